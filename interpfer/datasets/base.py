@@ -1,0 +1,128 @@
+"""What a data set is: a list of samples, each an image with an expression."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from PIL import Image
+
+from interpfer.datasets.reading import read_image
+from interpfer.errors import DataError, nearest
+from interpfer.expressions import EXPRESSIONS
+from interpfer.landmarks.base import LandmarkProvider
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm"})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a data set.
+
+    Attributes:
+        id: its name within the data set; landmark files and tables use it.
+        label: canonical expression, or "" where it is unknown.
+        path: the file, or None where the data set makes its images itself.
+        subject: the person, where the data set knows it.
+    """
+
+    id: str
+    label: str
+    path: Path | None = None
+    subject: str | None = None
+
+
+class Dataset:
+    """The samples of one split, in a fixed order.
+
+    A data set is added by a subclass with an ``open`` of its own and a line in the table of ``interpfer.datasets``
+    (or an entry point of the group ``interpfer.datasets``).
+
+    Args:
+        samples: in the order in which they are scored.
+        split: the name of the split, as the user gave it.
+        root: where the data set lies, for messages.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line for ``interpfer ls datasets``."""
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
+
+    def __init__(self, samples: Sequence[Sample], split: str, root: Path | None = None) -> None:
+        self.samples = tuple(samples)
+        self.split = split
+        self.root = root
+        labels = {sample.label for sample in self.samples}
+        self.classes = tuple(name for name in EXPRESSIONS if name in labels)
+        if not self.samples:
+            raise DataError(f"data set {self.name}: the split '{split}' of {root} holds no image.")
+        self._refuse_repeated_ids()
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "Dataset":
+        """Read the list of samples; opens no image.
+
+        Args:
+            root: the folder that the user named with ``--data-root``.
+            split: one of ``splits``.
+            seed: for data sets that draw their images.
+
+        Raises:
+            DataError: the folder or the split is not there, or a label is no expression.
+        """
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def image(self, index: int) -> Image.Image:
+        """Return image ``index`` as RGB, upright.
+
+        Raises:
+            DataError: it is not a readable image.
+        """
+        path = self.samples[index].path
+        assert path is not None
+        return read_image(path)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (width, height) of what ``image`` returns."""
+        return self.image(index).size
+
+    def landmarks(self) -> LandmarkProvider | None:
+        """Return the landmarks that the data set brings, or None."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"{self.name}, split {self.split}: {len(self)} images of {len(self.classes)} classes"
+
+    def _refuse_repeated_ids(self) -> None:
+        seen: set[str] = set()
+        for sample in self.samples:
+            if sample.id in seen:
+                raise DataError(f"data set {self.name}: '{sample.id}' is listed twice in {self.root}.")
+            seen.add(sample.id)
+
+
+def require_root(root: Path | None, name: str) -> Path:
+    """Return the folder of a data set that must have one.
+
+    Raises:
+        DataError: none was named, or it is no folder.
+    """
+    if root is None:
+        raise DataError(f"data set {name} needs the folder it lies in: --data-root DIR.")
+    if not root.is_dir():
+        raise DataError(f"data set {name}: there is no folder {root}.")
+    return root
+
+
+def require_split(split: str, known: Sequence[str], where: str) -> None:
+    """Check the name of a split.
+
+    Raises:
+        DataError: ``split`` is none of ``known``.
+    """
+    if split not in known:
+        raise DataError(f"{where} has no split '{split}'.{nearest(split, known)} It has: {', '.join(known)}.")

@@ -1,0 +1,90 @@
+"""One registry for every kind of plugin.
+
+A plugin is an object at ``module:attribute``. Built-in ones stand in a table at the door of their room (for example
+``interpfer/maps/__init__.py``); other packages add theirs through an entry point of the same group. Listing names
+imports nothing; a plugin is imported when it is asked for.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar, cast
+
+from interpfer.errors import PluginError, nearest
+
+T = TypeVar("T")
+
+#: optional package -> the extra of interpfer that installs it
+EXTRAS = {"timm": "timm"}
+
+
+class Registry(Generic[T]):
+    """Plugins of one kind, by name.
+
+    Args:
+        kind: what one plugin is called in messages, such as ``"map"``.
+        group: the entry-point group through which other packages add plugins.
+        builtin: name -> ``"module:attribute"``.
+    """
+
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, str]) -> None:
+        self.kind = kind
+        self.group = group
+        self.builtin = dict(builtin)
+
+    @cached_property
+    def _targets(self) -> dict[str, tuple[str, str]]:
+        targets = {name: (target, "interpfer") for name, target in self.builtin.items()}
+        for point in entry_points(group=self.group):
+            origin = point.dist.name if point.dist else "an unknown package"
+            if point.name in targets and targets[point.name] != (point.value, origin):
+                raise PluginError(
+                    f"{self.kind} '{point.name}' is defined twice, by {targets[point.name][1]} and by {origin}: "
+                    f"rename one of the two entry points in the group {self.group}."
+                )
+            targets[point.name] = (point.value, origin)
+        return targets
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all plugins, built-in ones first; imports none of them."""
+        return tuple(self._targets)
+
+    def origin(self, name: str) -> str:
+        """Return the package that brings the plugin."""
+        return self._targets[name][1]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def get(self, name: str) -> T:
+        """Import and return the plugin called ``name``.
+
+        Raises:
+            PluginError: no such plugin, or importing it fails.
+        """
+        if name not in self._targets:
+            raise PluginError(
+                f"no {self.kind} is called '{name}'.{nearest(name, self._targets)} "
+                f"Known: {', '.join(self._targets)}. A package adds one by an entry point in the group {self.group}."
+            )
+        target, origin = self._targets[name]
+        module, _, attribute = target.partition(":")
+        try:
+            return cast(T, getattr(importlib.import_module(module), attribute))
+        except ModuleNotFoundError as error:
+            raise PluginError(f"{self.kind} '{name}' needs {missing_package(error)}") from error
+        except Exception as error:
+            raise PluginError(
+                f"{self.kind} '{name}' of {origin} cannot be loaded ({target}): {type(error).__name__}: {error}"
+            ) from error
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """Say which package is missing and the command that installs it."""
+    package = (error.name or "an unknown package").split(".")[0]
+    install = f"interpfer[{EXTRAS[package]}]" if package in EXTRAS else package
+    return f"the package {package}, which is not installed: pip install '{install}'"

@@ -1,0 +1,79 @@
+"""The values that travel from one room to the next: frozen, batched, checked when made.
+
+Coordinates are pixels, x to the right and y down, the centre of the first pixel at (0, 0). Landmarks follow the 68
+points of iBUG 300-W, 0-based. A map or heatmap that is undefined is NaN all over, and a mask beside it says so.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+CANVAS = 224
+"""Side in pixels of the square on which maps and heatmaps are compared."""
+
+LANDMARKS = 68
+
+
+@dataclass(frozen=True)
+class Faces:
+    """A batch of face images.
+
+    Attributes:
+        ids: n names, unique within a data set.
+        images: (n, 3, h, w) RGB in [0, 1].
+        labels: (n,) index into ``classes``; -1 where the label is unknown.
+        classes: canonical names.
+    """
+
+    ids: tuple[str, ...]
+    images: Float[Tensor, "n 3 h w"]
+    labels: Int[Tensor, " n"]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.ids) == len(self.images) == len(self.labels):
+            raise ValueError(f"{len(self.ids)} ids, {len(self.images)} images and {len(self.labels)} labels differ")
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """68 points per face.
+
+    Attributes:
+        points: (n, 68, 2) as (x, y) pixels of the image; NaN where none were found.
+        found: (n,) whether all 68 points are finite.
+    """
+
+    points: Float[Tensor, "n 68 2"]
+    found: Bool[Tensor, " n"]
+
+    @classmethod
+    def of(cls, points: Float[Tensor, "n 68 2"]) -> "Landmarks":
+        """Wrap raw points; a face with any non-finite coordinate counts as not found and becomes NaN."""
+        found = points.isfinite().flatten(1).all(1)
+        return cls(torch.where(found[:, None, None], points, torch.nan), found)
+
+    def scaled(self, sizes: Float[Tensor, "n 2"], size: int = CANVAS) -> "Landmarks":
+        """Carry the points of images of (width, height) ``sizes`` over to images resized to ``size`` squared."""
+        return Landmarks(self.points * (size / sizes)[:, None, :], self.found)
+
+
+@dataclass(frozen=True)
+class AUHeatmaps:
+    """One plane per action unit and face.
+
+    Attributes:
+        aus: the u FACS numbers of the planes, in order; a plane keeps its AU even where it could not be drawn.
+        maps: (n, u, S, S) in [0, 1].
+        drawn: (n, u) whether the AU was drawn at all inside the image.
+    """
+
+    aus: tuple[int, ...]
+    maps: Float[Tensor, "n u S S"]
+    drawn: Bool[Tensor, "n u"]
+
+    def __post_init__(self) -> None:
+        if len(self.aus) != self.maps.shape[1]:
+            raise ValueError(f"{len(self.aus)} action units for {self.maps.shape[1]} planes")
