@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from PIL import Image
 
-from interpfer.datasets.reading import read_image
+from interpfer.datasets.reading import read_image, read_size
 from interpfer.errors import DataError, nearest
 from interpfer.expressions import EXPRESSIONS
 from interpfer.landmarks.base import LandmarkProvider
@@ -87,8 +87,9 @@ class Dataset:
         return read_image(path)
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return (width, height) of what ``image`` returns."""
-        return self.image(index).size
+        """Return (width, height) of what ``image`` returns, without decoding the picture where a header tells."""
+        path = self.samples[index].path
+        return self.image(index).size if path is None else read_size(path)
 
     def landmarks(self) -> LandmarkProvider | None:
         """Return the landmarks that the data set brings, or None."""

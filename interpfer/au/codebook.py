@@ -1,0 +1,126 @@
+"""Codebooks: which action units (FACS numbers) make which expression. They are data, one YAML file each.
+
+A user's own codebook is a file::
+
+    name: mine
+    citation: "where it comes from"
+    classes:
+      happiness: [6, 12, {au: 25, weight: 0.5}]
+      contempt: [{au: 14, side: left}]
+
+A side is the left or the right of the picture.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from interpfer.errors import DataError
+from interpfer.expressions import NEUTRAL, canonical
+from interpfer.registry import Registry
+
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class ActionUnit:
+    """One entry of a codebook.
+
+    Attributes:
+        au: FACS number.
+        weight: factor on its plane before planes are merged, in (0, 1].
+        side: "left" or "right" of the picture, or None for both.
+    """
+
+    au: int
+    weight: float = 1.0
+    side: str | None = None
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Action units per canonical expression; an expression that is not listed has no heatmap."""
+
+    name: str
+    citation: str
+    classes: Mapping[str, tuple[ActionUnit, ...]]
+
+    def units(self, expression: str) -> tuple[ActionUnit, ...]:
+        """Return the entries of a canonical expression; none for neutral and for what the codebook does not list."""
+        return self.classes.get(expression, ())
+
+    def aus(self, expressions: Iterable[str] | None = None) -> tuple[int, ...]:
+        """Return the sorted FACS numbers of some expressions, by default of all."""
+        names = self.classes if expressions is None else expressions
+        return tuple(sorted({unit.au for name in names for unit in self.units(name)}))
+
+
+def parse_codebook(text: str, where: str) -> Codebook:
+    """Read a codebook out of YAML.
+
+    Raises:
+        DataError: the text is no codebook; the message names ``where`` and the field.
+    """
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"codebook {where}: not YAML ({error}).") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("classes"), dict) or not raw["classes"]:
+        raise DataError(f"codebook {where}: needs a field 'classes' with a list of action units per expression.")
+    classes: dict[str, tuple[ActionUnit, ...]] = {}
+    for label, entries in raw["classes"].items():
+        expression = canonical(str(label))
+        if expression == NEUTRAL:
+            raise DataError(f"codebook {where}: neutral has no action units; leave it out.")
+        if not isinstance(entries, list) or not entries:
+            raise DataError(f"codebook {where}: '{label}' needs a list of action units.")
+        classes[expression] = tuple(_parse_unit(entry, f"codebook {where}, '{label}'") for entry in entries)
+    return Codebook(str(raw.get("name", where)), str(raw.get("citation", "")), classes)
+
+
+def _parse_unit(entry: Any, where: str) -> ActionUnit:
+    fields = {"au": entry} if isinstance(entry, int) else entry
+    if not isinstance(fields, dict) or not isinstance(fields.get("au"), int) or set(fields) - {"au", "weight", "side"}:
+        raise DataError(f"{where}: '{entry}' is neither a FACS number nor {{au: N, weight: W, side: left|right}}.")
+    unit = ActionUnit(fields["au"], float(fields.get("weight", 1.0)), fields.get("side"))
+    if not 0 < unit.weight <= 1:
+        raise DataError(f"{where}: the weight {unit.weight} of AU {unit.au} is not in (0, 1].")
+    if unit.side is not None and unit.side not in SIDES:
+        raise DataError(f"{where}: the side '{unit.side}' of AU {unit.au} is neither left nor right.")
+    return unit
+
+
+def load_codebook(name: str) -> Codebook:
+    """Return a codebook by name, or out of a YAML file when ``name`` is the path of one.
+
+    Raises:
+        PluginError: no such codebook.
+        DataError: the file is no codebook.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise DataError(f"there is no codebook file {path}.")
+        return parse_codebook(path.read_text(encoding="utf-8"), str(path))
+    return CODEBOOKS.get(name)
+
+
+def _shipped(name: str) -> Codebook:
+    return parse_codebook((files("interpfer.au") / "codebooks" / f"{name}.yaml").read_text(encoding="utf-8"), name)
+
+
+def __getattr__(name: str) -> Codebook:
+    if name.upper() == name and not name.startswith("_") and name.lower() in CODEBOOKS.builtin:
+        return _shipped(name.lower())
+    raise AttributeError(name)
+
+
+CODEBOOKS: Registry[Codebook] = Registry(
+    "codebook",
+    "interpfer.codebooks",
+    {name: f"interpfer.au.codebook:{name.upper()}" for name in ("belharbi2024", "martinez2017", "emfacs", "du2014")},
+)

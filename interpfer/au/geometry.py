@@ -1,0 +1,211 @@
+"""Where each action unit acts: ellipses tied to the 68 landmarks, on the 224 x 224 canvas.
+
+``TABLE`` says where, in pixels of a usual 224 px crop. Two geometries read it: ``reference`` as Belharbi et al. 2024
+(arXiv 2402.00281) do, in whole pixels of an upright canvas, with the slips of their code; ``scaled`` in units of the
+inter-ocular distance in the head's own, turned frame, without the slips.
+
+Of a pair, the first ellipse is the one on the left of an upright picture (the subject's right).
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from interpfer.errors import PluginError, nearest
+from interpfer.types import CANVAS
+
+INTER_OCULAR = 0.38 * CANVAS
+"""Pixels between the eye centres of a usual crop: by it ``scaled`` reads the lengths of the table."""
+
+
+class Ellipse(NamedTuple):
+    """One filled ellipse: its centre is the middle of two landmarks in x and of two in y.
+
+    Attributes:
+        x: the two landmarks whose x counts.
+        y: the two landmarks whose y counts.
+        radii: half-axes in pixels; None fits the ellipse into the box of the four coordinates.
+        right: shift of the centre to the right, in pixels.
+        down: shift of the centre downwards, in pixels.
+        taller: pixels added to the height of a fitted box.
+        least: half-axis that a fitted box gets where it would vanish.
+    """
+
+    x: tuple[int, int]
+    y: tuple[int, int]
+    radii: tuple[float, float] | None = (20, 20)
+    right: float = 0
+    down: float = 0
+    taller: float = 0
+    least: float = 0
+
+
+def _at(x: int, y: int, **how: float) -> Ellipse:
+    return Ellipse((x, x), (y, y), **how)
+
+
+def _round(point: int, radii: tuple[float, float] = (20, 20), down: float = 0) -> Ellipse:
+    return Ellipse((point, point), (point, point), radii, down=down)
+
+
+def _between(a: int, b: int) -> Ellipse:
+    return Ellipse((a, b), (a, b))
+
+
+def _box(left: int, right: int, top: int, bottom: int, least: float = 0, taller: float = 0) -> Ellipse:
+    return Ellipse((left, right), (top, bottom), None, least=least, taller=taller)
+
+
+_BROW = (round(CANVAS / 8), round(CANVAS / 10))
+_CHEEK = (round(CANVAS / 10), round(CANVAS / 10))
+_CHEEK_DROP = round(CANVAS / 6)
+_LIP_CORNERS = (_round(48), _round(54))
+_MOUTH = (_box(48, 54, 51, 57, least=5),)
+
+TABLE: dict[int, tuple[Ellipse, ...]] = {
+    1: (_round(20, _BROW), _round(23, _BROW)),
+    2: (_round(18, _BROW), _round(25, _BROW)),
+    4: (_box(19, 24, 19, 24, least=10),),
+    5: (_box(36, 39, 38, 41, least=5), _box(42, 45, 44, 47, least=5)),
+    6: (_round(41, _CHEEK, down=_CHEEK_DROP), _round(46, _CHEEK, down=_CHEEK_DROP)),
+    7: (_box(36, 39, 38, 41, least=5, taller=20), _box(42, 45, 44, 47, least=5, taller=20)),
+    9: (_at(31, 29), _at(35, 29)),
+    10: (_round(50), _round(52)),
+    12: _LIP_CORNERS,
+    14: (_at(48, 48, right=-20), _at(54, 54, right=20)),
+    15: _LIP_CORNERS,
+    16: (_round(59), _round(55)),
+    17: (_box(59, 8, 59, 8, least=5),),
+    20: (_between(48, 6), _between(54, 10)),
+    23: _MOUTH,
+    24: _MOUTH,
+    25: (_round(51, (25, 10)), _round(57, (25, 10))),
+    26: _MOUTH,
+    27: _MOUTH,
+    43: (_box(36, 39, 38, 41, taller=20), _box(42, 45, 44, 47, taller=20)),
+}
+
+REFERENCE_SLIPS: dict[int, tuple[Ellipse, ...]] = {
+    10: (_at(48, 50), _at(52, 54)),
+    20: (_between(48, 6), _between(50, 10)),
+}
+
+
+class Regions(NamedTuple):
+    """The regions of u action units on n faces.
+
+    Attributes:
+        aus: u FACS numbers, sorted.
+        ellipses: (n, u, 2, 4): left and right ellipse as (x, y, rx, ry) in canvas pixels; a single one stands twice.
+        roll: (n,) angle in radians by which the axes of the ellipses are turned.
+        shared: per column, the first column with the same region (AUs 23, 24, 26 and 27 are all the mouth).
+    """
+
+    aus: tuple[int, ...]
+    ellipses: Float[Tensor, "n u 2 4"]
+    roll: Float[Tensor, " n"]
+    shared: tuple[int, ...]
+
+
+class _Layout(NamedTuple):
+    """A table as tensors; u action units, two ellipses each."""
+
+    aus: tuple[int, ...]
+    shared: tuple[int, ...]
+    landmarks: Int[Tensor, "2 u 2 2"]
+    shift: Float[Tensor, "2 u 2"]
+    fitted: Bool[Tensor, "u 2 1"]
+    radii: Float[Tensor, "u 2 2"]
+    taller: Float[Tensor, "u 2"]
+    least: Float[Tensor, "u 2 1"]
+
+
+def _layout(table: Mapping[int, tuple[Ellipse, ...]], device: torch.device) -> _Layout:
+    aus = tuple(sorted(table))
+    pairs = [(table[au] * 2)[:2] for au in aus]
+
+    def field(read: Callable[[Ellipse], object], dtype: torch.dtype = torch.float64) -> Tensor:
+        return torch.tensor([[read(ellipse) for ellipse in pair] for pair in pairs], dtype=dtype, device=device)
+
+    return _Layout(
+        aus,
+        tuple(next(i for i, other in enumerate(aus) if table[other] is table[au]) for au in aus),
+        torch.stack([field(lambda e: e.x, torch.long), field(lambda e: e.y, torch.long)]),
+        torch.stack([field(lambda e: e.right), field(lambda e: e.down)]),
+        field(lambda e: [e.radii is None], torch.bool),
+        field(lambda e: e.radii or (0, 0)),
+        field(lambda e: e.taller),
+        field(lambda e: [e.least]),
+    )
+
+
+@cache
+def _reference_layout(device: torch.device) -> _Layout:
+    return _layout(TABLE | REFERENCE_SLIPS, device)
+
+
+@cache
+def _scaled_layout(device: torch.device) -> _Layout:
+    return _layout(TABLE, device)
+
+
+def reference(points: Float[Tensor, "n 68 2"]) -> Regions:
+    """Return the regions as the reference code draws them: landmarks, middles and halves truncated to whole pixels.
+
+    Args:
+        points: canvas pixels, float64.
+    """
+    layout = _reference_layout(points.device)
+    whole = points.trunc()
+    x, y = whole[:, layout.landmarks[0], 0], whole[:, layout.landmarks[1], 1]
+    sideways = layout.shift[0]
+    middle_x = x.mean(-1).trunc() + sideways
+    middle_x = torch.where(sideways == 0, middle_x, middle_x.clamp(0, CANVAS))
+    middle_y = y.mean(-1).trunc() + layout.shift[1]
+    half = torch.stack([x[..., 1] - x[..., 0], y[..., 1] - y[..., 0] + layout.taller], -1).div(2).trunc().clamp(min=0)
+    half = torch.where(half == 0, layout.least, half)
+    radii = torch.where(layout.fitted, half, layout.radii)
+    ellipses = torch.cat([middle_x[..., None], middle_y[..., None], radii], -1)
+    return Regions(layout.aus, ellipses, torch.zeros_like(points[:, 0, 0]), layout.shared)
+
+
+def scaled(points: Float[Tensor, "n 68 2"]) -> Regions:
+    """Return the regions in inter-ocular units, turned with the roll of the head.
+
+    Args:
+        points: canvas pixels, float64.
+    """
+    layout = _scaled_layout(points.device)
+    eyes = points[:, 42:48].mean(1) - points[:, 36:42].mean(1)
+    roll = torch.atan2(eyes[:, 1], eyes[:, 0])
+    cos, sin = roll.cos(), roll.sin()
+    to_canvas = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    unit = (eyes.norm(dim=-1) / INTER_OCULAR)[:, None, None]
+    head = points @ to_canvas
+    x, y = head[:, layout.landmarks[0], 0], head[:, layout.landmarks[1], 1]
+    middle = torch.stack([x.mean(-1) + layout.shift[0] * unit, y.mean(-1) + layout.shift[1] * unit], -1)
+    half = torch.stack([x[..., 1] - x[..., 0], y[..., 1] - y[..., 0] + layout.taller * unit], -1) / 2
+    half = torch.maximum(half, layout.least * unit[..., None])
+    radii = torch.where(layout.fitted, half, layout.radii * unit[..., None])
+    centres = torch.einsum("nij,nuej->nuei", to_canvas, middle)
+    return Regions(layout.aus, torch.cat([centres, radii], -1), roll, layout.shared)
+
+
+Geometry = Callable[[Float[Tensor, "n 68 2"]], Regions]
+
+GEOMETRIES: dict[str, Geometry] = {"reference": reference, "scaled": scaled}
+
+
+def load_geometry(name: str) -> Geometry:
+    """Return a geometry by name.
+
+    Raises:
+        PluginError: there is none of that name.
+    """
+    if name not in GEOMETRIES:
+        raise PluginError(f"no geometry is called '{name}'.{nearest(name, GEOMETRIES)} Known: {', '.join(GEOMETRIES)}.")
+    return GEOMETRIES[name]

@@ -1,0 +1,53 @@
+"""A list of images and labels in one CSV file."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from interpfer.datasets.base import Dataset, Sample, require_root, require_split
+from interpfer.errors import DataError
+from interpfer.expressions import canonical
+
+
+class CsvDataset(Dataset):
+    """DIR/labels.csv with columns image, label and optionally split and subject.
+
+    Image names are relative to DIR/images, or to DIR. Without a split column every row belongs to every split.
+    """
+
+    name: ClassVar[str] = "csv"
+    summary: ClassVar[str] = "DIR/labels.csv with columns image, label [, split, subject]; images in DIR/images or DIR"
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "CsvDataset":  # noqa: ARG003
+        """Read labels.csv.
+
+        Raises:
+            DataError: the file, a column, the split or a label is not as expected; the message names the line.
+        """
+        folder = require_root(root, cls.name)
+        path = folder / "labels.csv"
+        if not path.is_file():
+            raise DataError(f"data set csv: there is no {path}; it needs the columns image and label.")
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: not a CSV table ({error}).") from error
+        table.columns = table.columns.str.strip().str.lower()
+        for column in ("image", "label"):
+            if column not in table:
+                raise DataError(f"{path}: there is no column '{column}'; it has {', '.join(table.columns)}.")
+        if "split" in table:
+            require_split(split, sorted(set(table["split"].str.strip())), str(path))
+            table = table[table["split"].str.strip() == split]
+        images = folder / "images" if (folder / "images").is_dir() else folder
+        subjects = table["subject"] if "subject" in table else [""] * len(table)
+        samples = []
+        for line, image, label, subject in zip(table.index + 2, table["image"], table["label"], subjects, strict=True):
+            try:
+                expression = canonical(label) if label.strip() else ""
+            except DataError as error:
+                raise DataError(f"{path}, line {line}: {error}") from error
+            samples.append(Sample(image.strip(), expression, images / image.strip(), subject.strip() or None))
+        return cls(samples, split, folder)

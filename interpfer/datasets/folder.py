@@ -1,0 +1,37 @@
+"""One folder of images per expression."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from interpfer.datasets.base import IMAGE_SUFFIXES, Dataset, Sample, require_root
+from interpfer.errors import DataError
+from interpfer.expressions import canonical
+
+
+class FolderDataset(Dataset):
+    """DIR/SPLIT/EXPRESSION/*.jpg, or DIR/EXPRESSION/*.jpg when there is no folder of the split."""
+
+    name: ClassVar[str] = "folder"
+    summary: ClassVar[str] = "one folder per expression: DIR/[SPLIT/]happy/*.jpg"
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "FolderDataset":  # noqa: ARG003
+        """List the images, sorted by class folder and name.
+
+        Raises:
+            DataError: there is no class folder, or the name of one is no expression.
+        """
+        folder = require_root(root, cls.name)
+        base = folder / split if (folder / split).is_dir() else folder
+        classes = sorted(entry for entry in base.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        if not classes:
+            raise DataError(f"data set folder: {base} holds no folder per expression, such as {base / 'happy'}.")
+        samples = []
+        for entry in classes:
+            try:
+                expression = canonical(entry.name)
+            except DataError as error:
+                raise DataError(f"{entry}: {error}") from error
+            paths = sorted(path for path in entry.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            samples += [Sample(path.relative_to(base).as_posix(), expression, path) for path in paths]
+        return cls(samples, split, folder)

@@ -1,0 +1,94 @@
+"""Landmarks out of a text file: one line per image, 68 x and 68 y in pixels of the image.
+
+Either as the reference code writes it, without a header and all x before all y::
+
+    train_00001.jpg,x1,...,x68,y1,...,y68
+
+or CSV with a header that names the columns ``image``, ``x1`` to ``x68``, ``y1`` to ``y68`` in any order. ``inf``,
+``nan`` or nothing stands for a face that was not found.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from interpfer.errors import DataError
+from interpfer.types import LANDMARKS, Landmarks
+
+COLUMNS = ("image", *(f"{axis}{i}" for axis in "xy" for i in range(1, LANDMARKS + 1)))
+
+
+class FileLandmarks:
+    """Landmarks read from a file, by image name.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: no such file, or a line is not as described; the message names the line.
+    """
+
+    name: ClassVar[str] = "file"
+    summary: ClassVar[str] = "a text file: image,x1..x68,y1..y68 per line, with or without a header"
+    needs_images: ClassVar[bool] = False
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise DataError(f"there is no landmark file {path}.")
+        content = path.read_bytes()
+        self.path = path
+        self.digest = hashlib.sha256(content).hexdigest()
+        self._points = parse_landmarks(content.decode("utf-8-sig", "replace"), str(path))
+
+    def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:  # noqa: ARG002
+        """Look the images up by name, and by bare file name where the file does not tell folders."""
+        missing = np.full((LANDMARKS, 2), np.nan)
+        points = [self._points.get(key, self._points.get(PurePosixPath(key).name, missing)) for key in ids]
+        return Landmarks.of(torch.from_numpy(np.array(points).reshape(-1, LANDMARKS, 2)))
+
+
+def parse_landmarks(text: str, where: str) -> dict[str, NDArray[np.float64]]:
+    """Read landmark lines.
+
+    Returns:
+        image name -> (68, 2) points, NaN where the face was not found.
+
+    Raises:
+        DataError: a line is not as described.
+    """
+    rows = [line.split(",") for line in text.splitlines()]
+    numbers = [index for index, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
+    rows = [[cell.strip() for cell in rows[number - 1]] for number in numbers]
+    if not rows:
+        raise DataError(f"landmark file {where} is empty.")
+    order = range(len(COLUMNS))
+    if rows[0][0].lower() in ("image", "name", "file", "filename", "id"):
+        header = ["image", *(cell.lower().replace("_", "") for cell in rows[0][1:])]
+        lost = [name for name in COLUMNS if name not in header]
+        if lost:
+            raise DataError(f"landmark file {where}: the header lacks {', '.join(lost[:4])}; it needs image, x1..x68, y1..y68.")
+        order = [header.index(name) for name in COLUMNS]
+        rows, numbers = rows[1:], numbers[1:]
+    width = max(order) + 1
+    for number, row in zip(numbers, rows, strict=True):
+        if len(row) < width:
+            raise DataError(f"landmark file {where}, line {number}: {len(row)} values, expected {width}: image, 68 x, 68 y.")
+    names = [row[order[0]] for row in rows]
+    table = pd.DataFrame([[row[i] for i in order[1:]] for row in rows], index=numbers)
+    values = table.replace("", "nan").apply(pd.to_numeric, errors="coerce")
+    wrong = values.isna() & ~table.isin(["", "nan", "NaN", "NAN", "None", "null"])
+    if wrong.to_numpy().any():
+        number, column = next((n, c) for n, c in zip(*np.nonzero(wrong.to_numpy()), strict=True))
+        raise DataError(
+            f"landmark file {where}, line {numbers[number]}: '{table.iat[number, column]}' is not a coordinate."
+        )
+    points = values.to_numpy(np.float64).reshape(-1, 2, LANDMARKS).transpose(0, 2, 1)
+    points = np.where(np.isfinite(points).all((1, 2), keepdims=True), points, np.nan)
+    return dict(zip(names, points, strict=True))

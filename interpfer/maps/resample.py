@@ -1,0 +1,71 @@
+"""Brings raw maps from a layer's grid to the canvas, by the rules of a protocol.
+
+Resizing is linear and separable: one small matrix for the rows and one for the columns.
+"""
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from interpfer.types import CANVAS
+
+PROTOCOLS = ("paper", "corrected")
+
+RELATIVE_EPS = 1e-6
+"""A map whose range is below this share of its largest magnitude is constant."""
+
+
+def to_canvas(
+    raw: Float[Tensor, "n gh gw"], attention: bool, protocol: str = "paper", size: int = CANVAS
+) -> tuple[Float[Tensor, "n {size} {size}"], Bool[Tensor, " n"]]:
+    """Return maps at ``size`` x ``size`` and whether each is defined; undefined ones are NaN.
+
+    Attention keeps its range and is shifted up by its minimum where that is negative; protocol ``paper`` resizes it
+    with align_corners and antialias, as the reference does, which shifts it; ``corrected`` does neither. A CAM is
+    min-max normalised at its grid first. (Belharbi et al. 2024, arXiv 2402.00281.)
+
+    Args:
+        raw: at a layer's grid.
+        attention: whether the map is attention, else a CAM.
+        protocol: "paper" or "corrected".
+        size: side of the canvas.
+    """
+    if attention:
+        defined = raw.isfinite().all((1, 2)) if raw.dim() else raw
+        defined &= (raw != 0).any(2).any(1)
+        large = resize(raw, size, reference=protocol == "paper")
+        low = raw.amin((1, 2), keepdim=True)
+        large = torch.minimum(torch.maximum(large, low), raw.amax((1, 2), keepdim=True))
+        large = large - low.clamp(max=0)
+    else:
+        small, defined = normalise(raw)
+        large = resize(small, size).clamp_(0, 1)
+    large[~defined] = torch.nan
+    return large, defined
+
+
+def normalise(raw: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n h w"], Bool[Tensor, " n"]]:
+    """Stretch each map to [0, 1]; a constant or non-finite map is undefined and NaN."""
+    low, high = raw.amin((1, 2), keepdim=True), raw.amax((1, 2), keepdim=True)
+    span = high - low
+    defined = span > RELATIVE_EPS * torch.maximum(low.abs(), high.abs())
+    defined &= span.isfinite()
+    return torch.where(defined, (raw - low) / span.where(defined, 1), torch.nan), defined[:, 0, 0]
+
+
+def resize(maps: Float[Tensor, "n h w"], size: int, reference: bool = False) -> Float[Tensor, "n {size} {size}"]:
+    """Resize maps bilinearly, or as the reference resizes attention (align_corners and antialias)."""
+    rows = _matrix(maps.shape[1], size, reference, maps.device)
+    columns = _matrix(maps.shape[2], size, reference, maps.device)
+    return rows @ (maps @ columns.mT)
+
+
+@cache
+def _matrix(small: int, large: int, reference: bool, device: torch.device) -> Float[Tensor, "{large} {small}"]:
+    eye = torch.eye(small)[None, None]
+    return F.interpolate(
+        eye, size=(large, small), mode="bilinear", align_corners=reference, antialias=reference
+    )[0, 0].to(device)  # fmt: skip

@@ -1,0 +1,88 @@
+"""What a metric is: a pure function with its facts.
+
+A metric is added by one decorated function and a line in the table of ``interpfer.metrics`` (or an entry point of the
+group ``interpfer.metrics``). Maps and heatmaps are (n, S, S) on the canvas; NaN all over means undefined, and so is
+every score made of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+MapBatch = Float[Tensor, "n h w"]
+Scores = Float[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is true of a metric.
+
+    Attributes:
+        higher_is_better: direction.
+        bounds: least and largest value.
+        source: where the formula comes from.
+        summary: one line for ``interpfer ls metrics``.
+    """
+
+    higher_is_better: bool
+    bounds: tuple[float, float]
+    source: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class ImageMetric:
+    """One score per image; a data set's score is the mean of the class means.
+
+    Attributes:
+        compute: (n, S, S) maps and (n, S, S) heatmaps to (n,) scores, NaN where undefined.
+        facts: direction, bounds, source.
+    """
+
+    compute: Callable[[MapBatch, MapBatch], Scores]
+    facts: Facts
+
+    def __call__(self, maps: MapBatch, heat: MapBatch) -> Scores:
+        """Score (n, S, S) maps against (n, S, S) heatmaps."""
+        return self.compute(maps, heat)
+
+
+@dataclass(frozen=True)
+class DatasetMetric:
+    """One score for a whole data set, made of counts that add up over images in any order.
+
+    Attributes:
+        count: (n, S, S) maps in [0, 1] and (n, S, S) heatmaps to (n, ...) integer counts, zero where undefined.
+        score: (*, ...) counts to (*) scores, NaN where nothing was counted.
+        facts: direction, bounds, source.
+    """
+
+    count: Callable[[MapBatch, MapBatch], Int[Tensor, "n ..."]]
+    score: Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]
+    facts: Facts
+
+    def __call__(self, maps: MapBatch, heat: MapBatch | Bool[Tensor, "n h w"]) -> float:
+        """Score all maps together.
+
+        Args:
+            maps: (n, S, S) in [0, 1].
+            heat: (n, S, S) heatmaps, or masks.
+        """
+        return float(self.score(self.count(maps, heat.to(maps.dtype)).sum(0)))
+
+
+Metric = ImageMetric | DatasetMetric
+
+
+def image_metric(
+    higher_is_better: bool, bounds: tuple[float, float], source: str
+) -> Callable[[Callable[[MapBatch, MapBatch], Scores]], ImageMetric]:
+    """Turn a function of maps and heatmaps into a metric; its first docstring line is the summary."""
+
+    def wrap(compute: Callable[[MapBatch, MapBatch], Scores]) -> ImageMetric:
+        summary = (compute.__doc__ or "").strip().partition("\n")[0]
+        return ImageMetric(compute, Facts(higher_is_better, bounds, source, summary))
+
+    return wrap

@@ -1,0 +1,16 @@
+"""Trained classifiers: cards, safe loading, and a face that is the same for all of them."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from interpfer.registry import Registry
+
+ARCHITECTURES: Registry[Callable[..., nn.Module]] = Registry(
+    "architecture source",
+    "interpfer.models",
+    {
+        "timm": "interpfer.models.architectures:from_timm",
+        "torchvision": "interpfer.models.architectures:from_torchvision",
+    },
+)

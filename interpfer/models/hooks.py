@@ -1,0 +1,56 @@
+"""Looking inside a network without leaving a trace."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+Hook = Callable[[nn.Module, Any, Any], Any]
+
+
+@contextmanager
+def hooked(network: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[None]:
+    """Evaluate a network with frozen parameters and forward hooks.
+
+    Hooks, train or eval of every submodule, and ``requires_grad`` are put back afterwards, also when something raises.
+    """
+    training = {module: module.training for module in network.modules()}
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    handles = []
+    try:
+        for module in training:
+            module.training = False
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        handles += [module.register_forward_hook(hook) for module, hook in hooks.items()]
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in training.items():
+            module.training = mode
+        for parameter in trainable:
+            parameter.requires_grad_()
+
+
+def first_tensor(output: Any) -> Tensor | None:
+    """Return the tensor a module returned, or the leading one of what it returned."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
+        return output[0]
+    hidden = getattr(output, "last_hidden_state", None)
+    return hidden if isinstance(hidden, Tensor) else None
+
+
+def replace_first(output: Any, tensor: Tensor) -> Any:
+    """Return what a module returned with its leading tensor replaced."""
+    if isinstance(output, Tensor):
+        return tensor
+    if isinstance(output, tuple):
+        return (tensor, *output[1:])
+    if isinstance(output, list):
+        return [tensor, *output[1:]]
+    output.last_hidden_state = tensor
+    return output

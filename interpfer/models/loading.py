@@ -1,0 +1,79 @@
+"""From a file or a module to a ``Model``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from interpfer.errors import ModelError
+from interpfer.models.architectures import build
+from interpfer.models.card import card_path, parse_card, read_card
+from interpfer.models.checkpoint import load_weights, read_checkpoint
+from interpfer.models.model import Model
+
+
+def load_model(
+    model: str | Path | nn.Module,
+    *,
+    trust: bool = False,
+    device: str | torch.device = "cpu",
+    name: str | None = None,
+    arch: str | None = None,
+    classes: Sequence[str] | str | None = None,
+    input_size: int | None = None,
+    color: str | None = None,
+    scale: float | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    output: int | str | None = None,
+    layers: Sequence[str] | None = None,
+) -> Model:
+    """Load a trained classifier.
+
+    Args:
+        model: a checkpoint file with a card beside or inside it, or a module that is there already.
+        trust: allow the card's own code, and a pickle that brings code, to run.
+        device: where the model shall live.
+        name: as tables shall call it; by default the file's stem or the module's class.
+        arch: overrides the card, as do the arguments below.
+        classes: expressions in output order, a list or one comma-separated text.
+        input_size: side in pixels.
+        color: rgb, bgr or gray.
+        scale: 255 for a model that wants bytes.
+        mean: subtracted after scaling.
+        std: divided by after that.
+        output: element or key of the output that holds the logits.
+        layers: names out of ``named_modules()``, shallow to deep.
+
+    Raises:
+        ModelError: the file, the card or the architecture is not as expected.
+        TrustError: code would run that ``trust`` does not allow.
+    """
+    overrides = _given(arch=arch, classes=classes, output=output, layers=layers)
+    overrides_input = _given(size=input_size, color=color, scale=scale, mean=mean, std=std)
+    if isinstance(model, nn.Module):
+        raw = overrides | {"input": overrides_input}
+        card = parse_card(raw, type(model).__name__, Path(), module_given=True)
+        return Model(name or type(model).__name__, model, card, device=device)
+
+    path = Path(model)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; name the checkpoint file in it.")
+    checkpoint = read_checkpoint(path, trust)
+    beside = card_path(path)
+    raw = dict(checkpoint.card) | (read_card(beside) if beside.is_file() else {})
+    where = str(beside) if beside.is_file() else f"of {path}"
+    raw = raw | overrides | {"input": dict(raw.get("input") or {}) | overrides_input}
+    card = parse_card(raw, where, beside.parent, module_given=checkpoint.module is not None)
+    module = checkpoint.module
+    if module is None:
+        assert checkpoint.weights is not None
+        module = build(card, trust)
+        load_weights(module, checkpoint.weights, str(path))
+    return Model(name or path.stem, module, card, device=device, sha256=checkpoint.sha256)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

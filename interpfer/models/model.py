@@ -1,0 +1,180 @@
+"""One face for every classifier: prepared input in, logits and layers out."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interpfer.errors import ModelError
+from interpfer.models.card import COLORS, ModelCard
+from interpfer.models.layers import Layer, find_layers, resolve_layers
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+class Model:
+    """A trained classifier.
+
+    Attributes:
+        name: as tables call it.
+        module: the network, unwrapped from DataParallel and from compilation.
+        card: its card.
+        classes: canonical expressions in output order.
+    """
+
+    def __init__(
+        self, name: str, module: nn.Module, card: ModelCard, device: str | torch.device = "cpu", sha256: str | None = None
+    ) -> None:
+        self.name = name
+        self.module = unwrap(module).to(device)
+        self.card = card
+        self.classes = card.classes
+        self._sha256 = sha256
+
+    def __repr__(self) -> str:
+        size = self.card.input.size
+        return f"Model {self.name}: {type(self.module).__name__}, {size} px {self.card.input.color}, {self.classes}"
+
+    @property
+    def _parameter(self) -> Tensor:
+        return next((p for p in self.module.parameters() if p.is_floating_point()), torch.zeros(()))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the checkpoint file, or of the weights of a module that came from memory."""
+        if self._sha256 is not None:
+            return self._sha256
+        content = hashlib.sha256()
+        for name, value in self.module.state_dict().items():
+            content.update(name.encode())
+            content.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return content.hexdigest()
+
+    def to(self, device: str | torch.device) -> "Model":
+        """Move the network, and return this model."""
+        self.module.to(device)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._parameter.device
+
+    def preprocess(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c s s"]:
+        """Return what the network eats: resized (bilinear, antialiased), its channels, its normalisation.
+
+        Args:
+            images: RGB in [0, 1].
+        """
+        return self.normalise(self.resize(images))
+
+    def resize(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 s s"]:
+        """Return the images at the model's input size."""
+        size = (self.card.input.size,) * 2
+        if images.shape[-2:] == size:
+            return images
+        return F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+    def normalise(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n c s s"]:
+        """Return images of the right size in the model's channels, range, type and place."""
+        spec = self.card.input
+        x = images.to(self.device, torch.float32)
+        if spec.color == "bgr":
+            x = x.flip(1)
+        elif spec.color == "gray":
+            x = (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+        mean, std = (x.new_tensor(value)[:, None, None] for value in (spec.mean, spec.std))
+        return ((x * spec.scale - mean) / std).to(self._parameter.dtype)
+
+    def logits(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k"]:
+        """Run the network on prepared input.
+
+        Raises:
+            ModelError: the output is not one logit per class.
+        """
+        return self.select(self.module(x), len(x))
+
+    def select(self, output: Any, n: int) -> Float[Tensor, "n k"]:
+        """Pick the logits out of what the network returned."""
+        key = self.card.output
+        picked = output if key is None else _element(output, key)
+        if key is None and not isinstance(output, Tensor):
+            fitting = [(k, v) for k, v in _elements(output) if isinstance(v, Tensor) and self._fits(v, n)]
+            if len(fitting) != 1:
+                raise ModelError(
+                    f"model {self.name} returned {_describe(output)}: say which holds the logits "
+                    "(output: in the card, or --output)."
+                )
+            picked = fitting[0][1]
+        if not isinstance(picked, Tensor) or not self._fits(picked, n):
+            raise ModelError(
+                f"model {self.name} returned {_describe(picked)} where {n} x {len(self.classes)} logits were expected: "
+                f"its classes are {', '.join(self.classes)}."
+            )
+        return picked.reshape(n, len(self.classes)).float()
+
+    def _fits(self, value: Tensor, n: int) -> bool:
+        return value.dim() >= 2 and tuple(value.shape) == (n, len(self.classes), *[1] * (value.dim() - 2))
+
+    @cached_property
+    def spatial_layers(self) -> tuple[Layer, ...]:
+        """All layers whose output lies on a grid of at least 2 x 2, in the order in which they finish."""
+        channels, size = COLORS[self.card.input.color], self.card.input.size
+        noise = torch.randn(1, channels, size, size, generator=torch.Generator().manual_seed(0))
+        x = noise.to(self.device, self._parameter.dtype)
+        return find_layers(self.module, x, lambda output: self.select(output, 1))
+
+    def layers(self, wanted: str | tuple[str, ...] | list[str] = "last") -> tuple[str, ...]:
+        """Resolve ``last``, ``all`` or names of layers.
+
+        Raises:
+            ModelError: no such layer, or it is not spatial; the message suggests and lists.
+        """
+        return resolve_layers(self.spatial_layers, wanted, self.card.layers, self.name)
+
+    def to_grid(self, layer: str, activation: Tensor) -> Float[Tensor, "n c gh gw"]:
+        """Lay the output (or gradient) of a layer out as channels on a grid; class and register tokens are dropped."""
+        return next(item for item in self.spatial_layers if item.name == layer).to_grid(activation)
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """Take a network out of DataParallel and of a compiled wrapper."""
+    while True:
+        inner = getattr(module, "_orig_mod", None)
+        if inner is None and isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = module.module
+        if inner is None:
+            return module
+        module = inner
+
+
+def _elements(output: Any) -> list[tuple[int | str, Any]]:
+    if isinstance(output, Mapping):
+        return list(output.items())
+    if isinstance(output, tuple | list):
+        return list(enumerate(output))
+    return [(name, value) for name, value in vars(output).items() if not name.startswith("_")]
+
+
+def _element(output: Any, key: int | str) -> Any:
+    if isinstance(output, Tensor) and key == 0:
+        return output
+    for name, value in [] if isinstance(output, Tensor) else _elements(output):
+        if name == key:
+            return value
+    raise ModelError(f"the output has no element {key!r}; it is {_describe(output)}.")
+
+
+def _describe(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"a tensor {tuple(output.shape)}"
+    parts = [
+        f"{key}: {tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__}"
+        for key, value in _elements(output)
+    ]
+    return f"a {type(output).__name__} ({', '.join(parts)})"

@@ -1,0 +1,74 @@
+"""The leaderboard: one CSV to which many runs, also at the same time, append their rows."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+
+from interpfer.errors import RunError
+from interpfer.results import Run, csv_bytes, write_atomic
+
+COLUMNS = (
+    "model",
+    "dataset",
+    "split",
+    "protocol",
+    "n",
+    "map",
+    "layer",
+    "accuracy",
+    "macro_f1",
+    "cosine",
+    "pxap",
+)
+TRAILER = ("date", "version", "checkpoint_sha256", "dataset_digest", "seed")
+
+HEADLINE = {"pxap": "micro"}
+"""The group that stands for a metric; ``macro`` where nothing else is said."""
+
+
+def leaderboard_rows(run: Run) -> pd.DataFrame:
+    """Return one row per map and layer of a run."""
+    facts, rows = run.manifest, []
+    for (name, layer), scores in run.scores.groupby(["map", "layer"], sort=False):
+        row = {key: facts["plan"][key] for key in ("model", "dataset", "split", "protocol")}
+        row |= {"map": name, "layer": layer, "n": facts["counts"]["scored"]}
+        row |= {key: facts["classification"][key] for key in ("accuracy", "macro_f1")}
+        for metric, values in scores.groupby("metric", sort=False):
+            headline = values[values["group"] == HEADLINE.get(str(metric), "macro")]
+            row[str(metric)] = headline["value"].iloc[0]
+        row |= {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), "version": facts["versions"]["interpfer"]}
+        row |= {key: facts[key] for key in ("checkpoint_sha256", "dataset_digest", "seed")}
+        rows.append(row)
+    return _ordered(pd.DataFrame(rows))
+
+
+def append(path: Path, rows: pd.DataFrame) -> None:
+    """Append rows to a leaderboard under a file lock; columns that either side lacks stay empty.
+
+    Raises:
+        RunError: the file is there but is no leaderboard, or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            table = pd.concat([_read(path), rows.astype(object)], ignore_index=True) if path.exists() else rows
+            write_atomic(path, csv_bytes(_ordered(table)))
+    except OSError as error:
+        raise RunError(f"cannot write the leaderboard {path}: {error}.") from error
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is no leaderboard ({error}); name another file.") from error
+    if not {"model", "map"} <= set(table):
+        raise RunError(f"{path} is no leaderboard: it has no columns model and map; name another file.")
+    return table
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    between = [name for name in table if name not in (*COLUMNS, *TRAILER)]
+    return table.reindex(columns=[*COLUMNS, *between, *TRAILER])

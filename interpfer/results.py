@@ -1,0 +1,234 @@
+"""The run folder: what a score leaves behind.
+
+While a run goes on, every finished batch is one file under ``.parts``, written whole or not at all; a kill loses at
+most the batch at hand. At the end the parts become tables, each replaced atomically, ``run.json`` last: a folder with
+a ``run.json`` is complete.
+"""
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from interpfer.errors import RunError
+
+PARTS = ".parts"
+MANIFEST = "run.json"
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a batch of images gave.
+
+    Attributes:
+        rows: positions in the data set of the images that were read.
+        predicted: class index per row.
+        digests: sha256 of the pixels per row.
+        scores: (rows, maps, image metrics), NaN where undefined.
+        counts: metric name -> (maps, classes, bins) counts.
+        single: metric name -> (rows, maps) score of each image alone.
+        heat: whether each row has an AU heatmap.
+        faceless: positions without landmarks.
+        skipped: position -> why the image could not be read.
+    """
+
+    rows: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    digests: tuple[str, ...]
+    scores: NDArray[np.float64]
+    counts: dict[str, NDArray[np.int64]]
+    single: dict[str, NDArray[np.float64]]
+    heat: NDArray[np.bool_]
+    faceless: tuple[int, ...]
+    skipped: dict[int, str]
+
+
+class RunFolder:
+    """A folder being filled, or None to keep everything in memory.
+
+    Args:
+        path: the folder; its parents are made.
+        plan: everything that decides the bytes of the result; a run is resumed only under the same plan.
+        resume: continue what is there.
+        overwrite: replace what is there.
+
+    Raises:
+        RunError: the folder holds a run and neither ``resume`` nor ``overwrite`` is said, or the plans differ.
+    """
+
+    def __init__(self, path: Path | None, plan: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
+        self.path = path
+        self._memory: dict[int, Part] = {}
+        if path is None:
+            return
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path} is a file; --out names a folder.")
+        held = [name for name in (PARTS, MANIFEST, "scores.csv") if (path / name).exists()]
+        if held and not resume and not overwrite:
+            raise RunError(f"{path} already holds a run; say --resume to continue it or --overwrite to replace it.")
+        if path.is_dir() and any(path.iterdir()) and not held:
+            raise RunError(f"{path} is not empty and holds no run; choose another folder for --out.")
+        if held and resume:
+            self._refuse_other_plan(plan)
+        if self.complete and resume:
+            return
+        parts = path / PARTS
+        if overwrite and held:
+            shutil.rmtree(parts, ignore_errors=True)
+            (path / MANIFEST).unlink(missing_ok=True)
+        try:
+            parts.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write to {path}: {error}.") from error
+        write_atomic(parts / "plan.json", json.dumps(plan).encode())
+
+    def _refuse_other_plan(self, plan: Mapping[str, Any]) -> None:
+        assert self.path is not None
+        held = self.path / PARTS / "plan.json"
+        if held.is_file():
+            before = json.loads(held.read_text(encoding="utf-8"))
+        elif (self.path / MANIFEST).is_file():
+            before = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))["plan"]
+        else:
+            raise RunError(f"{self.path} holds no run that could be resumed; say --overwrite.")
+        changed = [key for key in plan if json.loads(json.dumps(plan[key])) != before.get(key)]
+        if changed:
+            raise RunError(
+                f"{self.path} was started with another {', '.join(changed)}; give the same arguments to --resume, "
+                "or say --overwrite."
+            )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the folder holds a finished run."""
+        return self.path is not None and (self.path / MANIFEST).is_file()
+
+    def done(self) -> set[int]:
+        """Return the positions of the images that finished batches cover."""
+        return {row for part in self.parts() for row in [*part.rows.tolist(), *part.skipped]}
+
+    def add(self, part: Part) -> None:
+        """Keep a finished batch."""
+        first = min([*part.rows.tolist(), *part.skipped])
+        if self.path is None:
+            self._memory[first] = part
+            return
+        buffer = io.BytesIO()
+        arrays: dict[str, NDArray[Any]] = {"rows": part.rows, "predicted": part.predicted, "scores": part.scores}
+        arrays["heat"] = part.heat
+        arrays |= {f"counts/{name}": value for name, value in part.counts.items()}
+        arrays |= {f"single/{name}": value for name, value in part.single.items()}
+        facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
+        arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+        np.savez(buffer, **arrays)
+        write_atomic(self.path / PARTS / f"{first:09d}.npz", buffer.getvalue(), durable=False)
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the finished batches in the order of the data set."""
+        if self.path is None:
+            yield from (self._memory[first] for first in sorted(self._memory))
+            return
+        for path in sorted((self.path / PARTS).glob("*.npz")):
+            with np.load(path) as arrays:
+                facts = json.loads(arrays["facts"].tobytes())
+                yield Part(
+                    arrays["rows"],
+                    arrays["predicted"],
+                    tuple(facts["digests"]),
+                    arrays["scores"],
+                    {name[7:]: arrays[name] for name in arrays.files if name.startswith("counts/")},
+                    {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
+                    arrays["heat"],
+                    tuple(facts["faceless"]),
+                    {int(row): why for row, why in facts["skipped"].items()},
+                )
+
+    def discard(self) -> None:
+        """Drop what an unfinished run left."""
+        if self.path is not None:
+            shutil.rmtree(self.path / PARTS, ignore_errors=True)
+
+    def finish(self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> None:
+        """Write the tables and the manifest, and drop the parts."""
+        if self.path is None:
+            return
+        for name, table in tables.items():
+            write_atomic(self.path / name, csv_bytes(table))
+        write_atomic(self.path / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        shutil.rmtree(self.path / PARTS)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished score.
+
+    Attributes:
+        scores: map, layer, metric, group, value, ci_low, ci_high, n.
+        per_image: image, label, predicted, map, layer, then one column per metric.
+        confusion: rows true class, columns predicted class, counts.
+        manifest: what run.json holds.
+        path: the run folder, or None.
+    """
+
+    scores: pd.DataFrame
+    per_image: pd.DataFrame
+    confusion: pd.DataFrame
+    manifest: dict[str, Any]
+    path: Path | None = None
+
+    def score(self, map_name: str, metric: str = "cosine", group: str = "macro", layer: str | None = None) -> float:
+        """Return one value of ``scores``; without a layer, that of the first one."""
+        rows = self.scores.query("map == @map_name and metric == @metric and group == @group")
+        if layer is not None:
+            rows = rows[rows["layer"] == layer]
+        if rows.empty:
+            raise RunError(f"the run has no {metric} of {map_name} for {group}.")
+        return float(rows["value"].iloc[0])
+
+
+def load_run(path: Path) -> Run:
+    """Read a finished run folder.
+
+    Raises:
+        RunError: the folder holds no finished run.
+    """
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
+    return Run(
+        pd.read_csv(path / "scores.csv"),
+        pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""]),
+        pd.read_csv(path / "confusion.csv", index_col=0),
+        json.loads(manifest.read_text(encoding="utf-8")),
+        path,
+    )
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """Return a table as CSV with six digits; an index with a name becomes the first column."""
+    text: str = table.to_csv(index=table.index.name is not None, float_format=f"%.{DIGITS}f", lineterminator="\n")
+    return text.encode()
+
+
+def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
+    """Replace a file at once: readers see the old or the new one, never half of it; ``durable`` survives power loss."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RunError(f"cannot write {path}: {error}.") from error
