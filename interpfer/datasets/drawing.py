@@ -68,7 +68,7 @@ def background(side: int, rng: np.random.Generator) -> Image.Image:
     draw = ImageDraw.Draw(image, "RGBA")
     for _ in range(rng.integers(0, 5)):
         x, y, w, h = rng.uniform(0, (48, 48, 24, 24)).astype(int).tolist()
-        colour = jitter(np.full(3, rng.uniform(20, 235)), 30, rng)
+        colour = jitter(np.full(3, rng.uniform(20, 235)), 30.0, rng)
         form = draw.rectangle if rng.random() < 0.5 else draw.ellipse
         form((x - w, y - h, x + w, y + h), fill=(*colour, 110))
     return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 2.0))).resize((side, side), Image.Resampling.BILINEAR)

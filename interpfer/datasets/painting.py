@@ -5,11 +5,10 @@ those that the muscles make, so that an action unit can be seen in the skin as w
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from interpfer.datasets.faceactions import Points
 from interpfer.datasets.faceshape import FaceShape
-from interpfer.datasets.pen import Pen, almond, curve
+from interpfer.datasets.pen import Pen, PointsLike, almond, curve
 from interpfer.datasets.person import Look, blend
 
 FLAT = 128
@@ -45,7 +44,7 @@ def fold_skin(pen: Pen, shape: FaceShape, look: Look) -> None:
     """Draw the lines that muscles press into the skin, on a layer that will be blurred a little."""
     head, strength, age = shape.head, shape.strength, look.age
 
-    def crease(points: ArrayLike, depth: float, width: float = 0.06) -> None:
+    def crease(points: PointsLike, depth: float, width: float = 0.06) -> None:
         if depth > 0.08:
             pen.stroke(points, width, max(FLAT - round(110 * min(depth, 1.0)), 0))
 
@@ -102,7 +101,7 @@ def paint_eyes(pen: Pen, shape: FaceShape, look: Look, rng: np.random.Generator)
             inside.ellipse(centre, (0.128, 0.128), blend(look.iris, (10, 8, 8), 0.55))
             inside.ellipse(centre, (0.105, 0.105), look.iris)
             inside.ellipse(centre, (0.055, 0.055), (12, 10, 12))
-            inside.line(curve(pixels[:4]), 0.09 * pen.unit, (30, 14, 14, 90), (1, 1))
+            inside.line(curve(pixels[:4]), 0.09 * pen.unit, (30, 14, 14, 90), (1.0, 1.0))
             inside.ellipse(centre + (0.035, -0.04), (0.026, 0.026), (255, 255, 255))
         pen.line(curve(pixels[[3, 4, 5, 0]]), 0.035 * pen.unit, (*lid, 190), (0.3, 0.6))
         ends = (0.8, 0.3) if not mirrored else (0.3, 0.8)
@@ -140,7 +139,7 @@ def paint_mouth(pen: Pen, shape: FaceShape, look: Look) -> None:
                     np.concatenate([curve(pen.pixels(lower + (0, 0.1))), curve(pen.pixels(lower[::-1] - (0, 0.03)))]),
                     (224, 218, 208),
                 )
-            inside.line(curve(mouth[12:17]), 0.05 * pen.unit, (40, 8, 12, 120), (1, 1))
+            inside.line(curve(mouth[12:17]), 0.05 * pen.unit, (40, 8, 12, 120), (1.0, 1.0))
     else:
         pen.line(curve(mouth[12:17]), 0.045 * pen.unit, blend(dark, (30, 4, 8), 0.65), (0.5, 0.5))
     pen.stroke(shape.head[[58, 57, 56]] + (0, -0.045), 0.03, (255, 255, 255, 45))

@@ -3,13 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from interpfer.datasets.faceactions import Points
 from interpfer.datasets.faceshape import Pose, lift
+
+PointsLike = NDArray[np.float64] | Sequence[Any]
+"""Points, or a list or tuple that numpy makes points of."""
 
 Colour = tuple[int, int, int] | tuple[int, int, int, int] | int
 """RGB, RGBA that is laid over what is there, or a grey level."""
@@ -25,7 +29,7 @@ class Pen:
         corner: (x, y) of the image's first pixel on the canvas, where the image is a cutting of it.
     """
 
-    def __init__(self, image: Image.Image, pose: Pose, zoom: float, corner: tuple[float, float] = (0.0, 0.0)) -> None:
+    def __init__(self, image: Image.Image, pose: Pose, zoom: int, corner: tuple[float, float] = (0.0, 0.0)) -> None:
         self.image = image
         self.pose = pose
         self.zoom = zoom
@@ -35,7 +39,7 @@ class Pen:
         self.unit = pose.scale * zoom
         self.draw = ImageDraw.Draw(image, "RGBA" if image.mode == "RGB" else image.mode)
 
-    def pixels(self, points: ArrayLike) -> Points:
+    def pixels(self, points: PointsLike) -> Points:
         """Return where (k, 2) points of the head lie on the canvas; a pixel's centre is a whole number."""
         placed: Points = lift(np.asarray(points, dtype=np.float64)) @ self._camera + self._origin
         return placed
@@ -44,15 +48,15 @@ class Pen:
         """Fill the polygon of (k, 2) canvas pixels."""
         self.draw.polygon((outline - self.corner).ravel().tolist(), fill=colour)
 
-    def shape(self, points: ArrayLike, colour: Colour) -> None:
+    def shape(self, points: PointsLike, colour: Colour) -> None:
         """Fill the smooth closed curve through points of the head."""
         self.fill(closed(self.pixels(points)), colour)
 
-    def ellipse(self, centre: ArrayLike, radii: tuple[float, float], colour: Colour) -> None:
+    def ellipse(self, centre: PointsLike, radii: tuple[float, float], colour: Colour) -> None:
         """Fill an ellipse of the head's frame; it turns with the head."""
         self.fill(self.pixels(np.asarray(centre) + CIRCLE * radii), colour)
 
-    def stroke(self, points: ArrayLike, width: float, colour: Colour, ends: tuple[float, float] = (0.0, 0.0)) -> None:
+    def stroke(self, points: PointsLike, width: float, colour: Colour, ends: tuple[float, float] = (0.0, 0.0)) -> None:
         """Draw a line through points of the head.
 
         Args:

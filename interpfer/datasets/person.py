@@ -1,9 +1,10 @@
 """What a person looks like apart from the shape: colours, hair, beard, glasses, clothes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from interpfer.datasets.faceshape import FaceShape
 from interpfer.datasets.pen import CIRCLE, Pen
@@ -52,26 +53,26 @@ class Look:
     def sample(cls, rng: np.random.Generator) -> "Look":
         """Draw a person's look."""
         tone = rng.uniform(0, len(SKIN) - 1)
-        skin = jitter([np.interp(tone, range(len(SKIN)), band) for band in zip(*SKIN, strict=True)], 3, rng)
+        skin = jitter([np.interp(tone, range(len(SKIN)), band) for band in zip(*SKIN, strict=True)], 3.0, rng)
         hair = HAIR[rng.integers(len(HAIR) if tone < 3 else 3)]
         iris = IRIS[rng.integers(len(IRIS) if tone < 2.5 else 2)]
         style = STYLES[rng.integers(len(STYLES))]
         bearded = style not in ("long", "bob", "fringe") and rng.random() < 0.35
         painted = not bearded and rng.random() < 0.3
-        rosy = np.array((186, 60, 72)) if painted else np.array(skin) * (0.86, 0.64, 0.62)
+        rosy = np.array((186.0, 60.0, 72.0)) if painted else np.array(skin) * (0.86, 0.64, 0.62)
         return cls(
             skin=skin,
-            hair=jitter(hair, 4, rng),
-            iris=jitter(iris, 10, rng),
-            lips=jitter(rosy, 6, rng),
+            hair=jitter(hair, 4.0, rng),
+            iris=jitter(iris, 10.0, rng),
+            lips=jitter(rosy, 6.0, rng),
             style=style,
             hairline=rng.uniform(-0.06, 0.1),
             brow=rng.uniform(0.075, 0.14),
             age=rng.random() ** 2,
             beard=rng.uniform(0.25, 0.9) if bearded else 0.0,
             freckles=int(rng.integers(15, 50)) if tone < 3 and rng.random() < 0.2 else 0,
-            glasses=jitter((60, 50, 50), 40, rng) if rng.random() < 0.18 else None,
-            clothes=jitter(np.full(3, rng.uniform(35, 215)), 28, rng),
+            glasses=jitter((60.0, 50.0, 50.0), 40.0, rng) if rng.random() < 0.18 else None,
+            clothes=jitter(np.full(3, rng.uniform(35, 215)), 28.0, rng),
         )
 
 
@@ -104,9 +105,9 @@ def paint_glasses(pen: Pen, shape: FaceShape, colour: Rgb, rng: np.random.Genera
         pen.draw.line(
             [*outline.ravel().tolist(), *outline[0].tolist()], fill=colour, width=round(0.05 * pen.unit), joint="curve"
         )
-    pen.stroke([lenses[0][0], (0, lenses[0][0, 1] - 0.05), lenses[1][14]], 0.055, colour, (1, 1))
-    pen.stroke([lenses[0][14], (-1.16, -0.03)], 0.05, colour, (1, 1))
-    pen.stroke([lenses[1][0], (1.16, -0.03)], 0.05, colour, (1, 1))
+    pen.stroke([lenses[0][0], (0, lenses[0][0, 1] - 0.05), lenses[1][14]], 0.055, colour, (1.0, 1.0))
+    pen.stroke([lenses[0][14], (-1.16, -0.03)], 0.05, colour, (1.0, 1.0))
+    pen.stroke([lenses[1][0], (1.16, -0.03)], 0.05, colour, (1.0, 1.0))
 
 
 def hair_behind(pen: Pen, look: Look) -> None:
@@ -169,7 +170,7 @@ def blend(colour: Rgb, other: Rgb, share: float) -> Rgb:
     return red, green, blue
 
 
-def jitter(colour: ArrayLike, spread: float, rng: np.random.Generator) -> Rgb:
+def jitter(colour: Rgb | Sequence[float] | NDArray[np.float64], spread: float, rng: np.random.Generator) -> Rgb:
     """Vary a colour by ``spread`` levels."""
     red, green, blue = np.clip(np.asarray(colour) + rng.normal(0, spread, 3), 0, 255).astype(int).tolist()
     return red, green, blue
