@@ -30,8 +30,8 @@ HALLMARK: Mapping[str, int] = MappingProxyType(
 )
 """The action unit that each expression always moves."""
 
-INTENSITY = (0.2, 1.1)
-MISSING = 0.2
+INTENSITY = (0.3, 1.1)
+MISSING = 0.15
 """Chance that any other action unit of the expression stays at rest."""
 
 # The average face, its half at the image's left; the other half mirrors it.
