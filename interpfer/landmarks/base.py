@@ -1,13 +1,14 @@
 """Where landmarks come from."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from PIL import Image
 
 from interpfer.types import Landmarks
 
 
+@runtime_checkable
 class LandmarkProvider(Protocol):
     """Finds the 68 points of faces, a batch at a time.
 

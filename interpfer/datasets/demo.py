@@ -1,0 +1,114 @@
+"""The data set `demo`: faces that interpfer draws itself, so that everything can be tried without a download."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from interpfer.datasets.base import Dataset, Sample, require_split
+from interpfer.datasets.drawing import paint_face
+from interpfer.datasets.faceactions import AUS_OF
+from interpfer.datasets.faceshape import FaceShape, shape_face
+from interpfer.errors import DataError
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.types import Landmarks
+
+COUNTS = {"train": 700, "test": 210}
+"""Images per split."""
+
+VERSION = 1
+"""Raised whenever the same seed draws another face."""
+
+
+class DemoDataset(Dataset):
+    """Drawn faces with exact landmarks; the seven classes take turns, so any beginning of a split is balanced.
+
+    Image i depends on the seed, the split, i and the size alone, whatever was drawn before it.
+
+    Args:
+        split: one of ``splits``.
+        seed: another seed is another set of people.
+        count: how many images; None for the usual number.
+        size: side of the square images in pixels.
+    """
+
+    name: ClassVar[str] = "demo"
+    summary: ClassVar[str] = "faces drawn by interpfer, seven expressions, exact landmarks; needs no download"
+
+    def __init__(self, split: str = "test", seed: int = 0, count: int | None = None, size: int = 112) -> None:
+        require_split(split, self.splits, f"data set {self.name}")
+        expressions = tuple(AUS_OF)
+        samples = [
+            Sample(f"{split}_{index + 1:04d}.png", expressions[index % len(expressions)])
+            for index in range(COUNTS[split] if count is None else count)
+        ]
+        super().__init__(samples, split)
+        self.seed = seed
+        self.side = size
+
+    @classmethod
+    def open(cls, root: Path | None = None, split: str = "test", seed: int = 0) -> "DemoDataset":  # noqa: ARG003
+        """List the faces of a split; draws none.
+
+        Args:
+            root: of no use here.
+            split: one of ``splits``.
+            seed: another seed is another set of people.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        return cls(split, seed)
+
+    def image(self, index: int) -> Image.Image:
+        """Draw image ``index``."""
+        rng = self._rng(index)
+        return paint_face(self._shape(index, rng), rng)
+
+    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002
+        """Return (width, height), the same for all."""
+        return self.side, self.side
+
+    def shape(self, index: int) -> FaceShape:
+        """Return the shape of face ``index``: its landmarks and action units; paints nothing."""
+        return self._shape(index, self._rng(index))
+
+    def landmarks(self) -> LandmarkProvider:
+        """Return the exact landmarks."""
+        return DrawnLandmarks(self)
+
+    def _rng(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.splits.index(self.split), index])
+
+    def _shape(self, index: int, rng: np.random.Generator) -> FaceShape:
+        return shape_face(self.samples[index].label, rng, self.side)
+
+
+class DrawnLandmarks:
+    """The landmarks that the faces of a ``DemoDataset`` were drawn from; ids alone are enough to make them."""
+
+    name: ClassVar[str] = "drawn"
+    summary: ClassVar[str] = "the exact points of the drawn faces"
+    needs_images: ClassVar[bool] = False
+
+    def __init__(self, dataset: DemoDataset) -> None:
+        self.dataset = dataset
+        self.digest = f"demo {VERSION} {dataset.split} seed {dataset.seed} size {dataset.side}"
+        self._index = {sample.id: index for index, sample in enumerate(dataset.samples)}
+
+    def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None = None) -> Landmarks:  # noqa: ARG002
+        """Return the points of the named faces in pixels of their images.
+
+        Raises:
+            DataError: a name is not in the data set.
+        """
+        unknown = [name for name in ids if name not in self._index]
+        if unknown:
+            raise DataError(f"data set demo, split {self.dataset.split}, has no image '{unknown[0]}'.")
+        points = np.zeros((len(ids), 68, 2))
+        for row, name in enumerate(ids):
+            points[row] = self.dataset.shape(self._index[name]).points
+        return Landmarks.of(torch.from_numpy(points).float())
