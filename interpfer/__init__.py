@@ -1,3 +1,47 @@
-"""interpfer: where does a facial-expression classifier look, and is it where an expert would?"""
+"""interpfer: where does a facial-expression classifier look, and is it where an expert would?
+
+The public names are imported when they are first used, so that ``import interpfer`` is light.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from interpfer.au.heatmaps import au_heatmaps, au_planes
+    from interpfer.evaluate import score
+    from interpfer.maps.compute import compute_maps
+    from interpfer.models.loading import load_model
+    from interpfer.models.model import Model
+    from interpfer.results.run import Run, load_run
+
+_PUBLIC = {
+    "Model": "interpfer.models.model",
+    "Run": "interpfer.results.run",
+    "au_heatmaps": "interpfer.au.heatmaps",
+    "au_planes": "interpfer.au.heatmaps",
+    "compute_maps": "interpfer.maps.compute",
+    "load_model": "interpfer.models.loading",
+    "load_run": "interpfer.results.run",
+    "score": "interpfer.evaluate",
+}
+
+__all__ = [
+    "Model",
+    "Run",
+    "au_heatmaps",
+    "au_planes",
+    "compute_maps",
+    "load_model",
+    "load_run",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name == "metrics":
+        return importlib.import_module("interpfer.metrics")
+    raise AttributeError(f"module 'interpfer' has no attribute '{name}'")

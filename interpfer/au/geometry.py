@@ -44,8 +44,8 @@ class Ellipse(NamedTuple):
     least: float = 0
 
 
-def _at(x: int, y: int, **how: float) -> Ellipse:
-    return Ellipse((x, x), (y, y), **how)
+def _at(x: int, y: int, right: float = 0) -> Ellipse:
+    return Ellipse((x, x), (y, y), right=right)
 
 
 def _round(point: int, radii: tuple[float, float] = (20, 20), down: float = 0) -> Ellipse:

@@ -41,14 +41,12 @@ class _Planes(NamedTuple):
 
     Attributes:
         face: (p,) row of each pair.
-        slot: (p,) position of the pair among those of its face.
         unit: (p,) column of the AU in ``Regions``.
         weight: (p,).
         side: (p,) which of the two ellipses to draw: 0, 1, or 2 for both.
     """
 
     face: Int[Tensor, " p"]
-    slot: Int[Tensor, " p"]
     unit: Int[Tensor, " p"]
     weight: Float[Tensor, " p"]
     side: Int[Tensor, " p"]
@@ -132,7 +130,9 @@ def _regions(points: Float[Tensor, "n 68 2"], size: int, geometry: str | Geometr
 def _column(number: int, regions: Regions) -> int:
     if number not in regions.aus:
         known = [str(au) for au in regions.aus]
-        raise DataError(f"AU {number} has no place on the face.{nearest(str(number), known)} Known: {', '.join(known)}.")
+        raise DataError(
+            f"AU {number} has no place on the face.{nearest(str(number), known)} Known: {', '.join(known)}."
+        )
     return regions.aus.index(number)
 
 
@@ -152,12 +152,12 @@ def _plan(
     slots = max([len(units) for units in entries], default=0)
     table = torch.zeros(len(entries), slots, 4, dtype=torch.float64)
     for units, target in zip(entries, table, strict=True):
-        for slot, (column, unit) in enumerate(units):
-            target[slot] = torch.tensor([1, column, unit.weight, (*SIDES, None).index(unit.side)])
+        for place, (column, unit) in enumerate(units):
+            target[place] = torch.tensor([1, column, unit.weight, (*SIDES, None).index(unit.side)])
     table = table.to(row.device)[row]
     face, slot = (table[..., 0].bool() & wanted[:, None]).nonzero(as_tuple=True)
-    _, column, weight, side = table[face, slot].unbind(-1)
-    return _Planes(face, slot, column.long(), weight.float(), side.long())
+    _, columns, weight, side = table[face, slot].unbind(-1)
+    return _Planes(face, columns.long(), weight.float(), side.long())
 
 
 def _cover(regions: Regions, planes: _Planes) -> tuple[Float[Tensor, "p 28 28"], Bool[Tensor, " p"]]:
@@ -200,7 +200,8 @@ def _merge(
     merged = _empty(faces, size, rows.device)
     if rows.is_cuda:
         merged.zero_()
-        for part in torch.arange(len(rows), device=rows.device).split(GPU_CHUNK):
+        for start in range(0, len(rows), GPU_CHUNK):
+            part = slice(start, start + GPU_CHUNK)
             merged.index_reduce_(0, planes.face[part], _heighten(rows[part], size), "amax")
         _normalise_(merged)
     else:  # one face at a time stays in the cache

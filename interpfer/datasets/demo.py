@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from interpfer.datasets.base import Dataset, Sample, require_split
-from interpfer.datasets.drawing import paint_face
-from interpfer.datasets.faceactions import AUS_OF
-from interpfer.datasets.faceshape import FaceShape, shape_face
+from interpfer.datasets.drawn.actions import AUS_OF
+from interpfer.datasets.drawn.drawing import paint_face
+from interpfer.datasets.drawn.shape import FaceShape, shape_face
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.types import Landmarks

@@ -68,18 +68,22 @@ def parse_landmarks(text: str, where: str) -> dict[str, NDArray[np.float64]]:
     rows = [[cell.strip() for cell in rows[number - 1]] for number in numbers]
     if not rows:
         raise DataError(f"landmark file {where} is empty.")
-    order = range(len(COLUMNS))
+    order = list(range(len(COLUMNS)))
     if rows[0][0].lower() in ("image", "name", "file", "filename", "id"):
         header = ["image", *(cell.lower().replace("_", "") for cell in rows[0][1:])]
         lost = [name for name in COLUMNS if name not in header]
         if lost:
-            raise DataError(f"landmark file {where}: the header lacks {', '.join(lost[:4])}; it needs image, x1..x68, y1..y68.")
+            raise DataError(
+                f"landmark file {where}: the header lacks {', '.join(lost[:4])}; it needs image, x1..x68, y1..y68."
+            )
         order = [header.index(name) for name in COLUMNS]
         rows, numbers = rows[1:], numbers[1:]
     width = max(order) + 1
     for number, row in zip(numbers, rows, strict=True):
         if len(row) < width:
-            raise DataError(f"landmark file {where}, line {number}: {len(row)} values, expected {width}: image, 68 x, 68 y.")
+            raise DataError(
+                f"landmark file {where}, line {number}: {len(row)} values, expected {width}: image, 68 x, 68 y."
+            )
     names = [row[order[0]] for row in rows]
     table = pd.DataFrame([[row[i] for i in order[1:]] for row in rows], index=numbers)
     values = table.replace("", "nan").apply(pd.to_numeric, errors="coerce")
@@ -87,7 +91,7 @@ def parse_landmarks(text: str, where: str) -> dict[str, NDArray[np.float64]]:
     if wrong.to_numpy().any():
         number, column = next((n, c) for n, c in zip(*np.nonzero(wrong.to_numpy()), strict=True))
         raise DataError(
-            f"landmark file {where}, line {numbers[number]}: '{table.iat[number, column]}' is not a coordinate."
+            f"landmark file {where}, line {numbers[number]}: '{rows[number][order[column + 1]]}' is not a coordinate."
         )
     points = values.to_numpy(np.float64).reshape(-1, 2, LANDMARKS).transpose(0, 2, 1)
     points = np.where(np.isfinite(points).all((1, 2), keepdims=True), points, np.nan)

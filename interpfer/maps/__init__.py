@@ -34,5 +34,7 @@ def select_maps(wanted: str | Iterable[str]) -> tuple[str, ...]:
     for name in names:
         if name not in MAPS and name not in groups:
             known = [*groups, *MAPS]
-            raise PluginError(f"no map or group of maps is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}.")
+            raise PluginError(
+                f"no map or group of maps is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}."
+            )
     return tuple(dict.fromkeys(name for entry in names for name in groups.get(entry, (entry,))))

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
-from interpfer.models.hooks import first_tensor, replace_first, hooked
+from interpfer.models.hooks import first_tensor, hooked, replace_first
 from interpfer.models.model import Model
 
 
@@ -81,7 +81,8 @@ def capture(
         for name, calls in outputs.items():
             if len(calls) != 1:
                 raise ModelError(
-                    f"layer {name} of model {model.name} ran {len(calls)} times in one forward; choose a layer that runs once."
+                    f"layer {name} of model {model.name} ran {len(calls)} times in one forward; "
+                    "choose one that runs once."
                 )
         kept = {name: calls[0] for name, calls in outputs.items()}
         if targets is None:

@@ -27,7 +27,9 @@ class Classification:
     n: int
 
 
-def classify(labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str], outputs: Sequence[str]) -> Classification:
+def classify(
+    labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str], outputs: Sequence[str]
+) -> Classification:
     """Compare labels with predictions; images without a label ("") do not count.
 
     Args:

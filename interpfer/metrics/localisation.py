@@ -29,12 +29,13 @@ def pxap_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, "n {2*BINS}"]:
 
 def pxap_of_counts(counts: Int[Tensor, "*b {2*BINS}"]) -> Float[Tensor, "*b"]:
     """Return PxAP in percent: sum of precision times the gain in recall, from the highest threshold down."""
-    above = counts.double().unflatten(-1, (2, BINS)).flip(-1).cumsum(-1)
+    above = counts.double().view(*counts.shape[:-1], 2, BINS).flip(-1).cumsum(-1)
     outside, inside = above.unbind(-2)
     total = inside[..., -1:]
     precision = inside / (inside + outside).clamp(min=1)
     gain = inside.diff(dim=-1, prepend=torch.zeros_like(total)) / total
-    return 100 * (precision * gain).sum(-1)
+    percent: Tensor = 100 * (precision * gain).sum(-1)
+    return percent
 
 
 pxap = DatasetMetric(

@@ -2,7 +2,7 @@
 
 A YAML file beside the checkpoint with the same stem, or an entry ``card`` inside it::
 
-    arch: fer_subjects.py:FaceExpressionNet   # FILE.py:callable | package.module:callable | torchvision:NAME | timm:NAME
+    arch: my_model.py:build                    # FILE.py:callable, package.module:callable, torchvision:NAME, timm:NAME
     arch_args: {}
     classes: [neutral, happiness, ...]        # in output order
     input: {size: 112, color: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]}

@@ -56,7 +56,7 @@ class Layer:
         if self.layout == "nhwc":
             return activation.permute(0, 3, 1, 2)
         if self.layout == "tokens":
-            return activation[:, self.prefix :].mT.unflatten(-1, self.grid)
+            return activation[:, self.prefix :].mT.reshape(len(activation), -1, *self.grid)
         return activation
 
     def describe(self) -> str:

@@ -28,7 +28,12 @@ class Model:
     """
 
     def __init__(
-        self, name: str, module: nn.Module, card: ModelCard, device: str | torch.device = "cpu", sha256: str | None = None
+        self,
+        name: str,
+        module: nn.Module,
+        card: ModelCard,
+        device: str | torch.device = "cpu",
+        sha256: str | None = None,
     ) -> None:
         self.name = name
         self.module = unwrap(module).to(device)

@@ -7,7 +7,8 @@ import pandas as pd
 from filelock import FileLock
 
 from interpfer.errors import RunError
-from interpfer.results import Run, csv_bytes, write_atomic
+from interpfer.results.files import csv_bytes, write_atomic
+from interpfer.results.run import Run
 
 COLUMNS = (
     "model",

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from interpfer.datasets.demo import DemoDataset
-from interpfer.datasets.drawing import DrawnFace, draw_face, paint_face
+from interpfer.datasets.drawn.actions import AUS_OF, DISPLACEMENT, HALLMARK, MIRROR
+from interpfer.datasets.drawn.drawing import DrawnFace, draw_face, paint_face
+from interpfer.datasets.drawn.shape import FaceShape, Identity, move, shape_face
 from interpfer.datasets.export import write_csv_layout
-from interpfer.datasets.faceactions import AUS_OF, DISPLACEMENT, HALLMARK, MIRROR
-from interpfer.datasets.faceshape import FaceShape, Identity, move, shape_face
 from interpfer.errors import DataError
 
 SEEDS = st.integers(0, 2**32 - 1)

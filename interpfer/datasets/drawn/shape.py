@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from interpfer.datasets.faceactions import (
+from interpfer.datasets.drawn.actions import (
     AUS_OF,
     DISPLACEMENT,
     HALF,

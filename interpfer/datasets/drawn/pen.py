@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from interpfer.datasets.faceactions import Points
-from interpfer.datasets.faceshape import Pose, lift
+from interpfer.datasets.drawn.actions import Points
+from interpfer.datasets.drawn.shape import Pose, lift
 
 PointsLike = NDArray[np.float64] | Sequence[Any]
 """Points, or a list or tuple that numpy makes points of."""

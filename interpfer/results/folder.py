@@ -7,7 +7,6 @@ a ``run.json`` is complete.
 
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from interpfer.errors import RunError
+from interpfer.results.files import csv_bytes, write_atomic
+from interpfer.results.run import MANIFEST
 
 PARTS = ".parts"
-MANIFEST = "run.json"
-DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class RunFolder:
         arrays |= {f"single/{name}": value for name, value in part.single.items()}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-        np.savez(buffer, **arrays)
+        np.savez(buffer, allow_pickle=False, **arrays)
         write_atomic(self.path / PARTS / f"{first:09d}.npz", buffer.getvalue(), durable=False)
 
     def parts(self) -> Iterator[Part]:
@@ -165,70 +164,3 @@ class RunFolder:
             write_atomic(self.path / name, csv_bytes(table))
         write_atomic(self.path / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         shutil.rmtree(self.path / PARTS)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished score.
-
-    Attributes:
-        scores: map, layer, metric, group, value, ci_low, ci_high, n.
-        per_image: image, label, predicted, map, layer, then one column per metric.
-        confusion: rows true class, columns predicted class, counts.
-        manifest: what run.json holds.
-        path: the run folder, or None.
-    """
-
-    scores: pd.DataFrame
-    per_image: pd.DataFrame
-    confusion: pd.DataFrame
-    manifest: dict[str, Any]
-    path: Path | None = None
-
-    def score(self, map_name: str, metric: str = "cosine", group: str = "macro", layer: str | None = None) -> float:
-        """Return one value of ``scores``; without a layer, that of the first one."""
-        rows = self.scores.query("map == @map_name and metric == @metric and group == @group")
-        if layer is not None:
-            rows = rows[rows["layer"] == layer]
-        if rows.empty:
-            raise RunError(f"the run has no {metric} of {map_name} for {group}.")
-        return float(rows["value"].iloc[0])
-
-
-def load_run(path: Path) -> Run:
-    """Read a finished run folder.
-
-    Raises:
-        RunError: the folder holds no finished run.
-    """
-    manifest = path / MANIFEST
-    if not manifest.is_file():
-        raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
-    return Run(
-        pd.read_csv(path / "scores.csv"),
-        pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""]),
-        pd.read_csv(path / "confusion.csv", index_col=0),
-        json.loads(manifest.read_text(encoding="utf-8")),
-        path,
-    )
-
-
-def csv_bytes(table: pd.DataFrame) -> bytes:
-    """Return a table as CSV with six digits; an index with a name becomes the first column."""
-    text: str = table.to_csv(index=table.index.name is not None, float_format=f"%.{DIGITS}f", lineterminator="\n")
-    return text.encode()
-
-
-def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
-    """Replace a file at once: readers see the old or the new one, never half of it; ``durable`` survives power loss."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {error}.") from error

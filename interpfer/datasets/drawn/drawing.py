@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from interpfer.datasets import painting as paint
-from interpfer.datasets import person
-from interpfer.datasets.faceactions import Points
-from interpfer.datasets.faceshape import FaceShape, shape_face
-from interpfer.datasets.pen import Pen, closed
-from interpfer.datasets.person import Look, blend, jitter
+from interpfer.datasets.drawn import painting as paint
+from interpfer.datasets.drawn import person
+from interpfer.datasets.drawn.actions import Points
+from interpfer.datasets.drawn.pen import Pen, closed
+from interpfer.datasets.drawn.person import Look, blend, jitter
+from interpfer.datasets.drawn.shape import FaceShape, shape_face
 
 ZOOM = 3
 """Supersampling of what has sharp edges."""

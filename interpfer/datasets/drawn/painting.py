@@ -6,10 +6,10 @@ those that the muscles make, so that an action unit can be seen in the skin as w
 
 import numpy as np
 
-from interpfer.datasets.faceactions import Points
-from interpfer.datasets.faceshape import FaceShape
-from interpfer.datasets.pen import Pen, PointsLike, almond, curve
-from interpfer.datasets.person import Look, blend
+from interpfer.datasets.drawn.actions import Points
+from interpfer.datasets.drawn.pen import Pen, PointsLike, almond, curve
+from interpfer.datasets.drawn.person import Look, blend
+from interpfer.datasets.drawn.shape import FaceShape
 
 FLAT = 128
 """Level of the relief layers at which the skin is neither lit nor shaded."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from interpfer.datasets.faceshape import FaceShape
-from interpfer.datasets.pen import CIRCLE, Pen
+from interpfer.datasets.drawn.pen import CIRCLE, Pen
+from interpfer.datasets.drawn.shape import FaceShape
 
 Rgb = tuple[int, int, int]
 

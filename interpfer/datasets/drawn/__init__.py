@@ -1,0 +1,1 @@
+"""Faces drawn by interpfer: their shape, moved by action units, and their painting."""

@@ -1,0 +1,218 @@
+"""What is to be scored, and how: everything that decides the bytes of a run."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from interpfer.au.heatmaps import au_heatmaps
+from interpfer.datasets.base import Dataset
+from interpfer.errors import DataError, InterpferError, PluginError, nearest
+from interpfer.landmarks import PROVIDERS
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.files import FileLandmarks
+from interpfer.maps import MAPS, select_maps
+from interpfer.maps.base import BaselineMap, LayerMap
+from interpfer.maps.resample import PROTOCOLS
+from interpfer.metrics import METRICS, select_metrics
+from interpfer.metrics.base import DatasetMetric, ImageMetric
+from interpfer.models.model import Model
+from interpfer.stream import FaceStream
+from interpfer.types import CANVAS, Landmarks
+
+PROTOCOL_DEFAULTS = {"paper": ("belharbi2024", "reference"), "corrected": ("martinez2017", "scaled")}
+"""Codebook and geometry of each protocol."""
+
+TARGETS = ("label", "predicted")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A score that is about to be made.
+
+    Attributes:
+        model: the classifier.
+        dataset: the faces.
+        provider: their landmarks.
+        maps: by name, in the order of the tables.
+        layers: of the maps that have one.
+        metrics: by name, in the order of the tables.
+        target: "label" or "predicted".
+        protocol: "paper" or "corrected".
+        codebook: name or file.
+        geometry: name.
+        seed: of everything random.
+        rows: positions in the data set of the images to score.
+    """
+
+    model: Model
+    dataset: Dataset
+    provider: LandmarkProvider
+    maps: dict[str, LayerMap | BaselineMap]
+    layers: tuple[str, ...]
+    metrics: dict[str, ImageMetric | DatasetMetric]
+    target: str
+    protocol: str
+    codebook: str
+    geometry: str
+    seed: int
+    rows: tuple[int, ...]
+
+    @classmethod
+    def make(
+        cls,
+        model: Model,
+        dataset: Dataset,
+        landmarks: LandmarkProvider | str | Path | None,
+        maps: str | Sequence[str],
+        layers: str | Sequence[str],
+        metrics: str | Sequence[str],
+        target: str,
+        protocol: str,
+        codebook: str | None,
+        geometry: str | None,
+        seed: int,
+        limit: int | None,
+    ) -> "Plan":
+        """Resolve names and defaults; see ``interpfer.score`` for the arguments.
+
+        Raises:
+            InterpferError: a name is unknown.
+        """
+        require_choice("target", target, TARGETS)
+        require_choice("protocol", protocol, PROTOCOLS)
+        if limit is not None and limit < 1:
+            raise InterpferError(f"limit {limit}: score at least one image.")
+        book, place = PROTOCOL_DEFAULTS[protocol]
+        if isinstance(layers, str) and layers not in ("last", "all"):
+            layers = [name.strip() for name in layers.split(",")]
+        return cls(
+            model=model,
+            dataset=dataset,
+            provider=find_landmarks(landmarks, dataset),
+            maps={name: MAPS.get(name) for name in select_maps(maps)},
+            layers=model.layers(layers if isinstance(layers, str) else list(layers)),
+            metrics={name: METRICS.get(name) for name in select_metrics(metrics)},
+            target=target,
+            protocol=protocol,
+            codebook=codebook or book,
+            geometry=geometry or place,
+            seed=seed,
+            rows=sample_rows(len(dataset), limit, seed),
+        )
+
+    @cached_property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """The (map, layer) pairs; a baseline has the layer "-"."""
+        return tuple(
+            (name, layer)
+            for name, method in self.maps.items()
+            for layer in (self.layers if isinstance(method, LayerMap) else ("-",))
+        )
+
+    @cached_property
+    def stream(self) -> FaceStream:
+        """The images at the model's input size."""
+        return FaceStream(self.dataset, self.provider, self.model.card.input.size)
+
+    @property
+    def needs_means(self) -> bool:
+        """Whether a baseline asks for the AU heatmaps of the whole data set."""
+        return any(isinstance(method, BaselineMap) and method.heatmaps for method in self.maps.values())
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether any map needs the backward."""
+        return any(method.gradient for method in self.maps.values())
+
+    def labels(self, rows: Sequence[int]) -> list[str]:
+        """Return the canonical label of each row, "" where unknown."""
+        return [self.dataset.samples[row].label for row in rows]
+
+    def classes(self, rows: Sequence[int]) -> list[int]:
+        """Return the class index of each row in the data set, -1 where unknown."""
+        names = self.dataset.classes
+        return [names.index(label) if label else -1 for label in self.labels(rows)]
+
+    def targets(self, rows: Sequence[int]) -> Tensor | None:
+        """Return the model's output per row that class-specific maps explain, -1 for none; None for the predicted."""
+        if self.target == "predicted":
+            return None
+        outputs = self.model.classes
+        return torch.tensor([outputs.index(name) if name in outputs else -1 for name in self.labels(rows)])
+
+    def heatmaps(self, landmarks: Landmarks, rows: Sequence[int]) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, " n"]]:
+        """Draw the AU heatmaps of the labels of ``rows``."""
+        points = landmarks.points.to(self.model.device)
+        return au_heatmaps(points, self.labels(rows), CANVAS, self.codebook, self.geometry)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the one it continues."""
+        listed = "\n".join(f"{self.dataset.samples[row].id},{self.dataset.samples[row].label}" for row in self.rows)
+        return {
+            "model": self.model.name,
+            "checkpoint": self.model.sha256,
+            "card": repr(self.model.card),
+            "dataset": self.dataset.name,
+            "split": self.dataset.split,
+            "images": hashlib.sha256(listed.encode()).hexdigest(),
+            "landmarks": self.provider.digest,
+            "maps": list(self.maps),
+            "layers": list(self.layers),
+            "metrics": list(self.metrics),
+            "target": self.target,
+            "protocol": self.protocol,
+            "codebook": self.codebook,
+            "geometry": self.geometry,
+            "seed": self.seed,
+        }
+
+
+def require_choice(what: str, value: str, known: Sequence[str]) -> None:
+    """Check one of a few words.
+
+    Raises:
+        InterpferError: ``value`` is none of ``known``.
+    """
+    if value not in known:
+        raise InterpferError(f"{what} '{value}' is none of {', '.join(known)}.{nearest(value, known)}")
+
+
+def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dataset) -> LandmarkProvider:
+    """Return a provider out of its name, a file, or what the data set brings.
+
+    Raises:
+        DataError: there is no such file, or the data set brings none.
+        PluginError: there is no such provider.
+    """
+    if landmarks is None:
+        own = dataset.landmarks()
+        if own is None:
+            raise DataError(f"data set {dataset.name} brings no landmarks; name a file or a provider with --landmarks.")
+        return own
+    if not isinstance(landmarks, str | Path):
+        return landmarks
+    name = str(landmarks)
+    if name in PROVIDERS and name != FileLandmarks.name:
+        return PROVIDERS.get(name)()
+    if not Path(name).exists() and not Path(name).suffix:
+        raise PluginError(
+            f"'{name}' is neither a landmark file nor a provider.{nearest(name, PROVIDERS)} "
+            f"Known providers: {', '.join(PROVIDERS)}."
+        )
+    return FileLandmarks(Path(name))
+
+
+def sample_rows(total: int, limit: int | None, seed: int) -> tuple[int, ...]:
+    """Return all positions, or a seeded random sample of ``limit`` of them in order."""
+    if limit is None or limit >= total:
+        return tuple(range(total))
+    return tuple(sorted(np.random.default_rng(seed).choice(total, limit, replace=False).tolist()))

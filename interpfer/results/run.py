@@ -1,0 +1,59 @@
+"""A finished run, in memory or out of its folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from interpfer.errors import RunError
+
+MANIFEST = "run.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished score.
+
+    Attributes:
+        scores: map, layer, metric, group, value, ci_low, ci_high, n.
+        per_image: image, label, predicted, map, layer, then one column per metric.
+        confusion: rows true class, columns predicted class, counts.
+        manifest: what run.json holds.
+        path: the run folder, or None.
+    """
+
+    scores: pd.DataFrame
+    per_image: pd.DataFrame
+    confusion: pd.DataFrame
+    manifest: dict[str, Any]
+    path: Path | None = None
+
+    def score(self, map_name: str, metric: str = "cosine", group: str = "macro", layer: str | None = None) -> float:
+        """Return one value of ``scores``; without a layer, that of the first one."""
+        table = self.scores
+        rows = table[(table["map"] == map_name) & (table["metric"] == metric) & (table["group"] == group)]
+        if layer is not None:
+            rows = rows[rows["layer"] == layer]
+        if rows.empty:
+            raise RunError(f"the run has no {metric} of {map_name} for {group}.")
+        return float(rows["value"].iloc[0])
+
+
+def load_run(path: Path) -> Run:
+    """Read a finished run folder.
+
+    Raises:
+        RunError: the folder holds no finished run.
+    """
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
+    return Run(
+        pd.read_csv(path / "scores.csv"),
+        pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""]),
+        pd.read_csv(path / "confusion.csv", index_col=0),
+        json.loads(manifest.read_text(encoding="utf-8")),
+        path,
+    )

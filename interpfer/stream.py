@@ -1,0 +1,116 @@
+"""Faces on their way to the model: read ahead in a thread, resized, located; a bad image is skipped and named."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from interpfer.datasets.base import Dataset
+from interpfer.errors import DataError
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.types import Landmarks
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images read from disk.
+
+    Attributes:
+        rows: positions in the data set of the n images that could be read.
+        images: (n, 3, size, size) RGB in [0, 1].
+        landmarks: on the canvas.
+        digests: sha256 of the pixels of each.
+        skipped: position -> why the image could not be read.
+    """
+
+    rows: tuple[int, ...]
+    images: Float[Tensor, "n 3 s s"]
+    landmarks: Landmarks
+    digests: tuple[str, ...]
+    skipped: dict[int, str]
+
+
+@dataclass(frozen=True)
+class FaceStream:
+    """The images of a data set with their landmarks.
+
+    Attributes:
+        dataset: where the images are.
+        provider: where the landmarks come from.
+        size: side in pixels to which images are resized (bilinear, antialiased).
+    """
+
+    dataset: Dataset
+    provider: LandmarkProvider
+    size: int
+
+    def batches(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
+        """Yield the images at ``rows``, reading the next batch while the present one is worked on."""
+        parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self.read, part) for part in parts[:2]]
+            for following in [*parts[2:], None, None][: len(parts)]:
+                ready = waiting.pop(0).result()
+                if following is not None:
+                    waiting.append(pool.submit(self.read, following))
+                yield ready
+
+    def read(self, rows: Sequence[int]) -> Batch:
+        """Read the images at ``rows``."""
+        pictures: dict[int, Image.Image] = {}
+        skipped: dict[int, str] = {}
+        for row in rows:
+            try:
+                pictures[row] = self.dataset.image(row)
+            except DataError as error:
+                skipped[row] = str(error)
+        images = torch.empty(len(pictures), 3, self.size, self.size)
+        digests = []
+        for picture, target in zip(pictures.values(), images, strict=True):
+            pixels = np.array(picture)
+            digests.append(hashlib.sha256(pixels.tobytes()).hexdigest())
+            target.copy_(to_tensor(pixels, self.size))
+        found = self.provider.locate(self._ids(pictures), list(pictures.values()))
+        sizes = [picture.size for picture in pictures.values()]
+        return Batch(tuple(pictures), images, _scaled(found, sizes), tuple(digests), skipped)
+
+    def landmarks(self, rows: Sequence[int]) -> Landmarks:
+        """Return the landmarks of the images at ``rows`` on the canvas; an unreadable image has none.
+
+        Images are decoded only if the provider needs them.
+        """
+        if self.provider.needs_images:
+            batch = self.read(rows)
+            points = torch.full((len(rows), 68, 2), torch.nan, dtype=batch.landmarks.points.dtype)
+            points[[rows.index(row) for row in batch.rows]] = batch.landmarks.points
+            return Landmarks.of(points)
+        sizes = []
+        for row in rows:
+            try:
+                sizes.append(self.dataset.size(row))
+            except DataError:
+                sizes.append((0, 0))
+        return _scaled(self.provider.locate(self._ids(rows), None), sizes)
+
+    def _ids(self, rows: Iterator[int] | Sequence[int] | dict[int, Image.Image]) -> list[str]:
+        return [self.dataset.samples[row].id for row in rows]
+
+
+def to_tensor(pixels: np.ndarray, size: int) -> Float[Tensor, "3 {size} {size}"]:
+    """Return (h, w, 3) bytes as RGB in [0, 1], resized (bilinear, antialiased)."""
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
+    if image.shape[-2:] == (size, size):
+        return image[0]
+    return F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)[0]
+
+
+def _scaled(found: Landmarks, sizes: Sequence[tuple[int, int]]) -> Landmarks:
+    scaled = found.scaled(torch.tensor(sizes, dtype=found.points.dtype).reshape(-1, 2))
+    return Landmarks.of(scaled.points)
