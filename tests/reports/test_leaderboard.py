@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 
 from interpfer.errors import RunError
-from interpfer.evaluate import score
 from interpfer.reports.leaderboard import append, leaderboard_rows
 
 
 def test_rows_hold_the_headline_of_each_metric(faces: Path, checkpoint: Path) -> None:
+    from interpfer.evaluate import score  # spawned processes import this file, and need no torch
+
     run = score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu")
     row = leaderboard_rows(run).set_index("map").loc["gradcam"]
     assert row["cosine"] == run.score("gradcam", "cosine", "macro")
