@@ -146,7 +146,7 @@ def resolve_layers(
             shown = [by_name[key].describe() for key in dict.fromkeys([*_stage_ends(layers)])]
             raise ModelError(
                 f"model {model} has no spatial layer '{name}'.{nearest(name, by_name)} "
-                f"The ends of its stages are {', '.join(shown)}; `interpfer inspect` lists all."
+                f"The ends of its stages are {', '.join(shown)}; Model.spatial_layers lists all {len(by_name)}."
             )
     return tuple(dict.fromkeys(names))
 
@@ -155,8 +155,9 @@ def _stage_ends(layers: Sequence[Layer]) -> tuple[str, ...]:
     """Return the ends of the stages, shallow to deep.
 
     The trunk is the family of sibling modules that covers most grids. Few siblings are stages; of many, the last one of
-    each grid ends a stage. A module after the trunk with the same grid as its end takes that end's place. A trunk of tokens keeps one grid: there
-    every block counts, and the norm in the last block where the block itself does not reach the logits.
+    each grid ends a stage. A module after the trunk with the same grid as its end takes that end's place. A trunk of
+    tokens keeps one grid: there every block counts, and the norm in the last block where the block itself does not
+    reach the logits.
     """
     usable = [layer for layer in layers if layer.used] or list(layers)
     candidates = [layer for layer in usable if layer.composite]

@@ -25,7 +25,13 @@ def arguments(faces: Path, checkpoint: Path) -> list[str]:
 def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
     done = invoke(*arguments(faces, checkpoint), "--out", tmp_path / "run", "--leaderboard", tmp_path / "board.csv")
     assert done.exit_code == 0, done.output
-    for text in ("model on csv test, protocol paper", "gradcam++", "baseline:class-mean-au", "cosine_skill", "stages.3"):
+    for text in (
+        "model on csv test, protocol paper",
+        "gradcam++",
+        "baseline:class-mean-au",
+        "cosine_skill",
+        "stages.3",
+    ):
         assert text in done.stdout
     assert "accuracy" in done.stderr
     assert "scored 36 of 42 images; left out: 6 neutral" in done.stderr
@@ -47,7 +53,10 @@ def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (["--layers", "layer4"], "error: model model has no spatial layer 'layer4'. The ends of its stages are stages.0"),
+        (
+            ["--layers", "layer4"],
+            "error: model model has no spatial layer 'layer4'. The ends of its stages are stages.0",
+        ),
         (["--maps", "gradcan"], "error: no map or group of maps is called 'gradcan'. Did you mean gradcam"),
         (["--landmarks", "none.txt"], "error: there is no landmark file none.txt."),
         (["--data-root", "nowhere"], "error: data set csv: there is no folder nowhere."),
