@@ -131,7 +131,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     assert not (tmp_path / "cut" / "scores.csv").exists()
     with pytest.raises(RunError, match="already holds a run; say --resume"):
         run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5)
-    with pytest.raises(RunError, match="was started with another protocol, codebook, geometry"):
+    with pytest.raises(RunError, match="was started with another protocol, codebook, codebook_digest, geometry"):
         run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, protocol="corrected")
     run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5, resume=True)
     assert digests(tmp_path / "whole") == digests(tmp_path / "cut")
