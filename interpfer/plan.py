@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,7 @@ class Plan:
         return {
             "model": self.model.name,
             "checkpoint": self.model.sha256,
-            "card": repr(self.model.card),
+            "card": repr(replace(self.model.card, folder=Path())),
             "dataset": self.dataset.name,
             "split": self.dataset.split,
             "images": hashlib.sha256(listed.encode()).hexdigest(),
