@@ -18,6 +18,7 @@ from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError, PluginError, nearest
 from interpfer.landmarks import PROVIDERS
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps import MAPS, select_maps
 from interpfer.maps.base import BaselineMap, LayerMap
@@ -209,7 +210,8 @@ def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dat
         return landmarks
     name = str(landmarks)
     if name in PROVIDERS and name != FileLandmarks.name:
-        return PROVIDERS.get(name)()
+        provider = PROVIDERS.get(name)()
+        return CachedLandmarks(provider) if provider.needs_images else provider
     if not Path(name).exists() and not Path(name).suffix:
         raise PluginError(
             f"'{name}' is neither a landmark file nor a provider.{nearest(name, PROVIDERS)} "
