@@ -77,7 +77,10 @@ def test_a_codebook_of_ones_own(tmp_path: Path) -> None:
         ("classes: {happy: [{au: 6, wieght: 1}]}", "is neither a FACS number nor"),
         ("classes: {happy: [{au: 6, weight: 0}]}", "codebook F, 'happy': the weight 0 of AU 6 is not in (0, 1]"),
         ("classes: {happy: [{au: 6, weight: 1.5}]}", "the weight 1.5 of AU 6 is not in (0, 1]"),
-        ("classes: {happy: [{au: 6, weight: heavy}]}", "codebook F, 'happy': the weight heavy of AU 6 is not in (0, 1]"),
+        (
+            "classes: {happy: [{au: 6, weight: heavy}]}",
+            "codebook F, 'happy': the weight heavy of AU 6 is not in (0, 1]",
+        ),
         ("classes: {happy: [{au: 6, weight: .nan}]}", "the weight nan of AU 6 is not in (0, 1]"),
         ("classes: {happy: [{au: 6, side: top}]}", "the side 'top' of AU 6 is neither left nor right"),
         ("classes: {happy: [6], joy: [12]}", "codebook F: 'joy' means happiness, which is listed already"),

@@ -105,7 +105,7 @@ def test_scaled_mends_the_slips_of_the_reference() -> None:
 
 
 def test_scaled_reads_the_table_in_pixels_of_a_usual_crop() -> None:
-    assert INTER_OCULAR == pytest.approx(85.12)
+    assert pytest.approx(85.12) == INTER_OCULAR
     upright = POINTS.clone()
     upright[42:48, 1] += (POINTS[36:42, 1].mean() - POINTS[42:48, 1].mean()).item()
     upright = upright * (INTER_OCULAR / (upright[42:48].mean(0) - upright[36:42].mean(0)).norm())
