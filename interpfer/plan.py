@@ -52,6 +52,7 @@ class Plan:
         geometry: name.
         seed: of everything random.
         rows: positions in the data set of the images to score.
+        align: whether faces are aligned by their landmarks first.
     """
 
     model: Model
@@ -66,6 +67,7 @@ class Plan:
     geometry: str
     seed: int
     rows: tuple[int, ...]
+    align: bool = False
 
     @classmethod
     def make(
@@ -82,6 +84,7 @@ class Plan:
         geometry: str | None,
         seed: int,
         limit: int | None,
+        align: bool,
     ) -> "Plan":
         """Resolve names and defaults; see ``interpfer.score`` for the arguments.
 
@@ -108,6 +111,7 @@ class Plan:
             geometry=geometry or place,
             seed=seed,
             rows=sample_rows(len(dataset), limit, seed),
+            align=align,
         )
 
     @cached_property
@@ -127,7 +131,7 @@ class Plan:
     @cached_property
     def stream(self) -> FaceStream:
         """The images at the model's input size."""
-        return FaceStream(self.dataset, self.provider, self.model.card.input.size)
+        return FaceStream(self.dataset, self.provider, self.model.card.input.size, self.align)
 
     @property
     def needs_means(self) -> bool:
@@ -180,6 +184,7 @@ class Plan:
             "codebook": self.codebook,
             "codebook_digest": hashlib.sha256(repr(self.book).encode()).hexdigest(),
             "geometry": self.geometry,
+            "align": self.align,
             "seed": self.seed,
         }
 

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from interpfer.datasets.base import Dataset
+from interpfer.landmarks.alignment import carry, inverse
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.results.files import write_atomic
 from interpfer.stream import FaceStream
@@ -71,8 +72,7 @@ def prepare(
         names = [dataset.samples[row].id for row in batch.rows]
         failed |= {dataset.samples[row].id: why for row, why in batch.skipped.items()}
         for i, name in enumerate(names):
-            size = dataset.size(batch.rows[i])
-            points = batch.landmarks.points[i].double().numpy() * (np.array(size) / CANVAS)
+            points = carry(batch.landmarks.points[i], inverse(batch.transforms[i])).numpy()
             found = bool(batch.landmarks.found[i])
             x, y = (points if found else np.full_like(points, np.inf)).T.tolist()
             table.writerow([name, *(f"{value:.2f}" for value in (*x, *y))])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from interpfer.types import CANVAS, AUHeatmaps, Faces, Landmarks
+from interpfer.types import AUHeatmaps, Faces, Landmarks
 
 
 def test_a_face_with_any_coordinate_missing_is_not_found() -> None:
@@ -12,15 +12,6 @@ def test_a_face_with_any_coordinate_missing_is_not_found() -> None:
     assert landmarks.found.tolist() == [True, False, True, False]
     assert landmarks.points[[1, 3]].isnan().all()
     assert torch.equal(landmarks.points[[0, 2]], points[[0, 2]])
-
-
-def test_points_move_along_when_an_image_is_resized() -> None:
-    points = torch.tensor([10.0, 20.0]).expand(2, 68, 2).clone()
-    points[1] = torch.nan
-    scaled = Landmarks.of(points).scaled(torch.tensor([[100.0, 50.0], [7.0, 7.0]]))
-    assert scaled.points[0, 0].tolist() == pytest.approx([10 * CANVAS / 100, 20 * CANVAS / 50])
-    assert scaled.found.tolist() == [True, False]
-    assert scaled.points[1].isnan().all()
 
 
 def test_values_of_unlike_lengths_are_refused() -> None:
