@@ -35,7 +35,8 @@ def test_names_of_plugins_are_listed_without_importing_them() -> None:
     loaded_by("""
 import importlib
 from interpfer.registry import Registry
-rooms = [importlib.import_module(f"interpfer.{room}") for room in ("maps", "metrics", "models", "datasets", "landmarks")]
+names = ("maps", "metrics", "models", "datasets", "landmarks")
+rooms = [importlib.import_module(f"interpfer.{name}") for name in names]
 before = set(sys.modules)
 registries = [value for room in rooms for value in vars(room).values() if isinstance(value, Registry)]
 assert len(registries) == len(rooms) and all(registry.names() for registry in registries)
