@@ -244,7 +244,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
     confusion = classification.confusion.rename_axis("true")
     packages = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
     manifest: dict[str, Any] = {
-        "plan": plan.facts,
+        "arguments": plan.facts,
         "seed": plan.seed,
         "device": str(plan.model.device),
         "versions": {"interpfer": __version__} | {name: version(name) for name in packages},
@@ -258,7 +258,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
             "macro_f1": classification.macro_f1,
             "recall": classification.recall,
         },
-        "seconds": round(time.monotonic() - started, 3),
+        "timings": {"seconds": round(time.monotonic() - started, 3)},
     }
     folder.finish({"scores.csv": scores, "per_image.csv": per_image, "confusion.csv": confusion}, manifest)
     return Run(scores, per_image, confusion, manifest, folder.path)

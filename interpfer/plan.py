@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from interpfer.au.codebook import Codebook, load_codebook
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError, PluginError, nearest
 from interpfer.landmarks import PROVIDERS
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps import MAPS, select_maps
 from interpfer.maps.base import BaselineMap, LayerMap
@@ -118,6 +120,11 @@ class Plan:
         )
 
     @cached_property
+    def book(self) -> Codebook:
+        """The codebook that ``codebook`` names."""
+        return load_codebook(self.codebook)
+
+    @cached_property
     def stream(self) -> FaceStream:
         """The images at the model's input size."""
         return FaceStream(self.dataset, self.provider, self.model.card.input.size)
@@ -151,7 +158,7 @@ class Plan:
     def heatmaps(self, landmarks: Landmarks, rows: Sequence[int]) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, " n"]]:
         """Draw the AU heatmaps of the labels of ``rows``."""
         points = landmarks.points.to(self.model.device)
-        return au_heatmaps(points, self.labels(rows), CANVAS, self.codebook, self.geometry)
+        return au_heatmaps(points, self.labels(rows), CANVAS, self.book, self.geometry)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -160,7 +167,7 @@ class Plan:
         return {
             "model": self.model.name,
             "checkpoint": self.model.sha256,
-            "card": repr(self.model.card),
+            "card": repr(replace(self.model.card, folder=Path())),
             "dataset": self.dataset.name,
             "split": self.dataset.split,
             "images": hashlib.sha256(listed.encode()).hexdigest(),
@@ -171,6 +178,7 @@ class Plan:
             "target": self.target,
             "protocol": self.protocol,
             "codebook": self.codebook,
+            "codebook_digest": hashlib.sha256(repr(self.book).encode()).hexdigest(),
             "geometry": self.geometry,
             "seed": self.seed,
         }
@@ -202,7 +210,8 @@ def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dat
         return landmarks
     name = str(landmarks)
     if name in PROVIDERS and name != FileLandmarks.name:
-        return PROVIDERS.get(name)()
+        provider = PROVIDERS.get(name)()
+        return CachedLandmarks(provider) if provider.needs_images else provider
     if not Path(name).exists() and not Path(name).suffix:
         raise PluginError(
             f"'{name}' is neither a landmark file nor a provider.{nearest(name, PROVIDERS)} "

@@ -13,6 +13,7 @@ A side is the left or the right of the picture.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,7 @@ def load_codebook(name: str) -> Codebook:
     return CODEBOOKS.get(name)
 
 
+@cache
 def _shipped(name: str) -> Codebook:
     return parse_codebook((files("interpfer.au") / "codebooks" / f"{name}.yaml").read_text(encoding="utf-8"), name)
 
