@@ -23,9 +23,9 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("stream",),
     ("plan",),
     ("results",),
-    ("reports",),
+    ("prepare", "reports"),
     ("evaluate",),
-    ("finetune",),
+    ("demo", "finetune"),
     ("cli",),
 )
 """Rooms from left to right; those of one line do not know each other."""
