@@ -113,11 +113,9 @@ class FaceStream:
             for size in sizes
         ]
         transforms = torch.stack(plain) if plain else torch.zeros(0, 2, 3, dtype=torch.float64)
-        return (
-            torch.where(found.found[:, None, None], similarity(found.points, CANVAS), transforms)
-            if self.align
-            else transforms
-        )
+        if self.align:
+            return torch.where(found.found[:, None, None], similarity(found.points, CANVAS), transforms)
+        return transforms
 
     def _ids(self, rows: Iterator[int] | Sequence[int] | dict[int, Image.Image]) -> list[str]:
         return [self.dataset.samples[row].id for row in rows]
