@@ -62,6 +62,7 @@ def score(
     device: str = "auto",
     seed: int = 0,
     limit: int | None = None,
+    align: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     trust: bool = False,
@@ -88,6 +89,7 @@ def score(
         device: "auto", "cpu", "cuda", ...
         seed: of the bootstrap, of ``limit`` and of drawn data sets.
         limit: score a seeded random sample of so many images.
+        align: turn, scale and move each face by its landmarks first.
         resume: continue an interrupted run in ``out``.
         overwrite: replace the run in ``out``.
         trust: as for ``load_model``.
@@ -105,7 +107,7 @@ def score(
         model = load_model(model, trust=trust)
     model.to(pick_device(device))
     plan = Plan.make(
-        model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit
+        model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit, align
     )
     folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
     if folder.complete and resume:

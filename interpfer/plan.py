@@ -18,6 +18,7 @@ from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError, PluginError, nearest
 from interpfer.landmarks import PROVIDERS
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps import MAPS, select_maps
 from interpfer.maps.base import BaselineMap, LayerMap
@@ -51,6 +52,7 @@ class Plan:
         geometry: name.
         seed: of everything random.
         rows: positions in the data set of the images to score.
+        align: whether faces are aligned by their landmarks first.
     """
 
     model: Model
@@ -65,6 +67,7 @@ class Plan:
     geometry: str
     seed: int
     rows: tuple[int, ...]
+    align: bool = False
 
     @classmethod
     def make(
@@ -81,6 +84,7 @@ class Plan:
         geometry: str | None,
         seed: int,
         limit: int | None,
+        align: bool,
     ) -> "Plan":
         """Resolve names and defaults; see ``interpfer.score`` for the arguments.
 
@@ -107,6 +111,7 @@ class Plan:
             geometry=geometry or place,
             seed=seed,
             rows=sample_rows(len(dataset), limit, seed),
+            align=align,
         )
 
     @cached_property
@@ -126,7 +131,7 @@ class Plan:
     @cached_property
     def stream(self) -> FaceStream:
         """The images at the model's input size."""
-        return FaceStream(self.dataset, self.provider, self.model.card.input.size)
+        return FaceStream(self.dataset, self.provider, self.model.card.input.size, self.align)
 
     @property
     def needs_means(self) -> bool:
@@ -179,6 +184,7 @@ class Plan:
             "codebook": self.codebook,
             "codebook_digest": hashlib.sha256(repr(self.book).encode()).hexdigest(),
             "geometry": self.geometry,
+            "align": self.align,
             "seed": self.seed,
         }
 
@@ -209,7 +215,8 @@ def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dat
         return landmarks
     name = str(landmarks)
     if name in PROVIDERS and name != FileLandmarks.name:
-        return PROVIDERS.get(name)()
+        provider = PROVIDERS.get(name)()
+        return CachedLandmarks(provider) if provider.needs_images else provider
     if not Path(name).exists() and not Path(name).suffix:
         raise PluginError(
             f"'{name}' is neither a landmark file nor a provider.{nearest(name, PROVIDERS)} "

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interpfer.errors import PluginError
+from interpfer.errors import ModelError, PluginError
+from interpfer.expressions import canonical
 from interpfer.maps import MAPS, select_maps
 from interpfer.maps.base import BaselineMap, LayerMap
 from interpfer.maps.capture import capture
@@ -34,7 +35,7 @@ def compute_maps(
 
     Raises:
         PluginError: a map is unknown, or a baseline, which needs a data set.
-        ModelError: a layer is unknown.
+        ModelError: a layer is unknown, or a target is none of the model's classes.
     """
     methods: dict[str, LayerMap] = {}
     for name in select_maps(maps):
@@ -46,11 +47,26 @@ def compute_maps(
         methods[name] = method
     chosen = model.layers(layers if isinstance(layers, str) else list(layers))
     gradients = any(method.gradient for method in methods.values())
-    shown = capture(model, model.preprocess(images), chosen, _indices(model, targets), gradients)
+    shown = capture(model, model.preprocess(images), chosen, _indices(model, targets, len(images)), gradients)
     return {(name, layer): method(shown.layers[layer]) for name, method in methods.items() for layer in chosen}
 
 
-def _indices(model: Model, targets: Tensor | Sequence[int | str] | None) -> Tensor | None:
-    if targets is None or isinstance(targets, Tensor):
-        return targets
-    return torch.tensor([model.classes.index(item) if isinstance(item, str) else item for item in targets])
+def _indices(model: Model, targets: Tensor | Sequence[int | str] | None, n: int) -> Tensor | None:
+    if targets is None:
+        return None
+    places = targets.tolist() if isinstance(targets, Tensor) else [_index(model, target) for target in targets]
+    if len(places) != n:
+        raise ModelError(f"{len(places)} targets for {n} images.")
+    for place in places:
+        if not -1 <= place < len(model.classes):
+            raise ModelError(f"target {place} is no output of model {model.name}, which has {len(model.classes)}.")
+    return torch.tensor(places, dtype=torch.long)
+
+
+def _index(model: Model, target: int | str) -> int:
+    if not isinstance(target, str):
+        return target
+    name = canonical(target)
+    if name not in model.classes:
+        raise ModelError(f"model {model.name} has no class '{name}'; it has {', '.join(model.classes)}.")
+    return model.classes.index(name)

@@ -95,7 +95,8 @@ def find_layers(network: nn.Module, x: Float[Tensor, "1 c s s"], select: Callabl
     found = []
     for (name, output), gradient in zip(outputs.items(), gradients, strict=True):
         layer = _layer(name, output, prefix, logits.shape[1])
-        if layer is None or (output.dim() == 4 and layer.grid[0] in token_counts):  # the latter: attention weights
+        attends = output.dim() == 4 and layer is not None and layer.layout == "nchw" and layer.grid[0] in token_counts
+        if layer is None or attends:  # attention weights are heads x tokens x tokens
             continue
         module = network.get_submodule(name)
         composite, norm = any(True for _ in module.children()), "norm" in type(module).__name__.lower()
