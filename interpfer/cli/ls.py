@@ -22,7 +22,7 @@ def command(kind: str) -> None:
     table = Table(title=f"{kind}: entry-point group {registry.group}", title_justify="left")
     table.add_column("name", no_wrap=True)
     for name in facts:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in registry:
         try:
             plugin = registry.get(name)
