@@ -27,12 +27,13 @@ def command(ctx: click.Context, dataset: str, data_root: Path | None, split: str
 
     from interpfer.cli.terminal import progress_bars, stdout
     from interpfer.datasets import DATASETS
-    from interpfer.datasets.checking import check_dataset
+    from interpfer.datasets.checking import open_splits, read_images
     from interpfer.expressions import EXPRESSIONS
 
     kind = DATASETS.get(dataset)
+    opened, check = open_splits(kind, data_root, None if split is None else [split])
     with progress_bars() as tell:
-        check = check_dataset(kind, data_root, None if split is None else [split], tell)
+        read_images(opened, check, tell)
     table = Table(title=f"{dataset} in {data_root}" if data_root else dataset, title_justify="left")
     table.add_column("class", no_wrap=True)
     for name in check.counts:

@@ -36,19 +36,15 @@ class Check:
         self.problems.setdefault(kind, []).append(line)
 
 
-def check_dataset(
-    kind: type[Dataset],
-    root: Path | None,
-    splits: Sequence[str] | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Check:
-    """Open the splits of a data set, compare their counts with the published ones, and read every image once.
+def open_splits(
+    kind: type[Dataset], root: Path | None, splits: Sequence[str] | None = None
+) -> tuple[list[Dataset], Check]:
+    """Open the splits of a data set and compare their counts with the published ones; reads no image.
 
     Args:
         kind: the data set.
         root: where it lies.
         splits: those to check; None for all.
-        progress: called with what is done, how much of it, and of how much.
 
     Raises:
         DataError: no split can be opened.
@@ -70,8 +66,7 @@ def check_dataset(
         check.published[dataset.split] = bool(published)
         if difference := compare(counts, published):
             check.blame("counts differ from the published ones", f"split {dataset.split}: {difference}")
-    _read_all(opened, check, progress or (lambda *_: None))
-    return check
+    return opened, check
 
 
 def compare(counts: Counts, published: Sequence[Counts]) -> str:
@@ -93,7 +88,14 @@ def compare(counts: Counts, published: Sequence[Counts]) -> str:
     return f"{sum(counts.values())} images, published {sum(expected.values())}{detail}"
 
 
-def _read_all(opened: Sequence[Dataset], check: Check, progress: Callable[[str, int, int], None]) -> None:
+def read_images(opened: Sequence[Dataset], check: Check, progress: Callable[[str, int, int], None]) -> None:
+    """Read every image once, in parallel, and add to ``check`` those that cannot be.
+
+    Args:
+        opened: the splits; an image may be in several.
+        check: what ``open_splits`` found.
+        progress: called with what is done, how much of it, and of how much.
+    """
     images = {(sample.path, sample.id): (dataset, i) for dataset in opened for i, sample in enumerate(dataset.samples)}
     places = list(images.values())
     with ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4)) as pool:

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from interpfer.errors import DataError
 
 ORIENTATION = 0x0112
-"""EXIF tag; values of 5 and above swap width and height."""
+"""EXIF tag; values of 5 to 8 swap width and height."""
 
 
 def read_image(path: Path) -> Image.Image:
@@ -35,7 +35,7 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as image:
         width, height = image.size
-        return (height, width) if _orientation(image) >= 5 else (width, height)
+        return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
