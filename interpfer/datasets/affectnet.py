@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from interpfer.datasets.affectnet_files import read_arrays, read_table
+from interpfer.datasets.affectnet_files import Release, read_arrays, read_table
 from interpfer.datasets.base import Counts, require_root
 from interpfer.datasets.cropped import CroppedDataset
 from interpfer.datasets.layout import find
@@ -38,7 +38,7 @@ class AffectNetDataset(CroppedDataset):
         "train": (dict(zip(ORDER, TRAIN, strict=True)),),
         "val": (dict.fromkeys(ORDER, 500) | {"contempt": 499}, dict.fromkeys(ORDER, 500)),
     }
-    own: LandmarkProvider | None = None
+    release: Release | None = None
 
     @classmethod
     def open(cls, root: Path | None, split: str, seed: int = 0) -> "AffectNetDataset":  # noqa: ARG003
@@ -56,9 +56,8 @@ class AffectNetDataset(CroppedDataset):
         elif pack := find_pack(folder, SPLIT_FOLDERS[split]):
             samples = pack.samples(ORDER)
             kept = [sample for sample in samples if sample.label in cls.order]
-            dataset = cls(kept, split, folder)
-            dataset._leave_out({"of other classes": len(samples) - len(kept)})
-            return dataset
+            other = {"of other classes": len(samples) - len(kept)} if len(kept) < len(samples) else {}
+            release = Release(kept, left_out=other)
         else:
             raise cls.missing(
                 folder,
@@ -67,17 +66,15 @@ class AffectNetDataset(CroppedDataset):
                 f"folders {split}/0 to {split}/{len(cls.order) - 1}",
             )
         dataset = cls(release.samples, split, folder, release.boxes)
-        dataset._leave_out(release.left_out)
-        if release.landmarks is not None:
-            dataset.own = OwnLandmarks(release.digest, release.landmarks)
+        dataset.left_out = release.left_out
+        dataset.release = release
         return dataset
 
     def landmarks(self) -> LandmarkProvider | None:
         """Return the landmarks of the release; None for folders per class."""
-        return self.own
-
-    def _leave_out(self, counts: Mapping[str, int]) -> None:
-        self.left_out = {reason: count for reason, count in counts.items() if count}
+        if self.release is None or self.release.landmarks is None:
+            return None
+        return OwnLandmarks(self.release.digest(), self.release.landmarks)
 
 
 class AffectNet7Dataset(AffectNetDataset):

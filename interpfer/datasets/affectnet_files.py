@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from interpfer.datasets.base import Sample
 from interpfer.datasets.cropped import Box
 from interpfer.datasets.layout import image_names
+from interpfer.datasets.own import digest_of
 from interpfer.errors import DataError
 
 COLUMNS = (
@@ -41,14 +42,14 @@ class Release:
         samples: those with one of the classes asked for.
         boxes: one per sample, or None for whole images.
         landmarks: id -> (68, 2), where the release brings them.
-        digest: stands for the landmarks.
+        digest: computes what stands for the landmarks.
         left_out: images without such a class, by reason.
     """
 
     samples: list[Sample]
     boxes: list[Box | None] | None = None
     landmarks: Callable[[str], NDArray[np.float64] | None] | None = None
-    digest: str = ""
+    digest: Callable[[], str] = str
     left_out: dict[str, int] = field(default_factory=dict)
 
 
@@ -73,14 +74,21 @@ def read_arrays(annotations: Path, order: Sequence[str]) -> Release:
             name = names.get(stem, f"{stem}.jpg")
             samples.append(Sample(name, label, folder / name))
 
+    def place(name: str) -> Path:
+        return annotations / f"{name.rpartition('.')[0]}_lnd.npy"
+
     def landmarks(name: str) -> NDArray[np.float64] | None:
         try:
-            return np.asarray(np.load(annotations / f"{name.rpartition('.')[0]}_lnd.npy"), dtype=np.float64)
+            return np.asarray(np.load(place(name)), dtype=np.float64)
         except (OSError, ValueError, EOFError):
             return None
 
-    brought = any((annotations / f"{sample.path.stem}_lnd.npy").exists() for sample in samples[:20] if sample.path)
-    return Release(samples, None, landmarks if brought else None, f"affectnet npy {annotations}", dict(left_out))
+    return Release(
+        samples,
+        landmarks=landmarks if any(place(sample.id).exists() for sample in samples[:20]) else None,
+        digest=lambda: digest_of(place(sample.id) for sample in samples),
+        left_out={reason: count for reason, count in left_out.items() if count},
+    )
 
 
 def read_table(table: Path, root: Path, order: Sequence[str]) -> Release:
@@ -104,22 +112,18 @@ def read_table(table: Path, root: Path, order: Sequence[str]) -> Release:
         samples.append(Sample(name, label, folder / name))
         boxes.append(_box(row, where))
 
-    points: dict[str, str] = {}
+    points: dict[str, NDArray[np.float32]] = {}
 
     def landmarks(name: str) -> NDArray[np.float64] | None:
         if not points:
-            points.update((row["subDirectory_filePath"].strip(), row["facial_landmarks"]) for _, row in _rows(table))
-            corners.update((sample.id, box) for sample, box in zip(samples, boxes, strict=True))
-        try:
-            found = np.array(points[name].split(";"), dtype=np.float64).reshape(-1, 2)
-        except (KeyError, ValueError):
-            return None
-        box = corners.get(name)
-        return found if box is None else found - np.array(box[:2])
+            points.update(_points(table, {s.id: box for s, box in zip(samples, boxes, strict=True)}))
+        found = points.get(name)
+        return None if found is None else found.astype(np.float64)
 
-    corners: dict[str, Box | None] = {}
-    with table.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    def digest() -> str:
+        with table.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     return Release(samples, boxes, landmarks, digest, dict(left_out))
 
 
@@ -167,6 +171,20 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
         for line in lines:
             if line:
                 yield lines.line_num, dict(zip(header, line, strict=False))
+
+
+def _points(table: Path, boxes: Mapping[str, Box | None]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the landmarks of the named pictures in pixels of their boxes; a cell that is none is left out."""
+    for _, row in _rows(table):
+        name = row["subDirectory_filePath"].strip()
+        if name in boxes:
+            values = row.get("facial_landmarks", "").split(";")
+            try:
+                points = np.array(values, dtype=np.float32).reshape(-1, 2)
+            except ValueError:
+                continue
+            box = boxes[name]
+            yield name, points if box is None else points - np.array(box[:2], dtype=np.float32)
 
 
 def _box(row: Mapping[str, str], where: str) -> Box | None:

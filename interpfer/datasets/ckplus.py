@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from interpfer.datasets.base import Counts, Dataset, Sample, require_root
 from interpfer.datasets.layout import find, image_names, subfolders
-from interpfer.datasets.own import OwnLandmarks
+from interpfer.datasets.own import OwnLandmarks, digest_of
 from interpfer.datasets.packs import find_pack
 from interpfer.datasets.subjects import SUBJECT_SPLITS, split_by_subject
 from interpfer.errors import DataError
@@ -50,7 +50,7 @@ class CkPlusDataset(Dataset):
         "all": (COUNTS, {name: 3 * count for name, count in COUNTS.items()})
     }
     with_neutral: ClassVar[bool] = False
-    own: LandmarkProvider | None = None
+    points: Path | None = None
 
     @classmethod
     def open(cls, root: Path | None, split: str, seed: int = 0) -> "CkPlusDataset":  # noqa: ARG003
@@ -65,8 +65,7 @@ class CkPlusDataset(Dataset):
             dataset = cls(
                 split_by_subject(cls._sequences(images, emotions), split, f"data set {cls.name}"), split, folder
             )
-            if points := find(folder, *PLACES["landmarks"]):
-                dataset.own = OwnLandmarks(f"ckplus {points}", lambda name: _read_points(points, name))
+            dataset.points = find(folder, *PLACES["landmarks"])
             return dataset
         pack = None if images or emotions else find_pack(folder)
         if pack is None or pack.numbered:
@@ -79,7 +78,11 @@ class CkPlusDataset(Dataset):
 
     def landmarks(self) -> LandmarkProvider | None:
         """Return the points of the folder Landmarks, None where there is none."""
-        return self.own
+        points = self.points
+        if points is None:
+            return None
+        digest = digest_of(_place(points, sample.id) for sample in self.samples)
+        return OwnLandmarks(digest, lambda name: _read_points(points, name))
 
     @classmethod
     def _sequences(cls, images: Path, emotions: Path) -> list[Sample]:
@@ -122,10 +125,13 @@ def _subject(name: str) -> str | None:
     return match[0] if match else None
 
 
-def _read_points(folder: Path, name: str) -> NDArray[np.float64] | None:
+def _place(folder: Path, name: str) -> Path:
     subject, sequence, *_ = [*Path(name).stem.split("_"), "", ""]
-    path = folder / subject / sequence / f"{Path(name).stem}_landmarks.txt"
+    return folder / subject / sequence / f"{Path(name).stem}_landmarks.txt"
+
+
+def _read_points(folder: Path, name: str) -> NDArray[np.float64] | None:
     try:
-        return np.array(path.read_text().split(), dtype=np.float64)
+        return np.array(_place(folder, name).read_text().split(), dtype=np.float64)
     except (OSError, ValueError):
         return None

@@ -1,6 +1,8 @@
 """Landmarks that a data set brings."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -35,3 +37,14 @@ class OwnLandmarks:
             if found is not None and found.size == 2 * LANDMARKS:
                 points[row] = found.reshape(LANDMARKS, 2)
         return Landmarks.of(torch.from_numpy(points))
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """Return the sha256 of the contents of small files, and of the names of those that are not there."""
+    content = hashlib.sha256()
+    for path in paths:
+        try:
+            content.update(path.read_bytes())
+        except OSError:
+            content.update(path.name.encode())
+    return content.hexdigest()

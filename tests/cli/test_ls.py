@@ -9,7 +9,7 @@ from interpfer.cli import COMMANDS, group
     [
         ("maps", ["gradcam++", "arXiv 1610.02391", "backward", "baseline:uniform"]),
         ("metrics", ["cosine_skill", "higher", "0 .. 100"]),
-        ("datasets", ["csv", "folder", "demo", "labels.csv"]),
+        ("datasets", ["csv", "folder", "demo", "labels.csv", "rafdb", "kdef.se", "non-commercial", "train, val, test"]),
         ("landmarks", ["file"]),
         ("codebooks", ["belharbi2024", "disgust: 5 9 16 17 25 26", "emfacs"]),
         ("models", ["torchvision", "timm", "interpfer"]),
