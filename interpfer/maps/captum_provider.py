@@ -4,7 +4,7 @@ Baselines are zero in the prepared input, the mean colour of a model that normal
 meanwhile, and the network is left as it was found.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,8 +82,11 @@ def guided_gradcam(scene: Scene) -> RawMap:
 def lrp(scene: Scene) -> RawMap:
     """Layer-wise relevance propagation, for plain networks of the layers that captum has rules for."""
     from captum.attr import LRP
+    from captum.attr._utils.lrp_rules import EpsilonRule
 
-    found = _attribute("lrp", scene, LRP)
+    reshaping = [m for m in scene.model.module.modules() if isinstance(m, nn.Flatten | nn.Identity)]
+    with _given(reshaping, "rule", EpsilonRule()):
+        found = _attribute("lrp", scene, LRP)
     logits = scene.model.logits(scene.x).detach().gather(1, scene.targets[:, None])[:, 0]
     if not (found.sum((1, 2)) <= RUNAWAY * logits.abs().clamp(min=1)).all():
         raise ModelError("captum's lrp does not conserve relevance in this network (it has no rule for its branches).")
@@ -96,6 +99,18 @@ def _attribute(name: str, scene: Scene, method: Callable[[nn.Module], Any], **op
         x = scene.x.detach().clone().requires_grad_()
         found: Tensor = method(network).attribute(x, target=scene.targets, **options)
     return found.detach().abs().sum(1)
+
+
+@contextmanager
+def _given(modules: Sequence[nn.Module], name: str, value: Any) -> Iterator[None]:
+    """Lend modules an attribute that captum looks for."""
+    for module in modules:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module in modules:
+            vars(module).pop(name, None)
 
 
 @contextmanager

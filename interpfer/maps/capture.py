@@ -163,9 +163,9 @@ def _require_calls(model: Model, ran: int, names: dict[int | None, str]) -> None
     for call, layer in names.items():
         if call is None and ran > 1:
             choices = ", ".join(f"{layer}@{number}" for number in range(1, ran + 1))
-            raise ModelError(
-                f"layer {layer} of model {model.name} runs {ran} times in one forward: say which call, {choices}."
-            )
-        if ran == 0 or (call or 1) > ran:
-            times = "did not run" if ran == 0 else f"runs {ran} time{'s' if ran > 1 else ''}"
-            raise ModelError(f"layer {layer} of model {model.name}: the module {times} in one forward; choose another.")
+            advice = f"choose one that runs once, or say which call: {choices}"
+        elif ran < (call or 1):
+            advice = "choose another"
+        else:
+            continue
+        raise ModelError(f"layer {layer} of model {model.name} ran {ran} times in one forward; {advice}.")

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interpfer.errors import InterpferError, ModelError, PluginError
+from interpfer.expressions import canonical
 from interpfer.maps import MAPS, named_maps, select_maps
 from interpfer.maps.base import AnyMap, BaselineMap, LayerMap, ModelMap, RawMap, Scene, layers_of
 from interpfer.maps.capture import Capture, Forward, forward
@@ -35,7 +36,7 @@ class Shown:
     """
 
     logits: Float[Tensor, "n k"]
-    maps: dict[Key, RawMap] = field(default_factory=dict)
+    maps: dict[Key, Float[Tensor, "n *k gh gw"]] = field(default_factory=dict)
     refused: dict[Key, str] = field(default_factory=dict)
 
 
@@ -282,16 +283,24 @@ def _seeds(x: Tensor, seed: int) -> Callable[[], tuple[int, ...]]:
 
 
 def _indices(model: Model, targets: Tensor | Sequence[int | str] | str | None, n: int) -> Tensor | None:
-    if targets is None or isinstance(targets, Tensor) or targets == "predicted":
-        return targets if isinstance(targets, Tensor) else None
-    listed = [targets] * n if isinstance(targets, str) else list(targets)
-    return torch.tensor([_index(model, item) for item in listed], dtype=torch.long)
+    if targets is None or (isinstance(targets, str) and targets == "predicted"):
+        return None
+    if isinstance(targets, Tensor):
+        places = targets.tolist()
+    else:
+        places = [_index(model, target) for target in ([targets] * n if isinstance(targets, str) else targets)]
+    if len(places) != n:
+        raise ModelError(f"{len(places)} targets for {n} images.")
+    for place in places:
+        if not -1 <= place < len(model.classes):
+            raise ModelError(f"target {place} is no output of model {model.name}, which has {len(model.classes)}.")
+    return torch.tensor(places, dtype=torch.long)
 
 
-def _index(model: Model, item: int | str) -> int:
-    if isinstance(item, str) and item not in model.classes:
-        raise ModelError(f"model {model.name} has no class '{item}'; it has {', '.join(model.classes)}.")
-    index = model.classes.index(item) if isinstance(item, str) else item
-    if not -1 <= index < len(model.classes):
-        raise ModelError(f"target {index}: model {model.name} has the outputs 0 to {len(model.classes) - 1}.")
-    return index
+def _index(model: Model, target: int | str) -> int:
+    if not isinstance(target, str):
+        return target
+    name = canonical(target)
+    if name not in model.classes:
+        raise ModelError(f"model {model.name} has no class '{name}'; it has {', '.join(model.classes)}.")
+    return model.classes.index(name)

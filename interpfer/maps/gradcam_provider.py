@@ -78,7 +78,13 @@ def shapley_cam(scene: Scene) -> RawMap:
     """ReLU of the channels weighted by gradient and Hessian."""
     from pytorch_grad_cam import ShapleyCAM
 
-    return _by_peer("shapley-cam", scene, ShapleyCAM)
+    class Shapley(ShapleyCAM):  # type: ignore[misc]
+        def get_cam_weights(self, x: Any, layer: Any, targets: Any, activations: Tensor, grads: Tensor) -> Any:
+            if grads.requires_grad:
+                return super().get_cam_weights(x, layer, targets, activations, grads)
+            return scene.model.to_grid(scene.layer, grads).mean((2, 3)).cpu().numpy()  # linear from here: no Hessian
+
+    return _by_peer("shapley-cam", scene, Shapley)
 
 
 @layer_map(source="KPCA-CAM, Karmani et al. 2024, arXiv 2410.00267", provider=PROVIDER, cost=MANY_PASSES)

@@ -157,21 +157,26 @@ def smooth_gradcam_plus_plus(scene: Scene) -> RawMap:
 
 @model_map(source="Petsiuk et al. 2018, arXiv 1806.07421", layer=False)
 def rise(scene: Scene) -> RawMap:
-    """Mean of 1024 random masks weighted by the probability of the class under them."""
+    """Mean probability of the class over those of 1024 random masks that show a place.
+
+    Divided by how often a place was shown, not by the expectation of that, whose scatter would drown small effects.
+    """
     n, size = len(scene.x), scene.x.shape[-1]
     cell = -(-size // RISE_CELLS)
     random = torch.Generator().manual_seed(scene.seed)
     total = torch.zeros(n, size, size, device=scene.x.device)
+    shown = torch.zeros(size, size, device=scene.x.device)
     for _ in range(RISE_MASKS // FORWARD):
         kept = (torch.rand(FORWARD, 1, RISE_CELLS + 1, RISE_CELLS + 1, generator=random) < RISE_KEPT).float()
         large = F.interpolate(kept, scale_factor=float(cell), mode="bilinear", align_corners=False)
         shift = torch.randint(0, cell, (FORWARD, 2), generator=random).tolist()
         masks = torch.stack([m[:, dy : dy + size, dx : dx + size] for m, (dy, dx) in zip(large, shift, strict=True)])
         masks = masks.to(scene.x.device)
+        shown += masks[:, 0].sum(0)
         for image, target in enumerate(scene.targets):
             scores = scene.model.logits(scene.x[image] * masks.to(scene.x.dtype)).softmax(1)[:, int(target)]
             total[image] += torch.einsum("m,mhw->hw", scores, masks[:, 0])
-    return total / (RISE_MASKS * RISE_KEPT)
+    return total / shown.clamp(min=1e-6)
 
 
 @model_map(source="Zeiler and Fergus 2014, arXiv 1311.2901", layer=False)

@@ -81,16 +81,20 @@ def _attention(scene: Scene, gradients: bool) -> tuple[list[Probabilities], list
     found: list[Tensor] = []
     with _exposed(scene.model.module, found), torch.set_grad_enabled(True):
         logits = scene.model.logits(scene.x.detach().requires_grad_())
-        whole = [block for block in found if block.dim() == 4 and block.shape[0] == len(scene.x)]
-        sizes = {block.shape[-2:] for block in whole}
-        if not whole or len(whole) < len(found) or len(sizes) > 1 or len(set(*sizes)) > 1:
+        n, sizes = len(scene.x), {block.shape[-2:] for block in found}
+        per_image = all(block.dim() == 3 or len(block) == n for block in found)
+        if not found or not per_image or len(sizes) > 1 or len(set(*sizes)) > 1:
             reason = "its attention is not of all tokens to all" if found else "no attention was found in it"
             raise ModelError(f"attention cannot be rolled out: {reason}.")
         slopes: list[Tensor] = []
         if gradients:
             chosen = logits.gather(1, scene.targets[:, None]).sum()
-            slopes = list(torch.autograd.grad(chosen, whole, materialize_grads=True))
-    return [block.detach().float() for block in whole], [slope.float() for slope in slopes]
+            slopes = list(torch.autograd.grad(chosen, found, materialize_grads=True))
+
+    def by_head(block: Tensor) -> Tensor:
+        return block.detach().float().reshape(n, -1, *block.shape[-2:])
+
+    return [by_head(block) for block in found], [by_head(slope) for slope in slopes]
 
 
 @contextmanager
@@ -108,7 +112,10 @@ def _exposed(network: nn.Module, found: list[Tensor]) -> Iterator[None]:
 
     def second(_: nn.Module, __: Any, output: Any) -> None:
         if isinstance(output, tuple) and len(output) > 1 and isinstance(output[1], Tensor):
-            found.append(output[1])
+            weights, base = output[1], output[1]._base
+            found.append(
+                weights if base is None or base.grad_fn is None else base
+            )  # a view leads nowhere, its base does
 
     def probabilities(_: nn.Module, __: Any, output: Any) -> Any:
         found.append(output)

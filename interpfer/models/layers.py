@@ -91,7 +91,9 @@ def find_layers(network: nn.Module, x: Float[Tensor, "1 c s s"], select: Callabl
 
     with hooked(network, dict.fromkeys(names, remember)), torch.enable_grad():
         logits = select(network(x))
-        gradients = torch.autograd.grad(logits.square().sum(), list(outputs.values()), allow_unused=True)
+        gradients: Sequence[Tensor | None] = [None] * len(outputs)
+        if logits.requires_grad:
+            gradients = torch.autograd.grad(logits.square().sum(), list(outputs.values()), allow_unused=True)
     prefix = getattr(network, "num_prefix_tokens", None)
     token_counts = {output.shape[1] for output in outputs.values() if output.dim() == 3}
     found = []

@@ -151,7 +151,7 @@ class Model:
         """
         if not self.spatial_layers:
             raise ModelError(
-                f"model {self.name}: no layer keeps a square grid of at least 2 x 2, so there is nothing to map. "
+                f"model {self.name}: no layer keeps a grid of at least 2 x 2, so there is nothing to map. "
                 f"Its layers return {describe_outputs(self.module, self.noise)}."
             )
         return resolve_layers(self.spatial_layers, wanted, self.card.layers, self.name)
