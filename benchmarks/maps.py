@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from interpfer.maps import MAPS
-from interpfer.maps.compute import run_maps
+from interpfer.maps.engine import run_maps
 from interpfer.models.hooks import hooked
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model

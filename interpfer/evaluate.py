@@ -21,7 +21,7 @@ from interpfer.expressions import NEUTRAL
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps import DEFAULT_MAPS
 from interpfer.maps.base import BaselineMap, Surroundings
-from interpfer.maps.compute import require_named, run_maps
+from interpfer.maps.engine import require_named, run_maps
 from interpfer.maps.memory import auto_batch_size
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics import DEFAULT_METRICS
@@ -63,6 +63,7 @@ def score(
     device: str = "auto",
     seed: int = 0,
     limit: int | None = None,
+    align: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     trust: bool = False,
@@ -90,6 +91,7 @@ def score(
         device: "auto", "cpu", "cuda", ...
         seed: of the bootstrap, of ``limit`` and of drawn data sets.
         limit: score a seeded random sample of so many images.
+        align: turn, scale and move each face by its landmarks first.
         resume: continue an interrupted run in ``out``.
         overwrite: replace the run in ``out``.
         trust: as for ``load_model``.
@@ -109,7 +111,7 @@ def score(
         model = load_model(model, trust=trust)
     model.to(pick_device(device))
     plan = Plan.make(
-        model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit
+        model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit, align
     )
     if isinstance(batch_size, str):
         batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
@@ -258,7 +260,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
     confusion = classification.confusion.rename_axis("true")
     packages = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
     manifest: dict[str, Any] = {
-        "plan": plan.facts,
+        "arguments": plan.facts,
         "seed": plan.seed,
         "device": str(plan.model.device),
         "versions": {"interpfer": __version__} | {name: version(name) for name in packages},
@@ -274,7 +276,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         },
         "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items()},
         "refused": {"@".join(key): reason for key, reason in plan.refused.items()},
-        "seconds": round(time.monotonic() - started, 3),
+        "timings": {"seconds": round(time.monotonic() - started, 3)},
     }
     folder.finish({"scores.csv": scores, "per_image.csv": per_image, "confusion.csv": confusion}, manifest)
     return Run(scores, per_image, confusion, manifest, folder.path)

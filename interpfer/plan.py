@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from interpfer.au.codebook import Codebook, load_codebook
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError, PluginError, nearest
 from interpfer.landmarks import PROVIDERS
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps import MAPS, named_maps, select_maps
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_of
-from interpfer.maps.compute import Key, require_named, run_maps, same_maps
+from interpfer.maps.engine import Key, require_named, run_maps, same_maps
 from interpfer.maps.resample import PROTOCOLS
 from interpfer.metrics import METRICS, select_metrics
 from interpfer.metrics.base import DatasetMetric, ImageMetric
@@ -56,6 +58,7 @@ class Plan:
         rows: positions in the data set of the images to score.
         named: maps asked for by their own names: that one cannot be made is an error.
         refused: (map, layer) -> why it cannot be made, as far as it is known.
+        align: whether faces are aligned by their landmarks first.
     """
 
     model: Model
@@ -70,6 +73,7 @@ class Plan:
     geometry: str
     seed: int
     rows: tuple[int, ...]
+    align: bool = False
     named: frozenset[str] = frozenset()
     refused: dict[Key, str] = field(default_factory=dict)
 
@@ -88,6 +92,7 @@ class Plan:
         geometry: str | None,
         seed: int,
         limit: int | None,
+        align: bool,
     ) -> "Plan":
         """Resolve names and defaults; see ``interpfer.score`` for the arguments.
 
@@ -115,6 +120,7 @@ class Plan:
             seed=seed,
             rows=sample_rows(len(dataset), limit, seed),
             named=frozenset(named_maps(maps)),
+            align=align,
         )
 
     @cached_property
@@ -147,9 +153,14 @@ class Plan:
         return same_maps(shared), shown.refused
 
     @cached_property
+    def book(self) -> Codebook:
+        """The codebook that ``codebook`` names."""
+        return load_codebook(self.codebook)
+
+    @cached_property
     def stream(self) -> FaceStream:
         """The images at the model's input size."""
-        return FaceStream(self.dataset, self.provider, self.model.card.input.size)
+        return FaceStream(self.dataset, self.provider, self.model.card.input.size, self.align)
 
     @property
     def needs_means(self) -> bool:
@@ -180,7 +191,7 @@ class Plan:
     def heatmaps(self, landmarks: Landmarks, rows: Sequence[int]) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, " n"]]:
         """Draw the AU heatmaps of the labels of ``rows``."""
         points = landmarks.points.to(self.model.device)
-        return au_heatmaps(points, self.labels(rows), CANVAS, self.codebook, self.geometry)
+        return au_heatmaps(points, self.labels(rows), CANVAS, self.book, self.geometry)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -189,7 +200,7 @@ class Plan:
         return {
             "model": self.model.name,
             "checkpoint": self.model.sha256,
-            "card": repr(self.model.card),
+            "card": repr(replace(self.model.card, folder=Path())),
             "dataset": self.dataset.name,
             "split": self.dataset.split,
             "images": hashlib.sha256(listed.encode()).hexdigest(),
@@ -200,7 +211,9 @@ class Plan:
             "target": self.target,
             "protocol": self.protocol,
             "codebook": self.codebook,
+            "codebook_digest": hashlib.sha256(repr(self.book).encode()).hexdigest(),
             "geometry": self.geometry,
+            "align": self.align,
             "seed": self.seed,
         }
 
@@ -231,7 +244,8 @@ def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dat
         return landmarks
     name = str(landmarks)
     if name in PROVIDERS and name != FileLandmarks.name:
-        return PROVIDERS.get(name)()
+        provider = PROVIDERS.get(name)()
+        return CachedLandmarks(provider) if provider.needs_images else provider
     if not Path(name).exists() and not Path(name).suffix:
         raise PluginError(
             f"'{name}' is neither a landmark file nor a provider.{nearest(name, PROVIDERS)} "

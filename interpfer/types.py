@@ -55,10 +55,6 @@ class Landmarks:
         found = points.isfinite().flatten(1).all(1)
         return cls(torch.where(found[:, None, None], points, torch.nan), found)
 
-    def scaled(self, sizes: Float[Tensor, "n 2"], size: int = CANVAS) -> "Landmarks":
-        """Carry the points of images of (width, height) ``sizes`` over to images resized to ``size`` squared."""
-        return Landmarks(self.points * (size / sizes)[:, None, :], self.found)
-
 
 @dataclass(frozen=True)
 class AUHeatmaps:

@@ -8,5 +8,7 @@ PROVIDERS: Registry[type[LandmarkProvider]] = Registry(
     "interpfer.landmarks",
     {
         "file": "interpfer.landmarks.files:FileLandmarks",
+        "face-alignment": "interpfer.landmarks.facealignment:FaceAlignmentLandmarks",
+        "face-alignment-crop": "interpfer.landmarks.facealignment:FaceAlignmentCrop",
     },
 )

@@ -29,7 +29,7 @@ MAPS: Registry[AnyMap] = Registry(
         "attention-rollout": "interpfer.maps.rollout:attention_rollout",
         "class-token-attention": "interpfer.maps.rollout:class_token_attention",
         "gradient-rollout": "interpfer.maps.rollout:gradient_rollout",
-        "gradient-class-token-attention": "interpfer.maps.rollout:gradient_class_token_attention",
+        "gradient-attention": "interpfer.maps.rollout:gradient_attention",
         "scorecam": "interpfer.maps.perturbation:scorecam",
         "ss-cam": "interpfer.maps.perturbation:ss_cam",
         "is-cam": "interpfer.maps.perturbation:is_cam",

@@ -54,7 +54,7 @@ def gradient_rollout(scene: Scene) -> RawMap:
 @model_map(
     source="Chefer et al. 2021, arXiv 2103.15679, of the last block alone", layer=False, gradient=True, cost=ONE_PASS
 )
-def gradient_class_token_attention(scene: Scene) -> RawMap:
+def gradient_attention(scene: Scene) -> RawMap:
     """Attention of the class token in the last block, weighted by its positive gradients."""
     found, gradients = _attention(scene, gradients=True)
     return _to_grid((found[-1] * gradients[-1]).relu().mean(1), scene)

@@ -12,7 +12,7 @@ MASK_LEVEL = 0.5
 """A pixel belongs to the mask where its heatmap reaches this."""
 
 
-def pxap_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, "n {2*BINS}"]:
+def pxap_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n {2 * BINS}"]:
     """Return per image the histogram of map values outside the mask, then of those inside it.
 
     Args:
@@ -27,7 +27,7 @@ def pxap_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, "n {2*BINS}"]:
     return counts * valid[:, None]
 
 
-def pxap_of_counts(counts: Int[Tensor, "*b {2*BINS}"]) -> Float[Tensor, "*b"]:
+def pxap_of_counts(counts: Int[Tensor, f"*b {2 * BINS}"]) -> Float[Tensor, "*b"]:
     """Return PxAP in percent: sum of precision times the gain in recall, from the highest threshold down."""
     above = counts.double().view(*counts.shape[:-1], 2, BINS).flip(-1).cumsum(-1)
     outside, inside = above.unbind(-2)

@@ -181,7 +181,7 @@ def _elements(output: Any) -> list[tuple[int | str, Any]]:
         return list(output.items())
     if isinstance(output, tuple | list):
         return list(enumerate(output))
-    return [(name, value) for name, value in vars(output).items() if not name.startswith("_")]
+    return [(name, value) for name, value in getattr(output, "__dict__", {}).items() if not name.startswith("_")]
 
 
 def _element(output: Any, key: int | str) -> Any:
@@ -196,6 +196,8 @@ def _element(output: Any, key: int | str) -> Any:
 def _describe(output: Any) -> str:
     if isinstance(output, Tensor):
         return f"a tensor {tuple(output.shape)}"
+    if isinstance(output, str | int | float | None):
+        return f"a {type(output).__name__}"
     parts = [
         f"{key}: {tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__}"
         for key, value in _elements(output)

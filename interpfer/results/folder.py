@@ -44,7 +44,7 @@ class Part:
     predicted: NDArray[np.int64]
     digests: tuple[str, ...]
     scores: NDArray[np.float64]
-    counts: dict[str, NDArray[np.int64]]
+    counts: dict[str, NDArray[np.int32]]
     single: dict[str, NDArray[np.float64]]
     heat: NDArray[np.bool_]
     faceless: tuple[int, ...]
@@ -96,7 +96,7 @@ class RunFolder:
         if held.is_file():
             before = json.loads(held.read_text(encoding="utf-8"))
         elif (self.path / MANIFEST).is_file():
-            before = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))["plan"]
+            before = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))["arguments"]
         else:
             raise RunError(f"{self.path} holds no run that could be resumed; say --overwrite.")
         changed = [key for key in plan if json.loads(json.dumps(plan[key])) != before.get(key)]

@@ -10,7 +10,8 @@ from interpfer.maps import GROUPS, MAPS, named_maps, select_maps
 from interpfer.maps.base import ONE_PASS, BaselineMap, LayerMap, ModelMap
 from interpfer.maps.capture import LayerCapture, capture
 from interpfer.maps.cluster import RANGE_SIGMA, SPATIAL_SIGMA, _bilateral
-from interpfer.maps.compute import compute_maps, run_maps, same_maps
+from interpfer.maps.compute import compute_maps
+from interpfer.maps.engine import run_maps, same_maps
 from interpfer.maps.memory import auto_batch_size, bytes_per_image
 from interpfer.maps.resample import to_canvas
 from interpfer.models.loading import load_model

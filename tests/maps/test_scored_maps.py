@@ -26,7 +26,7 @@ def model(data: DemoDataset) -> Model:
     torch.manual_seed(3)
     outputs = [name for name in data.classes if name != NEUTRAL]
     network = nn.Sequential(
-        nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(inplace=True), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(inplace=True),
+        nn.Conv2d(3, 10, 3, 2, 1), nn.ReLU(inplace=True), nn.Conv2d(10, 8, 3, 2, 1), nn.ReLU(inplace=True),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, len(outputs)),
     )  # fmt: skip
     nn.init.constant_(network[6].weight, 0.1)
@@ -46,11 +46,11 @@ def test_same_and_refused_maps(model: Model, data: DemoDataset, tmp_path: Path) 
     keys = set(zip(run.scores["map"], run.scores["layer"], strict=True))
     assert {("cam", "3"), ("occlusion", "input"), ("baseline:uniform", "-"), ("hirescam", "1")} <= keys
     assert ("cam", "1") not in keys
-    images = run.per_image.set_index(["map", "layer", "image"])["cosine"]
+    images = run.per_image.set_index(["map", "layer", "image"])["cosine"].sort_index()
     pd.testing.assert_series_equal(images["hirescam", "3"], images["gradcam", "3"])
     assert images["cam", "3"].notna().any()
     assert images["occlusion", "input"].notna().any()
-    rows = pd.read_csv(board, keep_default_na=False).set_index(["map", "layer"])
+    rows = pd.read_csv(board, keep_default_na=False).set_index(["map", "layer"]).sort_index()
     assert rows.loc[("hirescam", "3"), "same_as"] == "gradcam"
     assert rows.loc[("gradcam", "3"), "same_as"] == ""
     again = interpfer.score(model, data, maps=maps, layers="all", limit=10, batch_size="auto")

@@ -19,7 +19,7 @@ from tests.oracles import map_engine as oracle
 CLASSES = ["anger", "fear", "sadness"]
 SIZE = 64
 MAPS = ["attention", "gradcam", "layercam", "hirescam", "eigencam"]
-ROLLED = ["attention-rollout", "class-token-attention", "gradient-rollout", "gradient-class-token-attention"]
+ROLLED = ["attention-rollout", "class-token-attention", "gradient-rollout", "gradient-attention"]
 
 
 def timm_vit(**arguments: object) -> nn.Module:
