@@ -8,5 +8,6 @@ PROVIDERS: Registry[type[LandmarkProvider]] = Registry(
     "interpfer.landmarks",
     {
         "file": "interpfer.landmarks.files:FileLandmarks",
+        "embedded": "interpfer.landmarks.embedded:EmbeddedLandmarks",
     },
 )
