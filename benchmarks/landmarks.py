@@ -262,6 +262,10 @@ CORRUPTIONS: dict[str, Callable[[Image.Image, int], Bent]] = {
 }
 
 
+FEWER = {"in a texture, third of its side": 300}
+"""Where not all held-out faces are taken, since the search takes its time."""
+
+
 def plain_test_pictures() -> dict[str, Image.Image]:
     """Pictures without a face, none of which was trained on."""
     import skimage.data
@@ -343,9 +347,9 @@ def measure(data: Path, models: Path | None) -> None:
         methods["face_landmark_68"] = peer(models)
     rows = []
     for name, bend in CORRUPTIONS.items():
-        bent = [bend(picture, seed) for seed, picture in enumerate(held.pictures)]
+        bent = [bend(picture, seed) for seed, picture in enumerate(held.pictures[: FEWER.get(name)])]
         images = [image for image, _ in bent]
-        target = torch.stack([move(points) for (_, move), points in zip(bent, held.target, strict=True)])
+        target = torch.stack([move(points) for (_, move), points in zip(bent, held.target, strict=False)])
         for method, locate in methods.items():
             points, found = locate(images)
             error = inner_error(points, target)[found]
