@@ -257,7 +257,7 @@ CORRUPTIONS: dict[str, Callable[[Image.Image, int], Bent]] = {
     "tenth cut off": shifted(0.1),
     "grey border, quarter": padded(0.25),
     "grey border, half": padded(0.5),
-    "box over 9 % of the face": occluded,
+    "box over 9 % of the picture": occluded,
     "in a texture, third of its side": in_texture,
 }
 
