@@ -237,7 +237,7 @@ def _enlarge(coverage: Float[Tensor, "p 28 28"], size: int) -> Float[Tensor, "p 
 
 @cache
 def _matrices(size: int, device: torch.device) -> tuple[Float[Tensor, "30 28"], Float[Tensor, "28 {size}"]]:
-    """Return the matrix that blurs a column of the grid and repeats its ends, and that which blurs and enlarges a row."""
+    """Return what blurs a column of the grid and repeats its ends, and what blurs and enlarges a row."""
     eye = torch.eye(GRID)
     blur = F.avg_pool1d(F.pad(eye[None], (1, 1), mode="reflect"), 3, 1)[0].mT
     enlarge = F.interpolate(eye[None, None], size=(size, GRID), mode="bilinear", align_corners=False)[0, 0]
