@@ -35,13 +35,11 @@ PROTOCOL_DEFAULTS = {"paper": ("belharbi2024", "reference"), "corrected": ("mart
 
 TARGETS = ("label", "predicted")
 
-<<<<<<< HEAD
 PROBED = 4
 """Images on which it is found out which maps cannot be made, and which are the same."""
-=======
+
 DEFAULT_PROVIDER = "embedded"
 """Who finds the landmarks of a data set that brings none."""
->>>>>>> main
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ def test_a_package_adds_a_map_by_one_entry_point(monkeypatch: pytest.MonkeyPatch
     )
     monkeypatch.setattr(interpfer.maps, "MAPS", plugins)
     monkeypatch.setattr(interpfer.maps.compute, "MAPS", plugins)
-    monkeypatch.setattr(plugins, "origin", lambda name: "elsewhere" if name in added else "interpfer")
+    monkeypatch.setattr(plugins, "origin", lambda name: "elsewhere" if name in {"mine", "broken"} else "interpfer")
     maps = compute_maps(make(), images(), "all")
     assert ("mine", "three") in maps
     assert torch.equal(maps["mine", "three"].amax((1, 2)) > 0, torch.tensor([True] * 3))
