@@ -76,7 +76,7 @@ def score(
         dataset: a ``Dataset``, or the name of one.
         data_root: the folder of a data set given by name.
         split: the split of a data set given by name.
-        landmarks: a provider, its name, or a landmark file; by default what the data set brings.
+        landmarks: a provider, its name, or a landmark file; by default what the data set brings, else `embedded`.
         maps: names or groups, a list or comma-separated.
         layers: "last", "all", or names.
         target: "label" or "predicted": the class that class-specific maps explain.

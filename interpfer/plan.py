@@ -15,7 +15,7 @@ from torch import Tensor
 from interpfer.au.codebook import Codebook, load_codebook
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
-from interpfer.errors import DataError, InterpferError, PluginError, nearest
+from interpfer.errors import InterpferError, PluginError, nearest
 from interpfer.landmarks import PROVIDERS
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.cache import CachedLandmarks
@@ -37,6 +37,9 @@ TARGETS = ("label", "predicted")
 
 PROBED = 4
 """Images on which it is found out which maps cannot be made, and which are the same."""
+
+DEFAULT_PROVIDER = "embedded"
+"""Who finds the landmarks of a data set that brings none."""
 
 
 @dataclass(frozen=True)
@@ -229,17 +232,16 @@ def require_choice(what: str, value: str, known: Sequence[str]) -> None:
 
 
 def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dataset) -> LandmarkProvider:
-    """Return a provider out of its name, a file, or what the data set brings.
+    """Return a provider out of its name, a file, or what the data set brings; else the embedded network.
+
+    What a provider finds in images is remembered from call to call.
 
     Raises:
-        DataError: there is no such file, or the data set brings none.
+        DataError: there is no such file.
         PluginError: there is no such provider.
     """
     if landmarks is None:
-        own = dataset.landmarks()
-        if own is None:
-            raise DataError(f"data set {dataset.name} brings no landmarks; name a file or a provider with --landmarks.")
-        return own
+        landmarks = dataset.landmarks() or DEFAULT_PROVIDER
     if not isinstance(landmarks, str | Path):
         return landmarks
     name = str(landmarks)

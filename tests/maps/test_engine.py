@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import interpfer.maps.compute
 from interpfer.errors import ModelError, PluginError
 from interpfer.maps import GROUPS, MAPS, named_maps, select_maps
-from interpfer.maps.base import ONE_PASS, BaselineMap, LayerMap, ModelMap
+from interpfer.maps.base import ONE_PASS, BaselineMap, LayerMap, ModelMap, layer_map
 from interpfer.maps.capture import LayerCapture, capture
 from interpfer.maps.cluster import RANGE_SIGMA, SPATIAL_SIGMA, _bilateral
 from interpfer.maps.compute import compute_maps
@@ -16,6 +17,7 @@ from interpfer.maps.memory import auto_batch_size, bytes_per_image
 from interpfer.maps.resample import to_canvas
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
+from interpfer.registry import Registry
 from tests.oracles import map_engine as oracle
 
 CLASSES = ["anger", "fear", "sadness", "surprise"]
@@ -232,6 +234,25 @@ def test_memory_is_bounded_and_batches_are_split(monkeypatch: pytest.MonkeyPatch
     assert auto_batch_size(model, ["one"], True, 20) == 1
     maps = compute_maps(model, images(12), ["gradcam"], layers="all")
     assert maps["gradcam", "one"].shape[0] == 12
+
+
+def test_a_package_adds_a_map_by_one_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = {"mine": f"{__name__}:loudest", "broken": "no.such:map"}
+    plugins = Registry("map", "interpfer.maps", {**MAPS.builtin, **added})
+    monkeypatch.setattr(interpfer.maps, "MAPS", plugins)
+    monkeypatch.setattr(interpfer.maps.compute, "MAPS", plugins)
+    monkeypatch.setattr(plugins, "origin", lambda name: "elsewhere" if name in added else "interpfer")
+    maps = compute_maps(make(), images(), "all")
+    assert ("mine", "three") in maps
+    assert torch.equal(maps["mine", "three"].amax((1, 2)) > 0, torch.tensor([True] * 3))
+    with pytest.raises(PluginError, match="map 'broken' .* No module named 'no'"):
+        compute_maps(make(), images(), "broken")
+
+
+@layer_map(source="a test")
+def loudest(layer: LayerCapture) -> Tensor:
+    """Largest channel."""
+    return layer.activation.amax(1)
 
 
 def test_groups_and_facts() -> None:
