@@ -36,24 +36,6 @@ def test_a_palette_with_transparency_as_bytes(tmp_path: Path) -> None:
 
 
 MODES = "1 L LA P PA RGB RGBA RGBX RGBa CMYK YCbCr HSV LAB I I;16 I;16B F".split()
-    "1",
-    "L",
-    "LA",
-    "P",
-    "PA",
-    "RGB",
-    "RGBA",
-    "RGBX",
-    "RGBa",
-    "CMYK",
-    "YCbCr",
-    "HSV",
-    "LAB",
-    "I",
-    "I;16",
-    "I;16B",
-    "F",
-]
 
 
 @pytest.mark.parametrize("mode", MODES)
