@@ -20,8 +20,9 @@ from interpfer.errors import DataError, InterpferError
 from interpfer.expressions import NEUTRAL
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps import DEFAULT_MAPS
-from interpfer.maps.base import BaselineMap, LayerMap, Surroundings
-from interpfer.maps.capture import capture
+from interpfer.maps.base import BaselineMap, Surroundings
+from interpfer.maps.engine import require_named, run_maps
+from interpfer.maps.memory import auto_batch_size
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics import DEFAULT_METRICS
 from interpfer.metrics.base import DatasetMetric, ImageMetric
@@ -58,7 +59,7 @@ def score(
     metrics: str | Sequence[str] = DEFAULT_METRICS,
     out: str | Path | None = None,
     leaderboard: str | Path | None = None,
-    batch_size: int = 32,
+    batch_size: int | str = 32,
     device: str = "auto",
     seed: int = 0,
     limit: int | None = None,
@@ -75,7 +76,7 @@ def score(
         dataset: a ``Dataset``, or the name of one.
         data_root: the folder of a data set given by name.
         split: the split of a data set given by name.
-        landmarks: a provider, its name, or a landmark file; by default what the data set brings.
+        landmarks: a provider, its name, or a landmark file; by default what the data set brings, else `embedded`.
         maps: names or groups, a list or comma-separated.
         layers: "last", "all", or names.
         target: "label" or "predicted": the class that class-specific maps explain.
@@ -85,7 +86,8 @@ def score(
         metrics: names or "all".
         out: the run folder; None keeps the run in memory.
         leaderboard: a CSV to append one row per map and layer to.
-        batch_size: faces per forward; results do not depend on it beyond rounding.
+        batch_size: faces per forward, or "auto" for as many as fit into memory; results do not depend on it beyond
+            rounding.
         device: "auto", "cpu", "cuda", ...
         seed: of the bootstrap, of ``limit`` and of drawn data sets.
         limit: score a seeded random sample of so many images.
@@ -99,7 +101,9 @@ def score(
         InterpferError: anything the user can mend; the message says how.
     """
     started = time.monotonic()
-    if batch_size < 1:
+    if isinstance(batch_size, str) and batch_size != "auto":
+        raise InterpferError(f"batch size '{batch_size}' is neither a number nor auto.")
+    if isinstance(batch_size, int) and batch_size < 1:
         raise InterpferError(f"batch size {batch_size}: put at least one image into a batch.")
     if isinstance(dataset, str):
         dataset = DATASETS.get(dataset).open(Path(data_root) if data_root else None, split, seed)
@@ -109,6 +113,9 @@ def score(
     plan = Plan.make(
         model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit, align
     )
+    if isinstance(batch_size, str):
+        batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
+    _ = plan.columns  # a map that cannot be made is told before a folder is begun
     folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
     if folder.complete and resume:
         run = load_run(Path(str(out)))
@@ -193,6 +200,8 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
             plan.seed,
         )
         for column, key in enumerate(plan.columns):
+            if key in plan.same:
+                continue
             large, unit = _on_canvas(plan, key, raw, part, around)
             for index, metric in enumerate(image_metrics):
                 scores[part, column, index] = metric(large, heat).cpu().double()
@@ -201,6 +210,12 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
                 single[name][part, column] = counter.score(found)
                 total = counts.setdefault(name, torch.zeros(columns, groups, found.shape[1], dtype=torch.long))
                 total[column].index_add_(0, torch.tensor(classes) % groups, found)
+    for key, twin in plan.same.items():
+        column, original = plan.columns.index(key), plan.columns.index(twin)
+        for table in (scores, *single.values()):
+            table[:, column] = table[:, original]
+        for total in counts.values():
+            total[column] = total[original]
     return Part(
         rows=np.array(batch.rows, np.int64),
         predicted=predicted.numpy(),
@@ -216,12 +231,11 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
 
 def _raw_maps(plan: Plan, batch: Batch) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
     """Return the predicted class per image, and the raw map of each (map, layer) out of one forward and backward."""
-    methods = {name: method for name, method in plan.maps.items() if isinstance(method, LayerMap)}
-    layers = plan.layers if methods else ()
     x = plan.model.normalise(batch.images)
-    shown = capture(plan.model, x, layers, plan.targets(batch.rows), plan.needs_gradients)
-    maps = {(name, layer): method(shown.layers[layer]) for name, method in methods.items() for layer in layers}
-    return shown.logits.argmax(1).cpu(), maps
+    shown = run_maps(plan.model, x, plan.maps, plan.layers, plan.targets(batch.rows), plan.seed)
+    require_named(shown.refused, plan.maps, plan.layers, set(plan.named), plan.model.name)
+    plan.refused.update(shown.refused)
+    return shown.logits.argmax(1).cpu(), shown.maps
 
 
 def _on_canvas(
@@ -260,6 +274,8 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
             "macro_f1": classification.macro_f1,
             "recall": classification.recall,
         },
+        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items()},
+        "refused": {"@".join(key): reason for key, reason in plan.refused.items()},
         "timings": {"seconds": round(time.monotonic() - started, 3)},
     }
     folder.finish({"scores.csv": scores, "per_image.csv": per_image, "confusion.csv": confusion}, manifest)

@@ -1,7 +1,7 @@
 """The values that travel from one room to the next: frozen, batched, checked when made.
 
-Coordinates are pixels, x to the right and y down, the centre of the first pixel at (0, 0). Landmarks follow the 68
-points of iBUG 300-W, 0-based. A map or heatmap that is undefined is NaN all over, and a mask beside it says so.
+Coordinates are pixels, x to the right and y down, counted from the outer corner of the first pixel. Landmarks follow
+the 68 points of iBUG 300-W, 0-based. A map or heatmap that is undefined is NaN all over, and a mask beside it says so.
 """
 
 from dataclasses import dataclass

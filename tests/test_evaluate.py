@@ -272,9 +272,11 @@ def test_wrong_arguments(faces: Path, checkpoint: Path, options: dict[str, Any],
         run_on(faces, checkpoint, **options)
 
 
-def test_a_data_set_without_landmarks_asks_for_them(faces: Path, checkpoint: Path) -> None:
-    with pytest.raises(DataError, match="brings no landmarks; name a file or a provider with --landmarks"):
-        score(checkpoint, "csv", data_root=faces)
+def test_a_data_set_without_landmarks_gets_the_embedded_ones(faces: Path, checkpoint: Path) -> None:
+    exact, found = (run_on(faces, checkpoint, landmarks=given) for given in (faces / "landmarks.txt", None))
+    assert found.manifest["landmarks_digest"].startswith("embedded")
+    assert found.manifest["counts"]["scored"] >= 30
+    assert found.score("attention") == pytest.approx(exact.score("attention"), abs=0.05)
 
 
 def test_unlabelled_images_are_predicted_but_not_scored(faces: Path, checkpoint: Path) -> None:

@@ -36,6 +36,7 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
     for (name, layer), scores in run.scores.groupby(["map", "layer"], sort=False):
         row = {key: facts["arguments"][key] for key in ("model", "dataset", "split", "protocol")}
         row |= {"map": name, "layer": layer, "n": facts["counts"]["scored"]}
+        row["same_as"] = facts.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         row |= {key: facts["classification"][key] for key in ("accuracy", "macro_f1")}
         for metric, values in scores.groupby("metric", sort=False):
             headline = values[values["group"] == HEADLINE.get(str(metric), "macro")]
