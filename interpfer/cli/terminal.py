@@ -66,7 +66,8 @@ def score_table(run: Run) -> Table:
             interval = f" [{row['ci_low']:.3f}, {row['ci_high']:.3f}]" if row["ci_low"] == row["ci_low"] else ""
             cells.append(f"{row['value']:.3f}{interval}".replace("[", r"\["))
             n = max(n, int(row["n"]))
-        table.add_row(str(name), str(layer), *cells, str(n))
+        twin = run.manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
+        table.add_row(f"{name} = {twin}" if twin else str(name), str(layer), *cells, str(n))
     return table
 
 
@@ -85,6 +86,10 @@ def notes(run: Run) -> Iterator[str]:
         *([_named(list(skipped["unreadable"]), "unreadable")] if skipped["unreadable"] else []),
     ]
     yield f"scored {counts['scored']} of {counts['images']} images" + (f"; left out: {'; '.join(left)}" if left else "")
+    if run.manifest.get("same"):
+        yield "map = another: the two are the same thing for this model and layer, and were computed once"
+    for why, keys in _by_reason(run.manifest.get("refused", {})).items():
+        yield f"left out: {', '.join(keys)}: {why}"
     for key, count in counts["undefined_maps"].items():
         yield f"undefined (constant, zero or not finite): {count} maps of {key}"
     yield from run.manifest.get("warnings", [])
@@ -94,3 +99,10 @@ def notes(run: Run) -> Iterator[str]:
 
 def _named(names: list[str], what: str, count: int = 3) -> str:
     return f"{len(names)} {what} ({', '.join(names[:count])}{', ...' if len(names) > count else ''})"
+
+
+def _by_reason(refused: dict[str, str]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for key, why in refused.items():
+        reasons.setdefault(why, []).append(key)
+    return reasons

@@ -119,3 +119,11 @@ def test_kill_in_the_middle_then_resume_gives_the_same_bytes(faces: Path, checkp
     for name in ("scores.csv", "per_image.csv", "confusion.csv"):
         whole, resumed = (hashlib.sha256((tmp_path / run / name).read_bytes()).digest() for run in ("whole", "cut"))
         assert whole == resumed, name
+
+
+def test_maps_that_are_the_same_thing_are_marked_and_impossible_ones_named(faces: Path, checkpoint: Path) -> None:
+    done = invoke(*arguments(faces, checkpoint), "--maps", "all", "--limit", "12", "--metrics", "cosine")
+    assert done.exit_code == 0, done.output
+    assert "hirescam = gradcam" in done.stdout
+    assert "computed once" in done.stderr
+    assert "attention cannot be rolled out" in done.stderr
