@@ -32,5 +32,5 @@ def command(out: Path, seed: int) -> None:
         result = run_demo(out, seed, tell)
     stdout().print(score_table(result.run))
     for note in notes(result.run):
-        stderr.print(note)
+        stderr.print(note, markup=False, soft_wrap=True)
     stderr.print(f"look at {result.folder / 'maps.png'}")

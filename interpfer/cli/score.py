@@ -75,4 +75,4 @@ def command(model: Path, **options: Any) -> None:
         run = score(loaded, progress=tell, **given)
     stdout().print(score_table(run))
     for note in notes(run):
-        stderr.print(note)
+        stderr.print(note, markup=False, soft_wrap=True)
