@@ -193,7 +193,7 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
         for column, key in enumerate(plan.columns):
             large, unit = _on_canvas(plan, key, raw, part, around)
             for index, metric in enumerate(image_metrics):
-                scores[part, column, index] = metric(large, heat).cpu().double()
+                scores[part, column, index] = metric(unit if metric.unit else large, heat).cpu().double()
             for name, counter in counters.items():
                 found = counter.count(unit, heat).cpu()
                 single[name][part, column] = counter.score(found)

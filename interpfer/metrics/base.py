@@ -14,6 +14,9 @@ from torch import Tensor
 MapBatch = Float[Tensor, "n h w"]
 Scores = Float[Tensor, " n"]
 
+MASK_LEVEL = 0.5
+"""A pixel belongs to the mask where its heatmap reaches this."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -39,10 +42,12 @@ class ImageMetric:
     Attributes:
         compute: (n, S, S) maps and (n, S, S) heatmaps to (n,) scores, NaN where undefined.
         facts: direction, bounds, source.
+        unit: whether it wants maps in [0, 1], as thresholds do; else any that are not negative.
     """
 
     compute: Callable[[MapBatch, MapBatch], Scores]
     facts: Facts
+    unit: bool = False
 
     def __call__(self, maps: MapBatch, heat: MapBatch) -> Scores:
         """Score (n, S, S) maps against (n, S, S) heatmaps."""
@@ -77,12 +82,17 @@ Metric = ImageMetric | DatasetMetric
 
 
 def image_metric(
-    higher_is_better: bool, bounds: tuple[float, float], source: str
+    higher_is_better: bool, bounds: tuple[float, float], source: str, unit: bool = False
 ) -> Callable[[Callable[[MapBatch, MapBatch], Scores]], ImageMetric]:
     """Turn a function of maps and heatmaps into a metric; its first docstring line is the summary."""
 
     def wrap(compute: Callable[[MapBatch, MapBatch], Scores]) -> ImageMetric:
         summary = (compute.__doc__ or "").strip().partition("\n")[0]
-        return ImageMetric(compute, Facts(higher_is_better, bounds, source, summary))
+        return ImageMetric(compute, Facts(higher_is_better, bounds, source, summary), unit)
 
     return wrap
+
+
+def defined(maps: MapBatch, heat: MapBatch) -> Bool[Tensor, " n"]:
+    """Return which pairs of map and heatmap are both defined."""
+    return maps[:, 0, 0].isfinite() & heat[:, 0, 0].isfinite()
