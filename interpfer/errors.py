@@ -38,7 +38,7 @@ class RunError(InterpferError):
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """Name the spellings of ``known`` closest to ``name``, ready to append to a message.
 
-    >>> nearest("gradcam+", ["gradcam", "gradcam++", "layercam"])
+    >>> nearest("gradcam+", ["gradcam", "gradcam++", "rise"])
     ' Did you mean gradcam++ or gradcam?'
     >>> nearest("zzz", ["gradcam"])
     ''

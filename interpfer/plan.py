@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from interpfer.au.codebook import Codebook, load_codebook
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError, PluginError, nearest
@@ -118,6 +119,11 @@ class Plan:
         )
 
     @cached_property
+    def book(self) -> Codebook:
+        """The codebook that ``codebook`` names."""
+        return load_codebook(self.codebook)
+
+    @cached_property
     def stream(self) -> FaceStream:
         """The images at the model's input size."""
         return FaceStream(self.dataset, self.provider, self.model.card.input.size)
@@ -151,7 +157,7 @@ class Plan:
     def heatmaps(self, landmarks: Landmarks, rows: Sequence[int]) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, " n"]]:
         """Draw the AU heatmaps of the labels of ``rows``."""
         points = landmarks.points.to(self.model.device)
-        return au_heatmaps(points, self.labels(rows), CANVAS, self.codebook, self.geometry)
+        return au_heatmaps(points, self.labels(rows), CANVAS, self.book, self.geometry)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -171,6 +177,7 @@ class Plan:
             "target": self.target,
             "protocol": self.protocol,
             "codebook": self.codebook,
+            "codebook_digest": hashlib.sha256(repr(self.book).encode()).hexdigest(),
             "geometry": self.geometry,
             "seed": self.seed,
         }

@@ -13,6 +13,7 @@ A side is the left or the right of the picture.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,12 @@ def parse_codebook(text: str, where: str) -> Codebook:
         raise DataError(f"codebook {where}: needs a field 'classes' with a list of action units per expression.")
     classes: dict[str, tuple[ActionUnit, ...]] = {}
     for label, entries in raw["classes"].items():
-        expression = canonical(str(label))
+        try:
+            expression = canonical(str(label))
+        except DataError as error:
+            raise DataError(f"codebook {where}: {error}") from error
+        if expression in classes:
+            raise DataError(f"codebook {where}: '{label}' means {expression}, which is listed already.")
         if expression == NEUTRAL:
             raise DataError(f"codebook {where}: neutral has no action units; leave it out.")
         if not isinstance(entries, list) or not entries:
@@ -83,15 +89,15 @@ def parse_codebook(text: str, where: str) -> Codebook:
 
 
 def _parse_unit(entry: Any, where: str) -> ActionUnit:
-    fields = {"au": entry} if isinstance(entry, int) else entry
-    if not isinstance(fields, dict) or not isinstance(fields.get("au"), int) or set(fields) - {"au", "weight", "side"}:
+    fields = entry if isinstance(entry, dict) else {"au": entry}
+    if type(fields.get("au")) is not int or set(fields) - {"au", "weight", "side"}:  # a bool is no FACS number
         raise DataError(f"{where}: '{entry}' is neither a FACS number nor {{au: N, weight: W, side: left|right}}.")
-    unit = ActionUnit(fields["au"], float(fields.get("weight", 1.0)), fields.get("side"))
-    if not 0 < unit.weight <= 1:
-        raise DataError(f"{where}: the weight {unit.weight} of AU {unit.au} is not in (0, 1].")
-    if unit.side is not None and unit.side not in SIDES:
-        raise DataError(f"{where}: the side '{unit.side}' of AU {unit.au} is neither left nor right.")
-    return unit
+    au, weight, side = fields["au"], fields.get("weight", 1.0), fields.get("side")
+    if not isinstance(weight, int | float) or not 0 < weight <= 1:
+        raise DataError(f"{where}: the weight {weight} of AU {au} is not in (0, 1].")
+    if side is not None and side not in SIDES:
+        raise DataError(f"{where}: the side '{side}' of AU {au} is neither left nor right.")
+    return ActionUnit(au, float(weight), side)
 
 
 def load_codebook(name: str) -> Codebook:
@@ -105,10 +111,11 @@ def load_codebook(name: str) -> Codebook:
         path = Path(name)
         if not path.is_file():
             raise DataError(f"there is no codebook file {path}.")
-        return parse_codebook(path.read_text(encoding="utf-8"), str(path))
+        return parse_codebook(path.read_text(encoding="utf-8", errors="replace"), str(path))
     return CODEBOOKS.get(name)
 
 
+@cache
 def _shipped(name: str) -> Codebook:
     return parse_codebook((files("interpfer.au") / "codebooks" / f"{name}.yaml").read_text(encoding="utf-8"), name)
 

@@ -11,6 +11,7 @@ from interpfer.metrics.levels import mask
 from interpfer.metrics.memo import remembered
 
 PAPER = "Belharbi et al. 2024, arXiv 2402.00281"
+SALIENCY = "Bylinskii et al. 2019, arXiv 1604.03605"
 
 KL_FLOOR = 1e-3
 
@@ -28,14 +29,15 @@ def cosine_skill(maps: MapBatch, heat: MapBatch) -> Scores:
     return (_cosine(maps, heat) - blank) / (1 - blank)
 
 
-@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Le Meur et al. 2007; Bylinskii et al. 2019, arXiv 1604.03605")
+@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source=SALIENCY)
 def pearson(maps: MapBatch, heat: MapBatch) -> Scores:
     """Linear correlation of map and heatmap over pixels; undefined for a constant map."""
     (a, length_a), (b, length_b) = _standardised(maps), _standardised(heat)
-    return torch.linalg.vecdot(a, b) / (length_a * length_b)
+    correlation: Tensor = torch.linalg.vecdot(a, b) / (length_a * length_b)
+    return correlation
 
 
-@image_metric(higher_is_better=False, bounds=(0.0, math.inf), source="Bylinskii et al. 2019, arXiv 1604.03605")
+@image_metric(higher_is_better=False, bounds=(0.0, math.inf), source=SALIENCY)
 def kl(maps: MapBatch, heat: MapBatch) -> Scores:
     """Kullback-Leibler divergence of the heatmap from the map, in nats, both as distributions over pixels.
 
@@ -45,7 +47,8 @@ def kl(maps: MapBatch, heat: MapBatch) -> Scores:
     total = q.sum(1, keepdim=True)
     logs = (q + total * (KL_FLOOR / (1 - KL_FLOOR) / q.shape[1])).log()
     share = torch.linalg.vecdot(heat.flatten(1), logs) / heat.sum((1, 2))
-    return _negative_entropy(heat) - share + (total[:, 0] / (1 - KL_FLOOR)).log()
+    divergence: Tensor = _negative_entropy(heat) - share + (total[:, 0] / (1 - KL_FLOOR)).log()
+    return divergence
 
 
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Wang et al. 2020, Score-CAM, arXiv 1910.01279")
@@ -63,7 +66,8 @@ def _weights(heat: MapBatch) -> Float[Tensor, "n p"]:
 @remembered
 def _negative_entropy(heat: MapBatch) -> Float[Tensor, " n"]:
     p = heat.flatten(1) / heat.sum((1, 2))[:, None]
-    return torch.special.xlogy(p, p).sum(1)
+    total: Tensor = torch.special.xlogy(p, p).sum(1)
+    return total
 
 
 @remembered

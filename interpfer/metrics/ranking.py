@@ -20,7 +20,7 @@ def spearman(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), torch.linalg.vecdot(a, b) / (length_a * length_b), torch.nan)
 
 
-@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Fawcett 2006, doi 10.1016/j.patrec.2005.10.010", unit=True)
+@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Fawcett 2006, ROC analysis", unit=True)
 def auroc(maps: MapBatch, heat: MapBatch) -> Scores:
     """Chance that a pixel of the mask ranks above one outside it; 0.5 knows nothing."""
     outside, inside, hits, both = _descending(maps, heat)
@@ -28,7 +28,7 @@ def auroc(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), beaten, torch.nan).to(maps.dtype)
 
 
-@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Choe et al. 2020, arXiv 2001.07437, per image", unit=True)
+@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Choe et al. 2020, arXiv 2001.07437", unit=True)
 def ap(maps: MapBatch, heat: MapBatch) -> Scores:
     """Average precision of the map for the mask heatmap >= 0.5."""
     _, inside, hits, both = _descending(maps, heat)
@@ -44,14 +44,15 @@ def rra(maps: MapBatch, heat: MapBatch) -> Scores:
     """
     outside, inside, hits, both = _descending(maps, heat)
     size = hits[:, -1:]
-    edge = torch.searchsorted(both, size.contiguous()).clamp(max=both.shape[1] - 1)  # the level at which k pixels are reached
+    # at level `edge` the k pixels are reached
+    edge = torch.searchsorted(both, size.contiguous()).clamp(max=both.shape[1] - 1)
     inner, here = inside.gather(1, edge), (outside + inside).gather(1, edge)
     over = both.gather(1, edge) - size
     found = (hits.gather(1, edge) - inner * over / here.clamp(min=1)) / size
     return torch.where(defined(maps, heat), found[:, 0], torch.nan).to(maps.dtype)
 
 
-@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Zhang et al. 2018, arXiv 1608.00507, no margin", unit=True)
+@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Zhang et al. 2018, arXiv 1608.00507", unit=True)
 def pointing(maps: MapBatch, heat: MapBatch) -> Scores:
     """Pointing game: whether the map's highest pixel lies in the mask; of tied ones, the share that does."""
     _, _, hits, both = _descending(maps, heat)

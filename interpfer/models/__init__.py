@@ -10,6 +10,7 @@ ARCHITECTURES: Registry[Callable[..., nn.Module]] = Registry(
     "architecture source",
     "interpfer.models",
     {
+        "interpfer": "interpfer.models.small:from_interpfer",
         "timm": "interpfer.models.architectures:from_timm",
         "torchvision": "interpfer.models.architectures:from_torchvision",
     },

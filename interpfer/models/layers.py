@@ -18,6 +18,8 @@ from interpfer.errors import ModelError, nearest
 from interpfer.models.hooks import first_tensor, hooked, replace_first
 
 LEAST_GRID = 2
+MOST_STAGES = 6
+"""A trunk of more modules than this is a row of blocks, of which only the last of each grid ends a stage."""
 PREFIX_TOKENS = (0, 1, 2, 5)
 """Numbers of class and register tokens tried where the network does not tell its own."""
 
@@ -144,7 +146,7 @@ def resolve_layers(
             shown = [by_name[key].describe() for key in dict.fromkeys([*_stage_ends(layers)])]
             raise ModelError(
                 f"model {model} has no spatial layer '{name}'.{nearest(name, by_name)} "
-                f"The ends of its stages are {', '.join(shown)}; `interpfer inspect` lists all."
+                f"The ends of its stages are {', '.join(shown)}; Model.spatial_layers lists all {len(by_name)}."
             )
     return tuple(dict.fromkeys(names))
 
@@ -152,9 +154,10 @@ def resolve_layers(
 def _stage_ends(layers: Sequence[Layer]) -> tuple[str, ...]:
     """Return the ends of the stages, shallow to deep.
 
-    The trunk is the family of sibling modules that covers most grids; of each grid its last member ends a stage. A
-    module after the trunk with the same grid as its end takes that end's place. A trunk of tokens keeps one grid: there
-    every block counts, and the norm in the last block where the block itself does not reach the logits.
+    The trunk is the family of sibling modules that covers most grids. Few siblings are stages; of many, the last one of
+    each grid ends a stage. A module after the trunk with the same grid as its end takes that end's place. A trunk of
+    tokens keeps one grid: there every block counts, and the norm in the last block where the block itself does not
+    reach the logits.
     """
     usable = [layer for layer in layers if layer.used] or list(layers)
     candidates = [layer for layer in usable if layer.composite]
@@ -168,8 +171,10 @@ def _stage_ends(layers: Sequence[Layer]) -> tuple[str, ...]:
         norms = [layer for layer in usable[usable.index(blocks[-1]) + 1 :] if layer.norm]
         return tuple(layer.name for layer in [*blocks, *norms[:1]])
     trunk = max(families.values(), key=lambda family: (len({layer.grid for layer in family}), -family[0].depth))
-    ends = {layer.grid: layer.name for layer in trunk}
+    names = [layer.name for layer in trunk]
+    if len(trunk) > MOST_STAGES:
+        names = list({layer.grid: layer.name for layer in trunk}.values())
     parent = trunk[-1].name.rpartition(".")[0]
     later = [layer for layer in candidates[candidates.index(trunk[-1]) + 1 :] if layer.grid == trunk[-1].grid]
     after = [layer.name for layer in later if layer.name != parent and not parent.startswith(f"{layer.name}.")]
-    return (*list(ends.values())[:-1], after[-1] if after else trunk[-1].name)
+    return (*names[:-1], after[-1] if after else names[-1])

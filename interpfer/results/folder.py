@@ -44,7 +44,7 @@ class Part:
     predicted: NDArray[np.int64]
     digests: tuple[str, ...]
     scores: NDArray[np.float64]
-    counts: dict[str, NDArray[np.int64]]
+    counts: dict[str, NDArray[np.int32]]
     single: dict[str, NDArray[np.float64]]
     heat: NDArray[np.bool_]
     faceless: tuple[int, ...]

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.oracles import metrics_more as oracles
 from torch import Tensor
 
 from interpfer.metrics import METRICS
 from interpfer.metrics.base import ImageMetric
 from interpfer.metrics.memo import remembered
+from tests.oracles import metrics_more as oracles
 
 NEW = ("pearson", "spearman", "ssim", "kl", "ap", "auroc", "iou", "dice", "pointing", "ebpg", "rra")
 TOLERANCE = {"spearman": 3e-3, "auroc": 2e-3, "ap": 2e-3, "iou": 3e-3, "dice": 3e-3, "rra": 2e-3, "ssim": 1e-4}
@@ -42,9 +42,7 @@ def test_each_metric_agrees_with_its_oracle(name: str, seed: int, ties: bool) ->
     maps, heat = smooth(seed, 3), smooth(seed + 10, 3, grid=9)
     if ties:  # as a ReLU leaves them
         maps, heat = (maps - 0.4).clamp(min=0) / 0.6, (heat - 0.4).clamp(min=0) / 0.6
-    expected = [
-        getattr(oracles, name)(a.double().numpy(), h.double().numpy()) for a, h in zip(maps, heat, strict=True)
-    ]
+    expected = [getattr(oracles, name)(a.double().numpy(), h.double().numpy()) for a, h in zip(maps, heat, strict=True)]
     np.testing.assert_allclose(get(name)(maps, heat).numpy(), expected, atol=TOLERANCE.get(name, 2e-5), rtol=1e-4)
 
 

@@ -1,0 +1,1 @@
+"""Speed against peers, and experiments; run one with `python -m benchmarks.NAME`."""

@@ -1,0 +1,34 @@
+"""How a benchmark tells its numbers: a table on stdout, a CSV and a manifest in benchmarks/results."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import interpfer
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "numpy", "opencv-python", "grad-cam", "captum")
+
+
+def write_results(name: str, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> None:
+    """Print rows, and write them as NAME.csv with the settings and versions beside them."""
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False))
+    RESULTS.mkdir(exist_ok=True)
+    table.to_csv(RESULTS / f"{name}.csv", index=False)
+    manifest = {
+        "settings": dict(settings),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "versions": {"interpfer": interpfer.__version__} | {package: version(package) for package in PACKAGES},
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(manifest, indent=2) + "\n")

@@ -1,0 +1,70 @@
+"""The command line. Commands are imported when they are called, so that ``interpfer --help`` is light."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any, cast
+
+import click
+
+from interpfer import __version__
+from interpfer.errors import InterpferError, nearest
+
+COMMANDS = {
+    "score": "Score where a trained classifier looks, against AU heatmaps.",
+    "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
+    "ls": "List maps, metrics, datasets, landmarks, codebooks or models.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and help line, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order of the tour."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        return cast(click.Command, importlib.import_module(f"interpfer.cli.{cmd_name}").command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for a mistyped one."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{args[0]}'.{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Print the user's errors as one line; everything else is a defect and shows its traceback."""
+        try:
+            return super().invoke(ctx)
+        except InterpferError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `interpfer demo`, then `interpfer score MODEL --dataset csv --data-root DIR`.",
+)
+@click.version_option(__version__, prog_name="interpfer")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def group(debug: bool) -> None:  # noqa: ARG001
+    """Where does a facial-expression classifier look, and is it where an expert would?"""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    sys.exit(group.main(args=args, prog_name="interpfer", standalone_mode=True))

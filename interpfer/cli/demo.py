@@ -1,0 +1,36 @@
+"""interpfer demo."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("demo")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    metavar="DIR",
+    help="A new folder, e.g. --out demo.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another set of people, e.g. --seed 1.")
+def command(out: Path, seed: int) -> None:
+    """Draw faces, train a small classifier on them, and score where it looks.
+
+    Everything is made on the spot, offline, in under two minutes on two cores. Look at maps.png in the folder, then
+    score the model again with your own options:
+
+    \b
+    interpfer demo --out demo
+    interpfer score demo/model.pt --dataset csv --data-root demo/test --landmarks demo/test/landmarks.txt --layers all
+    """
+    from interpfer.cli.terminal import notes, progress_bars, score_table, stderr, stdout
+    from interpfer.demo import run_demo
+
+    with progress_bars() as tell:
+        result = run_demo(out, seed, tell)
+    stdout().print(score_table(result.run))
+    for note in notes(result.run):
+        stderr.print(note)
+    stderr.print(f"look at {result.folder / 'maps.png'}")

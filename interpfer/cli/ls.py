@@ -1,0 +1,74 @@
+"""interpfer ls."""
+
+import click
+
+KINDS = ("maps", "metrics", "datasets", "landmarks", "codebooks", "models")
+
+
+@click.command("ls")
+@click.argument("kind", type=click.Choice(KINDS))
+def command(kind: str) -> None:
+    """List the plugins of a KIND with what is worth knowing of each.
+
+    \b
+    interpfer ls maps
+    """
+    from rich.table import Table
+
+    from interpfer.cli.terminal import stdout
+    from interpfer.errors import PluginError
+
+    registry, facts = _registry(kind)
+    table = Table(title=f"{kind}: entry-point group {registry.group}", title_justify="left")
+    table.add_column("name", no_wrap=True)
+    for name in facts:
+        table.add_column(name)
+    for name in registry:
+        try:
+            plugin = registry.get(name)
+            cells = [fact(plugin) for fact in facts.values()]
+        except PluginError as error:
+            cells = [str(error), *[""] * (len(facts) - 1)]
+        table.add_row(name, *cells)
+    stdout().print(table)
+
+
+def _registry(kind: str):  # type: ignore[no-untyped-def]
+    from interpfer.au import CODEBOOKS
+    from interpfer.datasets import DATASETS
+    from interpfer.landmarks import PROVIDERS
+    from interpfer.maps import MAPS
+    from interpfer.metrics import METRICS
+    from interpfer.models import ARCHITECTURES
+
+    return {
+        "maps": (
+            MAPS,
+            {
+                "what": lambda m: m.summary,
+                "needs": lambda m: "backward" if m.gradient else "forward" if m.source != "baseline" else "heatmaps",
+                "class": lambda m: "yes" if m.class_specific else "no",
+                "by": lambda m: m.provider,
+                "source": lambda m: m.source,
+            },
+        ),
+        "metrics": (
+            METRICS,
+            {
+                "what": lambda m: m.facts.summary,
+                "better": lambda m: "higher" if m.facts.higher_is_better else "lower",
+                "bounds": lambda m: "{:g} .. {:g}".format(*m.facts.bounds),
+                "source": lambda m: m.facts.source,
+            },
+        ),
+        "datasets": (DATASETS, {"what": lambda d: d.summary, "splits": lambda d: ", ".join(d.splits)}),
+        "landmarks": (PROVIDERS, {"what": lambda p: p.summary}),
+        "codebooks": (
+            CODEBOOKS,
+            {
+                "AUs": lambda c: "\n".join(f"{k}: {' '.join(str(u.au) for u in v)}" for k, v in c.classes.items()),
+                "source": lambda c: c.citation,
+            },
+        ),
+        "models": (ARCHITECTURES, {"what": lambda b: (b.__doc__ or "").partition("\n")[0]}),
+    }[kind]

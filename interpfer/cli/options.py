@@ -1,0 +1,60 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    def wrap(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return wrap
+
+
+def _numbers(_: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
+    if value is None:
+        return None
+    try:
+        return [float(item) for item in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is no list of numbers such as 0.485,0.456,0.406.", param=param) from None
+
+
+def _key(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
+    return int(value) if value is not None and value.lstrip("-").isdigit() else value
+
+
+model_options = _stack(
+    click.option("--trust", is_flag=True, help="Run the code that the card or a pickle brings."),
+    click.option("--arch", metavar="ARCH", help="Architecture, e.g. --arch torchvision:resnet18, --arch net.py:build."),
+    click.option("--classes", metavar="LIST", help="Expressions in output order, e.g. --classes anger,disgust,..."),
+    click.option("--input-size", type=int, metavar="N", help="Side of the input in pixels, e.g. --input-size 112."),
+    click.option("--color", type=click.Choice(["rgb", "bgr", "gray"]), help="Channels, e.g. --color gray."),
+    click.option("--scale", type=float, metavar="X", help="Factor on pixels in [0, 1], e.g. --scale 255."),
+    click.option("--mean", callback=_numbers, metavar="LIST", help="Mean, e.g. --mean 0.485,0.456,0.406."),
+    click.option("--std", callback=_numbers, metavar="LIST", help="Deviation, e.g. --std 0.229,0.224,0.225."),
+    click.option("--output", callback=_key, metavar="KEY", help="Where the logits are, e.g. --output 1."),
+)
+"""Overrides of the model card; the names are those of ``load_model``."""
+
+MODEL_OVERRIDES = ("trust", "arch", "classes", "input_size", "color", "scale", "mean", "std", "output")
+
+data_options = _stack(
+    click.option("--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset csv (see `ls datasets`)."),
+    click.option(
+        "--data-root", type=click.Path(path_type=Path), metavar="DIR", help="Its folder, e.g. --data-root faces."
+    ),
+    click.option("--split", default="test", show_default=True, metavar="NAME", help="Its part, e.g. --split test."),
+    click.option(
+        "--landmarks",
+        metavar="FILE|PROVIDER",
+        help="68 points per face, e.g. --landmarks landmarks.txt; by default what the data set brings.",
+    ),
+)

@@ -1,0 +1,77 @@
+"""interpfer score."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from interpfer.cli.options import MODEL_OVERRIDES, data_options, model_options
+
+
+@click.command("score")
+@click.argument("model", type=click.Path(path_type=Path))
+@data_options
+@click.option("--maps", metavar="LIST", help="Maps or groups, e.g. --maps gradcam,attention,baselines or --maps all.")
+@click.option(
+    "--layers",
+    default="last",
+    show_default=True,
+    metavar="LIST",
+    help="last, all, or names, e.g. --layers layer3,layer4.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["label", "predicted"]),
+    default="label",
+    show_default=True,
+    help="The class that class-specific maps explain, e.g. --target predicted.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["paper", "corrected"]),
+    default="paper",
+    show_default=True,
+    help="paper compares with published numbers, corrected mends their slips, e.g. --protocol corrected.",
+)
+@click.option("--codebook", metavar="NAME|FILE", help="AUs per expression, e.g. --codebook emfacs, --codebook my.yaml.")
+@click.option(
+    "--geometry", type=click.Choice(["reference", "scaled"]), help="How AUs are placed, e.g. --geometry scaled."
+)
+@click.option("--metrics", metavar="LIST", help="Metrics or all, e.g. --metrics cosine,pxap.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder, e.g. --out runs/mine.")
+@click.option(
+    "--leaderboard", type=click.Path(path_type=Path), metavar="FILE", help="Append rows, e.g. --leaderboard board.csv."
+)
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="e.g. --batch-size 64.")
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="e.g. --device cuda.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random, e.g. --seed 1.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Score a random sample, e.g. --limit 100.")
+@click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
+@model_options
+def command(model: Path, **options: Any) -> None:
+    """Score where MODEL looks: its maps against the AU heatmap of each face.
+
+    MODEL is a checkpoint with a model card beside it (same name, .yaml). The table shows, per map and layer, the
+    cosine with the heatmap (CAM-COS, ATT-COS), the skill over a uniform map, and PxAP, with 95 % intervals, above the
+    baselines that a score has to beat.
+
+    \b
+    interpfer score model.pt --dataset csv --data-root faces --landmarks faces/landmarks.txt --out runs/mine
+    """
+    if options["resume"] and options["overwrite"]:
+        raise click.UsageError("--resume and --overwrite exclude each other.")
+    if options["resume"] and options["out"] is None:
+        raise click.UsageError("--resume needs --out.")
+
+    from interpfer.cli.terminal import notes, progress_bars, score_table, stderr, stdout
+    from interpfer.evaluate import score
+    from interpfer.models.loading import load_model
+
+    loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
+    given = {name: value for name, value in options.items() if value is not None}
+    with progress_bars() as tell:
+        run = score(loaded, progress=tell, **given)
+    stdout().print(score_table(run))
+    for note in notes(run):
+        stderr.print(note)

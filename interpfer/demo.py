@@ -1,0 +1,118 @@
+"""The whole tour on drawn faces: draw a data set, train a small classifier on it, score where it looks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor
+
+from interpfer.datasets.demo import DemoDataset
+from interpfer.datasets.export import write_csv_layout
+from interpfer.errors import RunError
+from interpfer.evaluate import Progress, score
+from interpfer.models.loading import load_model
+from interpfer.models.small import SmallCNN
+from interpfer.reports.figures import map_sheet
+from interpfer.results.run import Run
+from interpfer.stream import FaceStream
+
+SIZE = 64
+MEAN, STD = 0.5, 0.25
+EPOCHS = 24
+BATCH = 50
+PEAK_RATE = 4e-3
+SHIFT = 4
+"""Pixels by which training images are moved at most."""
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Attributes:
+        run: the score of the classifier on the test faces.
+        folder: everything lies in here: train/, test/, model.pt, model.yaml, run/, leaderboard.csv, maps.png.
+    """
+
+    run: Run
+    folder: Path
+
+
+def run_demo(folder: Path, seed: int = 0, progress: Progress | None = None) -> DemoResult:
+    """Draw, train and score.
+
+    Args:
+        folder: a new or empty folder.
+        seed: another seed is another set of people, and another training.
+        progress: called with (what, done, total).
+
+    Raises:
+        RunError: the folder is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(f"{folder} is not an empty folder; choose another one with --out.")
+    tell = progress or (lambda *_: None)
+    splits = {split: DemoDataset(split, seed) for split in ("train", "test")}
+    for done, (split, dataset) in enumerate(splits.items()):
+        tell("drawing", done, len(splits))
+        write_csv_layout(dataset, folder / split)
+    tell("drawing", len(splits), len(splits))
+    checkpoint = train_small(splits["train"], folder, seed, tell)
+    run = score(
+        load_model(checkpoint),
+        "csv",
+        data_root=folder / "test",
+        landmarks=folder / "test" / "landmarks.txt",
+        maps=("attention", "gradcam", "gradcam++", "layercam", "baselines"),
+        out=folder / "run",
+        leaderboard=folder / "leaderboard.csv",
+        device="cpu",
+        seed=seed,
+        progress=progress,
+    )
+    map_sheet(load_model(checkpoint), splits["test"], folder / "maps.png")
+    return DemoResult(run, folder)
+
+
+def train_small(dataset: DemoDataset, folder: Path, seed: int, tell: Progress) -> Path:
+    """Train a ``SmallCNN`` from scratch, and write model.pt with its card; return the checkpoint."""
+    batch = FaceStream(dataset, dataset.landmarks(), SIZE).read(range(len(dataset)))
+    images = (batch.images - MEAN) / STD
+    labels = torch.tensor([dataset.classes.index(sample.label) for sample in dataset.samples])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = SmallCNN(len(dataset.classes))
+        optimiser = torch.optim.AdamW(network.parameters(), PEAK_RATE, weight_decay=0.01)
+        steps = EPOCHS * -(-len(images) // BATCH)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
+        network.train()
+        for epoch in range(EPOCHS):
+            tell("training", epoch, EPOCHS)
+            for chosen in torch.randperm(len(images)).tensor_split(steps // EPOCHS):
+                loss = F.cross_entropy(network(_augment(images[chosen])), labels[chosen], label_smoothing=0.05)
+                optimiser.zero_grad()
+                torch.autograd.backward(loss)
+                optimiser.step()
+                schedule.step()
+        tell("training", EPOCHS, EPOCHS)
+    card = {
+        "arch": "interpfer:small",
+        "classes": list(dataset.classes),
+        "input": {"size": SIZE, "color": "rgb", "mean": [MEAN], "std": [STD]},
+    }
+    checkpoint = folder / "model.pt"
+    torch.save(network.state_dict(), checkpoint)
+    checkpoint.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
+    return checkpoint
+
+
+def _augment(images: Tensor) -> Tensor:
+    """Mirror some images and move all of them a little."""
+    mirrored = torch.where(torch.rand(len(images))[:, None, None, None] < 0.5, images.flip(3), images)
+    padded = F.pad(mirrored, [SHIFT] * 4, mode="replicate")
+    moves = torch.randint(0, 2 * SHIFT + 1, (len(images), 2)).tolist()
+    return torch.stack([
+        image[:, down : down + SIZE, right : right + SIZE] for image, (down, right) in zip(padded, moves, strict=True)
+    ])  # fmt: skip

@@ -1,0 +1,50 @@
+"""A small convolutional classifier: what the demo trains, and a light subject for tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interpfer.errors import ModelError, nearest
+
+
+class SmallCNN(nn.Module):
+    """Four stages of two 3 x 3 convolutions, global average pooling, one linear layer; 64 px ends in 8 x 8.
+
+    Args:
+        classes: number of outputs.
+        width: channels of the first stage.
+    """
+
+    def __init__(self, classes: int, width: int = 24) -> None:
+        super().__init__()
+        widths = (3, width, 2 * width, 4 * width, 4 * width)
+        strides = (2, 2, 2, 1)
+        self.stages = nn.ModuleList(
+            nn.Sequential(*_unit(widths[i], widths[i + 1], strides[i]), *_unit(widths[i + 1], widths[i + 1], 1))
+            for i in range(4)
+        )
+        self.dropout = nn.Dropout(0.3)
+        self.head = nn.Linear(widths[-1], classes)
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
+        """Return logits."""
+        for stage in self.stages:
+            x = stage(x)
+        logits: Tensor = self.head(self.dropout(x.mean((2, 3))))
+        return logits
+
+
+def _unit(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"small": SmallCNN}
+
+
+def from_interpfer(name: str, classes: int, **arguments: Any) -> nn.Module:
+    """Return one of interpfer's own small networks."""
+    if name not in NETWORKS:
+        raise ModelError(f"interpfer has no network '{name}'.{nearest(name, NETWORKS)} It has: {', '.join(NETWORKS)}.")
+    return NETWORKS[name](classes, **arguments)

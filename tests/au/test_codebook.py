@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+
+from interpfer.au.codebook import CODEBOOKS, ActionUnit, load_codebook, parse_codebook
+from interpfer.errors import DataError, PluginError
+from interpfer.expressions import NEUTRAL
+from tests.oracles.au_maps import AUS_OF
+
+SHIPPED = {
+    "belharbi2024": AUS_OF,
+    "martinez2017": AUS_OF | {"disgust": (9, 10, 16, 17, 25, 26)},
+    "emfacs": {
+        "happiness": (6, 12),
+        "sadness": (1, 4, 15),
+        "surprise": (1, 2, 5, 26),
+        "fear": (1, 2, 4, 5, 7, 20, 26),
+        "anger": (4, 5, 7, 23),
+        "disgust": (9, 15, 16),
+        "contempt": (12, 14),
+    },
+    "du2014": {
+        "happiness": (12, 25),
+        "sadness": (4, 15),
+        "surprise": (1, 2, 25, 26),
+        "fear": (1, 4, 20, 25),
+        "anger": (4, 7, 24),
+        "disgust": (9, 10, 17),
+    },
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_codebooks(name: str) -> None:
+    book = load_codebook(name)
+    assert book.name == name
+    assert len(book.citation) > 30
+    assert {label: tuple(unit.au for unit in units) for label, units in book.classes.items()} == SHIPPED[name]
+    assert book.units(NEUTRAL) == ()
+
+
+def test_all_codebooks_are_tested() -> None:
+    assert set(CODEBOOKS.builtin) == set(SHIPPED)
+
+
+def test_a_codebook_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "meins.yaml"
+    path.write_text(
+        "name: meins\ncitation: ich\nclasses:\n  Happy: [6, 12, {au: 25, weight: 0.5}]\n  co: [{au: 14, side: left}]\n",
+        encoding="utf-8",
+    )
+    book = load_codebook(str(path))
+    assert (book.name, book.citation) == ("meins", "ich")
+    assert book.units("happiness") == (ActionUnit(6), ActionUnit(12), ActionUnit(25, 0.5))
+    assert book.units("contempt") == (ActionUnit(14, 1.0, "left"),)
+    assert book.units("anger") == ()
+    assert book.aus() == (6, 12, 14, 25)
+    assert book.aus(["happiness", "anger"]) == (6, 12, 25)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("classes: [", "codebook F: not YAML"),
+        ("", "codebook F: needs a field 'classes'"),
+        ("[1, 2]", "codebook F: needs a field 'classes'"),
+        ("classes: {}", "codebook F: needs a field 'classes'"),
+        ("classes: [6]", "codebook F: needs a field 'classes'"),
+        ("classes: {joyous: [6]}", "codebook F: 'joyous' is no known expression. Did you mean"),
+        ("classes: {neutral: [6]}", "codebook F: neutral has no action units; leave it out"),
+        ("classes: {happy: 6}", "codebook F: 'happy' needs a list of action units"),
+        ("classes: {happy: []}", "codebook F: 'happy' needs a list of action units"),
+        ("classes: {happy: [six]}", "codebook F, 'happy': 'six' is neither a FACS number nor"),
+        ("classes: {happy: [6.5]}", "codebook F, 'happy': '6.5' is neither a FACS number nor"),
+        ("classes: {happy: [true]}", "codebook F, 'happy': 'True' is neither a FACS number nor"),
+        ("classes: {happy: [{weight: 1}]}", "is neither a FACS number nor"),
+        ("classes: {happy: [{au: 6, wieght: 1}]}", "is neither a FACS number nor"),
+        ("classes: {happy: [{au: 6, weight: 0}]}", "codebook F, 'happy': the weight 0 of AU 6 is not in (0, 1]"),
+        ("classes: {happy: [{au: 6, weight: 1.5}]}", "the weight 1.5 of AU 6 is not in (0, 1]"),
+        (
+            "classes: {happy: [{au: 6, weight: heavy}]}",
+            "codebook F, 'happy': the weight heavy of AU 6 is not in (0, 1]",
+        ),
+        ("classes: {happy: [{au: 6, weight: .nan}]}", "the weight nan of AU 6 is not in (0, 1]"),
+        ("classes: {happy: [{au: 6, side: top}]}", "the side 'top' of AU 6 is neither left nor right"),
+        ("classes: {happy: [6], joy: [12]}", "codebook F: 'joy' means happiness, which is listed already"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, message: str) -> None:
+    with pytest.raises(DataError) as error:
+        parse_codebook(text, "F")
+    assert message in str(error.value)
+
+
+def test_no_such_codebook(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no codebook file .*none.yaml"):
+        load_codebook(str(tmp_path / "none.yaml"))
+    with pytest.raises(PluginError, match=r"no codebook is called 'emfac'\. Did you mean emfacs\? Known: belharbi2024"):
+        load_codebook("emfac")

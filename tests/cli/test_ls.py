@@ -1,0 +1,30 @@
+import pytest
+from click.testing import CliRunner
+
+from interpfer.cli import COMMANDS, group
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("maps", ["gradcam++", "arXiv 1610.02391", "backward", "baseline:uniform"]),
+        ("metrics", ["cosine_skill", "higher", "0 .. 100"]),
+        ("datasets", ["csv", "folder", "demo", "labels.csv"]),
+        ("landmarks", ["file"]),
+        ("codebooks", ["belharbi2024", "disgust: 5 9 16 17 25 26", "emfacs"]),
+        ("models", ["torchvision", "timm", "interpfer"]),
+    ],
+)
+def test_ls_tells_the_facts(kind: str, texts: list[str]) -> None:
+    done = CliRunner().invoke(group, ["ls", kind])
+    assert done.exit_code == 0, done.output
+    for text in texts:
+        assert text in done.stdout
+
+
+def test_help_of_every_command_shows_examples() -> None:
+    overview = CliRunner().invoke(group, ["--help"]).stdout
+    for name, line in COMMANDS.items():
+        assert line.split(".")[0][:40] in overview
+        page = CliRunner().invoke(group, [name, "--help"]).stdout
+        assert f"interpfer {name} " in page

@@ -1,0 +1,121 @@
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from interpfer.cli import group
+
+
+def invoke(*args: str | Path) -> Result:
+    return CliRunner().invoke(group, [str(arg) for arg in args])
+
+
+def arguments(faces: Path, checkpoint: Path) -> list[str]:
+    return ["score", str(checkpoint), "--dataset", "csv", "--data-root", str(faces),
+            "--landmarks", str(faces / "landmarks.txt")]  # fmt: skip
+
+
+def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    done = invoke(*arguments(faces, checkpoint), "--out", tmp_path / "run", "--leaderboard", tmp_path / "board.csv")
+    assert done.exit_code == 0, done.output
+    for text in (
+        "model on csv test, protocol paper",
+        "gradcam++",
+        "baseline:class-mean-au",
+        "cosine_skill",
+        "stages.3",
+    ):
+        assert text in done.stdout
+    assert "accuracy" in done.stderr
+    assert "scored 36 of 42 images; left out: 6 neutral" in done.stderr
+    assert "\x1b[" not in done.stdout
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "scores.csv",
+        "per_image.csv",
+        "confusion.csv",
+        "run.json",
+    }
+    scores = pd.read_csv(tmp_path / "run" / "scores.csv")
+    assert list(scores.columns) == ["map", "layer", "metric", "group", "value", "ci_low", "ci_high", "n"]
+    board = pd.read_csv(tmp_path / "board.csv")
+    assert len(board) == 6
+    assert {"model", "dataset", "split", "protocol", "n", "map", "layer", "accuracy", "macro_f1", "cosine", "pxap",
+            "date", "version", "checkpoint_sha256", "dataset_digest", "seed"} <= set(board.columns)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            ["--layers", "layer4"],
+            "error: model model has no spatial layer 'layer4'. The ends of its stages are stages.0",
+        ),
+        (["--maps", "gradcan"], "error: no map or group of maps is called 'gradcan'. Did you mean gradcam"),
+        (["--landmarks", "none.txt"], "error: there is no landmark file none.txt."),
+        (["--data-root", "nowhere"], "error: data set csv: there is no folder nowhere."),
+        (["--dataset", "rafdbb"], "error: no data set is called 'rafdbb'."),
+        (["--classes", "anger,rage"], "error: model card"),
+    ],
+)
+def test_errors_of_the_user_are_one_line_and_exit_1(
+    faces: Path, checkpoint: Path, change: list[str], text: str
+) -> None:
+    done = invoke(*arguments(faces, checkpoint), *change)
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    line = done.stderr.strip().splitlines()
+    assert len(line) == 1
+    assert line[0].startswith(text)
+
+
+def test_debug_shows_the_traceback(faces: Path, checkpoint: Path) -> None:
+    done = invoke("--debug", *arguments(faces, checkpoint), "--maps", "nothing")
+    assert done.exit_code == 1
+    assert type(done.exception).__name__ == "PluginError"
+
+
+def test_wrong_calls_exit_2(faces: Path, checkpoint: Path) -> None:
+    assert invoke("scor").exit_code == 2
+    assert "Did you mean score?" in invoke("scor").stderr
+    assert invoke("score").exit_code == 2
+    both = invoke(*arguments(faces, checkpoint), "--resume", "--overwrite", "--out", "x")
+    assert both.exit_code == 2
+    assert "--resume needs --out" in invoke(*arguments(faces, checkpoint), "--resume").stderr
+    assert "is no list of numbers" in invoke(*arguments(faces, checkpoint), "--mean", "a,b").stderr
+
+
+def test_a_label_that_is_no_expression_is_named_with_its_line(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("image,label\na.png,anger\nb.png,hapy\n")
+    done = invoke(*arguments(tmp_path, checkpoint), "--landmarks", faces / "landmarks.txt")
+    assert done.exit_code == 1
+    assert "labels.csv, line 3: 'hapy' is no known expression. Did you mean happy" in done.stderr
+
+
+def test_kill_in_the_middle_then_resume_gives_the_same_bytes(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    call = [sys.executable, "-c", "from interpfer.cli import main; main()", *arguments(faces, checkpoint)]
+    call += ["--batch-size", "1", "--device", "cpu"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*call, "--out", tmp_path / "whole"], check=True, capture_output=True, env=environment)
+
+    cut = tmp_path / "cut"
+    with subprocess.Popen(
+        [*call, "--out", cut], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        deadline = time.monotonic() + 120
+        while len(list(cut.glob(".parts/*.npz"))) < 3 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    assert not (cut / "run.json").exists()
+    assert list(cut.glob(".parts/*.npz"))
+
+    subprocess.run([*call, "--out", cut, "--resume"], check=True, capture_output=True, env=environment)
+    for name in ("scores.csv", "per_image.csv", "confusion.csv"):
+        whole, resumed = (hashlib.sha256((tmp_path / run / name).read_bytes()).digest() for run in ("whole", "cut"))
+        assert whole == resumed, name

@@ -1,0 +1,285 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+
+import interpfer
+from interpfer.au.heatmaps import au_heatmaps
+from interpfer.datasets.base import Sample
+from interpfer.datasets.csv import CsvDataset
+from interpfer.errors import DataError, InterpferError, PluginError, RunError
+from interpfer.evaluate import score
+from interpfer.landmarks.files import FileLandmarks
+from interpfer.results.folder import RunFolder
+from interpfer.results.run import Run, load_run
+
+TABLES = ("scores.csv", "per_image.csv", "confusion.csv")
+EVERY_MAP = "attention,gradcam,gradcam++,layercam,baseline:uniform,baseline:mean-au,baseline:class-mean-au"
+
+
+def run_on(faces: Path, checkpoint: Path, **options: Any) -> Run:
+    options = {"landmarks": faces / "landmarks.txt", "device": "cpu", "maps": EVERY_MAP} | options
+    return score(checkpoint, "csv", data_root=faces, **options)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in TABLES}
+
+
+def test_scores_agree_with_the_public_functions(faces: Path, checkpoint: Path) -> None:
+    run = run_on(faces, checkpoint, layers="all")
+    model = interpfer.load_model(checkpoint)
+    dataset = CsvDataset.open(faces, "test")
+    provider = FileLandmarks(faces / "landmarks.txt")
+    index = next(i for i, sample in enumerate(dataset.samples) if sample.label == "happiness")
+    sample, picture = dataset.samples[index], dataset.image(index)
+    image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+    points = provider.locate([sample.id], None).points * (224 / picture.width)
+    heat, valid = au_heatmaps(points, ["happiness"])
+    assert valid.all()
+    target = torch.tensor([model.classes.index("happiness")])
+    maps = interpfer.compute_maps(model, image, ["gradcam", "layercam"], "all", target)
+    rows = run.per_image[run.per_image["image"] == sample.id].set_index(["map", "layer"])
+    for (name, layer), raw in maps.items():
+        if not (raw > 0).any():
+            assert np.isnan(rows.loc[(name, layer), "cosine"])
+            continue
+        unit = (raw - raw.min()) / (raw.max() - raw.min())
+        large = F.interpolate(unit[:, None], size=(224, 224), mode="bilinear", align_corners=False)[:, 0]
+        expected = F.cosine_similarity(large.flatten(1), heat.flatten(1)).item()
+        assert rows.loc[(name, layer), "cosine"] == pytest.approx(expected, abs=1e-5)
+        assert rows.loc[(name, layer), "pxap"] == pytest.approx(interpfer.metrics.pxap(large, heat), abs=1e-3)
+
+
+def test_macro_is_the_mean_of_class_means_without_neutral(faces: Path, checkpoint: Path) -> None:
+    run = run_on(faces, checkpoint)
+    rows = run.per_image.query("map == 'attention'")
+    means = rows.groupby("label")["cosine"].mean().drop("neutral")
+    assert run.score("attention") == pytest.approx(means.mean())
+    assert run.score("attention", group="micro") == pytest.approx(rows["cosine"].mean())
+    assert run.score("attention", group="fear") == pytest.approx(means["fear"])
+    assert np.isnan(run.score("attention", group="neutral"))
+    counted = run.scores.query("map == 'attention' and metric == 'cosine'").set_index("group")["n"]
+    assert counted["macro"] == 36
+    assert counted["neutral"] == 0
+
+
+def test_data_set_level_pxap_pools_pixels(faces: Path, checkpoint: Path) -> None:
+    run = run_on(faces, checkpoint, maps="baseline:uniform")
+    prevalence = run.score("baseline:uniform", "pxap", "micro")
+    assert prevalence == pytest.approx(run.per_image["pxap"].mean(), abs=1e-3)
+
+
+def test_leave_one_out_baselines_against_a_plain_loop(faces: Path, checkpoint: Path) -> None:
+    run = run_on(faces, checkpoint, maps="baseline:mean-au,baseline:class-mean-au")
+    dataset, provider = CsvDataset.open(faces, "test"), FileLandmarks(faces / "landmarks.txt")
+    labels = [sample.label for sample in dataset.samples]
+    points = provider.locate([sample.id for sample in dataset.samples], None).points * (224 / 72)
+    heat, valid = au_heatmaps(points, labels)
+    row = labels.index("anger")
+    for name, others in {
+        "baseline:mean-au": [i for i in range(len(labels)) if valid[i] and i != row],
+        "baseline:class-mean-au": [i for i, label in enumerate(labels) if label == "anger" and i != row],
+    }.items():
+        expected = F.cosine_similarity(heat[others].mean(0).flatten(), heat[row].flatten(), dim=0).item()
+        rows = run.per_image[run.per_image["map"] == name]
+        found = rows[rows["image"] == dataset.samples[row].id]["cosine"].item()
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_same_seed_same_bytes(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run_on(faces, checkpoint, out=tmp_path / name)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    other = run_on(faces, checkpoint, seed=1)
+    assert not other.scores["ci_low"].equals(load_run(tmp_path / "a").scores["ci_low"])
+
+
+def test_batch_size_does_not_show(faces: Path, checkpoint: Path) -> None:
+    one, many = (run_on(faces, checkpoint, batch_size=size) for size in (1, 17))
+    for table, column in (("scores", "value"), ("per_image", "pxap"), ("per_image", "cosine")):
+        left, right = getattr(one, table), getattr(many, table)
+        percent = (left["metric"] == "pxap") if table == "scores" else column == "pxap"
+        scale = np.where(percent, 100, 1)
+        np.testing.assert_allclose(left[column] / scale, right[column] / scale, rtol=0, atol=1e-5)
+        pd.testing.assert_frame_equal(left.select_dtypes(exclude="float"), right.select_dtypes(exclude="float"))
+
+
+def test_an_interrupted_run_resumes_to_the_same_bytes(
+    faces: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_on(faces, checkpoint, out=tmp_path / "whole", batch_size=5)
+    add, added = RunFolder.add, []
+
+    def stop_at_the_fourth(self: RunFolder, part: Any) -> None:
+        if len(added) == 3:
+            raise KeyboardInterrupt
+        added.append(part)
+        add(self, part)
+
+    monkeypatch.setattr(RunFolder, "add", stop_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5)
+    monkeypatch.undo()
+    assert not (tmp_path / "cut" / "scores.csv").exists()
+    with pytest.raises(RunError, match="already holds a run; say --resume"):
+        run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5)
+    with pytest.raises(RunError, match="was started with another protocol, codebook, codebook_digest, geometry"):
+        run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, protocol="corrected")
+    run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5, resume=True)
+    assert digests(tmp_path / "whole") == digests(tmp_path / "cut")
+    assert not (tmp_path / "cut" / ".parts").exists()
+    again = run_on(faces, checkpoint, out=tmp_path / "cut", resume=True)
+    pd.testing.assert_frame_equal(again.scores, load_run(tmp_path / "whole").scores)
+
+
+def test_overwrite_replaces_a_run_and_spares_a_stranger_s_folder(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    run_on(faces, checkpoint, out=tmp_path / "run", maps="attention")
+    run_on(faces, checkpoint, out=tmp_path / "run", maps="gradcam", overwrite=True)
+    assert set(load_run(tmp_path / "run").scores["map"]) == {"gradcam"}
+    stranger = tmp_path / "thesis"
+    stranger.mkdir()
+    (stranger / "chapter.txt").write_text("do not touch")
+    with pytest.raises(RunError, match="not empty and holds no run"):
+        run_on(faces, checkpoint, out=stranger, overwrite=True)
+
+
+def test_manifest_says_what_was_run(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    run = run_on(faces, checkpoint, out=tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert manifest["checkpoint_sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert manifest["counts"]["images"] == 42
+    assert manifest["counts"]["scored"] == 36
+    assert manifest["counts"]["neutral"] == 6
+    assert manifest["plan"]["protocol"] == "paper"
+    assert manifest["plan"]["codebook"] == "belharbi2024"
+    assert manifest["versions"]["interpfer"] == interpfer.__version__
+    hits = run.per_image.query("map == 'attention'")
+    assert manifest["classification"]["accuracy"] == pytest.approx((hits["label"] == hits["predicted"]).mean())
+    assert run.confusion.to_numpy().sum() == 42
+
+
+def test_a_changed_pixel_changes_the_data_set_digest(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "faces"
+    shutil.copytree(faces, copy)
+    before = run_on(copy, checkpoint, maps="attention").manifest["dataset_digest"]
+    from PIL import Image
+
+    path = copy / "images" / "test_0003.png"
+    with Image.open(path) as image:
+        changed = image.copy()
+    changed.putpixel((5, 5), (1, 2, 3))
+    changed.save(path)
+    assert run_on(copy, checkpoint, maps="attention").manifest["dataset_digest"] != before
+
+
+def test_bad_images_and_missing_landmarks_are_skipped_counted_and_named(
+    faces: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "faces"
+    shutil.copytree(faces, copy)
+    (copy / "images" / "test_0002.png").write_bytes(b"this is no image")
+    (copy / "images" / "test_0009.png").unlink()
+    lines = (copy / "landmarks.txt").read_text().splitlines()
+    name, *_ = lines[3].split(",")
+    lines[3] = ",".join([name, *["inf"] * 136])
+    (copy / "landmarks.txt").write_text("\n".join(lines))
+    run = run_on(copy, checkpoint)
+    skipped = run.manifest["counts"]["skipped"]
+    assert set(skipped["unreadable"]) == {"test_0002.png", "test_0009.png"}
+    assert "not a readable image" in skipped["unreadable"]["test_0002.png"]
+    assert "no such image file" in skipped["unreadable"]["test_0009.png"]
+    assert skipped["no landmarks"] == [name]
+    assert run.manifest["counts"]["images"] == 42
+    assert len(set(run.per_image["image"])) == 40
+    assert run.per_image[run.per_image["image"] == name]["cosine"].isna().all()
+
+
+def test_nothing_to_score_is_one_clear_error_and_leaves_nothing(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "landmarks.txt").write_text("other.png," + ",".join(["1"] * 136))
+    for maps in ("attention", "baseline:mean-au"):
+        with pytest.raises(DataError, match=r"no image of the data set csv can be scored: of 42, .*such as test_0001"):
+            run_on(faces, checkpoint, landmarks=tmp_path / "landmarks.txt", out=tmp_path / "run", maps=maps)
+        assert not (tmp_path / "run" / ".parts").exists()
+
+
+def test_protocols_differ_and_say_so(faces: Path, checkpoint: Path) -> None:
+    paper, corrected = (run_on(faces, checkpoint, protocol=name) for name in ("paper", "corrected"))
+    assert corrected.manifest["plan"]["codebook"] == "martinez2017"
+    assert corrected.manifest["plan"]["geometry"] == "scaled"
+    assert abs(paper.score("attention") - corrected.score("attention")) > 1e-3
+
+
+def test_target_decides_what_class_specific_maps_explain(faces: Path, checkpoint: Path) -> None:
+    label, predicted = (run_on(faces, checkpoint, target=name).per_image for name in ("label", "predicted"))
+    agree = label["label"] == label["predicted"]
+    cams = label["map"] == "gradcam"
+    same = np.isclose(label["cosine"], predicted["cosine"], equal_nan=True)
+    assert same[~cams & (label["map"] == "attention")].all()
+    assert same[cams & agree].all()
+    assert not same[cams & ~agree].all()
+
+
+def test_a_class_the_model_does_not_know_has_no_class_map(faces: Path, checkpoint: Path) -> None:
+    names = ["anger", "disgust", "contempt", "happiness", "neutral", "sadness", "surprise"]
+    run = run_on(faces, interpfer.load_model(checkpoint, classes=names))
+    fear = run.per_image[run.per_image["label"] == "fear"].set_index("map")["cosine"]
+    assert fear["gradcam"].isna().all()
+    assert fear["attention"].notna().all()
+    cams = run.per_image[(run.per_image["map"] == "gradcam") & (run.per_image["label"] != "neutral")]
+    assert run.manifest["counts"]["undefined_maps"]["gradcam@stages.3"] == cams["cosine"].isna().sum() >= 6
+    assert "contempt" in run.confusion.columns
+
+
+def test_limit_takes_a_seeded_sample(faces: Path, checkpoint: Path) -> None:
+    picked = [set(run_on(faces, checkpoint, limit=10, seed=seed).per_image["image"]) for seed in (0, 0, 1)]
+    assert len(picked[0]) == 10
+    assert picked[0] == picked[1] != picked[2]
+
+
+def test_the_model_is_left_as_found(faces: Path, checkpoint: Path) -> None:
+    model = interpfer.load_model(checkpoint)
+    model.module.train()
+    run_on(faces, model, limit=3)
+    assert model.module.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"maps": "gradcan"}, PluginError, "no map or group of maps is called 'gradcan'. Did you mean gradcam"),
+        ({"metrics": "cosin"}, PluginError, "no metric is called 'cosin'. Did you mean cosine"),
+        ({"layers": "stages.9"}, InterpferError, r"no spatial layer 'stages.9'. Did you mean stages.* stages.3 \("),
+        ({"protocol": "papper"}, InterpferError, "protocol 'papper' is none of paper, corrected. Did you mean paper"),
+        ({"landmarks": "embeded"}, PluginError, "'embeded' is neither a landmark file nor a provider"),
+        ({"landmarks": "nowhere.txt"}, DataError, "there is no landmark file nowhere.txt"),
+        ({"codebook": "martinez"}, PluginError, "no codebook is called 'martinez'. Did you mean martinez2017"),
+        ({"device": "tpu"}, InterpferError, "device 'tpu' cannot be used"),
+        ({"batch_size": 0}, InterpferError, "put at least one image into a batch"),
+        ({"limit": 0}, InterpferError, "score at least one image"),
+    ],
+)
+def test_wrong_arguments(faces: Path, checkpoint: Path, options: dict[str, Any], error: type, text: str) -> None:
+    with pytest.raises(error, match=text):
+        run_on(faces, checkpoint, **options)
+
+
+def test_a_data_set_without_landmarks_asks_for_them(faces: Path, checkpoint: Path) -> None:
+    with pytest.raises(DataError, match="brings no landmarks; name a file or a provider with --landmarks"):
+        score(checkpoint, "csv", data_root=faces)
+
+
+def test_unlabelled_images_are_predicted_but_not_scored(faces: Path, checkpoint: Path) -> None:
+    dataset = CsvDataset.open(faces, "test")
+    samples = [Sample(s.id, "" if i < 3 else s.label, s.path) for i, s in enumerate(dataset.samples)]
+    run = score(checkpoint, CsvDataset(samples, "test", faces), landmarks=faces / "landmarks.txt", device="cpu")
+    assert run.manifest["counts"]["unlabelled"] == 3
+    assert run.manifest["classification"]["n"] == 39
