@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer import __version__
@@ -25,7 +26,7 @@ from interpfer.maps.capture import capture
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics import DEFAULT_METRICS
 from interpfer.metrics.base import DatasetMetric, ImageMetric
-from interpfer.metrics.classification import classify
+from interpfer.metrics.classification import classify, wrong_order
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
@@ -38,6 +39,9 @@ from interpfer.types import Landmarks
 
 CPU_CHUNK = 8
 """Faces whose maps are held at canvas size at a time: they stay in the cache."""
+
+COUNT = np.uint16
+"""What counts of the pixels of one canvas fit into."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -170,12 +174,13 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
     """Run the model once on a batch, and score all its maps a few faces at a time."""
     image_metrics = [metric for metric in plan.metrics.values() if isinstance(metric, ImageMetric)]
     counters = {name: metric for name, metric in plan.metrics.items() if isinstance(metric, DatasetMetric)}
-    rows, columns, groups = len(batch.rows), len(plan.columns), len(plan.dataset.classes) + 1
+    rows, columns = len(batch.rows), len(plan.columns)
     scores = torch.full((rows, columns, len(image_metrics)), torch.nan, dtype=torch.float64)
     single = {name: torch.full((rows, columns), torch.nan, dtype=torch.float64) for name in counters}
-    counts: dict[str, Tensor] = {}
+    tables = {metric.count: name for name, metric in reversed(counters.items())}  # a table serves all that count alike
+    counts: dict[str, list[list[NDArray[np.unsignedinteger]]]] = {name: [] for name in tables.values()}
     heat_valid = torch.zeros(rows, dtype=torch.bool)
-    predicted, raw = _raw_maps(plan, batch) if rows else (torch.zeros(0, dtype=torch.long), {})
+    logits, raw = _raw_maps(plan, batch) if rows else (torch.zeros(0, len(plan.model.classes)), {})
     step = CPU_CHUNK if plan.model.device.type == "cpu" else max(rows, 1)
     for start in range(0, rows, step):
         part = slice(start, start + step)
@@ -189,22 +194,27 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
             means.classmates(heat, valid, classes) if means else None,
             some,
             plan.seed,
+            batch.images[part].to(heat.device),
         )
+        for chunks in counts.values():
+            chunks.append([])
         for column, key in enumerate(plan.columns):
             large, unit = _on_canvas(plan, key, raw, part, around)
             for index, metric in enumerate(image_metrics):
                 scores[part, column, index] = metric(unit if metric.unit else large, heat).cpu().double()
             for name, counter in counters.items():
-                found = counter.count(unit, heat).cpu()
-                single[name][part, column] = counter.score(found)
-                total = counts.setdefault(name, torch.zeros(columns, groups, found.shape[1], dtype=torch.long))
-                total[column].index_add_(0, torch.tensor(classes) % groups, found)
+                single[name][part, column] = counter.score(counter.count(unit, heat)).cpu()
+            for count, name in tables.items():
+                counts[name][-1].append(count(unit, heat).cpu().numpy().astype(COUNT))
     return Part(
         rows=np.array(batch.rows, np.int64),
-        predicted=predicted.numpy(),
+        predicted=logits.argmax(1).numpy(),
+        confidence=_confidence(logits).numpy(),
         digests=batch.digests,
         scores=scores.numpy(),
-        counts={name: value.to(torch.int32).numpy() for name, value in counts.items()},
+        counts={
+            name: np.concatenate([np.stack(chunk, 1) for chunk in chunks]) for name, chunks in counts.items() if chunks
+        },
         single={name: value.numpy() for name, value in single.items()},
         heat=heat_valid.numpy(),
         faceless=tuple(row for row, found in zip(batch.rows, batch.landmarks.found.tolist(), strict=True) if not found),
@@ -213,13 +223,20 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
 
 
 def _raw_maps(plan: Plan, batch: Batch) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
-    """Return the predicted class per image, and the raw map of each (map, layer) out of one forward and backward."""
+    """Return the logits per image, and the raw map of each (map, layer) out of one forward and backward."""
     methods = {name: method for name, method in plan.maps.items() if isinstance(method, LayerMap)}
     layers = plan.layers if methods else ()
     x = plan.model.normalise(batch.images)
     shown = capture(plan.model, x, layers, plan.targets(batch.rows), plan.needs_gradients)
     maps = {(name, layer): method(shown.layers[layer]) for name, method in methods.items() for layer in layers}
-    return shown.logits.argmax(1).cpu(), maps
+    return shown.logits.cpu(), maps
+
+
+def _confidence(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """Return the probability of the predicted class; a model that gives probabilities is taken at its word."""
+    values = logits.double()
+    settled = (values >= 0).all(1) & ((values.sum(1) - 1).abs() < 1e-4)
+    return torch.where(settled[:, None], values, values.softmax(1)).amax(1)
 
 
 def _on_canvas(
@@ -239,7 +256,9 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
     if not tables.heat.any():
         reason = f"{len(tables.skipped)} unreadable, {len(tables.faceless)} without landmarks"
         raise DataError(_nothing_to_score(plan, reason))
-    classification = classify(tables.labels, tables.predicted, plan.dataset.classes, plan.model.classes)
+    outputs = plan.model.classes
+    classification = classify(tables.labels, tables.predicted, plan.dataset.classes, outputs, tables.confidence)
+    warnings = [wrong_order(classification.confusion, outputs)]
     scores, per_image = tables.scores(), tables.per_image()
     confusion = classification.confusion.rename_axis("true")
     packages = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
@@ -252,12 +271,9 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "dataset_digest": _digest(tables),
         "landmarks_digest": plan.provider.digest,
         "counts": tables.counts(),
-        "classification": {
-            "n": classification.n,
-            "accuracy": classification.accuracy,
-            "macro_f1": classification.macro_f1,
-            "recall": classification.recall,
-        },
+        "classification": classification.facts(),
+        "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
+        "warnings": [warning for warning in warnings if warning],
         "seconds": round(time.monotonic() - started, 3),
     }
     folder.finish({"scores.csv": scores, "per_image.csv": per_image, "confusion.csv": confusion}, manifest)
