@@ -25,6 +25,7 @@ from interpfer.maps.base import BaselineMap, LayerMap, Surroundings
 from interpfer.maps.capture import capture
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics import DEFAULT_METRICS
+from interpfer.metrics.au_profile import profile, summarise_profiles
 from interpfer.metrics.base import DatasetMetric, ImageMetric
 from interpfer.metrics.classification import classify, wrong_order
 from interpfer.models.loading import load_model
@@ -179,6 +180,7 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
     single = {name: torch.full((rows, columns), torch.nan, dtype=torch.float64) for name in counters}
     tables = {metric.count: name for name, metric in reversed(counters.items())}  # a table serves all that count alike
     counts: dict[str, list[list[NDArray[np.unsignedinteger]]]] = {name: [] for name in tables.values()}
+    profiles = torch.full((rows, columns + 2, len(plan.evidence.names)), torch.nan, dtype=torch.float64)
     heat_valid = torch.zeros(rows, dtype=torch.bool)
     logits, raw = _raw_maps(plan, batch) if rows else (torch.zeros(0, len(plan.model.classes)), {})
     step = CPU_CHUNK if plan.model.device.type == "cpu" else max(rows, 1)
@@ -186,7 +188,11 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
         part = slice(start, start + step)
         some = batch.rows[part]
         classes = plan.classes(some)
-        heat, valid = plan.heatmaps(Landmarks(batch.landmarks.points[part], batch.landmarks.found[part]), some)
+        landmarks = Landmarks(batch.landmarks.points[part], batch.landmarks.found[part])
+        heat, valid = plan.heatmaps(landmarks, some)
+        dealt = plan.shares(landmarks)
+        for place, picture in ((-2, torch.ones_like(heat)), (-1, heat)):
+            profiles[part, place] = profile(picture, dealt).cpu().double()
         heat_valid[part] = valid.cpu()
         around = Surroundings(
             heat,
@@ -200,6 +206,7 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
             chunks.append([])
         for column, key in enumerate(plan.columns):
             large, unit = _on_canvas(plan, key, raw, part, around)
+            profiles[part, column] = profile(large, dealt).cpu().double()
             for index, metric in enumerate(image_metrics):
                 scores[part, column, index] = metric(unit if metric.unit else large, heat).cpu().double()
             for name, counter in counters.items():
@@ -216,6 +223,7 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
             name: np.concatenate([np.stack(chunk, 1) for chunk in chunks]) for name, chunks in counts.items() if chunks
         },
         single={name: value.numpy() for name, value in single.items()},
+        profiles=profiles.numpy(),
         heat=heat_valid.numpy(),
         faceless=tuple(row for row, found in zip(batch.rows, batch.landmarks.found.tolist(), strict=True) if not found),
         skipped=batch.skipped,
@@ -260,6 +268,8 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
     classification = classify(tables.labels, tables.predicted, plan.dataset.classes, outputs, tables.confidence)
     warnings = [wrong_order(classification.confusion, outputs)]
     scores, per_image = tables.scores(), tables.per_image()
+    groupings = {"true": tables.labels, "predicted": tables.predicted}
+    evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
     confusion = classification.confusion.rename_axis("true")
     packages = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
     manifest: dict[str, Any] = {
@@ -276,8 +286,14 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "warnings": [warning for warning in warnings if warning],
         "seconds": round(time.monotonic() - started, 3),
     }
-    folder.finish({"scores.csv": scores, "per_image.csv": per_image, "confusion.csv": confusion}, manifest)
-    return Run(scores, per_image, confusion, manifest, folder.path)
+    written = {
+        "scores.csv": scores,
+        "per_image.csv": per_image,
+        "confusion.csv": confusion,
+        "au_profile.csv": evidence,
+    }
+    folder.finish(written, manifest)
+    return Run(scores, per_image, confusion, manifest, folder.path, evidence)
 
 
 def _digest(tables: Tables) -> str:

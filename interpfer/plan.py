@@ -23,6 +23,7 @@ from interpfer.maps import MAPS, select_maps
 from interpfer.maps.base import BaselineMap, LayerMap
 from interpfer.maps.resample import PROTOCOLS
 from interpfer.metrics import METRICS, select_metrics
+from interpfer.metrics.au_profile import Evidence, evidence, shares
 from interpfer.metrics.base import DatasetMetric, ImageMetric
 from interpfer.models.model import Model
 from interpfer.stream import FaceStream
@@ -158,6 +159,15 @@ class Plan:
         """Draw the AU heatmaps of the labels of ``rows``."""
         points = landmarks.points.to(self.model.device)
         return au_heatmaps(points, self.labels(rows), CANVAS, self.book, self.geometry)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The regions over which the energy of maps is dealt out."""
+        return evidence(self.book, self.geometry)
+
+    def shares(self, landmarks: Landmarks) -> Float[Tensor, "n g 28 28"]:
+        """Deal the cells of a 28 x 28 grid out to the regions of action units."""
+        return shares(landmarks.points.to(self.model.device), self.evidence, self.geometry)
 
     @cached_property
     def facts(self) -> dict[str, Any]:

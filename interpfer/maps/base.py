@@ -98,7 +98,7 @@ class Surroundings:
     classmates: RawMap | None
     rows: tuple[int, ...]
     seed: int
-    images: Float[Tensor, "n 3 s s"]
+    images: Float[Tensor, "n 3 s s"] | None = None
 
 
 def baseline(heatmaps: bool = False) -> "Callable[[Callable[[Surroundings], RawMap]], BaselineMap]":

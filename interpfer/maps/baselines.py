@@ -1,5 +1,6 @@
 """Maps that know nothing of the model. A score means nothing without them beside it."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -31,16 +32,15 @@ def center(around: Surroundings) -> RawMap:
 @baseline()
 def random(around: Surroundings) -> RawMap:
     """Random values on a 7 x 7 grid, enlarged; they depend on the seed and the place in the data set alone."""
-    grids = [
-        torch.rand(RANDOM_GRID, RANDOM_GRID, generator=torch.Generator().manual_seed(hash((around.seed, row))))
-        for row in around.rows
-    ]
-    return resize(torch.stack(grids).to(around.heat), around.heat.shape[-1])
+    side = (RANDOM_GRID, RANDOM_GRID)
+    grids = [np.random.default_rng([abs(around.seed), row]).random(side) for row in around.rows]
+    return resize(torch.from_numpy(np.array(grids).reshape(-1, *side)).to(around.heat), around.heat.shape[-1])
 
 
 @baseline()
 def edges(around: Surroundings) -> RawMap:
     """Strength of the edges of the picture (Sobel), scaled to a peak of 1: what a map owes to the face's outlines."""
+    assert around.images is not None
     size = around.heat.shape[-1]
     grey = resize(around.images.mean(1).to(around.heat), size)
     smooth, slope = grey.new_tensor([0.25, 0.5, 0.25]), grey.new_tensor([-0.5, 0.0, 0.5])

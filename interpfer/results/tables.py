@@ -70,6 +70,11 @@ class Tables:
         return np.concatenate([part.heat for part in self.parts])
 
     @cached_property
+    def profiles(self) -> NDArray[np.float64]:
+        """AU evidence per row: of each (map, layer), of a uniform map, and of the AU heatmap."""
+        return np.concatenate([part.profiles for part in self.parts])
+
+    @cached_property
     def faceless(self) -> list[str]:
         """Names of the images without landmarks."""
         return [self.dataset.samples[row].id for part in self.parts for row in part.faceless]
