@@ -26,8 +26,10 @@ from interpfer.maps.capture import capture
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics import DEFAULT_METRICS
 from interpfer.metrics.au_profile import profile, summarise_profiles
-from interpfer.metrics.base import DatasetMetric, ImageMetric
+from interpfer.metrics.base import DatasetMetric, ModelMetric
 from interpfer.metrics.classification import classify, wrong_order
+from interpfer.metrics.faithfulness import Trial
+from interpfer.models.hooks import hooked
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
@@ -173,7 +175,7 @@ def _sum_heatmaps(plan: Plan, tell: Progress) -> HeatmapMeans:
 
 def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
     """Run the model once on a batch, and score all its maps a few faces at a time."""
-    image_metrics = [metric for metric in plan.metrics.values() if isinstance(metric, ImageMetric)]
+    image_metrics = [metric for metric in plan.metrics.values() if not isinstance(metric, DatasetMetric)]
     counters = {name: metric for name, metric in plan.metrics.items() if isinstance(metric, DatasetMetric)}
     rows, columns = len(batch.rows), len(plan.columns)
     scores = torch.full((rows, columns, len(image_metrics)), torch.nan, dtype=torch.float64)
@@ -183,6 +185,8 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
     profiles = torch.full((rows, columns + 2, len(plan.evidence.names)), torch.nan, dtype=torch.float64)
     heat_valid = torch.zeros(rows, dtype=torch.bool)
     logits, raw = _raw_maps(plan, batch) if rows else (torch.zeros(0, len(plan.model.classes)), {})
+    told = plan.targets(batch.rows)
+    targets = logits.argmax(1) if told is None else told
     step = CPU_CHUNK if plan.model.device.type == "cpu" else max(rows, 1)
     for start in range(0, rows, step):
         part = slice(start, start + step)
@@ -202,13 +206,25 @@ def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
             plan.seed,
             batch.images[part].to(heat.device),
         )
+        trial = Trial(
+            lambda images: _plain_logits(plan, images),
+            batch.images[part].to(heat.device),
+            heat,
+            targets[part].to(heat.device),
+            some,
+            plan.seed,
+        )
         for chunks in counts.values():
             chunks.append([])
         for column, key in enumerate(plan.columns):
             large, unit = _on_canvas(plan, key, raw, part, around)
             profiles[part, column] = profile(large, dealt).cpu().double()
             for index, metric in enumerate(image_metrics):
-                scores[part, column, index] = metric(unit if metric.unit else large, heat).cpu().double()
+                if isinstance(metric, ModelMetric):
+                    found = metric(unit, trial)
+                else:
+                    found = metric(unit if metric.unit else large, heat)
+                scores[part, column, index] = found.cpu().double()
             for name, counter in counters.items():
                 single[name][part, column] = counter.score(counter.count(unit, heat)).cpu()
             for count, name in tables.items():
@@ -238,6 +254,11 @@ def _raw_maps(plan: Plan, batch: Batch) -> tuple[Tensor, dict[tuple[str, str], T
     shown = capture(plan.model, x, layers, plan.targets(batch.rows), plan.needs_gradients)
     maps = {(name, layer): method(shown.layers[layer]) for name, method in methods.items() for layer in layers}
     return shown.logits.cpu(), maps
+
+
+def _plain_logits(plan: Plan, images: Float[Tensor, "m 3 s s"]) -> Float[Tensor, "m k"]:
+    with hooked(plan.model.module, {}), torch.no_grad():
+        return plan.model.logits(plan.model.normalise(images))
 
 
 def _confidence(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:

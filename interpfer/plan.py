@@ -24,7 +24,7 @@ from interpfer.maps.base import BaselineMap, LayerMap
 from interpfer.maps.resample import PROTOCOLS
 from interpfer.metrics import METRICS, select_metrics
 from interpfer.metrics.au_profile import Evidence, evidence, shares
-from interpfer.metrics.base import DatasetMetric, ImageMetric
+from interpfer.metrics.base import Metric
 from interpfer.models.model import Model
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS, Landmarks
@@ -59,7 +59,7 @@ class Plan:
     provider: LandmarkProvider
     maps: dict[str, LayerMap | BaselineMap]
     layers: tuple[str, ...]
-    metrics: dict[str, ImageMetric | DatasetMetric]
+    metrics: dict[str, Metric]
     target: str
     protocol: str
     codebook: str

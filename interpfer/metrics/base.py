@@ -7,9 +7,13 @@ every score made of it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from interpfer.metrics.faithfulness import Trial
 
 MapBatch = Float[Tensor, "n h w"]
 Scores = Float[Tensor, " n"]
@@ -78,7 +82,24 @@ class DatasetMetric:
         return float(self.score(self.count(maps, heat.to(maps.dtype)).sum(0)))
 
 
-Metric = ImageMetric | DatasetMetric
+@dataclass(frozen=True)
+class ModelMetric:
+    """One score per image that the model itself has to be asked for; much slower than the others.
+
+    Attributes:
+        compute: (n, S, S) maps in [0, 1] and a ``Trial`` to (n,) scores, NaN where undefined.
+        facts: direction, bounds, source.
+    """
+
+    compute: "Callable[[MapBatch, Trial], Scores]"
+    facts: Facts
+
+    def __call__(self, maps: MapBatch, trial: "Trial") -> Scores:
+        """Score (n, S, S) maps in [0, 1] on faces that the model can be tried on."""
+        return self.compute(maps, trial)
+
+
+Metric = ImageMetric | DatasetMetric | ModelMetric
 
 
 def image_metric(

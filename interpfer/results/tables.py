@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from interpfer.datasets.base import Dataset
 from interpfer.expressions import NEUTRAL
-from interpfer.metrics.base import DatasetMetric, ImageMetric
+from interpfer.metrics.base import DatasetMetric, Metric
 from interpfer.metrics.statistics import (
     POOLED_RESAMPLES,
     Pool,
@@ -46,7 +46,7 @@ class Tables:
     dataset: Dataset
     outputs: tuple[str, ...]
     columns: Sequence[tuple[str, str]]
-    metrics: Mapping[str, ImageMetric | DatasetMetric]
+    metrics: Mapping[str, Metric]
     seed: int
 
     @cached_property
@@ -87,7 +87,7 @@ class Tables:
     @cached_property
     def values(self) -> dict[str, NDArray[np.float64]]:
         """Per metric, the (rows, columns) scores; of a data-set metric, those of each image alone."""
-        images = [name for name, metric in self.metrics.items() if isinstance(metric, ImageMetric)]
+        images = [name for name, metric in self.metrics.items() if not isinstance(metric, DatasetMetric)]
         scores = np.concatenate([part.scores for part in self.parts])
         return {
             name: scores[:, :, images.index(name)]
@@ -139,7 +139,7 @@ class Tables:
         for column, (name, layer) in enumerate(self.columns):
             for key, metric in self.metrics.items():
                 values = self.values[key][:, column]
-                if isinstance(metric, ImageMetric):
+                if not isinstance(metric, DatasetMetric):
                     summaries = summarise(values, self.classes, self.dataset.classes, self.seed, self.subjects)
                     summaries += [summarise_half(half, values, which, self.seed) for half, which in self.halves.items()]
                 else:
