@@ -23,10 +23,11 @@ from benchmarks.report import write_results
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
-from interpfer.evaluate import CPU_CHUNK, score
+from interpfer.evaluate import score
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.metrics.localisation import THRESHOLDS, pxap
 from interpfer.models.loading import load_model
+from interpfer.scoring import CPU_CHUNK
 
 CLASSES = "anger,disgust,fear,happiness,neutral,sadness,surprise"
 MAPS = ("attention", "gradcam", "layercam")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from torch import Tensor
 from interpfer.au.codebook import Codebook, load_codebook
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
-from interpfer.errors import DataError, InterpferError, PluginError, nearest
+from interpfer.errors import InterpferError, PluginError, nearest
 from interpfer.landmarks import PROVIDERS
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.files import FileLandmarks
-from interpfer.maps import MAPS, select_maps
-from interpfer.maps.base import BaselineMap, LayerMap
+from interpfer.maps import MAPS, named_maps, select_maps
+from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_of
+from interpfer.maps.engine import Key, require_named, run_maps, same_maps
 from interpfer.maps.resample import PROTOCOLS
 from interpfer.metrics import METRICS, select_metrics
 from interpfer.metrics.au_profile import Evidence, evidence, shares
@@ -33,6 +35,11 @@ PROTOCOL_DEFAULTS = {"paper": ("belharbi2024", "reference"), "corrected": ("mart
 """Codebook and geometry of each protocol."""
 
 TARGETS = ("label", "predicted")
+
+PROBED = 4
+"""Images on which it is found out which maps cannot be made, and which are the same."""
+DEFAULT_PROVIDER = "embedded"
+"""Who finds the landmarks of a data set that brings none."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,15 @@ class Plan:
         geometry: name.
         seed: of everything random.
         rows: positions in the data set of the images to score.
+        named: maps asked for by their own names: that one cannot be made is an error.
+        refused: (map, layer) -> why it cannot be made, as far as it is known.
+        align: whether faces are aligned by their landmarks first.
     """
 
     model: Model
     dataset: Dataset
     provider: LandmarkProvider
-    maps: dict[str, LayerMap | BaselineMap]
+    maps: dict[str, AnyMap]
     layers: tuple[str, ...]
     metrics: dict[str, Metric]
     target: str
@@ -66,6 +76,9 @@ class Plan:
     geometry: str
     seed: int
     rows: tuple[int, ...]
+    align: bool = False
+    named: frozenset[str] = frozenset()
+    refused: dict[Key, str] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -82,6 +95,7 @@ class Plan:
         geometry: str | None,
         seed: int,
         limit: int | None,
+        align: bool,
     ) -> "Plan":
         """Resolve names and defaults; see ``interpfer.score`` for the arguments.
 
@@ -108,16 +122,38 @@ class Plan:
             geometry=geometry or place,
             seed=seed,
             rows=sample_rows(len(dataset), limit, seed),
+            named=frozenset(named_maps(maps)),
+            align=align,
         )
 
     @cached_property
-    def columns(self) -> tuple[tuple[str, str], ...]:
-        """The (map, layer) pairs; a baseline has the layer "-"."""
-        return tuple(
-            (name, layer)
-            for name, method in self.maps.items()
-            for layer in (self.layers if isinstance(method, LayerMap) else ("-",))
-        )
+    def columns(self) -> tuple[Key, ...]:
+        """The (map, layer) pairs that can be made; a baseline has the layer "-"."""
+        pairs = ((name, layer) for name, method in self.maps.items() for layer in layers_of(method, self.layers))
+        return tuple(pair for pair in pairs if pair not in self._probe[1])
+
+    @cached_property
+    def same(self) -> dict[Key, Key]:
+        """(map, layer) -> the (map, layer) that it repeats for this model."""
+        return self._probe[0]
+
+    @cached_property
+    def _probe(self) -> tuple[dict[Key, Key], dict[Key, str]]:
+        """Make the quick maps of a few images: which are the same, and which cannot be made.
+
+        Raises:
+            ModelError: a map that was asked for by its name cannot be made.
+        """
+        methods = {name: method for name, method in self.maps.items() if method.cost == ONE_PASS}
+        batch = self.stream.read(self.rows[:PROBED])
+        if not batch.rows or all(isinstance(method, BaselineMap) for method in methods.values()):
+            return {}, {}
+        x = self.model.normalise(batch.images)
+        shown = run_maps(self.model, x, methods, self.layers, None, self.seed)
+        require_named(shown.refused, methods, self.layers, set(self.named), self.model.name)
+        self.refused.update(shown.refused)
+        shared = {key: raw for key, raw in shown.maps.items() if isinstance(methods[key[0]], LayerMap)}
+        return same_maps(shared), shown.refused
 
     @cached_property
     def book(self) -> Codebook:
@@ -127,7 +163,7 @@ class Plan:
     @cached_property
     def stream(self) -> FaceStream:
         """The images at the model's input size."""
-        return FaceStream(self.dataset, self.provider, self.model.card.input.size)
+        return FaceStream(self.dataset, self.provider, self.model.card.input.size, self.align)
 
     @property
     def needs_means(self) -> bool:
@@ -176,7 +212,7 @@ class Plan:
         return {
             "model": self.model.name,
             "checkpoint": self.model.sha256,
-            "card": repr(self.model.card),
+            "card": repr(replace(self.model.card, folder=Path())),
             "dataset": self.dataset.name,
             "split": self.dataset.split,
             "images": hashlib.sha256(listed.encode()).hexdigest(),
@@ -189,6 +225,7 @@ class Plan:
             "codebook": self.codebook,
             "codebook_digest": hashlib.sha256(repr(self.book).encode()).hexdigest(),
             "geometry": self.geometry,
+            "align": self.align,
             "seed": self.seed,
         }
 
@@ -204,22 +241,22 @@ def require_choice(what: str, value: str, known: Sequence[str]) -> None:
 
 
 def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dataset) -> LandmarkProvider:
-    """Return a provider out of its name, a file, or what the data set brings.
+    """Return a provider out of its name, a file, or what the data set brings; else the embedded network.
+
+    What a provider finds in images is remembered from call to call.
 
     Raises:
-        DataError: there is no such file, or the data set brings none.
+        DataError: there is no such file.
         PluginError: there is no such provider.
     """
     if landmarks is None:
-        own = dataset.landmarks()
-        if own is None:
-            raise DataError(f"data set {dataset.name} brings no landmarks; name a file or a provider with --landmarks.")
-        return own
+        landmarks = dataset.landmarks() or DEFAULT_PROVIDER
     if not isinstance(landmarks, str | Path):
         return landmarks
     name = str(landmarks)
     if name in PROVIDERS and name != FileLandmarks.name:
-        return PROVIDERS.get(name)()
+        provider = PROVIDERS.get(name)()
+        return CachedLandmarks(provider) if provider.needs_images else provider
     if not Path(name).exists() and not Path(name).suffix:
         raise PluginError(
             f"'{name}' is neither a landmark file nor a provider.{nearest(name, PROVIDERS)} "

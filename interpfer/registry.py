@@ -75,9 +75,9 @@ class Registry(Generic[T]):
         module, _, attribute = target.partition(":")
         try:
             return cast(T, getattr(importlib.import_module(module), attribute))
-        except ModuleNotFoundError as error:
-            raise PluginError(f"{self.kind} '{name}' needs {missing_package(error)}") from error
         except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and not f"{module}.".startswith(f"{error.name}."):
+                raise PluginError(f"{self.kind} '{name}' needs {missing_package(error)}") from error
             raise PluginError(
                 f"{self.kind} '{name}' of {origin} cannot be loaded ({target}): {type(error).__name__}: {error}"
             ) from error

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
+from interpfer.landmarks.alignment import carry, similarity, stretch, warp
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.types import Landmarks
+from interpfer.types import CANVAS, Landmarks
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Batch:
         rows: positions in the data set of the n images that could be read.
         images: (n, 3, size, size) RGB in [0, 1].
         landmarks: on the canvas.
+        transforms: (n, 2, 3) from pixels of each picture to pixels of the canvas.
         digests: sha256 of the pixels of each.
         skipped: position -> why the image could not be read.
     """
@@ -33,6 +35,7 @@ class Batch:
     rows: tuple[int, ...]
     images: Float[Tensor, "n 3 s s"]
     landmarks: Landmarks
+    transforms: Float[Tensor, "n 2 3"]
     digests: tuple[str, ...]
     skipped: dict[int, str]
 
@@ -45,11 +48,13 @@ class FaceStream:
         dataset: where the images are.
         provider: where the landmarks come from.
         size: side in pixels to which images are resized (bilinear, antialiased).
+        align: turn, scale and move each face to the usual place first; one without landmarks is resized as it is.
     """
 
     dataset: Dataset
     provider: LandmarkProvider
     size: int
+    align: bool = False
 
     def batches(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
         """Yield the images at ``rows``, reading the next batch while the present one is worked on."""
@@ -71,15 +76,17 @@ class FaceStream:
                 pictures[row] = self.dataset.image(row)
             except DataError as error:
                 skipped[row] = str(error)
+        found = self.provider.locate(self._ids(pictures), list(pictures.values()))
+        transforms = self._transforms(found, [picture.size for picture in pictures.values()])
         images = torch.empty(len(pictures), 3, self.size, self.size)
         digests = []
-        for picture, target in zip(pictures.values(), images, strict=True):
-            pixels = np.array(picture)
-            digests.append(hashlib.sha256(pixels.tobytes()).hexdigest())
-            target.copy_(to_tensor(pixels, self.size))
-        found = self.provider.locate(self._ids(pictures), list(pictures.values()))
-        sizes = [picture.size for picture in pictures.values()]
-        return Batch(tuple(pictures), images, _scaled(found, sizes), tuple(digests), skipped)
+        for i, picture in enumerate(pictures.values()):
+            digests.append(hashlib.sha256(np.asarray(picture).tobytes()).hexdigest())
+            aligned = self.align and bool(found.found[i])
+            shown = warp(picture, transforms[i] * (self.size / CANVAS), self.size) if aligned else picture
+            images[i] = to_tensor(np.array(shown), self.size)
+        landmarks = Landmarks.of(carry(found.points, transforms))
+        return Batch(tuple(pictures), images, landmarks, transforms, tuple(digests), skipped)
 
     def landmarks(self, rows: Sequence[int]) -> Landmarks:
         """Return the landmarks of the images at ``rows`` on the canvas; an unreadable image has none.
@@ -97,7 +104,18 @@ class FaceStream:
                 sizes.append(self.dataset.size(row))
             except DataError:
                 sizes.append((0, 0))
-        return _scaled(self.provider.locate(self._ids(rows), None), sizes)
+        found = self.provider.locate(self._ids(rows), None)
+        return Landmarks.of(carry(found.points, self._transforms(found, sizes)))
+
+    def _transforms(self, found: Landmarks, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "n 2 3"]:
+        plain = [
+            stretch(*size, CANVAS) if all(size) else torch.full((2, 3), torch.nan, dtype=torch.float64)
+            for size in sizes
+        ]
+        transforms = torch.stack(plain) if plain else torch.zeros(0, 2, 3, dtype=torch.float64)
+        if self.align:
+            return torch.where(found.found[:, None, None], similarity(found.points, CANVAS), transforms)
+        return transforms
 
     def _ids(self, rows: Iterator[int] | Sequence[int] | dict[int, Image.Image]) -> list[str]:
         return [self.dataset.samples[row].id for row in rows]
@@ -109,8 +127,3 @@ def to_tensor(pixels: np.ndarray, size: int) -> Float[Tensor, "3 {size} {size}"]
     if image.shape[-2:] == (size, size):
         return image[0]
     return F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)[0]
-
-
-def _scaled(found: Landmarks, sizes: Sequence[tuple[int, int]]) -> Landmarks:
-    scaled = found.scaled(torch.tensor(sizes, dtype=found.points.dtype).reshape(-1, 2))
-    return Landmarks.of(scaled.points)

@@ -1,7 +1,7 @@
 """The values that travel from one room to the next: frozen, batched, checked when made.
 
-Coordinates are pixels, x to the right and y down, the centre of the first pixel at (0, 0). Landmarks follow the 68
-points of iBUG 300-W, 0-based. A map or heatmap that is undefined is NaN all over, and a mask beside it says so.
+Coordinates are pixels, x to the right and y down, counted from the outer corner of the first pixel. Landmarks follow
+the 68 points of iBUG 300-W, 0-based. A map or heatmap that is undefined is NaN all over, and a mask beside it says so.
 """
 
 from dataclasses import dataclass
@@ -54,10 +54,6 @@ class Landmarks:
         """Wrap raw points; a face with any non-finite coordinate counts as not found and becomes NaN."""
         found = points.isfinite().flatten(1).all(1)
         return cls(torch.where(found[:, None, None], points, torch.nan), found)
-
-    def scaled(self, sizes: Float[Tensor, "n 2"], size: int = CANVAS) -> "Landmarks":
-        """Carry the points of images of (width, height) ``sizes`` over to images resized to ``size`` squared."""
-        return Landmarks(self.points * (size / sizes)[:, None, :], self.found)
 
 
 @dataclass(frozen=True)

@@ -158,8 +158,8 @@ def test_manifest_says_what_was_run(faces: Path, checkpoint: Path, tmp_path: Pat
     assert manifest["counts"]["images"] == 42
     assert manifest["counts"]["scored"] == 36
     assert manifest["counts"]["neutral"] == 6
-    assert manifest["plan"]["protocol"] == "paper"
-    assert manifest["plan"]["codebook"] == "belharbi2024"
+    assert manifest["arguments"]["protocol"] == "paper"
+    assert manifest["arguments"]["codebook"] == "belharbi2024"
     assert manifest["versions"]["interpfer"] == interpfer.__version__
     hits = run.per_image.query("map == 'attention'")
     assert manifest["classification"]["accuracy"] == pytest.approx((hits["label"] == hits["predicted"]).mean())
@@ -212,8 +212,8 @@ def test_nothing_to_score_is_one_clear_error_and_leaves_nothing(faces: Path, che
 
 def test_protocols_differ_and_say_so(faces: Path, checkpoint: Path) -> None:
     paper, corrected = (run_on(faces, checkpoint, protocol=name) for name in ("paper", "corrected"))
-    assert corrected.manifest["plan"]["codebook"] == "martinez2017"
-    assert corrected.manifest["plan"]["geometry"] == "scaled"
+    assert corrected.manifest["arguments"]["codebook"] == "martinez2017"
+    assert corrected.manifest["arguments"]["geometry"] == "scaled"
     assert abs(paper.score("attention") - corrected.score("attention")) > 1e-3
 
 
@@ -272,9 +272,11 @@ def test_wrong_arguments(faces: Path, checkpoint: Path, options: dict[str, Any],
         run_on(faces, checkpoint, **options)
 
 
-def test_a_data_set_without_landmarks_asks_for_them(faces: Path, checkpoint: Path) -> None:
-    with pytest.raises(DataError, match="brings no landmarks; name a file or a provider with --landmarks"):
-        score(checkpoint, "csv", data_root=faces)
+def test_a_data_set_without_landmarks_gets_the_embedded_ones(faces: Path, checkpoint: Path) -> None:
+    exact, found = (run_on(faces, checkpoint, landmarks=given) for given in (faces / "landmarks.txt", None))
+    assert found.manifest["landmarks_digest"].startswith("embedded")
+    assert found.manifest["counts"]["scored"] >= 30
+    assert found.score("attention") == pytest.approx(exact.score("attention"), abs=0.05)
 
 
 def test_unlabelled_images_are_predicted_but_not_scored(faces: Path, checkpoint: Path) -> None:

@@ -117,7 +117,7 @@ def au_planes(
     planes = _plan([entries], torch.zeros_like(found, dtype=torch.long), everyone)
     coverage, drawn = _cover(regions, planes)
     shape = len(points), len(numbers)
-    maps = _heighten(_widen(coverage, size), size).reshape(*shape, size, size)
+    maps = _enlarge(coverage, size).reshape(*shape, size, size)
     visible = drawn.view(shape) & found[:, None]
     return AUHeatmaps(numbers, torch.where(visible[..., None, None], maps, torch.nan), visible)
 
@@ -196,18 +196,17 @@ def _merge(
     coverage: Float[Tensor, "p 28 28"], planes: _Planes, faces: int, size: int
 ) -> tuple[Float[Tensor, "n S S"], Bool[Tensor, " n"]]:
     """Blur, enlarge, merge the planes of each face by their maximum, and normalise."""
-    rows = _widen(coverage, size)
-    merged = _empty(faces, size, rows.device)
-    if rows.is_cuda:
+    merged = _empty(faces, size, coverage.device)
+    if coverage.is_cuda:
         merged.zero_()
-        for start in range(0, len(rows), GPU_CHUNK):
+        for start in range(0, len(coverage), GPU_CHUNK):
             part = slice(start, start + GPU_CHUNK)
-            merged.index_reduce_(0, planes.face[part], _heighten(rows[part], size), "amax")
+            merged.index_reduce_(0, planes.face[part], _enlarge(coverage[part], size), "amax")
         _normalise_(merged)
     else:  # one face at a time stays in the cache
         ends = torch.bincount(planes.face, minlength=faces).cumsum(0).tolist()
         for start, end, target in zip([0, *ends], ends, merged, strict=False):
-            torch.amax(_heighten(rows[start:end], size), 0, out=target) if end > start else target.zero_()
+            torch.amax(_enlarge(coverage[start:end], size), 0, out=target) if end > start else target.zero_()
             _normalise_(target[None])
     return merged, merged[:, 0, 0].isfinite()
 
@@ -215,34 +214,30 @@ def _merge(
 def _normalise_(maps: Float[Tensor, "n S S"]) -> None:
     """Stretch each map to [0, 1] in place; a constant one becomes NaN."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-    maps.sub_(low).div_(high - low)
+    maps.sub_(low).mul_(1 / (high - low))
 
 
-def _widen(coverage: Float[Tensor, "p 28 28"], size: int) -> Float[Tensor, "p 30 {size}"]:
-    """Blur, enlarge the rows of the grid (bilinear), and repeat its first and last row outside."""
-    rows, columns = _matrices(size, coverage.device)
-    return rows @ (coverage @ columns)
+def _enlarge(coverage: Float[Tensor, "p 28 28"], size: int) -> Float[Tensor, "p {size} {size}"]:
+    """Blur the grid and enlarge it, bilinear.
 
-
-def _heighten(rows: Float[Tensor, "*p 30 {size}"], size: int) -> Float[Tensor, "*p {size} {size}"]:
-    """Enlarge the columns of what ``_widen`` returns, bilinear.
-
-    At a whole multiple of the grid the weights repeat from cell to cell, and one broadcast interpolation is five times
-    faster than a matrix or two gathers.
+    The columns are enlarged by interpolating between rows that are enlarged already. At a whole multiple of the grid
+    the weights repeat from cell to cell, and one broadcast interpolation is five times faster than a matrix or gathers.
     """
+    blur, widen = _matrices(size, coverage.device)
+    rows = (blur @ coverage) @ widen
     if size % GRID:
         at = ((torch.arange(size, device=rows.device) + 0.5) * GRID / size + 0.5).clamp(1, GRID)
         above = at.long()
-        return torch.lerp(rows[..., above, :], rows[..., above + 1, :], (at - above)[:, None])
+        return torch.lerp(rows[:, above], rows[:, above + 1], (at - above)[:, None])
     step = size // GRID
     weight = ((torch.arange(step, device=rows.device) + 0.5) / step)[:, None]
-    cells = torch.lerp(rows[..., :-1, None, :], rows[..., 1:, None, :], weight).flatten(-3, -2)
-    return cells[..., step // 2 : step // 2 + size, :]
+    cells = torch.lerp(rows[:, :-1, None], rows[:, 1:, None], weight).flatten(1, 2)
+    return cells[:, step // 2 : step // 2 + size]
 
 
 @cache
 def _matrices(size: int, device: torch.device) -> tuple[Float[Tensor, "30 28"], Float[Tensor, "28 {size}"]]:
-    """Return the matrices that blur and pad a column of the grid, and that blur and enlarge a row of it."""
+    """Return what blurs a column of the grid and repeats its ends, and what blurs and enlarges a row."""
     eye = torch.eye(GRID)
     blur = F.avg_pool1d(F.pad(eye[None], (1, 1), mode="reflect"), 3, 1)[0].mT
     enlarge = F.interpolate(eye[None, None], size=(size, GRID), mode="bilinear", align_corners=False)[0, 0]

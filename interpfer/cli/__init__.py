@@ -13,6 +13,7 @@ from interpfer.errors import InterpferError, nearest
 COMMANDS = {
     "score": "Score where a trained classifier looks, against AU heatmaps.",
     "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
+    "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
     "ls": "List maps, metrics, datasets, landmarks, codebooks or models.",
 }
 

@@ -33,6 +33,12 @@ def command(kind: str) -> None:
     stdout().print(table)
 
 
+def _needs(method):  # type: ignore[no-untyped-def]
+    if method.source == "baseline":
+        return "heatmaps"
+    return "many passes" if method.cost != "one pass" else "backward" if method.gradient else "forward"
+
+
 def _registry(kind: str):  # type: ignore[no-untyped-def]
     from interpfer.au import CODEBOOKS
     from interpfer.datasets import DATASETS
@@ -46,10 +52,10 @@ def _registry(kind: str):  # type: ignore[no-untyped-def]
             MAPS,
             {
                 "what": lambda m: m.summary,
-                "needs": lambda m: "backward" if m.gradient else "forward" if m.source != "baseline" else "heatmaps",
+                "needs": _needs,
                 "class": lambda m: "yes" if m.class_specific else "no",
                 "by": lambda m: m.provider,
-                "source": lambda m: m.source,
+                "source": lambda m: m.source.replace(", arXiv", ",\narXiv"),
             },
         ),
         "metrics": (

@@ -55,6 +55,6 @@ data_options = _stack(
     click.option(
         "--landmarks",
         metavar="FILE|PROVIDER",
-        help="68 points per face, e.g. --landmarks landmarks.txt; by default what the data set brings.",
+        help="68 points per face, e.g. --landmarks landmarks.txt; by default what the data set brings, else found.",
     ),
 )

@@ -46,6 +46,7 @@ from interpfer.cli.options import MODEL_OVERRIDES, data_options, model_options
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="e.g. --device cuda.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random, e.g. --seed 1.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score a random sample, e.g. --limit 100.")
+@click.option("--align", is_flag=True, help="Turn, scale and move each face by its landmarks first.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @model_options

@@ -44,7 +44,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 
 def score_table(run: Run) -> Table:
     """Lay out one line per map and layer, baselines last, the headline value of each metric with its interval."""
-    facts = run.manifest["plan"]
+    facts = run.manifest["arguments"]
     table = Table(
         title=f"{facts['model']} on {facts['dataset']} {facts['split']}, protocol {facts['protocol']}",
         title_justify="left",

@@ -1,5 +1,6 @@
 """A list of images and labels in one CSV file."""
 
+import warnings
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,10 +31,7 @@ class CsvDataset(Dataset):
         path = folder / "labels.csv"
         if not path.is_file():
             raise DataError(f"data set csv: there is no {path}; it needs the columns image and label.")
-        try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: not a CSV table ({error}).") from error
+        table = _read(path)
         table.columns = table.columns.str.strip().str.lower()
         for column in ("image", "label"):
             if column not in table:
@@ -45,9 +43,32 @@ class CsvDataset(Dataset):
         subjects = table["subject"] if "subject" in table else [""] * len(table)
         samples = []
         for line, image, label, subject in zip(table.index + 2, table["image"], table["label"], subjects, strict=True):
+            if not image.strip():
+                raise DataError(f"{path}, line {line}: there is no name of an image.")
             try:
                 expression = canonical(label) if label.strip() else ""
             except DataError as error:
                 raise DataError(f"{path}, line {line}: {error}") from error
             samples.append(Sample(image.strip(), expression, images / image.strip(), subject.strip() or None))
         return cls(samples, split, folder)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Return the cells as text, row i standing on line i + 2 of the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a line that is longer than the header
+            table = pd.read_csv(
+                path,
+                dtype=str,
+                keep_default_na=False,
+                na_values=[""],
+                skipinitialspace=True,
+                skip_blank_lines=False,
+                index_col=False,
+                encoding="utf-8-sig",
+            )
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a CSV table ({error}).") from error
+    table = table.fillna("")
+    return table[(table != "").any(axis=1)]

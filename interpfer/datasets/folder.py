@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import ClassVar
 
-from interpfer.datasets.base import IMAGE_SUFFIXES, Dataset, Sample, require_root
+from interpfer.datasets.base import IMAGE_SUFFIXES, Dataset, Sample, require_root, require_split
 from interpfer.errors import DataError
 from interpfer.expressions import canonical
+
+SPLITS = ("train", "test", "val", "valid", "validation")
 
 
 class FolderDataset(Dataset):
@@ -19,11 +21,14 @@ class FolderDataset(Dataset):
         """List the images, sorted by class folder and name.
 
         Raises:
-            DataError: there is no class folder, or the name of one is no expression.
+            DataError: there is no class folder, the name of one is no expression, or there are only other splits.
         """
         folder = require_root(root, cls.name)
         base = folder / split if (folder / split).is_dir() else folder
         classes = sorted(entry for entry in base.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        splits = [entry.name for entry in classes if entry.name.lower() in SPLITS]
+        if base == folder and splits:
+            require_split(split, splits, f"data set folder: {folder}")
         if not classes:
             raise DataError(f"data set folder: {base} holds no folder per expression, such as {base / 'happy'}.")
         samples = []

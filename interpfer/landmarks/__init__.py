@@ -7,6 +7,9 @@ PROVIDERS: Registry[type[LandmarkProvider]] = Registry(
     "landmark provider",
     "interpfer.landmarks",
     {
+        "embedded": "interpfer.landmarks.embedded:EmbeddedLandmarks",
         "file": "interpfer.landmarks.files:FileLandmarks",
+        "face-alignment": "interpfer.landmarks.facealignment:FaceAlignmentLandmarks",
+        "face-alignment-crop": "interpfer.landmarks.facealignment:FaceAlignmentCrop",
     },
 )

@@ -69,6 +69,7 @@ def parse_landmarks(text: str, where: str) -> dict[str, NDArray[np.float64]]:
     if not rows:
         raise DataError(f"landmark file {where} is empty.")
     order = list(range(len(COLUMNS)))
+    most = len(COLUMNS)
     if rows[0][0].lower() in ("image", "name", "file", "filename", "id"):
         header = ["image", *(cell.lower().replace("_", "") for cell in rows[0][1:])]
         lost = [name for name in COLUMNS if name not in header]
@@ -77,10 +78,11 @@ def parse_landmarks(text: str, where: str) -> dict[str, NDArray[np.float64]]:
                 f"landmark file {where}: the header lacks {', '.join(lost[:4])}; it needs image, x1..x68, y1..y68."
             )
         order = [header.index(name) for name in COLUMNS]
+        most = len(header)
         rows, numbers = rows[1:], numbers[1:]
     width = max(order) + 1
     for number, row in zip(numbers, rows, strict=True):
-        if len(row) < width:
+        if len(row) < width or any(row[most:]):
             raise DataError(
                 f"landmark file {where}, line {number}: {len(row)} values, expected {width}: image, 68 x, 68 y."
             )
@@ -95,4 +97,9 @@ def parse_landmarks(text: str, where: str) -> dict[str, NDArray[np.float64]]:
         )
     points = values.to_numpy(np.float64).reshape(-1, 2, LANDMARKS).transpose(0, 2, 1)
     points = np.where(np.isfinite(points).all((1, 2), keepdims=True), points, np.nan)
-    return dict(zip(names, points, strict=True))
+    found: dict[str, NDArray[np.float64]] = {}
+    for number, name, face in zip(numbers, names, points, strict=True):
+        if not np.array_equal(found.setdefault(name, face), face, equal_nan=True):
+            first = numbers[names.index(name)]
+            raise DataError(f"landmark file {where}, line {number}: '{name}' has other landmarks on line {first}.")
+    return found

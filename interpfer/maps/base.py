@@ -6,17 +6,28 @@ group ``interpfer.maps``)::
     @layer_map(source="Selvaraju et al. 2017, arXiv 1610.02391", gradient=True)
     def gradcam(layer):
         return (layer.gradient.mean((2, 3), keepdim=True) * layer.activation).sum(1).relu()
+
+There are three kinds. A ``LayerMap`` is made of what one layer showed in the shared forward and backward; a
+``ModelMap`` runs the model itself, as often as it likes; a ``BaselineMap`` knows nothing of the model. A map that
+cannot be made for a model or a layer raises ``ModelError`` with the reason; where it is undefined for an image it is
+NaN or constant there.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interpfer.maps.capture import LayerCapture
+from interpfer.models.model import Model
 
 RawMap = Float[Tensor, "n gh gw"]
+
+ONE_PASS, MANY_PASSES = "one pass", "many passes"
+
+INPUT = "input"
+"""The layer of a map that has none."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ class LayerMap:
         attention: whether it is brought to the canvas as attention is (raw range, shifted where negative) rather than
             as a CAM (min-max normalised).
         provider: whose code computes it.
+        cost: "one pass", or "many passes" where it takes about as long.
     """
 
     compute: Callable[[LayerCapture], RawMap]
@@ -41,6 +53,7 @@ class LayerMap:
     class_specific: bool
     attention: bool = False
     provider: str = "interpfer"
+    cost: str = ONE_PASS
 
     def __call__(self, layer: LayerCapture) -> RawMap:
         """Return the raw map at the layer's own grid."""
@@ -48,14 +61,84 @@ class LayerMap:
 
 
 def layer_map(
-    source: str, gradient: bool = False, class_specific: bool | None = None, attention: bool = False
+    source: str,
+    gradient: bool = False,
+    class_specific: bool | None = None,
+    attention: bool = False,
+    provider: str = "interpfer",
+    cost: str = ONE_PASS,
 ) -> Callable[[Callable[[LayerCapture], RawMap]], LayerMap]:
     """Turn a function of a ``LayerCapture`` into a map; it is class-specific if it needs the gradient, unless said."""
 
     def wrap(compute: Callable[[LayerCapture], RawMap]) -> LayerMap:
-        summary = (compute.__doc__ or "").strip().partition("\n")[0]
         specific = gradient if class_specific is None else class_specific
-        return LayerMap(compute, source, summary, gradient, specific, attention)
+        return LayerMap(compute, source, _summary(compute), gradient, specific, attention, provider, cost)
+
+    return wrap
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a ``ModelMap`` is asked about. The network is in eval mode with frozen parameters meanwhile.
+
+    Attributes:
+        model: the classifier.
+        x: prepared input (``Model.preprocess``).
+        targets: class index per face.
+        layer: name of a spatial layer; "input" for a map that has none.
+        seeds: one per face, out of the seed of the run and the pixels, so that nothing depends on the batch.
+        seed: of the run.
+    """
+
+    model: Model
+    x: Float[Tensor, "n c s s"]
+    targets: Int[Tensor, " n"]
+    layer: str
+    seeds: tuple[int, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class ModelMap:
+    """A map that runs the model itself.
+
+    Attributes:
+        compute: from a scene to (n, gh, gw) maps.
+        source: the paper.
+        summary: one line for ``interpfer ls maps``.
+        gradient: whether it goes backward.
+        class_specific: whether it depends on the target class.
+        layer: whether it is a map of a layer; else its layer is called "input".
+        attention: as for ``LayerMap``.
+        provider: whose code computes it.
+        cost: "one pass" (at most one forward and one backward) or "many passes".
+    """
+
+    compute: Callable[[Scene], RawMap]
+    source: str
+    summary: str
+    gradient: bool
+    class_specific: bool
+    layer: bool
+    attention: bool = False
+    provider: str = "interpfer"
+    cost: str = MANY_PASSES
+
+
+def model_map(
+    source: str,
+    layer: bool,
+    gradient: bool = False,
+    class_specific: bool = True,
+    provider: str = "interpfer",
+    cost: str = MANY_PASSES,
+) -> Callable[[Callable[[Scene], RawMap]], ModelMap]:
+    """Turn a function of a ``Scene`` into a map."""
+
+    def wrap(compute: Callable[[Scene], RawMap]) -> ModelMap:
+        return ModelMap(
+            compute, source, _summary(compute), gradient, class_specific, layer, provider=provider, cost=cost
+        )
 
     return wrap
 
@@ -78,6 +161,17 @@ class BaselineMap:
     class_specific: bool = False
     attention: bool = True
     provider: str = "interpfer"
+    cost: str = ONE_PASS
+
+
+AnyMap = LayerMap | ModelMap | BaselineMap
+
+
+def layers_of(method: AnyMap, layers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a map's layers in tables: the chosen ones, "input" for a map of the whole model, "-" for a baseline."""
+    if isinstance(method, BaselineMap):
+        return ("-",)
+    return (INPUT,) if isinstance(method, ModelMap) and not method.layer else layers
 
 
 @dataclass(frozen=True)
@@ -105,6 +199,10 @@ def baseline(heatmaps: bool = False) -> "Callable[[Callable[[Surroundings], RawM
     """Turn a function of ``Surroundings`` into a baseline."""
 
     def wrap(compute: "Callable[[Surroundings], RawMap]") -> BaselineMap:
-        return BaselineMap(compute, (compute.__doc__ or "").strip().partition("\n")[0], heatmaps)
+        return BaselineMap(compute, _summary(compute), heatmaps)
 
     return wrap
+
+
+def _summary(compute: Callable[..., RawMap]) -> str:
+    return (compute.__doc__ or "").strip().partition("\n")[0]

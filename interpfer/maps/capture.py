@@ -2,11 +2,13 @@
 
 The network is left as it was found (hooks, train/eval of every submodule, ``requires_grad``, ``.grad``), also when
 something raises. Gradients are taken towards the layers alone: parameters are frozen meanwhile, and the graph begins at
-the shallowest chosen layer.
+the shallowest chosen layer. Of a module that runs several times in one forward, ``name@2`` means its second call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError
 from interpfer.models.hooks import first_tensor, hooked, replace_first
+from interpfer.models.layers import split_call
 from interpfer.models.model import Model
 
 
@@ -25,10 +28,21 @@ class LayerCapture:
     Attributes:
         activation: (n, c, gh, gw), float32.
         gradient: (n, c, gh, gw) of the target logit, zero for a face without a target; None if not asked for.
+        class_map: the head's own map of the target class, (n, gh, gw); None where nothing is known of a head. It
+            raises ``ModelError`` where the layer has no linear head.
+        seeds: one per face, made when asked for.
     """
 
     activation: Float[Tensor, "n c gh gw"]
     gradient: Float[Tensor, "n c gh gw"] | None
+    class_map: Callable[[], Float[Tensor, "n gh gw"]] | None = None
+    seeds: Callable[[], tuple[int, ...]] | None = None
+
+    @cached_property
+    def product(self) -> Float[Tensor, "n c gh gw"]:
+        """Gradient times activation, which several maps share."""
+        assert self.gradient is not None
+        return self.gradient * self.activation
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,47 @@ class Capture:
     logits: Float[Tensor, "n k"]
     targets: Int[Tensor, " n"]
     layers: dict[str, LayerCapture]
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward whose graph is still there.
+
+    Attributes:
+        model: that ran.
+        logits: (n, k), part of the graph.
+        outputs: what the layers returned, as the network lays it out.
+    """
+
+    model: Model
+    logits: Float[Tensor, "n k"]
+    outputs: dict[str, Tensor]
+
+    @cached_property
+    def activations(self) -> dict[str, Float[Tensor, "n c gh gw"]]:
+        """Of each layer, on its grid, float32."""
+        return {name: self.model.to_grid(name, output.detach()).float() for name, output in self.outputs.items()}
+
+    def backward(self, targets: Int[Tensor, " n"], keep: bool = False) -> Capture:
+        """Go backward from the target logits to all layers at once; ``keep`` the graph for another target."""
+        chosen = self.logits.gather(1, targets.clamp(min=0)[:, None])[:, 0]
+        slopes = torch.autograd.grad(
+            (chosen * (targets >= 0)).sum(), list(self.outputs.values()), retain_graph=keep, materialize_grads=True
+        )
+        on_grid = (self.model.to_grid(name, slope).float() for name, slope in zip(self.outputs, slopes, strict=True))
+        return self._captured(targets, list(on_grid))
+
+    def without_gradients(self, targets: Int[Tensor, " n"]) -> Capture:
+        """Return the activations alone."""
+        return self._captured(targets, [None] * len(self.outputs))
+
+    def _captured(self, targets: Tensor, gradients: Sequence[Tensor | None]) -> Capture:
+        layers = zip(self.activations.items(), gradients, strict=True)
+        return Capture(
+            self.logits.detach(),
+            targets,
+            {name: LayerCapture(activation, gradient) for (name, activation), gradient in layers},
+        )
 
 
 def capture(
@@ -65,41 +120,52 @@ def capture(
     Raises:
         ModelError: a layer did not run, or ran more than once.
     """
-    outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
-    names = {model.module.get_submodule(name): name for name in layers}
+    with forward(model, x, layers, gradients) as seen:
+        chosen = seen.logits.argmax(1) if targets is None else targets.to(seen.logits.device)
+        return seen.backward(chosen) if gradients and layers else seen.without_gradients(chosen)
+
+
+@contextmanager
+def forward(
+    model: Model, x: Float[Tensor, "n c s s"], layers: Sequence[str], gradients: bool = True
+) -> Iterator[Forward]:
+    """Run a batch forward; inside the context its graph can be walked back, also for several targets.
+
+    Raises:
+        ModelError: a layer did not run, or ran more than once.
+    """
+    calls: dict[nn.Module, int] = {}
+    wanted: dict[nn.Module, dict[int | None, str]] = {}
+    for layer in layers:
+        name, call = split_call(layer)
+        wanted.setdefault(model.module.get_submodule(name), {})[call] = layer
+    outputs: dict[str, Tensor] = {}
 
     def keep(module: nn.Module, _: Any, output: Any) -> Any:
+        calls[module] = calls.get(module, 0) + 1
+        names = [wanted[module][call] for call in (calls[module], None) if call in wanted[module]]
         tensor = first_tensor(output)
-        assert tensor is not None
+        if tensor is None or not names:
+            return None
         if gradients and not tensor.requires_grad:
             tensor = tensor.detach().requires_grad_()
-        outputs[names[module]].append(tensor)
+        outputs.update(dict.fromkeys(names, tensor))
         return replace_first(output, tensor.clone())  # the next module may work in place
 
-    with hooked(model.module, dict.fromkeys(names, keep)), torch.set_grad_enabled(gradients):
+    with hooked(model.module, dict.fromkeys(wanted, keep)), torch.set_grad_enabled(gradients):
         logits = model.logits(x)
-        for name, calls in outputs.items():
-            if len(calls) != 1:
-                raise ModelError(
-                    f"layer {name} of model {model.name} ran {len(calls)} times in one forward; "
-                    "choose one that runs once."
-                )
-        kept = {name: calls[0] for name, calls in outputs.items()}
-        if targets is None:
-            targets = logits.argmax(1)
-        slopes: Sequence[Tensor | None] = [None] * len(kept)
-        if gradients:
-            targets = targets.to(logits.device)
-            chosen = logits.gather(1, targets.clamp(min=0)[:, None])[:, 0]
-            slopes = torch.autograd.grad((chosen * (targets >= 0)).sum(), list(kept.values()))
-    return Capture(
-        logits.detach(),
-        targets,
-        {
-            name: LayerCapture(
-                model.to_grid(name, activation.detach()).float(),
-                None if slope is None else model.to_grid(name, slope).float(),
-            )
-            for (name, activation), slope in zip(kept.items(), slopes, strict=True)
-        },
-    )
+        for module, names in wanted.items():
+            _require_calls(model, calls.get(module, 0), names)
+        yield Forward(model, logits, {layer: outputs[layer] for layer in layers})
+
+
+def _require_calls(model: Model, ran: int, names: dict[int | None, str]) -> None:
+    for call, layer in names.items():
+        if call is None and ran > 1:
+            choices = ", ".join(f"{layer}@{number}" for number in range(1, ran + 1))
+            advice = f"choose one that runs once, or say which call: {choices}"
+        elif ran < (call or 1):
+            advice = "choose another"
+        else:
+            continue
+        raise ModelError(f"layer {layer} of model {model.name} ran {ran} times in one forward; {advice}.")

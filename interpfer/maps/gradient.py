@@ -1,8 +1,13 @@
-"""CAMs made of activations A and gradients G of the target logit; all end in a ReLU."""
+"""CAMs made of activations A and gradients G of the target logit; all end in a ReLU.
 
+Sums over channels or positions are written as products of matrices, which read A and G once.
+"""
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interpfer.maps.activation import principal
 from interpfer.maps.base import RawMap, layer_map
 from interpfer.maps.capture import LayerCapture
 
@@ -12,25 +17,61 @@ def _gradient(layer: LayerCapture) -> Float[Tensor, "n c gh gw"]:
     return layer.gradient
 
 
+def weighted(weight: Float[Tensor, "n c"], layer: LayerCapture) -> RawMap:
+    """ReLU of the sum of the channels, each with its weight."""
+    return torch.einsum("nc,nchw->nhw", weight, layer.activation).relu()
+
+
 @layer_map(source="Selvaraju et al. 2017, arXiv 1610.02391", gradient=True)
 def gradcam(layer: LayerCapture) -> RawMap:
     """ReLU of the channels weighted by their mean gradient."""
-    weight = _gradient(layer).mean((2, 3), keepdim=True)
-    return (weight * layer.activation).sum(1).relu()
+    return weighted(_gradient(layer).mean((2, 3)), layer)
 
 
 @layer_map(source="Chattopadhay et al. 2018, arXiv 1710.11063", gradient=True)
 def gradcam_plus_plus(layer: LayerCapture) -> RawMap:
-    """ReLU of the channels weighted by positive gradients, each position by alpha = G^2 / (2 G^2 + G^3 sum A)."""
+    """ReLU of the channels weighted by positive gradients, each position by alpha = G^2 / (2 G^2 + G^3 sum A).
+
+    Alpha times ReLU(G) is G / (2 + G sum A) where G is positive, which does not underflow.
+    """
+    positive = _gradient(layer).relu()
+    below = torch.addcmul(positive.new_tensor(2), positive, layer.activation.sum((2, 3), keepdim=True))
+    return weighted((positive / below.where(below != 0, torch.inf)).sum((2, 3)), layer)
+
+
+@layer_map(source="the slip of torchcam and of Belharbi et al. 2024: the division is lost", gradient=True)
+def gradcam_plus_plus_compat(layer: LayerCapture) -> RawMap:
+    """ReLU of the channels weighted by sum G^2 ReLU(G): Grad-CAM++ as some libraries compute it."""
     gradient = _gradient(layer)
-    square = gradient.square()
-    below = 2 * square + square * gradient * layer.activation.sum((2, 3), keepdim=True)
-    alpha = (square / below.where(below != 0, 1)).where(below != 0, 0)
-    weight = (alpha * gradient.relu()).sum((2, 3), keepdim=True)
-    return (weight * layer.activation).sum(1).relu()
+    return weighted((gradient.square() * gradient.relu()).sum((2, 3)), layer)
 
 
 @layer_map(source="Jiang et al. 2021, IEEE TIP, LayerCAM", gradient=True)
 def layercam(layer: LayerCapture) -> RawMap:
     """ReLU of the activations, each position weighted by its own positive gradient."""
     return (_gradient(layer).relu() * layer.activation).sum(1).relu()
+
+
+@layer_map(source="Fu et al. 2020, arXiv 2008.02312", gradient=True)
+def xgradcam(layer: LayerCapture) -> RawMap:
+    """ReLU of the channels weighted by their mean gradient under their own activation, sum(G A) / sum(A)."""
+    total = layer.activation.sum((2, 3))
+    return weighted((layer.product.sum((2, 3)) / total.where(total != 0, torch.inf)), layer)
+
+
+@layer_map(source="Draelos and Carin 2020, arXiv 2011.08891", gradient=True)
+def hirescam(layer: LayerCapture) -> RawMap:
+    """ReLU of the sum of gradient times activation."""
+    return layer.product.sum(1).relu()
+
+
+@layer_map(source="pytorch-grad-cam, GradCAMElementWise", gradient=True)
+def gradcam_elementwise(layer: LayerCapture) -> RawMap:
+    """Sum of the ReLU of gradient times activation."""
+    return layer.product.relu().sum(1)
+
+
+@layer_map(source="Muhammad and Yeasin 2020, arXiv 2008.00299, of gradient times activation", gradient=True)
+def eigengradcam(layer: LayerCapture) -> RawMap:
+    """ReLU of the first principal component of gradient times activation."""
+    return principal(layer.product).relu()

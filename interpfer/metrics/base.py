@@ -7,13 +7,11 @@ every score made of it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from interpfer.metrics.faithfulness import Trial
+from interpfer.metrics.trial import Trial
 
 MapBatch = Float[Tensor, "n h w"]
 Scores = Float[Tensor, " n"]
@@ -91,10 +89,10 @@ class ModelMetric:
         facts: direction, bounds, source.
     """
 
-    compute: "Callable[[MapBatch, Trial], Scores]"
+    compute: Callable[[MapBatch, Trial], Scores]
     facts: Facts
 
-    def __call__(self, maps: MapBatch, trial: "Trial") -> Scores:
+    def __call__(self, maps: MapBatch, trial: Trial) -> Scores:
         """Score (n, S, S) maps in [0, 1] on faces that the model can be tried on."""
         return self.compute(maps, trial)
 

@@ -98,7 +98,7 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: Path, module_given: b
         ModelError: a field is missing, unknown or of the wrong kind; the message names it.
     """
     _refuse_unknown(raw, ("arch", "arch_args", "classes", "input", "output", "layers"), f"model card {where}")
-    if "arch" not in raw and not module_given:
+    if raw.get("arch") is None and not module_given:
         raise ModelError(
             f"model card {where}: the field 'arch' is missing (FILE.py:callable, package.module:callable, "
             "torchvision:NAME or timm:NAME); write it into the card or pass --arch."

@@ -2,7 +2,10 @@
 
 import hashlib
 import pickle
-from collections.abc import Mapping
+import pickletools
+import re
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from interpfer.errors import ModelError, TrustError
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.")
 CARD_KEY = "card"
+TENSOR_PARTS = re.compile(r"torch\._utils\._rebuild\w+|torch\.\w+Storage|collections\.OrderedDict")
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ def read_checkpoint(path: Path, trust: bool = False) -> Checkpoint:
         return Checkpoint(None, content, {}, sha256)
     if not isinstance(content, Mapping):
         raise ModelError(f"checkpoint {path} holds a {type(content).__name__}; expected weights or a module.")
-    card = content.get(CARD_KEY, {})
+    card = content.get(CARD_KEY) or {}
+    if not isinstance(card, Mapping):
+        raise ModelError(f"the card inside {path} should be a mapping of fields, found {card!r}.")
     for key in WEIGHT_KEYS:
         if isinstance(content.get(key), nn.Module):
             return Checkpoint(None, content[key], card, sha256)
@@ -97,7 +103,9 @@ def _few(items: list[str], count: int = 3) -> str:
 
 def _load(path: Path, trust: bool) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on old pickles
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as refusal:
         wanted = _unsafe_globals(path)
         if wanted and not trust:
@@ -106,7 +114,7 @@ def _load(path: Path, trust: bool) -> Any:
                 "if you trust where it comes from, say --trust (trust=True)."
             ) from None
         if not wanted:
-            raise ModelError(f"{path} is not a readable checkpoint ({_first_line(refusal)}).") from refusal
+            raise ModelError(f"{path} is not a readable checkpoint (it holds no tensors).") from refusal
     except (RuntimeError, EOFError, ValueError, KeyError, BadZipFile, OSError) as error:
         raise ModelError(f"{path} is not a readable checkpoint ({_first_line(error)}).") from error
     try:
@@ -118,8 +126,28 @@ def _load(path: Path, trust: bool) -> Any:
 def _unsafe_globals(path: Path) -> list[str]:
     try:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    except Exception:  # a broken pickle has no list; the caller reports what loading said
-        return []
+    except Exception:  # a file from before torch 1.6, a bare pickle, or no pickle at all
+        return sorted(set(_pickled_globals(path)))
+
+
+def _pickled_globals(path: Path) -> Iterator[str]:
+    """Yield what the pickles at the beginning of a file would import, but for what makes a tensor."""
+    texts = ["", ""]
+    with path.open("rb") as file:
+        try:
+            while True:
+                for code, argument, _ in pickletools.genops(file):
+                    name = None
+                    if code.name == "GLOBAL":
+                        name = str(argument).replace(" ", ".")
+                    elif code.name == "STACK_GLOBAL":
+                        name = ".".join(texts)
+                    elif isinstance(argument, str):
+                        texts = [texts[1], argument]
+                    if name and not TENSOR_PARTS.fullmatch(name):
+                        yield name
+        except Exception:  # the end of the pickles
+            return
 
 
 def _first_line(error: BaseException) -> str:

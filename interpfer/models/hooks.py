@@ -1,9 +1,10 @@
 """Looking inside a network without leaving a trace."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 Hook = Callable[[nn.Module, Any, Any], Any]
@@ -14,6 +15,7 @@ def hooked(network: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[None
     """Evaluate a network with frozen parameters and forward hooks.
 
     Hooks, train or eval of every submodule, and ``requires_grad`` are put back afterwards, also when something raises.
+    Compiled submodules run uncompiled meanwhile, as hooks inside them would not fire.
     """
     training = {module: module.training for module in network.modules()}
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -24,7 +26,8 @@ def hooked(network: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[None
         for parameter in trainable:
             parameter.requires_grad_(False)
         handles += [module.register_forward_hook(hook) for module, hook in hooks.items()]
-        yield
+        with _uncompiled(network):
+            yield
     finally:
         for handle in handles:
             handle.remove()
@@ -32,6 +35,11 @@ def hooked(network: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[None
             module.training = mode
         for parameter in trainable:
             parameter.requires_grad_()
+
+
+def _uncompiled(network: nn.Module) -> AbstractContextManager[Any]:
+    compiled = any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in network.modules())
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 def first_tensor(output: Any) -> Tensor | None:

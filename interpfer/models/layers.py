@@ -37,6 +37,7 @@ class Layer:
         composite: whether it is made of other modules.
         norm: whether it is a normalisation.
         used: whether the logits depend on its grid.
+        calls: how often it runs in one forward.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Layer:
     composite: bool = False
     norm: bool = False
     used: bool = True
+    calls: int = 1
 
     @property
     def depth(self) -> int:
@@ -75,6 +77,7 @@ def find_layers(network: nn.Module, x: Float[Tensor, "1 c s s"], select: Callabl
         select: picks the logits out of the network's output.
     """
     outputs: dict[str, Tensor] = {}
+    calls: dict[str, int] = {}
     names = {module: name for name, module in network.named_modules() if name}
 
     def remember(module: nn.Module, _: Any, output: Any) -> Any:
@@ -83,24 +86,28 @@ def find_layers(network: nn.Module, x: Float[Tensor, "1 c s s"], select: Callabl
             return None
         if not tensor.requires_grad:
             tensor = tensor.detach().requires_grad_()
+        calls[names[module]] = calls.get(names[module], 0) + 1
         outputs.pop(names[module], None)
         outputs[names[module]] = tensor
         return replace_first(output, tensor.clone())
 
     with hooked(network, dict.fromkeys(names, remember)), torch.enable_grad():
         logits = select(network(x))
-        gradients = torch.autograd.grad(logits.square().sum(), list(outputs.values()), allow_unused=True)
+        gradients: Sequence[Tensor | None] = [None] * len(outputs)
+        if logits.requires_grad:
+            gradients = torch.autograd.grad(logits.square().sum(), list(outputs.values()), allow_unused=True)
     prefix = getattr(network, "num_prefix_tokens", None)
     token_counts = {output.shape[1] for output in outputs.values() if output.dim() == 3}
     found = []
     for (name, output), gradient in zip(outputs.items(), gradients, strict=True):
         layer = _layer(name, output, prefix, logits.shape[1])
-        if layer is None or (output.dim() == 4 and layer.grid[0] in token_counts):  # the latter: attention weights
+        attends = output.dim() == 4 and layer is not None and layer.layout == "nchw" and layer.grid[0] in token_counts
+        if layer is None or attends:  # attention weights are heads x tokens x tokens
             continue
         module = network.get_submodule(name)
         composite, norm = any(True for _ in module.children()), "norm" in type(module).__name__.lower()
         used = gradient is not None and bool(layer.to_grid(gradient).any())
-        found.append(replace(layer, composite=composite, norm=norm, used=used))
+        found.append(replace(layer, composite=composite, norm=norm, used=used, calls=calls[name]))
     return tuple(found)
 
 
@@ -117,6 +124,36 @@ def _layer(name: str, output: Tensor, prefix: int | None, classes: int) -> Layer
         if side >= LEAST_GRID and side * side == tokens - extra:
             return Layer(name, channels, (side, side), "tokens", extra)
     return None
+
+
+def split_call(name: str) -> tuple[str, int | None]:
+    """Take ``name@2``, the second call of a module in one forward, apart.
+
+    >>> split_call("features.3@2"), split_call("layer4")
+    (('features.3', 2), ('layer4', None))
+    """
+    base, mark, call = name.rpartition("@")
+    return (base, int(call)) if mark and call.isdecimal() else (name, None)
+
+
+def _last_call(layer: Layer) -> str:
+    return layer.name if layer.calls == 1 else f"{layer.name}@{layer.calls}"
+
+
+def describe_outputs(network: nn.Module, x: Float[Tensor, "1 c s s"]) -> str:
+    """Say what shape each module of a network returns, for the message that none of them is a grid."""
+    shapes: dict[str, str] = {}
+    names = {module: name for name, module in network.named_modules() if name}
+
+    def remember(module: nn.Module, _: Any, output: Any) -> None:
+        tensor = first_tensor(output)
+        if tensor is not None:
+            shapes[names[module]] = " x ".join(map(str, tensor.shape[1:]))
+
+    with hooked(network, dict.fromkeys(names, remember)), torch.no_grad():
+        network(x)
+    shown = [f"{name} ({shape})" for name, shape in shapes.items()]
+    return ", ".join([*shown[:8], "...", *shown[-8:]] if len(shown) > 16 else shown)
 
 
 def resolve_layers(
@@ -137,12 +174,12 @@ def resolve_layers(
     if not by_name:
         raise ModelError(f"model {model}: no layer keeps a grid of at least 2 x 2, so there is nothing to map.")
     if wanted in ("last", "all"):
-        names = tuple(preferred) if preferred else _stage_ends(layers)
+        names = tuple(preferred) if preferred else tuple(_last_call(by_name[name]) for name in _stage_ends(layers))
         names = names[-1:] if wanted == "last" else names
     else:
         names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
     for name in names:
-        if name not in by_name:
+        if split_call(name)[0] not in by_name:
             shown = [by_name[key].describe() for key in dict.fromkeys([*_stage_ends(layers)])]
             raise ModelError(
                 f"model {model} has no spatial layer '{name}'.{nearest(name, by_name)} "
@@ -160,6 +197,7 @@ def _stage_ends(layers: Sequence[Layer]) -> tuple[str, ...]:
     reach the logits.
     """
     usable = [layer for layer in layers if layer.used] or list(layers)
+    usable = [layer for layer in usable if layer.calls == 1] or usable
     candidates = [layer for layer in usable if layer.composite]
     if len({layer.grid for layer in candidates}) < 2 and usable[-1].layout != "tokens":
         candidates = usable

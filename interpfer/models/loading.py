@@ -65,7 +65,9 @@ def load_model(
     beside = card_path(path)
     raw = dict(checkpoint.card) | (read_card(beside) if beside.is_file() else {})
     where = str(beside) if beside.is_file() else f"of {path}"
-    raw = raw | overrides | {"input": dict(raw.get("input") or {}) | overrides_input}
+    raw |= overrides
+    if overrides_input:
+        raw["input"] = (raw["input"] if isinstance(raw.get("input"), dict) else {}) | overrides_input
     card = parse_card(raw, where, beside.parent, module_given=checkpoint.module is not None)
     module = checkpoint.module
     if module is None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError
 from interpfer.models.card import COLORS, ModelCard
-from interpfer.models.layers import Layer, find_layers, resolve_layers
+from interpfer.models.layers import Layer, describe_outputs, find_layers, resolve_layers, split_call
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -25,7 +25,10 @@ class Model:
         module: the network, unwrapped from DataParallel and from compilation.
         card: its card.
         classes: canonical expressions in output order.
+        autocast: whether the network runs in bfloat16 where it can: faster on a CPU, but maps of early layers move.
     """
+
+    autocast = False
 
     def __init__(
         self,
@@ -102,7 +105,9 @@ class Model:
         Raises:
             ModelError: the output is not one logit per class.
         """
-        return self.select(self.module(x), len(x))
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast):
+            output = self.module(x)
+        return self.select(output, len(x))
 
     def select(self, output: Any, n: int) -> Float[Tensor, "n k"]:
         """Pick the logits out of what the network returned."""
@@ -129,10 +134,14 @@ class Model:
     @cached_property
     def spatial_layers(self) -> tuple[Layer, ...]:
         """All layers whose output lies on a grid of at least 2 x 2, in the order in which they finish."""
+        return find_layers(self.module, self.noise, lambda output: self.select(output, 1))
+
+    @property
+    def noise(self) -> Tensor:
+        """One prepared input of seeded noise."""
         channels, size = COLORS[self.card.input.color], self.card.input.size
         noise = torch.randn(1, channels, size, size, generator=torch.Generator().manual_seed(0))
-        x = noise.to(self.device, self._parameter.dtype)
-        return find_layers(self.module, x, lambda output: self.select(output, 1))
+        return noise.to(self.device, self._parameter.dtype)
 
     def layers(self, wanted: str | tuple[str, ...] | list[str] = "last") -> tuple[str, ...]:
         """Resolve ``last``, ``all`` or names of layers.
@@ -140,11 +149,20 @@ class Model:
         Raises:
             ModelError: no such layer, or it is not spatial; the message suggests and lists.
         """
+        if not self.spatial_layers:
+            raise ModelError(
+                f"model {self.name}: no layer keeps a grid of at least 2 x 2, so there is nothing to map. "
+                f"Its layers return {describe_outputs(self.module, self.noise)}."
+            )
         return resolve_layers(self.spatial_layers, wanted, self.card.layers, self.name)
 
     def to_grid(self, layer: str, activation: Tensor) -> Float[Tensor, "n c gh gw"]:
         """Lay the output (or gradient) of a layer out as channels on a grid; class and register tokens are dropped."""
-        return next(item for item in self.spatial_layers if item.name == layer).to_grid(activation)
+        return self.layer(layer).to_grid(activation)
+
+    def layer(self, name: str) -> Layer:
+        """Return a spatial layer by name, with or without the number of a call."""
+        return next(item for item in self.spatial_layers if item.name == split_call(name)[0])
 
 
 def unwrap(module: nn.Module) -> nn.Module:
@@ -163,7 +181,7 @@ def _elements(output: Any) -> list[tuple[int | str, Any]]:
         return list(output.items())
     if isinstance(output, tuple | list):
         return list(enumerate(output))
-    return [(name, value) for name, value in vars(output).items() if not name.startswith("_")]
+    return [(name, value) for name, value in getattr(output, "__dict__", {}).items() if not name.startswith("_")]
 
 
 def _element(output: Any, key: int | str) -> Any:
@@ -178,6 +196,8 @@ def _element(output: Any, key: int | str) -> Any:
 def _describe(output: Any) -> str:
     if isinstance(output, Tensor):
         return f"a tensor {tuple(output.shape)}"
+    if isinstance(output, str | int | float | None):
+        return f"a {type(output).__name__}"
     parts = [
         f"{key}: {tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__}"
         for key, value in _elements(output)

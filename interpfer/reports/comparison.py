@@ -29,7 +29,7 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
         RunError: the runs have no image or map in common, or were scored by different rules.
     """
     for key in SAME:
-        a, b = (run.manifest["plan"].get(key) for run in (run_a, run_b))
+        a, b = (run.manifest["arguments"].get(key) for run in (run_a, run_b))
         if a != b:
             raise RunError(f"the runs cannot be compared: one was scored with {key} {a}, the other with {b}.")
     tables = [_by_image(run) for run in (run_a, run_b)]

@@ -1,5 +1,6 @@
 """The leaderboard: one CSV to which many runs, also at the same time, append their rows."""
 
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,8 +34,9 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
     """Return one row per map and layer of a run."""
     facts, rows = run.manifest, []
     for (name, layer), scores in run.scores.groupby(["map", "layer"], sort=False):
-        row = {key: facts["plan"][key] for key in ("model", "dataset", "split", "protocol")}
+        row = {key: facts["arguments"][key] for key in ("model", "dataset", "split", "protocol")}
         row |= {"map": name, "layer": layer, "n": facts["counts"]["scored"]}
+        row["same_as"] = facts.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         row |= {key: facts["classification"][key] for key in ("accuracy", "macro_f1")}
         for metric, values in scores.groupby("metric", sort=False):
             headline = values[values["group"] == HEADLINE.get(str(metric), "macro")]
@@ -54,13 +56,15 @@ def append(path: Path, rows: pd.DataFrame) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            table = pd.concat([_read(path), rows.astype(object)], ignore_index=True) if path.exists() else rows
+            new = _read(io.BytesIO(csv_bytes(rows)))
+            table = pd.concat([_read(path), new], ignore_index=True) if path.exists() else new
             write_atomic(path, csv_bytes(_ordered(table)))
     except OSError as error:
         raise RunError(f"cannot write the leaderboard {path}: {error}.") from error
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path | io.BytesIO) -> pd.DataFrame:
+    """Read rows as they are written, digit by digit."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

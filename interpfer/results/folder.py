@@ -100,7 +100,7 @@ class RunFolder:
         if held.is_file():
             before = json.loads(held.read_text(encoding="utf-8"))
         elif (self.path / MANIFEST).is_file():
-            before = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))["plan"]
+            before = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))["arguments"]
         else:
             raise RunError(f"{self.path} holds no run that could be resumed; say --overwrite.")
         changed = [key for key in plan if json.loads(json.dumps(plan[key])) != before.get(key)]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from interpfer.metrics import FAITHFULNESS, METRICS, select_metrics
-from interpfer.metrics.faithfulness import STEPS, Trial, blurred, ranks_from_top
+from interpfer.metrics.faithfulness import STEPS, blurred, ranks_from_top
+from interpfer.metrics.trial import Trial
 
 SIZE = 32
 

@@ -52,7 +52,7 @@ def test_lines_are_accuracy_and_each_map_with_each_metric(runs: tuple[Run, Run])
 
 def test_runs_of_different_rules_or_images_are_refused(runs: tuple[Run, Run]) -> None:
     a, b = runs
-    other = replace(b, manifest=b.manifest | {"plan": b.manifest["plan"] | {"protocol": "corrected"}})
+    other = replace(b, manifest=b.manifest | {"arguments": b.manifest["arguments"] | {"protocol": "corrected"}})
     with pytest.raises(RunError, match="protocol paper, the other with corrected"):
         compare(a, other)
     with pytest.raises(RunError, match="no image"):

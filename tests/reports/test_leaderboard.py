@@ -26,6 +26,7 @@ def test_rows_of_other_columns_merge(tmp_path: Path) -> None:
     append(path, pd.DataFrame([{"model": "b", "map": "gradcam", "cosine": 0.25}]))
     table = pd.read_csv(path)
     assert table["cosine"].tolist() == [0.5, 0.25]
+    assert "0.250000" in path.read_text().splitlines()[2]
     assert table["novel"].tolist()[0] == 1.0
     assert pd.isna(table["novel"].tolist()[1])
 

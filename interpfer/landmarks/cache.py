@@ -1,0 +1,75 @@
+"""Landmarks are found once: a cache by what the picture shows and who looked.
+
+One SQLite file in the user's cache folder; processes may share it, and a kill loses nothing that was found.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+from platformdirs import user_cache_path
+
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.types import LANDMARKS, Landmarks
+
+PATIENCE = 60.0
+"""Seconds to wait for another process that is writing."""
+
+
+class CachedLandmarks:
+    """A provider that remembers.
+
+    Args:
+        provider: asked for what is not known yet.
+        path: the cache file; by default in the user's cache folder.
+    """
+
+    name: ClassVar[str] = "cached"
+    summary: ClassVar[str] = "remembers what another provider found"
+    needs_images: ClassVar[bool] = True
+
+    def __init__(self, provider: LandmarkProvider, path: Path | None = None) -> None:
+        self.provider = provider
+        self.digest = provider.digest
+        self.path = path or user_cache_path("interpfer") / "landmarks.sqlite"
+
+    def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:
+        """Return the points of each image, from the cache where it has been seen before."""
+        assert images is not None
+        keys = [self._key(image) for image in images]
+        known = self._read(keys)
+        new = [row for row, key in enumerate(keys) if key not in known]
+        if new:
+            found = self.provider.locate([ids[row] for row in new], [images[row] for row in new])
+            fresh = {keys[row]: points for row, points in zip(new, found.points.double().cpu(), strict=True)}
+            self._write(fresh)
+            known |= fresh
+        blank = torch.zeros(0, LANDMARKS, 2, dtype=torch.float64)
+        return Landmarks.of(torch.stack([known[key] for key in keys]) if keys else blank)
+
+    def _key(self, image: Image.Image) -> str:
+        content = hashlib.sha256(self.digest.encode())
+        content.update(f"{image.mode} {image.size}".encode())
+        content.update(image.tobytes())
+        return content.hexdigest()
+
+    def _read(self, keys: Sequence[str]) -> dict[str, torch.Tensor]:
+        if not self.path.exists():
+            return {}
+        with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as connection:
+            marks = ",".join("?" * len(keys))
+            rows = connection.execute(f"SELECT key, points FROM landmarks WHERE key IN ({marks})", keys).fetchall()
+        return {key: torch.from_numpy(np.frombuffer(blob).copy()).view(LANDMARKS, 2) for key, blob in rows}
+
+    def _write(self, fresh: dict[str, torch.Tensor]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as connection, connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS landmarks (key TEXT PRIMARY KEY, points BLOB NOT NULL)")
+            rows = [(key, points.numpy().tobytes()) for key, points in fresh.items()]
+            connection.executemany("INSERT OR REPLACE INTO landmarks VALUES (?, ?)", rows)

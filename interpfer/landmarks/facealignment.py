@@ -1,0 +1,93 @@
+"""Landmarks by the 2D-FAN of the face-alignment package (Bulat and Tzimiropoulos 2017, arXiv 1703.07332).
+
+Its weights (about 95 MB, and 90 MB for its face detector) are downloaded to the torch hub folder when they are first
+needed. ``face-alignment-crop`` takes the whole picture as the box of the face, as suits aligned crops such as those of
+RAF-DB, and needs no detector.
+"""
+
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.error import URLError
+
+import numpy as np
+import torch
+from PIL import Image
+
+from interpfer.errors import DataError
+from interpfer.types import LANDMARKS, Landmarks
+
+
+class FaceAlignmentLandmarks:
+    """2D-FAN on the largest face that its own detector finds.
+
+    Args:
+        device: where the networks run.
+    """
+
+    name: ClassVar[str] = "face-alignment"
+    summary: ClassVar[str] = "2D-FAN of the face-alignment package, with its detector; downloads 185 MB once"
+    needs_images: ClassVar[bool] = True
+    detector: ClassVar[str] = "sfd"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        self.digest = f"{self.name} {version('face-alignment')} 2DFAN-4 {self.detector}"
+
+    @cached_property
+    def network(self) -> Any:
+        """The package's own object, weights loaded.
+
+        Raises:
+            DataError: the weights are neither on disk nor to be had.
+        """
+        import face_alignment
+
+        try:
+            return face_alignment.FaceAlignment(
+                face_alignment.LandmarksType.TWO_D,
+                device=self.device,
+                flip_input=False,
+                face_detector=self.detector,
+                compile=False,
+            )
+        except (URLError, OSError) as error:
+            folder = Path(torch.hub.get_dir()) / "checkpoints"
+            raise DataError(
+                f"{self.name} cannot get its weights ({error}); put 2DFAN4-11f355bf06.pth.tar"
+                f"{'' if self.detector == 'folder' else ' and s3fd-619a316812.pth'} into {folder}, "
+                "or use --landmarks embedded, which is offline."
+            ) from error
+
+    def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:  # noqa: ARG002
+        """Return the points of the largest face of each image."""
+        assert images is not None
+        points = torch.full((len(images), LANDMARKS, 2), torch.nan, dtype=torch.float64)
+        for row, image in enumerate(images):
+            pixels = np.asarray(image.convert("RGB"))
+            boxes = self._boxes(pixels)
+            if boxes:
+                largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+                found = self.network.get_landmarks_from_image(pixels, detected_faces=[largest])
+                points[row] = torch.from_numpy(np.asarray(found[0], np.float64))
+        return Landmarks.of(points)
+
+    def _boxes(self, pixels: np.ndarray) -> list[Sequence[float]]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(self.network.face_detector.detect_from_image(pixels.copy()))
+
+
+class FaceAlignmentCrop(FaceAlignmentLandmarks):
+    """2D-FAN with the whole picture as the box of the face."""
+
+    name: ClassVar[str] = "face-alignment-crop"
+    summary: ClassVar[str] = "the same for pictures that are crops of a face; downloads 95 MB once"
+    detector: ClassVar[str] = "folder"
+
+    def _boxes(self, pixels: np.ndarray) -> list[Sequence[float]]:
+        height, width = pixels.shape[:2]
+        return [(0.0, 0.0, float(width), float(height))]

@@ -1,0 +1,125 @@
+"""Attributions of captum as maps at the resolution of the input: absolute values, summed over the channels.
+
+Baselines are zero in the prepared input, the mean colour of a model that normalises. Modules work out of place
+meanwhile, and the network is left as it was found.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from interpfer.errors import ModelError
+from interpfer.maps.base import ONE_PASS, RawMap, Scene, model_map
+from interpfer.maps.gradcam_provider import Logits, blame
+from interpfer.models.layers import split_call
+
+PROVIDER = "captum"
+STEPS = 32
+"""Of the path of integrated gradients."""
+
+RUNAWAY = 1e4
+"""Relevance per unit of the logit above which LRP has not conserved it."""
+
+
+@model_map(source="Sundararajan et al. 2017, arXiv 1703.01365", layer=False, gradient=True, provider=PROVIDER)
+def integrated_gradients(scene: Scene) -> RawMap:
+    """Gradients along the path from the mean colour, times the input."""
+    from captum.attr import IntegratedGradients
+
+    size = max(len(scene.x), STEPS)
+    return _attribute("integrated-gradients", scene, IntegratedGradients, n_steps=STEPS, internal_batch_size=size)
+
+
+@model_map(source="Simonyan et al. 2013, arXiv 1312.6034", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS)
+def saliency(scene: Scene) -> RawMap:
+    """Absolute gradient of the input."""
+    from captum.attr import Saliency
+
+    return _attribute("saliency", scene, Saliency)
+
+
+@model_map(
+    source="Shrikumar et al. 2016, arXiv 1605.01713", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS
+)
+def input_x_gradient(scene: Scene) -> RawMap:
+    """Absolute product of input and gradient."""
+    from captum.attr import InputXGradient
+
+    return _attribute("input-x-gradient", scene, InputXGradient)
+
+
+@model_map(source="Shrikumar et al. 2017, arXiv 1704.02685", layer=False, gradient=True, provider=PROVIDER)
+def deeplift(scene: Scene) -> RawMap:
+    """DeepLIFT, rescale rule; not for networks that use one activation module twice."""
+    from captum.attr import DeepLift
+
+    return _attribute("deeplift", scene, DeepLift)
+
+
+@model_map(source="Springenberg et al. 2014, arXiv 1412.6806", layer=False, gradient=True, provider=PROVIDER)
+def guided_backprop(scene: Scene) -> RawMap:
+    """Gradients that pass a ReLU only where they are positive."""
+    from captum.attr import GuidedBackprop
+
+    return _attribute("guided-backprop", scene, GuidedBackprop)
+
+
+@model_map(source="Selvaraju et al. 2017, arXiv 1610.02391", layer=True, gradient=True, provider=PROVIDER)
+def guided_gradcam(scene: Scene) -> RawMap:
+    """Guided backpropagation times Grad-CAM of a layer, at the resolution of the input."""
+    from captum.attr import GuidedGradCam
+
+    if scene.model.layer(scene.layer).layout != "nchw":
+        raise ModelError("captum's guided-gradcam takes tokens for channels: it needs a layer of a convolutional net.")
+    layer = scene.model.module.get_submodule(split_call(scene.layer)[0])
+    return _attribute("guided-gradcam", scene, lambda network: GuidedGradCam(network, layer))
+
+
+@model_map(source="Bach et al. 2015, PLOS ONE 10(7)", layer=False, gradient=True, provider=PROVIDER)
+def lrp(scene: Scene) -> RawMap:
+    """Layer-wise relevance propagation, for plain networks of the layers that captum has rules for."""
+    from captum.attr import LRP
+    from captum.attr._utils.lrp_rules import EpsilonRule
+
+    reshaping = [m for m in scene.model.module.modules() if isinstance(m, nn.Flatten | nn.Identity)]
+    with _given(reshaping, "rule", EpsilonRule()):
+        found = _attribute("lrp", scene, LRP)
+    logits = scene.model.logits(scene.x).detach().gather(1, scene.targets[:, None])[:, 0]
+    if not (found.sum((1, 2)) <= RUNAWAY * logits.abs().clamp(min=1)).all():
+        raise ModelError("captum's lrp does not conserve relevance in this network (it has no rule for its branches).")
+    return found
+
+
+def _attribute(name: str, scene: Scene, method: Callable[[nn.Module], Any], **options: Any) -> RawMap:
+    network = Logits(scene.model)
+    with blame(name, PROVIDER), torch.enable_grad(), _out_of_place(network):
+        x = scene.x.detach().clone().requires_grad_()
+        found: Tensor = method(network).attribute(x, target=scene.targets, **options)
+    return found.detach().abs().sum(1)
+
+
+@contextmanager
+def _given(modules: Sequence[nn.Module], name: str, value: Any) -> Iterator[None]:
+    """Lend modules an attribute that captum looks for."""
+    for module in modules:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module in modules:
+            vars(module).pop(name, None)
+
+
+@contextmanager
+def _out_of_place(network: nn.Module) -> Iterator[None]:
+    changed: list[Any] = [module for module in network.modules() if getattr(module, "inplace", False) is True]
+    for module in changed:
+        module.inplace = False
+    try:
+        yield
+    finally:
+        for module in changed:
+            module.inplace = True

@@ -1,0 +1,149 @@
+"""Maps of pytorch-grad-cam that interpfer does not write itself.
+
+Its slips are kept out: one target layer and one target per image, parameters stay frozen and without gradients, modules
+that work in place get a copy, train/eval is put back, and an exception becomes one clear error. Its maps are min-max
+normalised per image.
+"""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interpfer.errors import InterpferError, ModelError
+from interpfer.maps.base import MANY_PASSES, RawMap, Scene, layer_map, model_map
+from interpfer.maps.capture import LayerCapture
+from interpfer.models.hooks import first_tensor, replace_first
+from interpfer.models.layers import split_call
+from interpfer.models.model import Model
+
+PROVIDER = "pytorch-grad-cam"
+
+
+class Logits(nn.Module):
+    """A model as other libraries want it: a module that returns logits, and whose gradients are nobody's business."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network = model.module
+        self._model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self._model.logits(x)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: ARG002
+        """Leave the parameters' gradients alone."""
+
+
+@contextmanager
+def blame(name: str, provider: str) -> Iterator[None]:
+    """Turn whatever a library raises into one error that names the map; keep its warnings and prints to itself."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except InterpferError:
+            raise
+        except Exception as error:
+            cause = (str(error).strip() or "no reason given").splitlines()[0]
+            raise ModelError(f"{provider} cannot make {name} of this model: {type(error).__name__}: {cause}") from error
+
+
+@model_map(source="Srinivas and Fleuret 2019, arXiv 1905.00780", layer=False, gradient=True, provider=PROVIDER)
+def fullgrad(scene: Scene) -> RawMap:
+    """Absolute input gradient times input, plus that of every bias."""
+    from pytorch_grad_cam import FullGrad
+
+    return _by_peer("fullgrad", scene, lambda network, _, __: FullGrad(network, []), spatial=False)
+
+
+@model_map(source="Finer-CAM, Zhang et al. 2025, arXiv 2501.11309", layer=True, gradient=True, provider=PROVIDER)
+def finer_cam(scene: Scene) -> RawMap:
+    """Grad-CAM of the target logit against those of the three most similar classes."""
+    from pytorch_grad_cam import FinerCAM
+
+    return _by_peer("finer-cam", scene, FinerCAM, finer=True)
+
+
+@model_map(source="Shapley-CAM, Cai 2025, arXiv 2501.06261", layer=True, gradient=True, provider=PROVIDER)
+def shapley_cam(scene: Scene) -> RawMap:
+    """ReLU of the channels weighted by gradient and Hessian."""
+    from pytorch_grad_cam import ShapleyCAM
+
+    class Shapley(ShapleyCAM):  # type: ignore[misc]
+        def get_cam_weights(self, x: Any, layer: Any, targets: Any, activations: Tensor, grads: Tensor) -> Any:
+            if grads.requires_grad:
+                return super().get_cam_weights(x, layer, targets, activations, grads)
+            return scene.model.to_grid(scene.layer, grads).mean((2, 3)).cpu().numpy()  # linear from here: no Hessian
+
+    return _by_peer("shapley-cam", scene, Shapley)
+
+
+@layer_map(source="KPCA-CAM, Karmani et al. 2024, arXiv 2410.00267", provider=PROVIDER, cost=MANY_PASSES)
+def kpca_cam(layer: LayerCapture) -> RawMap:
+    """ReLU of the first kernel principal component, the larger extreme positive; slow on large grids."""
+    with blame("kpca-cam", PROVIDER):
+        from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_kernel
+
+        drawn = [torch.from_numpy(get_2d_projection_kernel(one[None].cpu().numpy())) for one in layer.activation]
+    raw = torch.cat(drawn).to(layer.activation)
+    low, high = raw.amin((1, 2), keepdim=True), raw.amax((1, 2), keepdim=True)
+    return (raw * torch.where(-low > high, -1, 1)).relu()
+
+
+def _by_peer(
+    name: str, scene: Scene, method: Callable[..., Any], spatial: bool = True, finer: bool = False
+) -> Float[Tensor, "n gh gw"]:
+    """Run one of its classes image by image."""
+    with blame(name, PROVIDER):
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        network, drawn = Logits(scene.model), []
+        layer = scene.model.module.get_submodule(split_call(scene.layer)[0]) if spatial else None
+        for x, target in zip(scene.x.detach(), scene.targets.tolist(), strict=True):
+            grid = scene.model.layer(scene.layer).grid if spatial else tuple(x.shape[-2:])
+            made = method(network, [layer], lambda output: scene.model.to_grid(scene.layer, output))
+            base = made.base_cam if finer else made
+            base.get_target_width_height = lambda _, grid=grid: grid[::-1]
+            with _copied(layer), torch.enable_grad(), _released(base):
+                picture = x[None].clone().requires_grad_()
+                if finer:
+                    shown = made(picture, None, target_idx=target)
+                else:
+                    shown = made(picture, [ClassifierOutputTarget(target)])
+            drawn.append(torch.from_numpy(np.asarray(shown, np.float32)))
+    return torch.cat(drawn).to(scene.x.device)
+
+
+@contextmanager
+def _released(base: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        base.activations_and_grads.release()
+
+
+@contextmanager
+def _copied(layer: nn.Module | None) -> Iterator[None]:
+    """Hand a copy of the layer's output on, as the next module may work in place."""
+
+    def copy(_: nn.Module, __: Any, output: Any) -> Any:
+        tensor = first_tensor(output)
+        return None if tensor is None else replace_first(output, tensor.clone())
+
+    if layer is None:
+        yield
+        return
+    handle = layer.register_forward_hook(copy)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,115 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from interpfer.datasets import DATASETS
+from interpfer.datasets.csv import CsvDataset
+from interpfer.errors import DataError
+
+
+def listed(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    (folder / "labels.csv").write_bytes(text.encode(encoding))
+    return folder
+
+
+def rows(dataset: CsvDataset) -> list[tuple[str, str]]:
+    return [(sample.id, sample.label) for sample in dataset.samples]
+
+
+def test_without_a_split_every_row_belongs_to_every_split(tmp_path: Path) -> None:
+    root = listed(tmp_path, "image,label\nb.png,Happy\na.png,su\n")
+    for split in ("train", "test", "val"):
+        dataset = CsvDataset.open(root, split)
+        assert rows(dataset) == [("b.png", "happiness"), ("a.png", "surprise")]
+        assert dataset.classes == ("happiness", "surprise")
+        assert dataset.split == split
+    assert repr(dataset) == "csv, split val: 2 images of 2 classes"
+
+
+def test_splits(tmp_path: Path) -> None:
+    root = listed(tmp_path, "image,label,split\na,fear,train\nb,fear, test\nc,anger,train\n")
+    assert [name for name, _ in rows(CsvDataset.open(root, "train"))] == ["a", "c"]
+    assert [name for name, _ in rows(CsvDataset.open(root, "test"))] == ["b"]
+    with pytest.raises(DataError, match=r"labels\.csv has no split 'tset'\. Did you mean test\? It has: test, train\."):
+        CsvDataset.open(root, "tset")
+
+
+def test_columns_in_any_order_case_and_with_spaces_and_a_byte_order_mark(tmp_path: Path) -> None:
+    root = listed(
+        tmp_path, "Label , Subject, extra ,IMAGE\r\nsad, p1,,Bücher/ä b.png\r\nanger,,,c.png\r\n", "utf-8-sig"
+    )
+    dataset = CsvDataset.open(root, "test")
+    assert rows(dataset) == [("Bücher/ä b.png", "sadness"), ("c.png", "anger")]
+    assert [sample.subject for sample in dataset.samples] == ["p1", None]
+
+
+def test_names_that_look_like_numbers_or_nothing_stay_text(tmp_path: Path) -> None:
+    root = listed(tmp_path, "image,label\n0001,sad\nNA,fear\nnull,\n")
+    assert rows(CsvDataset.open(root, "test")) == [("0001", "sadness"), ("NA", "fear"), ("null", "")]
+
+
+def test_short_lines_and_trailing_commas(tmp_path: Path) -> None:
+    assert rows(CsvDataset.open(listed(tmp_path, "image,label\na,sad,\nb,fear,\n"), "test"))[1] == ("b", "fear")
+    assert rows(CsvDataset.open(listed(tmp_path, "image,label,split\na\n\n\nb,fear\n\n"), "")) == [
+        ("a", ""),
+        ("b", "fear"),
+    ]
+
+
+def test_images_lie_in_images_or_beside_the_list(tmp_path: Path) -> None:
+    Image.new("RGB", (5, 3), "red").save(tmp_path / "ä.png")
+    root = listed(tmp_path, "image,label\nä.png,sad\n")
+    dataset = CsvDataset.open(root, "test")
+    assert (dataset.image(0).getpixel((0, 0)), dataset.size(0), len(dataset)) == ((255, 0, 0), (5, 3), 1)
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (2, 2), "blue").save(tmp_path / "images" / "ä.png")
+    assert CsvDataset.open(root, "test").image(0).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_no_landmarks_are_brought(tmp_path: Path) -> None:
+    assert CsvDataset.open(listed(tmp_path, "image,label\na,sad\n"), "test").landmarks() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image,label\na,sad\nb,grinning\n", "labels.csv, line 3: 'grinning' is no known expression."),
+        (
+            "image,label,split\na,sad,x\nb,sad,test\n\nc,saad,test\n",
+            "labels.csv, line 5: 'saad' is no known expression.",
+        ),
+        ("image,lable\na,sad\n", "labels.csv: there is no column 'label'; it has image, lable."),
+        ("a.png,sad\nb.png,sad\n", "labels.csv: there is no column 'image'; it has a.png, sad."),
+        ("image,label\na,sad\na,fear\n", "data set csv: 'a' is listed twice in"),
+        ("image,label\n", "data set csv: the split 'test' of"),
+        ("image,label\n,sad\n", "labels.csv, line 2: there is no name of an image."),
+        ("", "labels.csv: not a CSV table"),
+        ("image,label\na,sad,7\nb,sad,8\n", "labels.csv: not a CSV table"),
+        ('image,label\n"a,sad\n', "labels.csv: not a CSV table"),
+        ("image,label\na,sad\nb,sad,fear,1\n", "labels.csv: not a CSV table"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError) as error:
+        CsvDataset.open(listed(tmp_path, text), "test")
+    assert message in str(error.value)
+
+
+def test_not_text(tmp_path: Path) -> None:
+    listed(tmp_path, "image,label\n\u00e4,sad\n", "latin-1")
+    with pytest.raises(DataError, match=r"labels\.csv: not a CSV table"):
+        CsvDataset.open(tmp_path, "test")
+
+
+def test_no_folder_and_no_list(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="data set csv needs the folder it lies in: --data-root DIR"):
+        CsvDataset.open(None, "test")
+    with pytest.raises(DataError, match="data set csv: there is no folder .*gone"):
+        CsvDataset.open(tmp_path / "gone", "test")
+    with pytest.raises(DataError, match=r"there is no .*labels\.csv; it needs the columns image and label"):
+        CsvDataset.open(tmp_path, "test")
+
+
+def test_it_is_registered() -> None:
+    assert DATASETS.get("csv") is CsvDataset

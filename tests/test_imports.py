@@ -1,0 +1,53 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import interpfer
+
+HEAVY = {"torch", "torchvision", "timm", "pandas", "matplotlib", "sklearn", "skimage", "scipy", "captum", "cv2", "PIL"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter holds after running ``code``."""
+    root = str(Path(interpfer.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{code}\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_the_package_is_light() -> None:
+    assert not loaded_by("import interpfer") & (HEAVY | {"numpy"})
+
+
+@pytest.mark.skipif(importlib.util.find_spec("interpfer.cli") is None, reason="there is no command line yet")
+def test_importing_the_command_line_is_light() -> None:
+    assert not loaded_by("import interpfer.cli") & {"torch", "torchvision", "matplotlib", "sklearn", "pandas"}
+
+
+def test_names_of_plugins_are_listed_without_importing_them() -> None:
+    loaded_by("""
+import importlib
+from interpfer.registry import Registry
+names = ("maps", "metrics", "models", "datasets", "landmarks")
+rooms = [importlib.import_module(f"interpfer.{name}") for name in names]
+before = set(sys.modules)
+registries = [value for room in rooms for value in vars(room).values() if isinstance(value, Registry)]
+assert len(registries) == len(rooms) and all(registry.names() for registry in registries)
+assert not [name for name in set(sys.modules) - before if name.startswith("interpfer.")]
+""")
+
+
+def test_every_public_name_is_there() -> None:
+    for name in interpfer.__all__:
+        assert getattr(interpfer, name) is not None
+    assert interpfer.metrics.cosine is not None
+    assert sorted(interpfer.__all__) == interpfer.__all__
+    with pytest.raises(AttributeError, match="module 'interpfer' has no attribute 'scores'"):
+        interpfer.scores  # noqa: B018

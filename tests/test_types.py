@@ -1,0 +1,21 @@
+import pytest
+import torch
+
+from interpfer.types import AUHeatmaps, Faces, Landmarks
+
+
+def test_a_face_with_any_coordinate_missing_is_not_found() -> None:
+    points = torch.rand(4, 68, 2)
+    points[1, 3, 0] = torch.inf
+    points[3, 67, 1] = torch.nan
+    landmarks = Landmarks.of(points)
+    assert landmarks.found.tolist() == [True, False, True, False]
+    assert landmarks.points[[1, 3]].isnan().all()
+    assert torch.equal(landmarks.points[[0, 2]], points[[0, 2]])
+
+
+def test_values_of_unlike_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 ids, 1 images and 1 labels differ"):
+        Faces(("a", "b"), torch.zeros(1, 3, 4, 4), torch.zeros(1, dtype=torch.long), ("anger",))
+    with pytest.raises(ValueError, match="3 action units for 2 planes"):
+        AUHeatmaps((1, 2, 4), torch.zeros(1, 2, 8, 8), torch.ones(1, 2, dtype=torch.bool))
