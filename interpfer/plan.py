@@ -38,6 +38,7 @@ TARGETS = ("label", "predicted")
 
 PROBED = 4
 """Images on which it is found out which maps cannot be made, and which are the same."""
+
 DEFAULT_PROVIDER = "embedded"
 """Who finds the landmarks of a data set that brings none."""
 

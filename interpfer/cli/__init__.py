@@ -14,6 +14,7 @@ COMMANDS = {
     "score": "Score where a trained classifier looks, against AU heatmaps.",
     "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
     "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
+    "check-data": "Check that a data set is whole: counts as published, every image readable.",
     "ls": "List maps, metrics, datasets, landmarks, codebooks or models.",
 }
 
@@ -29,7 +30,7 @@ class LazyGroup(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        return cast(click.Command, importlib.import_module(f"interpfer.cli.{cmd_name}").command)
+        return cast(click.Command, importlib.import_module(f"interpfer.cli.{cmd_name.replace('-', '_')}").command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

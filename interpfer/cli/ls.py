@@ -22,7 +22,7 @@ def command(kind: str) -> None:
     table = Table(title=f"{kind}: entry-point group {registry.group}", title_justify="left")
     table.add_column("name", no_wrap=True)
     for name in facts:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in registry:
         try:
             plugin = registry.get(name)
@@ -67,7 +67,15 @@ def _registry(kind: str):  # type: ignore[no-untyped-def]
                 "source": lambda m: m.facts.source,
             },
         ),
-        "datasets": (DATASETS, {"what": lambda d: d.summary, "splits": lambda d: ", ".join(d.splits)}),
+        "datasets": (
+            DATASETS,
+            {
+                "what": lambda d: d.summary,
+                "classes in order": lambda d: ", ".join(d.order) or "by name",
+                "splits": lambda d: ", ".join(d.splits),
+                "licence and where to request it": lambda d: "\n".join(filter(None, (d.licence, d.request))) or "-",
+            },
+        ),
         "landmarks": (PROVIDERS, {"what": lambda p: p.summary}),
         "codebooks": (
             CODEBOOKS,

@@ -1,6 +1,6 @@
 """What a data set is: a list of samples, each an image with an expression."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,10 @@ from interpfer.errors import DataError, nearest
 from interpfer.expressions import EXPRESSIONS
 from interpfer.landmarks.base import LandmarkProvider
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+
+Counts = Mapping[str, int]
+"""Images per expression; a total that is published without its classes stands under the name ""."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,34 @@ class Dataset:
 
     Args:
         samples: in the order in which they are scored.
-        split: the name of the split, as the user gave it.
+        split: the name of the split.
         root: where the data set lies, for messages.
+
+    Attributes:
+        classes: the expressions that occur, in canonical order.
+        left_out: how many images the data set lists that are no sample, by reason.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     """One line for ``interpfer ls datasets``."""
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    aliases: ClassVar[Mapping[str, str]] = {"training": "train", "validation": "val", "valid": "val"}
+    """Other names of splits; "test" where only the validation part is labelled, for instance."""
+    order: ClassVar[tuple[str, ...]] = ()
+    """The classes in the order in which the data set numbers them."""
+    licence: ClassVar[str] = ""
+    """One line: who may use it."""
+    request: ClassVar[str] = ""
+    """Where the data set is requested."""
+    published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {}
+    """Per split, the counts that its authors publish; several where several releases are around."""
 
     def __init__(self, samples: Sequence[Sample], split: str, root: Path | None = None) -> None:
         self.samples = tuple(samples)
         self.split = split
         self.root = root
+        self.left_out: dict[str, int] = {}
         labels = {sample.label for sample in self.samples}
         self.classes = tuple(name for name in EXPRESSIONS if name in labels)
         if not self.samples:
@@ -72,6 +90,32 @@ class Dataset:
             DataError: the folder or the split is not there, or a label is no expression.
         """
         raise NotImplementedError
+
+    @classmethod
+    def available(cls, root: Path | None) -> tuple[str, ...]:  # noqa: ARG003
+        """Return the splits that a check of the data set at ``root`` goes through."""
+        return cls.splits
+
+    @classmethod
+    def resolve(cls, split: str) -> str:
+        """Return the split that ``split`` or an alias names.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        split = cls.aliases.get(split, split)
+        require_split(split, cls.splits, f"data set {cls.name}")
+        return split
+
+    @classmethod
+    def missing(cls, root: Path, *looked_for: str) -> DataError:
+        """Return the error that says what was looked for and where the data set is requested."""
+        request = f" It is requested at {cls.request}" if cls.request else ""
+        return DataError(
+            f"data set {cls.name}: found neither {' nor '.join(looked_for)} in {root} or the folders below it.{request}"
+            if len(looked_for) > 1
+            else f"data set {cls.name}: found no {looked_for[0]} in {root} or the folders below it.{request}"
+        )
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -29,10 +29,7 @@ class CsvDataset(Dataset):
         """
         folder = require_root(root, cls.name)
         path = folder / "labels.csv"
-        if not path.is_file():
-            raise DataError(f"data set csv: there is no {path}; it needs the columns image and label.")
         table = _read(path)
-        table.columns = table.columns.str.strip().str.lower()
         for column in ("image", "label"):
             if column not in table:
                 raise DataError(f"{path}: there is no column '{column}'; it has {', '.join(table.columns)}.")
@@ -52,9 +49,17 @@ class CsvDataset(Dataset):
             samples.append(Sample(image.strip(), expression, images / image.strip(), subject.strip() or None))
         return cls(samples, split, folder)
 
+    @classmethod
+    def available(cls, root: Path | None) -> tuple[str, ...]:
+        """Return the splits that the file names; "all" where it names none."""
+        table = _read(require_root(root, cls.name) / "labels.csv")
+        return tuple(sorted(set(table["split"].str.strip()))) if "split" in table else ("all",)
+
 
 def _read(path: Path) -> pd.DataFrame:
-    """Return the cells as text, row i standing on line i + 2 of the file."""
+    """Return the cells as text under lower-case names, row i standing on line i + 2 of the file."""
+    if not path.is_file():
+        raise DataError(f"data set csv: there is no {path}; it needs the columns image and label.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a line that is longer than the header
@@ -71,4 +76,5 @@ def _read(path: Path) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a CSV table ({error}).") from error
     table = table.fillna("")
+    table.columns = table.columns.str.strip().str.lower()
     return table[(table != "").any(axis=1)]

@@ -40,3 +40,10 @@ class FolderDataset(Dataset):
             paths = sorted(path for path in entry.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
             samples += [Sample(path.relative_to(base).as_posix(), expression, path) for path in paths]
         return cls(samples, split, folder)
+
+    @classmethod
+    def available(cls, root: Path | None) -> tuple[str, ...]:
+        """Return the splits that have a folder; "all" where none has."""
+        folder = require_root(root, cls.name)
+        present = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in SPLITS))
+        return present or ("all",)

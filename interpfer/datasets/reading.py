@@ -1,30 +1,30 @@
 """Reading an image file, whatever it holds, into upright 8-bit RGB."""
 
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from interpfer.errors import DataError
 
 ORIENTATION = 0x0112
-"""EXIF tag; values of 5 and above swap width and height."""
+"""EXIF tag; values of 5 to 8 swap width and height."""
 
 
 def read_image(path: Path) -> Image.Image:
     """Return the image as RGB, turned upright as its EXIF says, transparency laid on black.
 
+    Of an animation this is the first picture. What Pillow takes for a decompression bomb is refused.
+
     Raises:
         DataError: no such file, or not a readable image.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image file.") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable image ({error}).") from error
+    with _opened(path) as image:
+        image.load()
+        return to_rgb(_upright(image))
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -33,18 +33,16 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: no such file, or not an image.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            return (height, width) if image.getexif().get(ORIENTATION, 1) >= 5 else (width, height)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image file.") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable image ({error}).") from error
+    with _opened(path) as image:
+        width, height = image.size
+        return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to 8-bit RGB; 16-bit grey keeps its upper byte, transparency is laid on black."""
+    """Convert any mode to 8-bit RGB.
+
+    Deep grey keeps its upper byte, floats are [0, 1] or [0, 255], and transparency is laid on black.
+    """
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):
@@ -52,8 +50,47 @@ def to_rgb(image: Image.Image) -> Image.Image:
         if values.max(initial=0) > 255:
             values >>= 8
         return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        floats = np.nan_to_num(np.asarray(image), nan=0, posinf=255, neginf=0)
+        scale = 255 if floats.max(initial=0) <= 1 else 1
+        return Image.fromarray((floats * scale).clip(0, 255).round().astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         ground = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
         return Image.alpha_composite(ground, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(_spelled(path)) as image:
+            yield image
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such image file.") from None
+    except Exception as error:  # a broken file makes Pillow raise nearly anything: struct.error, KeyError, ...
+        raise DataError(f"{path}: not a readable image ({str(error) or type(error).__name__}).") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a broken EXIF block says nothing of the picture
+        return image
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:
+        return 1
+
+
+def _spelled(path: Path) -> Path:
+    """Return the path with accents composed or decomposed, whichever is on disk: archives and lists may differ."""
+    if not str(path).isascii() and not path.exists():
+        for form in ("NFC", "NFD"):
+            other = Path(unicodedata.normalize(form, str(path)))
+            if other.exists():
+                return other
+    return path

@@ -50,8 +50,14 @@ class FileLandmarks:
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:  # noqa: ARG002
         """Look the images up by name, and by bare file name where the file does not tell folders."""
         missing = np.full((LANDMARKS, 2), np.nan)
-        points = [self._points.get(key, self._points.get(PurePosixPath(key).name, missing)) for key in ids]
+        points = [next((self._points[name] for name in _names(key) if name in self._points), missing) for key in ids]
         return Landmarks.of(torch.from_numpy(np.array(points).reshape(-1, LANDMARKS, 2)))
+
+
+def _names(key: str) -> tuple[str, ...]:
+    """Return what a file may call an image; RAF-DB lists train_1.jpg and calls the picture train_1_aligned.jpg."""
+    path = PurePosixPath(key)
+    return key, path.name, f"{path.stem}_aligned{path.suffix}"
 
 
 def parse_landmarks(text: str, where: str) -> dict[str, NDArray[np.float64]]:

@@ -237,9 +237,8 @@ def test_memory_is_bounded_and_batches_are_split(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_package_adds_a_map_by_one_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    plugins = Registry(
-        "map", "interpfer.maps", {**MAPS.builtin, "mine": f"{__name__}:loudest", "broken": "no.such:map"}
-    )
+    added = {"mine": f"{__name__}:loudest", "broken": "no.such:map"}
+    plugins = Registry("map", "interpfer.maps", {**MAPS.builtin, **added})
     monkeypatch.setattr(interpfer.maps, "MAPS", plugins)
     monkeypatch.setattr(interpfer.maps.compute, "MAPS", plugins)
     monkeypatch.setattr(plugins, "origin", lambda name: "elsewhere" if name in added else "interpfer")

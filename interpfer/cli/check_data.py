@@ -1,0 +1,60 @@
+"""interpfer check-data."""
+
+from pathlib import Path
+
+import click
+
+SHOWN = 10
+"""Lines per kind of problem."""
+
+
+@click.command("check-data")
+@click.option("--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset rafdb (see `ls datasets`).")
+@click.option(
+    "--data-root", type=click.Path(path_type=Path), metavar="DIR", help="Its folder, e.g. --data-root RAF-DB."
+)
+@click.option("--split", metavar="NAME", help="One part, e.g. --split test; by default all.")
+@click.pass_context
+def command(ctx: click.Context, dataset: str, data_root: Path | None, split: str | None) -> None:
+    """Check that a data set is whole: counts as published, every image readable.
+
+    Prints the images per class and split, then what is wrong, by kind. Exit status 1 when something is.
+
+    \b
+    interpfer check-data --dataset rafdb --data-root RAF-DB
+    """
+    from rich.table import Table
+
+    from interpfer.cli.terminal import progress_bars, stdout
+    from interpfer.datasets import DATASETS
+    from interpfer.datasets.checking import open_splits, read_images
+    from interpfer.expressions import EXPRESSIONS
+
+    kind = DATASETS.get(dataset)
+    opened, check = open_splits(kind, data_root, None if split is None else [split])
+    with progress_bars() as tell:
+        read_images(opened, check, tell)
+    table = Table(title=f"{dataset} in {data_root}" if data_root else dataset, title_justify="left")
+    table.add_column("class", no_wrap=True)
+    for name in check.counts:
+        table.add_column(name, justify="right")
+    present = {label for counts in check.counts.values() for label in counts}
+    order = [*kind.order, *(name for name in EXPRESSIONS if name not in kind.order and name in present)]
+    for label in [*order, *([""] if "" in present else [])]:
+        table.add_row(label or "no label", *(str(counts.get(label, 0)) for counts in check.counts.values()))
+    table.add_section()
+    table.add_row("images", *(str(sum(counts.values())) for counts in check.counts.values()))
+    for reason in dict.fromkeys(reason for counts in check.left_out.values() for reason in counts):
+        table.add_row(f"left out: {reason}", *(str(counts.get(reason, 0)) for counts in check.left_out.values()))
+    stdout().print(table)
+    known = [name for name, known in check.published.items() if known]
+    click.echo(f"{check.read} images read; counts are published for: {', '.join(known) or 'no split'}")
+    for problem, lines in check.problems.items():
+        click.echo(f"{problem}: {len(lines)}")
+        for line in lines[:SHOWN]:
+            click.echo(f"  {line}")
+        if len(lines) > SHOWN:
+            click.echo(f"  and {len(lines) - SHOWN} more")
+    if check.problems:
+        ctx.exit(1)
+    click.echo("nothing is wrong")

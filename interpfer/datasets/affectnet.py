@@ -1,0 +1,92 @@
+"""AffectNet, the manually annotated part."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from interpfer.datasets.affectnet_files import read_arrays, read_table
+from interpfer.datasets.base import Counts, require_root
+from interpfer.datasets.cropped import CroppedDataset
+from interpfer.datasets.layout import find
+from interpfer.datasets.own import OwnLandmarks
+from interpfer.datasets.packs import SPLIT_FOLDERS, find_pack
+from interpfer.landmarks.base import LandmarkProvider
+
+ORDER = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+TABLES = {"train": ("training.csv", "train.csv"), "val": ("validation.csv", "val.csv", "valid.csv")}
+TRAIN = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
+
+
+class AffectNetDataset(CroppedDataset):
+    """The npy release, the older csv release, or folders per class; eight classes.
+
+    npy: ``val_set/images/N.jpg`` (224 px) with ``val_set/annotations/N_exp.npy`` and ``N_lnd.npy``. csv:
+    ``validation.csv`` with subDirectory_filePath, face box, facial_landmarks and expression, and the pictures below
+    ``Manually_Annotated_Images``; faces are cut out by their boxes. Folders: ``val/0`` to ``val/7``, or by name.
+    Expressions 8 to 10 (none, uncertain, no face) are left out. No labels of a test part are public, so ``test``
+    is another name of ``val``. Both releases bring their landmarks.
+    """
+
+    name: ClassVar[str] = "affectnet"
+    summary: ClassVar[str] = "AffectNet, 8 classes: val_set/ of the npy release, validation.csv, or folders val/0 .."
+    splits: ClassVar[tuple[str, ...]] = ("train", "val")
+    aliases: ClassVar[Mapping[str, str]] = {**CroppedDataset.aliases, "test": "val"}
+    order: ClassVar[tuple[str, ...]] = ORDER
+    licence: ClassVar[str] = "research only, by agreement with the supervisor's signature"
+    request: ClassVar[str] = "http://mohammadmahoor.com/pages/databases/affectnet/"
+    published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {
+        "train": (dict(zip(ORDER, TRAIN, strict=True)),),
+        "val": (dict.fromkeys(ORDER, 500) | {"contempt": 499}, dict.fromkeys(ORDER, 500)),
+    }
+    own: LandmarkProvider | None = None
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "AffectNetDataset":  # noqa: ARG003
+        """Read the annotations; opens no image.
+
+        Raises:
+            DataError: no release is there, or an expression is no number from 0 to 10.
+        """
+        folder = require_root(root, cls.name)
+        split = cls.resolve(split)
+        if annotations := find(folder, f"{split}_set/annotations", f"{split}/annotations"):
+            release = read_arrays(annotations, cls.order)
+        elif table := find(folder, *TABLES[split]):
+            release = read_table(table, folder, cls.order)
+        elif pack := find_pack(folder, SPLIT_FOLDERS[split]):
+            samples = pack.samples(ORDER)
+            kept = [sample for sample in samples if sample.label in cls.order]
+            dataset = cls(kept, split, folder)
+            dataset._leave_out({"of other classes": len(samples) - len(kept)})
+            return dataset
+        else:
+            raise cls.missing(
+                folder,
+                f"{split}_set/annotations",
+                TABLES[split][0],
+                f"folders {split}/0 to {split}/{len(cls.order) - 1}",
+            )
+        dataset = cls(release.samples, split, folder, release.boxes)
+        dataset._leave_out(release.left_out)
+        if release.landmarks is not None:
+            dataset.own = OwnLandmarks(release.digest, release.landmarks)
+        return dataset
+
+    def landmarks(self) -> LandmarkProvider | None:
+        """Return the landmarks of the release; None for folders per class."""
+        return self.own
+
+    def _leave_out(self, counts: Mapping[str, int]) -> None:
+        self.left_out = {reason: count for reason, count in counts.items() if count}
+
+
+class AffectNet7Dataset(AffectNetDataset):
+    """The same without contempt."""
+
+    name: ClassVar[str] = "affectnet7"
+    summary: ClassVar[str] = "AffectNet without contempt, 7 classes"
+    order: ClassVar[tuple[str, ...]] = ORDER[:7]
+    published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {
+        "train": (dict(zip(ORDER[:7], TRAIN[:7], strict=True)),),
+        "val": (dict.fromkeys(ORDER[:7], 500),),
+    }

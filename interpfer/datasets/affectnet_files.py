@@ -1,0 +1,188 @@
+"""The two releases of AffectNet: four small arrays per image, or one table."""
+
+import csv
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interpfer.datasets.base import Sample
+from interpfer.datasets.cropped import Box
+from interpfer.datasets.layout import image_names
+from interpfer.errors import DataError
+
+COLUMNS = (
+    "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",
+    "valence", "arousal",
+)  # fmt: skip
+"""Of the table, in order; validation.csv came without a header for a while."""
+
+FOLDERS = (
+    "Manually_Annotated_Images",
+    "Manually_Annotated/Manually_Annotated_Images",
+    "Manually_Annotated_compressed",
+    "Manually_Annotated",
+    "images",
+    ".",
+)
+NO_EXPRESSION = {8: "none", 9: "uncertain", 10: "no face"}
+
+
+@dataclass
+class Release:
+    """What is on disk.
+
+    Attributes:
+        samples: those with one of the classes asked for.
+        boxes: one per sample, or None for whole images.
+        landmarks: id -> (68, 2), where the release brings them.
+        digest: stands for the landmarks.
+        left_out: images without such a class, by reason.
+    """
+
+    samples: list[Sample]
+    boxes: list[Box | None] | None = None
+    landmarks: Callable[[str], NDArray[np.float64] | None] | None = None
+    digest: str = ""
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+def read_arrays(annotations: Path, order: Sequence[str]) -> Release:
+    """Read ``N_exp.npy`` of all images, in numerical order.
+
+    Raises:
+        DataError: one cannot be read, or is no expression.
+    """
+    folder = annotations.parent / "images"
+    if not folder.is_dir():
+        raise DataError(f"data set affectnet: there is no folder {folder} beside {annotations.name}.")
+    names = {name.rpartition(".")[0]: name for name in image_names(folder)}
+    stems = {path.removesuffix("_exp.npy") for path in _listed(annotations) if path.endswith("_exp.npy")}
+    samples, left_out = [], Counter({"without annotation": len(names.keys() - stems)})
+    for stem in sorted(stems, key=lambda stem: (len(stem), stem) if stem.isdigit() else (99, stem)):
+        path = annotations / f"{stem}_exp.npy"
+        label = expression_of(_scalar(path), order, str(path))
+        if label is None or label not in order:
+            left_out[label or "of other classes"] += 1
+        else:
+            name = names.get(stem, f"{stem}.jpg")
+            samples.append(Sample(name, label, folder / name))
+
+    def landmarks(name: str) -> NDArray[np.float64] | None:
+        try:
+            return np.asarray(np.load(annotations / f"{name.rpartition('.')[0]}_lnd.npy"), dtype=np.float64)
+        except (OSError, ValueError, EOFError):
+            return None
+
+    brought = any((annotations / f"{sample.path.stem}_lnd.npy").exists() for sample in samples[:20] if sample.path)
+    return Release(samples, None, landmarks if brought else None, f"affectnet npy {annotations}", dict(left_out))
+
+
+def read_table(table: Path, root: Path, order: Sequence[str]) -> Release:
+    """Read training.csv or validation.csv, in the order of its lines.
+
+    Raises:
+        DataError: a column is not there, an expression is no number, or the pictures are not there.
+    """
+    samples: list[Sample] = []
+    boxes: list[Box | None] = []
+    left_out: Counter[str] = Counter()
+    folder: Path | None = None
+    for number, row in _rows(table):
+        where = f"{table}, line {number}"
+        label = expression_of(row.get("expression"), order, where)
+        if label is None or label not in order:
+            left_out[label or "of other classes"] += 1
+            continue
+        name = row["subDirectory_filePath"].strip()
+        folder = folder or _pictures(table, root, name)
+        samples.append(Sample(name, label, folder / name))
+        boxes.append(_box(row, where))
+
+    points: dict[str, str] = {}
+
+    def landmarks(name: str) -> NDArray[np.float64] | None:
+        if not points:
+            points.update((row["subDirectory_filePath"].strip(), row["facial_landmarks"]) for _, row in _rows(table))
+            corners.update((sample.id, box) for sample, box in zip(samples, boxes, strict=True))
+        try:
+            found = np.array(points[name].split(";"), dtype=np.float64).reshape(-1, 2)
+        except (KeyError, ValueError):
+            return None
+        box = corners.get(name)
+        return found if box is None else found - np.array(box[:2])
+
+    corners: dict[str, Box | None] = {}
+    with table.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Release(samples, boxes, landmarks, digest, dict(left_out))
+
+
+def expression_of(value: object, order: Sequence[str], where: str) -> str | None:
+    """Return the class with the number ``value``.
+
+    Returns:
+        for 8 to 10 the reason why there is none, and None for a class that is not asked for.
+
+    Raises:
+        DataError: it is no number from 0 to 10.
+    """
+    try:
+        number = int(float(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = -1
+    if not 0 <= number <= 10:
+        raise DataError(f"{where}: the expression is '{value}', expected a number from 0 to 10.")
+    return NO_EXPRESSION.get(number, order[number] if number < len(order) else None)
+
+
+def _scalar(path: Path) -> object:
+    try:
+        value = np.load(path).reshape(-1)[0].item()
+    except (OSError, ValueError, IndexError, EOFError) as error:
+        raise DataError(f"{path}: not a readable array ({error}).") from error
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _listed(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file)
+        header = [cell.strip() for cell in next(lines, [])]
+        if "expression" not in header and len(header) == len(COLUMNS):
+            yield 1, dict(zip(COLUMNS, header, strict=True))
+            header = list(COLUMNS)
+        lost = [name for name in ("subDirectory_filePath", "facial_landmarks", "expression") if name not in header]
+        if lost:
+            raise DataError(f"{table}: there is no column '{lost[0]}'; it has {', '.join(header)}.")
+        for line in lines:
+            if line:
+                yield lines.line_num, dict(zip(header, line, strict=False))
+
+
+def _box(row: Mapping[str, str], where: str) -> Box | None:
+    values = [row.get(name, "").strip() for name in COLUMNS[1:5]]
+    if not any(values):
+        return None
+    try:
+        left, top, width, height = (round(float(value)) for value in values)
+    except ValueError:
+        raise DataError(f"{where}: the face box {', '.join(values)} is not four numbers.") from None
+    return left, top, left + width, top + height
+
+
+def _pictures(table: Path, root: Path, name: str) -> Path:
+    places = [base / folder for base in (table.parent, table.parent.parent, root) for folder in FOLDERS]
+    present = [place for place in places if (place / name).parent.is_dir()]
+    if not present:
+        raise DataError(f"data set affectnet: {table} lists {name}, which is in no folder {FOLDERS[0]} beside it.")
+    return present[0]

@@ -1,0 +1,131 @@
+"""CK+, the Extended Cohn-Kanade data set."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interpfer.datasets.base import Counts, Dataset, Sample, require_root
+from interpfer.datasets.layout import find, image_names, subfolders
+from interpfer.datasets.own import OwnLandmarks
+from interpfer.datasets.packs import find_pack
+from interpfer.datasets.subjects import SUBJECT_SPLITS, split_by_subject
+from interpfer.errors import DataError
+from interpfer.landmarks.base import LandmarkProvider
+
+ORDER = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+COUNTS = dict(zip(ORDER[1:], (45, 18, 59, 25, 69, 28, 83), strict=True))
+PLACES = {
+    "images": (
+        "cohn-kanade-images/cohn-kanade-images",
+        "cohn-kanade-images",
+        "extended-cohn-kanade-images/cohn-kanade-images",
+    ),
+    "emotion": ("Emotion_labels/Emotion", "Emotion/Emotion", "Emotion", "Emotion_labels"),
+    "landmarks": ("Landmarks/Landmarks", "Landmarks"),
+}
+
+
+class CkPlusDataset(Dataset):
+    """The sequences with a label, or the folders of CK+48.
+
+    Sequences: ``cohn-kanade-images/S005/001/S005_001_00000011.png`` with ``Emotion/S005/001/*_emotion.txt``; the last
+    frame carries the label. ``Landmarks`` is used where it is there. CK+48: ``anger/S010_004_00000017.png`` and so on,
+    the last three frames of each sequence at 48 px. No split is published: subjects are split, see
+    ``interpfer.datasets.subjects``; besides ``splits`` there are ``fold1`` to ``fold10``.
+    """
+
+    name: ClassVar[str] = "ckplus"
+    summary: ClassVar[str] = (
+        "CK+: cohn-kanade-images/ and Emotion/ (last frames), or CK+48 folders; also fold1 .. fold10"
+    )
+    splits: ClassVar[tuple[str, ...]] = SUBJECT_SPLITS
+    order: ClassVar[tuple[str, ...]] = ORDER
+    licence: ClassVar[str] = "non-commercial research, by agreement"
+    request: ClassVar[str] = "http://www.jeffcohn.net/Resources/"
+    published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {
+        "all": (COUNTS, {name: 3 * count for name, count in COUNTS.items()})
+    }
+    with_neutral: ClassVar[bool] = False
+    own: LandmarkProvider | None = None
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "CkPlusDataset":  # noqa: ARG003
+        """Read the labels; opens no image.
+
+        Raises:
+            DataError: neither layout is there, or a label is no number from 0 to 7.
+        """
+        folder = require_root(root, cls.name)
+        images, emotions = find(folder, *PLACES["images"]), find(folder, *PLACES["emotion"])
+        if images and emotions:
+            dataset = cls(
+                split_by_subject(cls._sequences(images, emotions), split, f"data set {cls.name}"), split, folder
+            )
+            if points := find(folder, *PLACES["landmarks"]):
+                dataset.own = OwnLandmarks(f"ckplus {points}", lambda name: _read_points(points, name))
+            return dataset
+        pack = None if images or emotions else find_pack(folder)
+        if pack is None or pack.numbered:
+            raise cls.missing(folder, "cohn-kanade-images with Emotion", "folders anger to surprise of CK+48")
+        samples = [
+            Sample(Path(sample.id).name, sample.label, sample.path, _subject(sample.id))
+            for sample in pack.samples(ORDER)
+        ]
+        return cls(split_by_subject(samples, split, f"data set {cls.name}"), split, folder)
+
+    def landmarks(self) -> LandmarkProvider | None:
+        """Return the points of the folder Landmarks, None where there is none."""
+        return self.own
+
+    @classmethod
+    def _sequences(cls, images: Path, emotions: Path) -> list[Sample]:
+        samples = []
+        for subject in subfolders(emotions):
+            for sequence in subfolders(subject):
+                for path in sorted(sequence.glob("*_emotion.txt")):
+                    frames = images / subject.name / sequence.name
+                    names = image_names(frames) if frames.is_dir() else []
+                    last = path.name.replace("_emotion.txt", ".png")
+                    last = last if last in names or not names else names[-1]
+                    samples.append(Sample(last, _label(path), frames / last, subject.name))
+                    if cls.with_neutral and names and names[0] != last:
+                        samples.append(Sample(names[0], "neutral", frames / names[0], subject.name))
+        return samples
+
+
+class CkPlusNeutralDataset(CkPlusDataset):
+    """The same with the first frame of each sequence as neutral."""
+
+    name: ClassVar[str] = "ckplus-neutral"
+    summary: ClassVar[str] = "CK+ with the first frame of each sequence as neutral"
+    published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {"all": (COUNTS | {"neutral": sum(COUNTS.values())},)}
+    with_neutral: ClassVar[bool] = True
+
+
+def _label(path: Path) -> str:
+    text = path.read_text().strip()
+    try:
+        number = int(float(text))
+    except ValueError:
+        number = -1
+    if not 0 <= number < len(ORDER):
+        raise DataError(f"{path}: the emotion is '{text}', expected a number from 0 to 7.")
+    return ORDER[number]
+
+
+def _subject(name: str) -> str | None:
+    match = re.match(r"S\d+", Path(name).name)
+    return match[0] if match else None
+
+
+def _read_points(folder: Path, name: str) -> NDArray[np.float64] | None:
+    subject, sequence, *_ = [*Path(name).stem.split("_"), "", ""]
+    path = folder / subject / sequence / f"{Path(name).stem}_landmarks.txt"
+    try:
+        return np.array(path.read_text().split(), dtype=np.float64)
+    except (OSError, ValueError):
+        return None

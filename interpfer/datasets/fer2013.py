@@ -1,0 +1,114 @@
+"""FER2013."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from PIL import Image
+
+from interpfer.datasets.base import Counts, Dataset, Sample, require_root
+from interpfer.datasets.layout import find
+from interpfer.datasets.packs import SPLIT_FOLDERS, find_pack
+from interpfer.datasets.pixels import SIDE, USAGES, PixelTable, image_name
+from interpfer.errors import DataError
+
+ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+TABLES = ("fer2013.csv", "icml_face_data.csv")
+TRAIN = (3995, 436, 4097, 7215, 4830, 3171, 4965)
+PUBLIC = (467, 56, 496, 895, 653, 415, 607)
+PRIVATE = (491, 55, 528, 879, 594, 416, 626)
+
+
+class PixelDataset(Dataset):
+    """A data set whose pictures are rows of a table.
+
+    Args:
+        samples: in the order in which they are scored.
+        split: the name of the split.
+        root: where the data set lies.
+        table: the pictures; without one the samples are files.
+        rows: the row of each sample.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        split: str,
+        root: Path | None = None,
+        table: PixelTable | None = None,
+        rows: Sequence[int] = (),
+    ) -> None:
+        super().__init__(samples, split, root)
+        self.table = table
+        self.rows = tuple(rows)
+
+    def image(self, index: int) -> Image.Image:
+        """Return image ``index`` as RGB.
+
+        Raises:
+            DataError: it is not a readable image.
+        """
+        return super().image(index) if self.table is None else self.table.image(self.rows[index])
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return (width, height)."""
+        return super().size(index) if self.table is None else (SIDE, SIDE)
+
+
+class Fer2013Dataset(PixelDataset):
+    """One table of pixels, or folders per class.
+
+    Table: ``fer2013.csv`` (emotion, pixels, Usage) or ``icml_face_data.csv`` (emotion, Usage, pixels, spaces in the
+    header); Training is ``train``, PublicTest ``val`` and PrivateTest ``test``. The id of a row is that of FERPlus,
+    such as ``fer0000012.png``. Folders: ``train/angry`` and so on; the wide-spread pack has both tests in ``test``.
+    """
+
+    name: ClassVar[str] = "fer2013"
+    summary: ClassVar[str] = "FER2013: fer2013.csv, icml_face_data.csv, or folders train/angry .."
+    splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+    aliases: ClassVar[Mapping[str, str]] = {**Dataset.aliases, **{usage: split for split, usage in USAGES.items()}}
+    order: ClassVar[tuple[str, ...]] = ORDER
+    licence: ClassVar[str] = "as of the Kaggle competition; pictures out of a web search"
+    request: ClassVar[str] = (
+        "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
+    )
+    published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {
+        "train": (dict(zip(ORDER, TRAIN, strict=True)),),
+        "val": (dict(zip(ORDER, PUBLIC, strict=True)),),
+        "test": (
+            dict(zip(ORDER, PRIVATE, strict=True)),
+            {name: a + b for name, a, b in zip(ORDER, PUBLIC, PRIVATE, strict=True)},
+        ),
+    }
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "Fer2013Dataset":  # noqa: ARG003
+        """Find the rows of the table, or list the folders.
+
+        Raises:
+            DataError: neither is there, or an emotion is no number from 0 to 6.
+        """
+        folder = require_root(root, cls.name)
+        split = cls.resolve(split)
+        if path := find(folder, *TABLES):
+            table = PixelTable(path)
+            rows = [row for row, usage in enumerate(table.usages) if usage == USAGES[split]]
+            samples = [Sample(image_name(row), _expression(table, row)) for row in rows]
+            return cls(samples, split, folder, table, rows)
+        if pack := find_pack(folder, SPLIT_FOLDERS[split]):
+            return cls(pack.samples(ORDER), split, folder)
+        raise cls.missing(folder, *TABLES, f"folders {split}/angry to {split}/neutral")
+
+    @classmethod
+    def available(cls, root: Path | None) -> tuple[str, ...]:
+        """Return the splits; folders usually hold train and test alone."""
+        if root is None or find(root, *TABLES) or find_pack(root, SPLIT_FOLDERS["val"]):
+            return cls.splits
+        return ("train", "test")
+
+
+def _expression(table: PixelTable, row: int) -> str:
+    emotion = table.emotions[row]
+    if emotion not in ("0", "1", "2", "3", "4", "5", "6"):
+        raise DataError(f"{table.path}, line {row + 2}: the emotion is '{emotion}', expected a number from 0 to 6.")
+    return ORDER[int(emotion)]

@@ -1,0 +1,54 @@
+"""JAFFE, Japanese Female Facial Expression."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from interpfer.datasets.base import Counts, Dataset, Sample, require_root
+from interpfer.datasets.layout import folders_below, image_names
+from interpfer.datasets.subjects import SUBJECT_SPLITS, split_by_subject
+
+CODES = {
+    "AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happiness", "NE": "neutral", "SA": "sadness", "SU": "surprise",
+}  # fmt: skip
+COUNTS = (30, 29, 32, 31, 30, 31, 30)
+NAME = re.compile(r"([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)\d*\.\d+\.\w+$", re.IGNORECASE)
+
+
+class JaffeDataset(Dataset):
+    """Files named ``KA.AN1.39.tiff``, anywhere below the root.
+
+    The name is: person (ten of them), expression and take, number of the picture.
+
+    Assumed: the counts per expression of the widely used release of 213 pictures. No split is published: subjects are
+    split, see ``interpfer.datasets.subjects``; besides ``splits`` there are ``fold1`` to ``fold10``, here one person
+    each.
+    """
+
+    name: ClassVar[str] = "jaffe"
+    summary: ClassVar[str] = "JAFFE: KA.AN1.39.tiff, anywhere below the root; also fold1 .. fold10, one person each"
+    splits: ClassVar[tuple[str, ...]] = SUBJECT_SPLITS
+    order: ClassVar[tuple[str, ...]] = tuple(CODES.values())
+    licence: ClassVar[str] = "non-commercial research, by request"
+    request: ClassVar[str] = "https://zenodo.org/record/3451524"
+    published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {"all": (dict(zip(CODES.values(), COUNTS, strict=True)),)}
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "JaffeDataset":  # noqa: ARG003
+        """List the files.
+
+        Raises:
+            DataError: there is none with such a name.
+        """
+        folder = require_root(root, cls.name)
+        samples = [
+            Sample(name, CODES[match[2].upper()], place / name, match[1].upper())
+            for place in folders_below(folder)
+            for name in image_names(place)
+            if (match := NAME.match(name))
+        ]
+        if not samples:
+            raise cls.missing(folder, "images such as KA.AN1.39.tiff")
+        samples.sort(key=lambda sample: sample.id)
+        return cls(split_by_subject(samples, split, f"data set {cls.name}"), split, folder)

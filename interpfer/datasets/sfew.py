@@ -1,0 +1,47 @@
+"""SFEW 2.0, Static Facial Expressions in the Wild."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from interpfer.datasets.base import Counts, Dataset, require_root
+from interpfer.datasets.packs import find_pack
+
+FOLDERS = {
+    "train": ("train", "train_aligned_faces", "train_aligned"),
+    "val": ("val", "val_aligned_faces", "val_aligned", "validation"),
+}
+
+
+class SfewDataset(Dataset):
+    """Folders per class, ``Train/Angry`` and ``Val/Angry``, or of the aligned faces ``Train_Aligned_Faces/Angry``.
+
+    Assumed: class folders by name, so that no numbering matters (numbers would be alphabetical), and the totals of
+    version 2.0. The labels of the test part are not public, so ``test`` is another name of ``val``.
+    """
+
+    name: ClassVar[str] = "sfew"
+    summary: ClassVar[str] = "SFEW 2.0: Train/Angry, Val/Angry .., or Train_Aligned_Faces/Angry .."
+    splits: ClassVar[tuple[str, ...]] = ("train", "val")
+    aliases: ClassVar[Mapping[str, str]] = {**Dataset.aliases, "test": "val"}
+    order: ClassVar[tuple[str, ...]] = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+    licence: ClassVar[str] = "non-commercial research, by agreement"
+    request: ClassVar[str] = "https://cs.anu.edu.au/few/AFEW.html"
+    published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {
+        "train": ({"": 958}, {"": 891}),
+        "val": ({"": 436}, {"": 431}),
+    }
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "SfewDataset":  # noqa: ARG003
+        """List the folders.
+
+        Raises:
+            DataError: they are not there, or the name of one is no expression.
+        """
+        folder = require_root(root, cls.name)
+        split = cls.resolve(split)
+        pack = find_pack(folder, FOLDERS[split])
+        if pack is None:
+            raise cls.missing(folder, *(f"{name}/Angry" for name in (split.title(), f"{split.title()}_Aligned_Faces")))
+        return cls(pack.samples(cls.order), split, folder)

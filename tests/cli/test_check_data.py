@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from interpfer.cli import group
+from interpfer.datasets.checking import compare
+from interpfer.datasets.jaffe import COUNTS, JaffeDataset
+from tests.replicas import picture, text
+
+
+def check(*args: object) -> Result:
+    return CliRunner().invoke(group, ["check-data", *map(str, args)])
+
+
+@pytest.fixture
+def jaffe(tmp_path: Path) -> Path:
+    for code, count in zip(("AN", "DI", "FE", "HA", "NE", "SA", "SU"), COUNTS, strict=True):
+        for i in range(count):
+            picture(tmp_path / "jaffe" / f"{'KLMNRUYTVW'[i % 10]}A.{code}{i // 10 + 1}.{i}.tiff", (2, 2))
+    return tmp_path
+
+
+def row(output: str, name: str) -> list[str]:
+    line = next(line for line in output.splitlines() if line.startswith(f"│ {name}"))
+    return [cell for cell in line.replace("│", " ").replace(name, "").split() if cell]
+
+
+def test_a_whole_data_set(jaffe: Path) -> None:
+    done = check("--dataset", "jaffe", "--data-root", jaffe)
+    assert done.exit_code == 0, done.output
+    test, train, everything = (int(row(done.stdout, "images")[i]) for i in (1, 0, 2))
+    assert test + train == everything == 213
+    assert row(done.stdout, "disgust")[2] == "29"
+    assert "213 images read; counts are published for: all" in done.stdout
+    assert "nothing is wrong" in done.stdout
+
+
+def test_what_is_wrong_is_named_ten_lines_a_kind(jaffe: Path) -> None:
+    for path in sorted((jaffe / "jaffe").glob("*.AN*"))[:12]:
+        path.write_bytes(b"no picture")
+    sad = sorted((jaffe / "jaffe").glob("*.SA*"))[0]
+    sad.unlink()
+    done = check("--dataset", "jaffe", "--data-root", jaffe)
+    assert done.exit_code == 1
+    assert "split all: 212 images, published 213 (sadness 30 of 31)" in done.stdout
+    assert "images not readable: 12" in done.stdout
+    assert done.stdout.count("not a readable image") == 10
+    assert "and 2 more" in done.stdout
+    assert "nothing is wrong" not in done.stdout
+
+
+def test_missing_images_and_one_split(tmp_path: Path) -> None:
+    text(tmp_path / "EmoLabel" / "list_patition_label.txt", "test_0001.jpg 1", "test_0002.jpg 3", "train_00001.jpg 2")
+    picture(tmp_path / "Image" / "aligned" / "test_0001_aligned.jpg")
+    done = check("--dataset", "rafdb", "--data-root", tmp_path, "--split", "test")
+    assert done.exit_code == 1
+    assert "images missing: 1" in done.stdout
+    assert "test_0002_aligned.jpg: no such image file" in done.stdout
+    assert "split test: 2 images, published 3068 (surprise 1 of 329" in done.stdout
+    assert "train" not in done.stdout
+    both = check("--dataset", "rafdb", "--data-root", tmp_path)
+    assert row(both.stdout, "images") == ["1", "2"]
+    assert "counts differ from the published ones: 2" in both.stdout
+
+
+def test_a_split_that_cannot_be_opened(tmp_path: Path) -> None:
+    picture(tmp_path / "Val" / "Angry" / "a.png")
+    done = check("--dataset", "sfew", "--data-root", tmp_path)
+    assert done.exit_code == 1
+    assert "cannot be opened: 1" in done.stdout
+    assert "split train: data set sfew: found neither Train/Angry" in done.stdout
+    nothing = check("--dataset", "sfew", "--data-root", tmp_path / "Val" / "Angry")
+    assert nothing.exit_code == 1
+    assert nothing.stdout == ""
+    assert nothing.stderr.startswith("error: data set sfew: found neither Train/Angry")
+
+
+def test_left_out_images_and_classes_out_of_order(tmp_path: Path) -> None:
+    pixels = " ".join(["7"] * 2304)
+    votes = ["8,0,0,1,1,0,0,0,0,0", "0,0,0,0,0,0,0,0,10,0"]
+    text(tmp_path / "fer2013.csv", "emotion,pixels,Usage", *[f"0,{pixels},Training"] * 2)
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    text(tmp_path / "fer2013new.csv", header, *(f"Training,{i}.png,{vote}" for i, vote in enumerate(votes)))
+    done = check("--dataset", "ferplus", "--data-root", tmp_path, "--split", "train")
+    assert done.exit_code == 0, done.output
+    assert row(done.stdout, "left out: without agreement on an expression") == ["1"]
+    assert "counts are published for: no split" in done.stdout
+
+
+@pytest.mark.parametrize("header", ["image,label", "image,label,split"])
+def test_csv_and_folder(tmp_path: Path, header: str) -> None:
+    rows = ["happy/a.png,happy,train", "happy/b.png,,test"]
+    text(tmp_path / "labels.csv", header, *(row if "split" in header else row.rpartition(",")[0] for row in rows))
+    picture(tmp_path / "happy" / "a.png")
+    picture(tmp_path / "happy" / "b.png")
+    done = check("--dataset", "csv", "--data-root", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert row(done.stdout, "images") == (["1", "1"] if "split" in header else ["2"])
+    assert "no label" in done.stdout
+    folders = check("--dataset", "folder", "--data-root", tmp_path)
+    assert folders.exit_code == 0, folders.output
+    assert row(folders.stdout, "happiness") == ["2"]
+
+
+def test_compare_takes_the_nearest_release() -> None:
+    published = JaffeDataset.published["all"]
+    assert compare(published[0], published) == ""
+    assert compare({"anger": 3}, ()) == ""
+    assert compare({"anger": 3}, ({"anger": 3}, {"anger": 9})) == ""
+    assert compare({"anger": 8, "fear": 1}, ({"anger": 3}, {"anger": 9})) == (
+        "9 images, published 9 (anger 8 of 9, fear 1 of 0)"
+    )
+    assert compare({"anger": 430}, ({"": 436}, {"": 431})) == "430 images, published 431"
+
+
+def test_a_wrong_call(tmp_path: Path) -> None:
+    assert check().exit_code == 2
+    done = check("--dataset", "jafe", "--data-root", tmp_path)
+    assert done.exit_code == 1
+    assert "Did you mean jaffe" in done.stderr
+    assert check("--dataset", "jaffe").stderr.startswith("error: data set jaffe needs the folder")
