@@ -7,10 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from interpfer import __version__
 from interpfer.au.means import HeatmapMeans
@@ -20,25 +17,18 @@ from interpfer.errors import DataError, InterpferError
 from interpfer.expressions import NEUTRAL
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps import DEFAULT_MAPS
-from interpfer.maps.base import BaselineMap, Surroundings
-from interpfer.maps.engine import require_named, run_maps
 from interpfer.maps.memory import auto_batch_size
-from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics import DEFAULT_METRICS
-from interpfer.metrics.base import DatasetMetric, ImageMetric
-from interpfer.metrics.classification import classify
+from interpfer.metrics.au_profile import summarise_profiles
+from interpfer.metrics.classification import classify, wrong_order
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
 from interpfer.reports.leaderboard import append, leaderboard_rows
-from interpfer.results.folder import Part, RunFolder
+from interpfer.results.folder import RunFolder
 from interpfer.results.run import Run, load_run
 from interpfer.results.tables import Tables
-from interpfer.stream import Batch
-from interpfer.types import Landmarks
-
-CPU_CHUNK = 8
-"""Faces whose maps are held at canvas size at a time: they stay in the cache."""
+from interpfer.scoring import CPU_CHUNK, score_batch
 
 Progress = Callable[[str, int, int], None]
 
@@ -152,7 +142,7 @@ def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, tell: Progres
     finished = len(plan.rows) - len(todo)
     tell("scoring", finished, len(plan.rows))
     for batch in plan.stream.batches(todo, batch_size):
-        folder.add(_score_batch(plan, batch, means))
+        folder.add(score_batch(plan, batch, means))
         finished += len(batch.rows) + len(batch.skipped)
         tell("scoring", finished, len(plan.rows))
 
@@ -175,88 +165,17 @@ def _sum_heatmaps(plan: Plan, tell: Progress) -> HeatmapMeans:
     return means
 
 
-def _score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
-    """Run the model once on a batch, and score all its maps a few faces at a time."""
-    image_metrics = [metric for metric in plan.metrics.values() if isinstance(metric, ImageMetric)]
-    counters = {name: metric for name, metric in plan.metrics.items() if isinstance(metric, DatasetMetric)}
-    rows, columns, groups = len(batch.rows), len(plan.columns), len(plan.dataset.classes) + 1
-    scores = torch.full((rows, columns, len(image_metrics)), torch.nan, dtype=torch.float64)
-    single = {name: torch.full((rows, columns), torch.nan, dtype=torch.float64) for name in counters}
-    counts: dict[str, Tensor] = {}
-    heat_valid = torch.zeros(rows, dtype=torch.bool)
-    predicted, raw = _raw_maps(plan, batch) if rows else (torch.zeros(0, dtype=torch.long), {})
-    step = CPU_CHUNK if plan.model.device.type == "cpu" else max(rows, 1)
-    for start in range(0, rows, step):
-        part = slice(start, start + step)
-        some = batch.rows[part]
-        classes = plan.classes(some)
-        heat, valid = plan.heatmaps(Landmarks(batch.landmarks.points[part], batch.landmarks.found[part]), some)
-        heat_valid[part] = valid.cpu()
-        around = Surroundings(
-            heat,
-            means.others(heat, valid) if means else None,
-            means.classmates(heat, valid, classes) if means else None,
-            some,
-            plan.seed,
-        )
-        for column, key in enumerate(plan.columns):
-            if key in plan.same:
-                continue
-            large, unit = _on_canvas(plan, key, raw, part, around)
-            for index, metric in enumerate(image_metrics):
-                scores[part, column, index] = metric(large, heat).cpu().double()
-            for name, counter in counters.items():
-                found = counter.count(unit, heat).cpu()
-                single[name][part, column] = counter.score(found)
-                total = counts.setdefault(name, torch.zeros(columns, groups, found.shape[1], dtype=torch.long))
-                total[column].index_add_(0, torch.tensor(classes) % groups, found)
-    for key, twin in plan.same.items():
-        column, original = plan.columns.index(key), plan.columns.index(twin)
-        for table in (scores, *single.values()):
-            table[:, column] = table[:, original]
-        for total in counts.values():
-            total[column] = total[original]
-    return Part(
-        rows=np.array(batch.rows, np.int64),
-        predicted=predicted.numpy(),
-        digests=batch.digests,
-        scores=scores.numpy(),
-        counts={name: value.to(torch.int32).numpy() for name, value in counts.items()},
-        single={name: value.numpy() for name, value in single.items()},
-        heat=heat_valid.numpy(),
-        faceless=tuple(row for row, found in zip(batch.rows, batch.landmarks.found.tolist(), strict=True) if not found),
-        skipped=batch.skipped,
-    )
-
-
-def _raw_maps(plan: Plan, batch: Batch) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
-    """Return the predicted class per image, and the raw map of each (map, layer) out of one forward and backward."""
-    x = plan.model.normalise(batch.images)
-    shown = run_maps(plan.model, x, plan.maps, plan.layers, plan.targets(batch.rows), plan.seed)
-    require_named(shown.refused, plan.maps, plan.layers, set(plan.named), plan.model.name)
-    plan.refused.update(shown.refused)
-    return shown.logits.argmax(1).cpu(), shown.maps
-
-
-def _on_canvas(
-    plan: Plan, key: tuple[str, str], raw: dict[tuple[str, str], Tensor], part: slice, around: Surroundings
-) -> tuple[Float[Tensor, "n s s"], Float[Tensor, "n s s"]]:
-    """Return maps as image metrics see them, and in [0, 1] as thresholds do."""
-    method = plan.maps[key[0]]
-    if isinstance(method, BaselineMap):
-        drawn = method.compute(around)
-        return drawn, drawn
-    large, _ = to_canvas(raw[key][part], method.attention, plan.protocol)
-    return large, normalise(large)[0] if method.attention else large
-
-
 def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
     tables = Tables(list(folder.parts()), plan.dataset, plan.model.classes, plan.columns, plan.metrics, plan.seed)
     if not tables.heat.any():
         reason = f"{len(tables.skipped)} unreadable, {len(tables.faceless)} without landmarks"
         raise DataError(_nothing_to_score(plan, reason))
-    classification = classify(tables.labels, tables.predicted, plan.dataset.classes, plan.model.classes)
+    outputs = plan.model.classes
+    classification = classify(tables.labels, tables.predicted, plan.dataset.classes, outputs, tables.confidence)
+    warnings = [wrong_order(classification.confusion, outputs)]
     scores, per_image = tables.scores(), tables.per_image()
+    groupings = {"true": tables.labels, "predicted": tables.predicted}
+    evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
     confusion = classification.confusion.rename_axis("true")
     packages = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
     manifest: dict[str, Any] = {
@@ -268,18 +187,21 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "dataset_digest": _digest(tables),
         "landmarks_digest": plan.provider.digest,
         "counts": tables.counts(),
-        "classification": {
-            "n": classification.n,
-            "accuracy": classification.accuracy,
-            "macro_f1": classification.macro_f1,
-            "recall": classification.recall,
-        },
+        "classification": classification.facts(),
+        "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
+        "warnings": [warning for warning in warnings if warning],
         "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items()},
         "refused": {"@".join(key): reason for key, reason in plan.refused.items()},
         "timings": {"seconds": round(time.monotonic() - started, 3)},
     }
-    folder.finish({"scores.csv": scores, "per_image.csv": per_image, "confusion.csv": confusion}, manifest)
-    return Run(scores, per_image, confusion, manifest, folder.path)
+    written = {
+        "scores.csv": scores,
+        "per_image.csv": per_image,
+        "confusion.csv": confusion,
+        "au_profile.csv": evidence,
+    }
+    folder.finish(written, manifest)
+    return Run(scores, per_image, confusion, manifest, folder.path, evidence)
 
 
 def _digest(tables: Tables) -> str:

@@ -25,7 +25,8 @@ from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_
 from interpfer.maps.engine import Key, require_named, run_maps, same_maps
 from interpfer.maps.resample import PROTOCOLS
 from interpfer.metrics import METRICS, select_metrics
-from interpfer.metrics.base import DatasetMetric, ImageMetric
+from interpfer.metrics.au_profile import Evidence, evidence, shares
+from interpfer.metrics.base import Metric
 from interpfer.models.model import Model
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS, Landmarks
@@ -69,7 +70,7 @@ class Plan:
     provider: LandmarkProvider
     maps: dict[str, AnyMap]
     layers: tuple[str, ...]
-    metrics: dict[str, ImageMetric | DatasetMetric]
+    metrics: dict[str, Metric]
     target: str
     protocol: str
     codebook: str
@@ -195,6 +196,15 @@ class Plan:
         """Draw the AU heatmaps of the labels of ``rows``."""
         points = landmarks.points.to(self.model.device)
         return au_heatmaps(points, self.labels(rows), CANVAS, self.book, self.geometry)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The regions over which the energy of maps is dealt out."""
+        return evidence(self.book, self.geometry)
+
+    def shares(self, landmarks: Landmarks) -> Float[Tensor, "n g 28 28"]:
+        """Deal the cells of a 28 x 28 grid out to the regions of action units."""
+        return shares(landmarks.points.to(self.model.device), self.evidence, self.geometry)
 
     @cached_property
     def facts(self) -> dict[str, Any]:

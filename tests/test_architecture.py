@@ -24,6 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("plan",),
     ("results",),
     ("prepare", "reports"),
+    ("scoring",),
     ("evaluate",),
     ("demo", "finetune"),
     ("cli",),

@@ -184,6 +184,7 @@ class Surroundings:
         classmates: (n, S, S) mean heatmap of the other images of the same class.
         rows: position of each face in the data set.
         seed: of the run.
+        images: (n, 3, s, s) the faces in RGB, in [0, 1], at the model's input size.
     """
 
     heat: RawMap
@@ -191,6 +192,7 @@ class Surroundings:
     classmates: RawMap | None
     rows: tuple[int, ...]
     seed: int
+    images: Float[Tensor, "n 3 s s"] | None = None
 
 
 def baseline(heatmaps: bool = False) -> "Callable[[Callable[[Surroundings], RawMap]], BaselineMap]":

@@ -16,25 +16,53 @@ METRICS: "Registry[Metric]" = Registry(
         "cosine": "interpfer.metrics.functional:cosine",
         "cosine_skill": "interpfer.metrics.functional:cosine_skill",
         "pxap": "interpfer.metrics.localisation:pxap",
+        "pearson": "interpfer.metrics.functional:pearson",
+        "spearman": "interpfer.metrics.ranking:spearman",
+        "ssim": "interpfer.metrics.structure:ssim",
+        "kl": "interpfer.metrics.functional:kl",
+        "ap": "interpfer.metrics.ranking:ap",
+        "auroc": "interpfer.metrics.ranking:auroc",
+        "iou": "interpfer.metrics.overlap:iou",
+        "dice": "interpfer.metrics.overlap:dice",
+        "iou_best": "interpfer.metrics.localisation:iou_best",
+        "dice_best": "interpfer.metrics.localisation:dice_best",
+        "pointing": "interpfer.metrics.ranking:pointing",
+        "ebpg": "interpfer.metrics.functional:ebpg",
+        "rra": "interpfer.metrics.ranking:rra",
+        "deletion": "interpfer.metrics.faithfulness:deletion",
+        "insertion": "interpfer.metrics.faithfulness:insertion",
+        "pixel_flipping": "interpfer.metrics.faithfulness:pixel_flipping",
+        "average_drop": "interpfer.metrics.faithfulness:average_drop",
+        "increase": "interpfer.metrics.faithfulness:increase",
+        "au_occlusion": "interpfer.metrics.faithfulness:au_occlusion",
     },
 )
+
+FAITHFULNESS = ("deletion", "insertion", "pixel_flipping", "average_drop", "increase", "au_occlusion")
+"""Metrics that run the model again and again."""
 
 DEFAULT_METRICS = ("cosine", "cosine_skill", "pxap")
 
 
 def select_metrics(wanted: str | Iterable[str]) -> tuple[str, ...]:
-    """Resolve a comma-separated text or a list of metric names and of the group ``all``.
+    """Resolve a comma-separated text or a list of metric names and groups.
+
+    The group ``all`` holds what needs no further run of the model, ``faithfulness`` what does, ``everything`` both.
 
     Raises:
         PluginError: a name is neither a metric nor a group.
     """
     names = [name.strip() for name in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
+    groups = {
+        "all": tuple(name for name in METRICS if name not in FAITHFULNESS),
+        "faithfulness": FAITHFULNESS,
+        "everything": tuple(METRICS),
+    }
     for name in names:
-        if name not in METRICS and name != "all":
-            raise PluginError(
-                f"no metric is called '{name}'.{nearest(name, METRICS)} Known: all, {', '.join(METRICS)}."
-            )
-    return tuple(dict.fromkeys(name for entry in names for name in (METRICS if entry == "all" else (entry,))))
+        if name not in METRICS and name not in groups:
+            known = [*groups, *METRICS]
+            raise PluginError(f"no metric is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}.")
+    return tuple(dict.fromkeys(name for entry in names for name in groups.get(entry, (entry,))))
 
 
 def __getattr__(name: str) -> "Metric":

@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interpfer.metrics.trial import Trial
+
 MapBatch = Float[Tensor, "n h w"]
 Scores = Float[Tensor, " n"]
+
+MASK_LEVEL = 0.5
+"""A pixel belongs to the mask where its heatmap reaches this."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,12 @@ class ImageMetric:
     Attributes:
         compute: (n, S, S) maps and (n, S, S) heatmaps to (n,) scores, NaN where undefined.
         facts: direction, bounds, source.
+        unit: whether it wants maps in [0, 1], as thresholds do; else any that are not negative.
     """
 
     compute: Callable[[MapBatch, MapBatch], Scores]
     facts: Facts
+    unit: bool = False
 
     def __call__(self, maps: MapBatch, heat: MapBatch) -> Scores:
         """Score (n, S, S) maps against (n, S, S) heatmaps."""
@@ -73,16 +80,38 @@ class DatasetMetric:
         return float(self.score(self.count(maps, heat.to(maps.dtype)).sum(0)))
 
 
-Metric = ImageMetric | DatasetMetric
+@dataclass(frozen=True)
+class ModelMetric:
+    """One score per image that the model itself has to be asked for; much slower than the others.
+
+    Attributes:
+        compute: (n, S, S) maps in [0, 1] and a ``Trial`` to (n,) scores, NaN where undefined.
+        facts: direction, bounds, source.
+    """
+
+    compute: Callable[[MapBatch, Trial], Scores]
+    facts: Facts
+
+    def __call__(self, maps: MapBatch, trial: Trial) -> Scores:
+        """Score (n, S, S) maps in [0, 1] on faces that the model can be tried on."""
+        return self.compute(maps, trial)
+
+
+Metric = ImageMetric | DatasetMetric | ModelMetric
 
 
 def image_metric(
-    higher_is_better: bool, bounds: tuple[float, float], source: str
+    higher_is_better: bool, bounds: tuple[float, float], source: str, unit: bool = False
 ) -> Callable[[Callable[[MapBatch, MapBatch], Scores]], ImageMetric]:
     """Turn a function of maps and heatmaps into a metric; its first docstring line is the summary."""
 
     def wrap(compute: Callable[[MapBatch, MapBatch], Scores]) -> ImageMetric:
         summary = (compute.__doc__ or "").strip().partition("\n")[0]
-        return ImageMetric(compute, Facts(higher_is_better, bounds, source, summary))
+        return ImageMetric(compute, Facts(higher_is_better, bounds, source, summary), unit)
 
     return wrap
+
+
+def defined(maps: MapBatch, heat: MapBatch) -> Bool[Tensor, " n"]:
+    """Return which pairs of map and heatmap are both defined."""
+    return maps[:, 0, 0].isfinite() & heat[:, 0, 0].isfinite()

@@ -2,10 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, f1_score, recall_score
+from scipy.optimize import linear_sum_assignment
+from scipy.special import gammaln
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+CALIBRATION_BINS = 15
+ORDER_GAIN = 0.10
+"""Accuracy that a permutation of the classes must add before it is told of."""
+ORDER_LEVEL = 0.01
 
 
 @dataclass(frozen=True)
@@ -14,21 +23,48 @@ class Classification:
 
     Attributes:
         accuracy: share of labelled images whose predicted class is their label.
+        balanced_accuracy: mean recall of the data set's classes.
         macro_f1: mean of the F1 of the data set's classes.
         recall: per class of the data set.
+        precision: per class of the data set.
+        f1: per class of the data set.
+        support: images per class of the data set.
+        ece: expected calibration error of the predicted class (15 bins of equal width), NaN without confidences.
+        mse: mean square of the difference of class indices, as the reference reports it; it has no meaning of its own.
+        mae: mean size of the difference of class indices, likewise.
         confusion: counts; rows true classes, columns predicted ones.
         n: labelled images.
     """
 
     accuracy: float
+    balanced_accuracy: float
     macro_f1: float
     recall: dict[str, float]
+    precision: dict[str, float]
+    f1: dict[str, float]
+    support: dict[str, int]
+    ece: float
+    mse: float
+    mae: float
     confusion: pd.DataFrame
     n: int
 
+    def facts(self) -> dict[str, Any]:
+        """What run.json says of it."""
+        shares = self.confusion.div(self.confusion.sum(axis=1).replace(0, np.nan), axis=0)
+        names = ("n", "accuracy", "balanced_accuracy", "macro_f1", "ece", "mse", "mae")
+        tables = ("recall", "precision", "f1", "support")
+        return {name: getattr(self, name) for name in (*names, *tables)} | {
+            "confusion_normalised": {str(true): row.to_dict() for true, row in shares.iterrows()}
+        }
+
 
 def classify(
-    labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str], outputs: Sequence[str]
+    labels: Sequence[str],
+    predicted: Sequence[str],
+    classes: Sequence[str],
+    outputs: Sequence[str],
+    confidence: Sequence[float] | None = None,
 ) -> Classification:
     """Compare labels with predictions; images without a label ("") do not count.
 
@@ -37,19 +73,73 @@ def classify(
         predicted: canonical name per image.
         classes: the data set's classes, in order.
         outputs: the model's classes.
+        confidence: probability of the predicted class per image.
     """
-    pairs = [(label, guess) for label, guess in zip(labels, predicted, strict=True) if label]
     columns = [*classes, *(name for name in outputs if name not in classes)]
-    if not pairs:
+    known = np.array([bool(label) for label in labels], bool)
+    if not known.any():
+        nan, nothing = float("nan"), dict.fromkeys(classes, float("nan"))
         empty = pd.DataFrame(0, index=list(classes), columns=columns)
-        return Classification(np.nan, np.nan, dict.fromkeys(classes, np.nan), empty, 0)
-    true, guess = (np.array(column) for column in zip(*pairs, strict=True))
+        support = dict.fromkeys(classes, 0)
+        return Classification(nan, nan, nan, nothing, nothing, nothing, support, nan, nan, nan, empty, 0)
+    true, guess = (np.array(names)[known] for names in (labels, predicted))
     counts = confusion_matrix(true, guess, labels=columns)[: len(classes)]
-    recalls = recall_score(true, guess, labels=list(classes), average=None, zero_division=0)
+    table = precision_recall_fscore_support(true, guess, labels=list(classes), average=None, zero_division=0)
+    precision, recall, f1, support = (dict(zip(classes, column.tolist(), strict=True)) for column in table)
+    apart = np.array([columns.index(a) - columns.index(b) for a, b in zip(true, guess, strict=True)])
+    sure = None if confidence is None else np.asarray(confidence, float)[known]
     return Classification(
         accuracy=float((true == guess).mean()),
-        macro_f1=float(f1_score(true, guess, labels=list(classes), average="macro", zero_division=0)),
-        recall={name: float(value) for name, value in zip(classes, recalls, strict=True)},
+        balanced_accuracy=float(np.mean(list(recall.values()))),
+        macro_f1=float(np.mean(list(f1.values()))),
+        recall=recall,
+        precision=precision,
+        f1=f1,
+        support={name: int(count) for name, count in support.items()},
+        ece=np.nan if sure is None else calibration_error(sure, true == guess),
+        mse=float((apart**2).mean()),
+        mae=float(np.abs(apart).mean()),
         confusion=pd.DataFrame(counts, index=list(classes), columns=columns),
-        n=len(pairs),
+        n=len(true),
+    )
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Return the expected calibration error (Guo et al. 2017, arXiv 1706.04599): bins of equal width, open below."""
+    place = np.clip(np.ceil(confidence * CALIBRATION_BINS) - 1, 0, CALIBRATION_BINS - 1).astype(int)
+    gaps = np.bincount(place, confidence - correct, CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def wrong_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> str | None:
+    """Return a warning where another order of the model's classes would raise accuracy a lot, or None.
+
+    The best of all k! orders is sought, so the exact sign test over images that it mends or breaks is held against a
+    level divided by k!.
+
+    Args:
+        confusion: counts; rows true classes, columns predicted ones.
+        outputs: the model's classes in output order.
+    """
+    names = list(outputs)
+    counts = confusion.reindex(index=names, columns=names, fill_value=0).to_numpy()
+    total = int(confusion.to_numpy().sum())
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    order = dict(zip(columns.tolist(), rows.tolist(), strict=True))
+    moved = [column for column, row in order.items() if row != column]
+    if not moved:
+        return None
+    mended = int(sum(counts[order[column], column] for column in moved))
+    broken = int(sum(counts[column, column] for column in moved))
+    if mended - broken < ORDER_GAIN * total:
+        return None
+    chance = binomtest(mended, mended + broken, alternative="greater").pvalue
+    if chance >= ORDER_LEVEL / np.exp(gammaln(len(names) + 1)):
+        return None
+    before = int(np.trace(counts))
+    found = ", ".join(names[order[column]] for column in range(len(names)))
+    return (
+        f"another order of the model's classes would raise accuracy from {before / total:.1%} to "
+        f"{(before + mended - broken) / total:.1%}; the card may list them in the wrong order. "
+        f"It says [{', '.join(names)}]; the data suggest [{found}]."
     )

@@ -7,23 +7,85 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, image_metric
+from interpfer.metrics.levels import mask
+from interpfer.metrics.memo import remembered
 
 PAPER = "Belharbi et al. 2024, arXiv 2402.00281"
+SALIENCY = "Bylinskii et al. 2019, arXiv 1604.03605"
+
+KL_FLOOR = 1e-3
 
 
-@image_metric(higher_is_better=True, bounds=(-1, 1), source=PAPER)
+@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source=PAPER)
 def cosine(maps: MapBatch, heat: MapBatch) -> Scores:
     """Cosine of map and heatmap as vectors: CAM-COS for a CAM, ATT-COS for attention."""
     return _cosine(maps, heat)
 
 
-@image_metric(higher_is_better=True, bounds=(-math.inf, 1), source="interpfer")
+@image_metric(higher_is_better=True, bounds=(-math.inf, 1.0), source="interpfer")
 def cosine_skill(maps: MapBatch, heat: MapBatch) -> Scores:
     """Cosine on a scale where a uniform map scores 0 and a perfect one 1."""
-    blank = _cosine(torch.ones_like(heat[:1]), heat)
+    blank = _blank_cosine(heat)
     return (_cosine(maps, heat) - blank) / (1 - blank)
 
 
+@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source=SALIENCY)
+def pearson(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Linear correlation of map and heatmap over pixels; undefined for a constant map."""
+    (a, length_a), (b, length_b) = _standardised(maps), _standardised(heat)
+    correlation: Tensor = torch.linalg.vecdot(a, b) / (length_a * length_b)
+    return correlation
+
+
+@image_metric(higher_is_better=False, bounds=(0.0, math.inf), source=SALIENCY)
+def kl(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Kullback-Leibler divergence of the heatmap from the map, in nats, both as distributions over pixels.
+
+    A share of ``KL_FLOOR`` of the map is spread evenly, so that a zero under the heatmap costs much, not infinity.
+    """
+    q = maps.flatten(1).clamp(min=0)
+    total = q.sum(1, keepdim=True)
+    logs = (q + total * (KL_FLOOR / (1 - KL_FLOOR) / q.shape[1])).log()
+    share = torch.linalg.vecdot(heat.flatten(1), logs) / heat.sum((1, 2))
+    divergence: Tensor = _negative_entropy(heat) - share + (total[:, 0] / (1 - KL_FLOOR)).log()
+    return divergence
+
+
+@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Wang et al. 2020, Score-CAM, arXiv 1910.01279")
+def ebpg(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Share of the map's energy that lies in the mask (energy-based pointing game)."""
+    inside = torch.linalg.vecdot(maps.flatten(1), _weights(heat))
+    return torch.where(heat[:, 0, 0].isfinite(), inside / maps.sum((1, 2)), torch.nan)
+
+
+@remembered
+def _weights(heat: MapBatch) -> Float[Tensor, "n p"]:
+    return mask(heat).to(heat.dtype)
+
+
+@remembered
+def _negative_entropy(heat: MapBatch) -> Float[Tensor, " n"]:
+    p = heat.flatten(1) / heat.sum((1, 2))[:, None]
+    total: Tensor = torch.special.xlogy(p, p).sum(1)
+    return total
+
+
+@remembered
+def _standardised(maps: MapBatch) -> tuple[Float[Tensor, "n p"], Float[Tensor, " n"]]:
+    """Return the maps less their mean, and the lengths of these vectors; those of a constant map are NaN."""
+    rows = maps.flatten(1)
+    moved = rows - rows.mean(1, keepdim=True)
+    length = torch.linalg.vecdot(moved, moved).sqrt()
+    return moved, torch.where(rows.amin(1) < rows.amax(1), length, torch.nan)
+
+
+@remembered
+def _blank_cosine(heat: MapBatch) -> Float[Tensor, " n"]:
+    """Return the cosine of a uniform map."""
+    return _cosine(torch.ones_like(heat[:1]), heat)
+
+
+@remembered
 def _cosine(maps: Float[Tensor, "m h w"], heat: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
     a, b = maps.flatten(1), heat.flatten(1)
     norms = torch.linalg.vecdot(a, a).sqrt() * torch.linalg.vecdot(b, b).sqrt()

@@ -3,24 +3,32 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
-from interpfer.expressions import NEUTRAL
+from interpfer.errors import RunError
+from interpfer.expressions import EXPRESSIONS, NEUTRAL
 from interpfer.maps import MAPS
 from interpfer.maps.base import LayerMap
 from interpfer.maps.capture import capture
 from interpfer.maps.resample import normalise, to_canvas
+from interpfer.metrics.au_profile import BACKGROUND
 from interpfer.metrics.functional import cosine
 from interpfer.models.model import Model
 from interpfer.plan import find_landmarks
+from interpfer.results.run import Run
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
 
 COLOURS = "inferno"
+PROFILE_COLOURS = "cividis"
 OPACITY = 0.55
 SHEET_MAPS = ("attention", "gradcam", "layercam")
 
@@ -67,3 +75,61 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
         axis.set_xticks([])
         axis.set_yticks([])
     figure.savefig(path, dpi=110)
+
+
+def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None, by: str = "true") -> None:
+    """Draw the AU evidence profile of a map: its energy per expression and action unit, beside the codebook's.
+
+    Args:
+        run: a finished score.
+        map_name: such as "gradcam".
+        path: the picture to write; its suffix is the format.
+        layer: by default the first one.
+        by: "true" or "predicted": by which class of the images.
+
+    Raises:
+        RunError: the run holds no such profile.
+    """
+    table = pd.DataFrame() if run.au_profile is None else run.au_profile
+    if not table.empty:
+        table = table[(table["map"] == map_name) & (table["by"] == by)]
+        table = table[table["layer"] == (layer or table["layer"].iloc[0])] if len(table) else table
+    if table.empty:
+        raise RunError(f"the run has no AU profile of {map_name} by {by} class.")
+    aus = [au for au in table["au"].unique() if au != BACKGROUND]
+    found = table["expression"].unique()
+    names = [name for name in EXPRESSIONS if name in found]
+    inside = table[table["au"] != BACKGROUND]
+    sides = {
+        f"{map_name}, {table['layer'].iloc[0]}": "share",
+        "AU heatmaps": "codebook",
+    }
+    expected = inside.pivot(index="expression", columns="au", values="expected").loc[names, aus].to_numpy(bool)
+    grids = {title: inside.pivot(index="expression", columns="au", values=value).loc[names, aus].to_numpy(float)
+             for title, value in sides.items()}  # fmt: skip
+    background = {title: table[table["au"] == BACKGROUND].set_index("expression")[value].loc[names].to_numpy(float)
+                  for title, value in sides.items()}  # fmt: skip
+    top = max(float(np.nanmax(grid)) for grid in grids.values())
+    figure = Figure(figsize=(2.6 + 1.1 * len(aus), 1.3 + 0.48 * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, (title, grid) in zip(axes, grids.items(), strict=True):
+        drawn = axis.imshow(grid, cmap=PROFILE_COLOURS, vmin=0, vmax=top, aspect="auto")
+        for row, column in np.ndindex(grid.shape):
+            value = grid[row, column]
+            if np.isfinite(value):
+                ink = "white" if value < 0.6 * top else "black"
+                axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=ink)
+            if expected[row, column]:
+                axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color="white", lw=1.6))
+        axis.set_xticks(range(len(aus)), [au.replace("+", "\n") for au in aus], fontsize=8)
+        outside = np.nanmean(background[title])
+        axis.set_xlabel("action unit (FACS)", fontsize=8)
+        axis.set_title(f"{title}\n{100 * outside:.0f} % in no region", fontsize=9)
+    axes[0].set_yticks(range(len(names)), names, fontsize=8)
+    axes[0].set_ylabel(f"{by} expression", fontsize=8)
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.9)
+    bar.set_label("share of the energy, %; framed: expected by the codebook", fontsize=7)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, 0, symbol=None))
+    bar.ax.tick_params(labelsize=7)
+    figure.savefig(path, dpi=130)

@@ -31,10 +31,12 @@ class Part:
     Attributes:
         rows: positions in the data set of the images that were read.
         predicted: class index per row.
+        confidence: probability of the predicted class per row.
         digests: sha256 of the pixels per row.
         scores: (rows, maps, image metrics), NaN where undefined.
-        counts: metric name -> (maps, classes, bins) counts.
+        counts: metric name -> (rows, maps, bins) counts; metrics that count the same share the first one's.
         single: metric name -> (rows, maps) score of each image alone.
+        profiles: (rows, maps + 2, regions) AU evidence of each map, of a uniform one and of the AU heatmap.
         heat: whether each row has an AU heatmap.
         faceless: positions without landmarks.
         skipped: position -> why the image could not be read.
@@ -42,10 +44,12 @@ class Part:
 
     rows: NDArray[np.int64]
     predicted: NDArray[np.int64]
+    confidence: NDArray[np.float64]
     digests: tuple[str, ...]
     scores: NDArray[np.float64]
-    counts: dict[str, NDArray[np.int32]]
+    counts: dict[str, NDArray[np.unsignedinteger]]
     single: dict[str, NDArray[np.float64]]
+    profiles: NDArray[np.float64]
     heat: NDArray[np.bool_]
     faceless: tuple[int, ...]
     skipped: dict[int, str]
@@ -123,7 +127,7 @@ class RunFolder:
             return
         buffer = io.BytesIO()
         arrays: dict[str, NDArray[Any]] = {"rows": part.rows, "predicted": part.predicted, "scores": part.scores}
-        arrays["heat"] = part.heat
+        arrays |= {"heat": part.heat, "confidence": part.confidence, "profiles": part.profiles}
         arrays |= {f"counts/{name}": value for name, value in part.counts.items()}
         arrays |= {f"single/{name}": value for name, value in part.single.items()}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
@@ -142,10 +146,12 @@ class RunFolder:
                 yield Part(
                     arrays["rows"],
                     arrays["predicted"],
+                    arrays["confidence"],
                     tuple(facts["digests"]),
                     arrays["scores"],
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("counts/")},
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
+                    arrays["profiles"],
                     arrays["heat"],
                     tuple(facts["faceless"]),
                     {int(row): why for row, why in facts["skipped"].items()},

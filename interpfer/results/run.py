@@ -22,6 +22,7 @@ class Run:
         confusion: rows true class, columns predicted class, counts.
         manifest: what run.json holds.
         path: the run folder, or None.
+        au_profile: how the energy of maps spreads over action units; see ``interpfer.metrics.au_profile``.
     """
 
     scores: pd.DataFrame
@@ -29,6 +30,7 @@ class Run:
     confusion: pd.DataFrame
     manifest: dict[str, Any]
     path: Path | None = None
+    au_profile: pd.DataFrame | None = None
 
     def score(self, map_name: str, metric: str = "cosine", group: str = "macro", layer: str | None = None) -> float:
         """Return one value of ``scores``; without a layer, that of the first one."""
@@ -56,4 +58,5 @@ def load_run(path: Path) -> Run:
         pd.read_csv(path / "confusion.csv", index_col=0),
         json.loads(manifest.read_text(encoding="utf-8")),
         path,
+        pd.read_csv(profile, dtype={"au": str}) if (profile := path / "au_profile.csv").is_file() else None,
     )

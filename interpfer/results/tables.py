@@ -12,8 +12,18 @@ from numpy.typing import NDArray
 
 from interpfer.datasets.base import Dataset
 from interpfer.expressions import NEUTRAL
-from interpfer.metrics.base import DatasetMetric, ImageMetric
-from interpfer.metrics.statistics import Summary, summarise
+from interpfer.metrics.base import DatasetMetric, Metric
+from interpfer.metrics.statistics import (
+    POOLED_RESAMPLES,
+    Pool,
+    Summary,
+    image_weights,
+    pool,
+    subject_weights,
+    summarise,
+    summarise_half,
+    summarise_pooled,
+)
 from interpfer.results.folder import Part
 
 SCORE_COLUMNS = ["map", "layer", "metric", "group", "value", "ci_low", "ci_high", "n"]
@@ -36,7 +46,7 @@ class Tables:
     dataset: Dataset
     outputs: tuple[str, ...]
     columns: Sequence[tuple[str, str]]
-    metrics: Mapping[str, ImageMetric | DatasetMetric]
+    metrics: Mapping[str, Metric]
     seed: int
 
     @cached_property
@@ -60,6 +70,11 @@ class Tables:
         return np.concatenate([part.heat for part in self.parts])
 
     @cached_property
+    def profiles(self) -> NDArray[np.float64]:
+        """AU evidence per row: of each (map, layer), of a uniform map, and of the AU heatmap."""
+        return np.concatenate([part.profiles for part in self.parts])
+
+    @cached_property
     def faceless(self) -> list[str]:
         """Names of the images without landmarks."""
         return [self.dataset.samples[row].id for part in self.parts for row in part.faceless]
@@ -72,7 +87,7 @@ class Tables:
     @cached_property
     def values(self) -> dict[str, NDArray[np.float64]]:
         """Per metric, the (rows, columns) scores; of a data-set metric, those of each image alone."""
-        images = [name for name, metric in self.metrics.items() if isinstance(metric, ImageMetric)]
+        images = [name for name, metric in self.metrics.items() if not isinstance(metric, DatasetMetric)]
         scores = np.concatenate([part.scores for part in self.parts])
         return {
             name: scores[:, :, images.index(name)]
@@ -93,37 +108,72 @@ class Tables:
         }
         return pd.DataFrame(table | {name: values.ravel() for name, values in self.values.items()})
 
+    @cached_property
+    def confidence(self) -> list[float]:
+        """Probability of the predicted class per row."""
+        return [value for part in self.parts for value in part.confidence.tolist()]
+
+    @cached_property
+    def classes(self) -> NDArray[np.intp]:
+        """Class index per row, -1 where unknown."""
+        names = self.dataset.classes
+        return np.array([names.index(label) if label else -1 for label in self.labels], np.intp)
+
+    @cached_property
+    def subjects(self) -> NDArray[np.intp] | None:
+        """A number per person and row, where the data set knows the subjects of all rows."""
+        names = [self.dataset.samples[row].subject for row in self.rows]
+        if None in names:
+            return None
+        return np.unique(np.array(names, str), return_inverse=True)[1]
+
+    @cached_property
+    def halves(self) -> dict[str, NDArray[np.bool_]]:
+        """The labelled rows whose prediction is right, and those whose prediction is wrong."""
+        right = np.array([a == b for a, b in zip(self.labels, self.predicted, strict=True)], bool)
+        return {"correct": right, "wrong": ~right & (self.classes >= 0)}
+
     def scores(self) -> pd.DataFrame:
         """Return one line per (map, layer), metric and group of images."""
-        names = self.dataset.classes
-        classes = np.array([names.index(label) if label else -1 for label in self.labels])
         rows = []
         for column, (name, layer) in enumerate(self.columns):
             for key, metric in self.metrics.items():
                 values = self.values[key][:, column]
-                if isinstance(metric, ImageMetric):
-                    summaries = summarise(values, classes, names, self.seed)
+                if not isinstance(metric, DatasetMetric):
+                    summaries = summarise(values, self.classes, self.dataset.classes, self.seed, self.subjects)
+                    summaries += [summarise_half(half, values, which, self.seed) for half, which in self.halves.items()]
                 else:
-                    summaries = self._pooled(key, metric, column, classes[np.isfinite(values)])
+                    summaries = self._pooled(metric, column, np.isfinite(values))
                 rows += [(name, layer, key, *summary) for summary in summaries]
         return pd.DataFrame(rows, columns=SCORE_COLUMNS)
 
-    def _pooled(self, key: str, metric: DatasetMetric, column: int, counted: NDArray[np.intp]) -> list[Summary]:
-        """Score the added counts of all images (micro) and of each class, and average the latter (macro)."""
-        total = torch.from_numpy(
-            np.sum([part.counts[key][column] for part in self.parts if key in part.counts], 0, dtype=np.int64)
-        )
-        by_class = metric.score(total[:-1]).numpy()
-        known = by_class[np.isfinite(by_class)]
-        nan = float("nan")
-        return [
-            Summary("macro", known.mean() if len(known) else nan, nan, nan, len(counted)),
-            Summary("micro", float(metric.score(total.sum(0))), nan, nan, len(counted)),
-            *(
-                Summary(name, value, nan, nan, int((counted == index).sum()))
-                for index, (name, value) in enumerate(zip(self.dataset.classes, by_class, strict=True))
-            ),
-        ]
+    def _pooled(self, metric: DatasetMetric, column: int, counted: NDArray[np.bool_]) -> list[Summary]:
+        def score(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+            return metric.score(torch.from_numpy(sums.astype(np.int64))).double().numpy()
+
+        counters = ((key, other) for key, other in self.metrics.items() if isinstance(other, DatasetMetric))
+        table = next(key for key, other in counters if other.count == metric.count)
+        if (table, column) not in self._pools:
+            counts = np.concatenate([part.counts[table][:, column] for part in self.parts if table in part.counts])
+            halves = {name: half[counted] for name, half in self.halves.items()}
+            weights = self._weights[:, counted]
+            self._pools.clear()
+            self._pools[table, column] = pool(
+                counts[counted], self.classes[counted], self.dataset.classes, weights, halves
+            )
+        return summarise_pooled(self._pools[table, column], score, self.dataset.classes)
+
+    @cached_property
+    def _pools(self) -> dict[tuple[str, int], Pool]:
+        """The last pool, which several metrics read in turn."""
+        return {}
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        """How often each resample of the pooled metrics draws each row."""
+        if self.subjects is None:
+            return image_weights(self.classes, POOLED_RESAMPLES, self.seed)
+        return subject_weights(self.subjects, POOLED_RESAMPLES, self.seed)
 
     def counts(self) -> dict[str, Any]:
         """Return how many images there were, how many could be scored, and what became of the others."""

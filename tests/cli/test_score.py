@@ -40,6 +40,7 @@ def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path
         "scores.csv",
         "per_image.csv",
         "confusion.csv",
+        "au_profile.csv",
         "run.json",
     }
     scores = pd.read_csv(tmp_path / "run" / "scores.csv")

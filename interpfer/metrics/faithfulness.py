@@ -1,0 +1,139 @@
+"""Faithfulness: does the classifier need what the map says it looks at?
+
+Pixels are hidden or shown in the order of the map, and the probability of the target class is watched. A map can agree
+with the AU heatmap and be unfaithful, so these scores stand beside agreement. They run the model many times.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from interpfer.metrics.base import MASK_LEVEL, Facts, MapBatch, ModelMetric, Scores
+from interpfer.metrics.trial import TOGETHER, Images, Trial
+
+STEPS = 20
+"""Equal parts in which the pixels of a face are hidden or shown."""
+COARSE = 8
+"""Side of the grid to which a face is blurred where it is hidden."""
+CONTROLS = 4
+"""Other regions against which the AU regions are held."""
+
+
+def _model_metric(
+    higher_is_better: bool, bounds: tuple[float, float], source: str
+) -> Callable[[Callable[[MapBatch, Trial], Scores]], ModelMetric]:
+    def wrap(compute: Callable[[MapBatch, Trial], Scores]) -> ModelMetric:
+        def where_defined(maps: MapBatch, trial: Trial) -> Scores:
+            valid = maps[:, 0, 0].isfinite() & (trial.targets >= 0).to(maps.device)
+            return torch.where(valid, compute(maps.nan_to_num(0), trial).to(maps), torch.nan)
+
+        summary = (compute.__doc__ or "").strip().partition("\n")[0]
+        return ModelMetric(where_defined, Facts(higher_is_better, bounds, source, summary))
+
+    return wrap
+
+
+PETSIUK = "Petsiuk et al. 2018, RISE, arXiv 1806.07421"
+CHATTOPADHAY = "Chattopadhay et al. 2018, arXiv 1710.11063"
+
+
+@_model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=PETSIUK)
+def deletion(maps: MapBatch, trial: Trial) -> Scores:
+    """Mean probability of the target while the face is blurred from the map's highest pixels on."""
+    return _area(maps, trial, trial.images, blurred(trial.images))
+
+
+@_model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PETSIUK)
+def insertion(maps: MapBatch, trial: Trial) -> Scores:
+    """Mean probability of the target while a blurred face is made sharp from the map's highest pixels on."""
+    return _area(maps, trial, blurred(trial.images), trial.images)
+
+
+@_model_metric(higher_is_better=False, bounds=(0.0, 1.0), source="Samek et al. 2017, arXiv 1509.06321")
+def pixel_flipping(maps: MapBatch, trial: Trial) -> Scores:
+    """Mean probability of the target while pixels take the face's mean colour, from the map's highest on."""
+    return _area(maps, trial, trial.images, _plain(trial.images))
+
+
+@_model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=CHATTOPADHAY)
+def average_drop(maps: MapBatch, trial: Trial) -> Scores:
+    """Share of the target's probability that is lost when the face is multiplied by the map."""
+    whole, kept = _kept(maps, trial)
+    return ((whole - kept) / whole).clamp(min=0)
+
+
+@_model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=CHATTOPADHAY)
+def increase(maps: MapBatch, trial: Trial) -> Scores:
+    """Whether the target's probability rises when the face is multiplied by the map."""
+    whole, kept = _kept(maps, trial)
+    return (kept > whole).to(whole)
+
+
+@_model_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="interpfer")
+def au_occlusion(maps: MapBatch, trial: Trial) -> Scores:
+    """Fall of the target's probability when the AU regions are blurred, less that for other regions as large.
+
+    It tells of model and face, not of the map: it is the same for all maps. Other regions are random blobs outside the
+    AU regions; where these fill more than half of the picture there is no room for them, and the score is undefined.
+    """
+    del maps
+    size = trial.images.shape[-1]
+    mask = F.interpolate((trial.heat >= MASK_LEVEL).float()[:, None], size=(size, size), mode="area")[:, 0] >= 0.5
+    area = mask.sum((1, 2))
+    hidden = [mask]
+    for field in trial.noise((CONTROLS, 5, 5)).unbind(1):
+        blobs = F.interpolate(field[:, None], size=(size, size), mode="bilinear")[:, 0]
+        place = ranks_from_top(torch.where(mask, -1.0, blobs))
+        hidden.append(place < area[:, None, None])
+    soft = blurred(trial.images)
+    variants = [trial.images, *(torch.where(region[:, None], soft, trial.images) for region in hidden)]
+    whole, expected, *others = trial.probability(torch.cat(variants)).view(len(variants), -1)
+    room = (area > 0) & (area <= mask[0].numel() // 2) & trial.heat[:, 0, 0].isfinite()
+    return torch.where(room.to(whole.device), torch.stack(others).mean(0) - expected, torch.nan)
+
+
+def blurred(images: Images) -> Images:
+    """Return the images as an 8 x 8 grid knows them."""
+    small = F.interpolate(images, size=(COARSE, COARSE), mode="area")
+    return F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _plain(images: Images) -> Images:
+    return images.mean((2, 3), keepdim=True).expand_as(images)
+
+
+def ranks_from_top(maps: Float[Tensor, "n s s"]) -> Int[Tensor, "n s s"]:
+    """Return the place of each pixel when the highest comes first."""
+    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    places = torch.arange(order.shape[1], device=maps.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, places).view_as(maps)
+
+
+def _at_input(maps: MapBatch, trial: Trial) -> Float[Tensor, "n s s"]:
+    size = trial.images.shape[-2:]
+    return F.interpolate(maps[:, None].to(trial.images), size=size, mode="bilinear", antialias=True)[:, 0]
+
+
+def _area(maps: MapBatch, trial: Trial, before: Images, after: Images) -> Scores:
+    """Turn one picture into the other in the order of the map, and average the probability by trapezoids."""
+    small = _at_input(maps, trial)
+    place = ranks_from_top(small + 1e-6 * trial.noise(tuple(small.shape[1:])))  # ties fall in a random order
+    whole = place[0].numel() if len(place) else 1
+    changed: list[Bool[Tensor, "n s s"]] = [place < round(whole * step / STEPS) for step in range(STEPS + 1)]
+    rounds = max(1, TOGETHER // max(len(maps), 1))
+    curve: list[Tensor] = []
+    for start in range(0, STEPS + 1, rounds):
+        some = changed[start : start + rounds]
+        pictures = torch.cat([torch.where(which[:, None], after, before) for which in some])
+        curve += trial.probability(pictures).view(len(some), -1)
+    return torch.trapezoid(torch.stack(curve), dim=0) / STEPS
+
+
+def _kept(maps: MapBatch, trial: Trial) -> tuple[Scores, Scores]:
+    """Return the probability of the whole face, and of the face times the map."""
+    found = trial.probability(torch.cat([trial.images, trial.images * _at_input(maps, trial)[:, None]]))
+    whole, kept = found.view(2, -1)
+    return whole, kept

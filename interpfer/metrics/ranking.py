@@ -1,0 +1,77 @@
+"""Agreement by order: which pixels a map ranks highest, whatever its values.
+
+Maps are in [0, 1] and their values are told apart at 4,000 levels. Equal pixels share their rank, so nothing depends on
+the order of the pixels.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
+from interpfer.metrics.levels import histogram, joint_histogram, ranks
+from interpfer.metrics.memo import remembered
+
+
+@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Spearman 1904", unit=True)
+def spearman(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Correlation of the ranks of map and heatmap; undefined for a constant map."""
+    (a, length_a), (b, length_b) = ranks(maps, joint_histogram(maps, heat).sum(1)), _heat_ranks(heat)
+    return torch.where(defined(maps, heat), torch.linalg.vecdot(a, b) / (length_a * length_b), torch.nan)
+
+
+@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Fawcett 2006, ROC analysis", unit=True)
+def auroc(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Chance that a pixel of the mask ranks above one outside it; 0.5 knows nothing."""
+    outside, inside, hits, both = _descending(maps, heat)
+    beaten = (outside * (hits - inside / 2)).sum(1) / (hits[:, -1] * (both[:, -1] - hits[:, -1]))
+    return torch.where(defined(maps, heat), beaten, torch.nan).to(maps.dtype)
+
+
+@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Choe et al. 2020, arXiv 2001.07437", unit=True)
+def ap(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Average precision of the map for the mask heatmap >= 0.5."""
+    _, inside, hits, both = _descending(maps, heat)
+    precision = (inside * hits / both.clamp(min=1)).sum(1) / hits[:, -1]
+    return torch.where(defined(maps, heat), precision, torch.nan).to(maps.dtype)
+
+
+@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Arras et al. 2022, arXiv 2003.07258", unit=True)
+def rra(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Relevance rank accuracy: share of the map's k highest pixels that lie in the mask of k pixels.
+
+    Pixels that tie for the last places count by the share of them that gets one.
+    """
+    outside, inside, hits, both = _descending(maps, heat)
+    size = hits[:, -1:]
+    # at level `edge` the k pixels are reached
+    edge = torch.searchsorted(both, size.contiguous()).clamp(max=both.shape[1] - 1)
+    inner, here = inside.gather(1, edge), (outside + inside).gather(1, edge)
+    over = both.gather(1, edge) - size
+    found = (hits.gather(1, edge) - inner * over / here.clamp(min=1)) / size
+    return torch.where(defined(maps, heat), found[:, 0], torch.nan).to(maps.dtype)
+
+
+@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Zhang et al. 2018, arXiv 1608.00507", unit=True)
+def pointing(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Pointing game: whether the map's highest pixel lies in the mask; of tied ones, the share that does."""
+    _, _, hits, both = _descending(maps, heat)
+    highest = (both == 0).sum(1, keepdim=True).clamp(max=both.shape[1] - 1)
+    share = hits.gather(1, highest) / both.gather(1, highest)
+    return torch.where(defined(maps, heat), share[:, 0], torch.nan).to(maps.dtype)
+
+
+@remembered
+def _heat_ranks(heat: MapBatch) -> tuple[Float[Tensor, "n p"], Float[Tensor, " n"]]:
+    return ranks(heat, histogram(heat))
+
+
+Counts = Float[Tensor, "n levels"]
+
+
+@remembered
+def _descending(maps: MapBatch, heat: MapBatch) -> tuple[Counts, Counts, Counts, Counts]:
+    """Return from the highest level down: pixels outside the mask, inside, those inside so far, and all so far."""
+    outside, inside = joint_histogram(maps, heat).flip(2).double().unbind(1)
+    hits = inside.cumsum(1)
+    return outside, inside, hits, hits + outside.cumsum(1)

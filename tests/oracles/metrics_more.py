@@ -1,0 +1,76 @@
+"""Slow, plain re-statements of the agreement metrics: one map and one heatmap, as numpy arrays."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from skimage.filters import threshold_otsu
+from skimage.metrics import structural_similarity
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+Picture = NDArray[np.float64]
+
+
+def pearson(a: Picture, h: Picture) -> float:
+    return float(stats.pearsonr(a.ravel(), h.ravel()).statistic)
+
+
+def spearman(a: Picture, h: Picture) -> float:
+    return float(stats.spearmanr(a.ravel(), h.ravel()).statistic)
+
+
+def ssim(a: Picture, h: Picture) -> float:
+    return float(structural_similarity(a / a.max(), h / h.max(), data_range=1.0))
+
+
+def kl(a: Picture, h: Picture, floor: float = 1e-3) -> float:
+    q = (1 - floor) * a / a.sum() + floor / a.size
+    return float(stats.entropy(h.ravel(), q.ravel()))
+
+
+def ap(a: Picture, h: Picture) -> float:
+    return float(average_precision_score(h.ravel() >= 0.5, a.ravel()))
+
+
+def auroc(a: Picture, h: Picture) -> float:
+    return float(roc_auc_score(h.ravel() >= 0.5, a.ravel()))
+
+
+def rra(a: Picture, h: Picture) -> float:
+    mask = h.ravel() >= 0.5
+    k = int(mask.sum())
+    edge = np.sort(a.ravel())[::-1][k - 1]
+    above, tied = a.ravel() > edge, a.ravel() == edge
+    share = (k - above.sum()) / tied.sum()
+    return float((mask[above].sum() + share * mask[tied].sum()) / k)
+
+
+def pointing(a: Picture, h: Picture) -> float:
+    return float((h >= 0.5)[a == a.max()].mean())
+
+
+def ebpg(a: Picture, h: Picture) -> float:
+    return float(a[h >= 0.5].sum() / a.sum())
+
+
+def iou(a: Picture, h: Picture) -> float:
+    both, one = _overlap(a, h)
+    return both / one if one else 1.0
+
+
+def dice(a: Picture, h: Picture) -> float:
+    both, one = _overlap(a, h)
+    return 2 * both / (both + one) if one else 1.0
+
+
+def _overlap(a: Picture, h: Picture) -> tuple[float, float]:
+    x, y = (p > threshold_otsu(p, nbins=4000) for p in (a, h))
+    return float((x & y).sum()), float((x | y).sum())
+
+
+def iou_best(maps: list[Picture], heats: list[Picture]) -> float:
+    values, masks = np.concatenate([a.ravel() for a in maps]), np.concatenate([h.ravel() >= 0.5 for h in heats])
+    best = 0.0
+    for step in range(1001):
+        above = np.floor(values * 1000) >= step
+        best = max(best, (above & masks).sum() / (above | masks).sum())
+    return float(best)
