@@ -18,6 +18,10 @@ LEVELS = STEPS + 1
 @remembered
 def levels(maps: MapBatch) -> Int[Tensor, "n p"]:
     """Return the level of each pixel of maps in [0, 1]; 0 where undefined."""
+    return _levels(maps)
+
+
+def _levels(maps: MapBatch) -> Int[Tensor, "n p"]:
     return (maps.detach().flatten(1) * STEPS).nan_to_num_(0).to(torch.int32).clamp_(0, STEPS)
 
 
@@ -36,7 +40,7 @@ def histogram(maps: MapBatch) -> Int[Tensor, f"n {LEVELS}"]:
 @remembered
 def joint_histogram(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n 2 {LEVELS}"]:
     """Count per level the pixels outside and those inside the mask."""
-    keys = torch.add(levels(maps), mask(heat).to(torch.int32), alpha=LEVELS)
+    keys = _levels(maps).add_(mask(heat), alpha=LEVELS)  # anew and in place: faster than a large tensor kept alive
     return _count(keys, 2 * LEVELS).view(-1, 2, LEVELS)
 
 
