@@ -166,7 +166,15 @@ def _sum_heatmaps(plan: Plan, tell: Progress) -> HeatmapMeans:
 
 
 def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
-    tables = Tables(list(folder.parts()), plan.dataset, plan.model.classes, plan.columns, plan.metrics, plan.seed)
+    tables = Tables(
+        list(folder.parts()),
+        folder.counts,
+        plan.dataset,
+        plan.model.classes,
+        plan.columns,
+        plan.metrics,
+        plan.seed,
+    )
     if not tables.heat.any():
         reason = f"{len(tables.skipped)} unreadable, {len(tables.faceless)} without landmarks"
         raise DataError(_nothing_to_score(plan, reason))

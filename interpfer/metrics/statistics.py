@@ -1,6 +1,6 @@
 """From scores per image to scores of a data set, with intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -156,6 +156,25 @@ def pool(
         drawn = weights[:, which].astype(np.float32) @ counts[which].astype(np.float32)
         sums[name] = np.concatenate([counts[which].sum(0, dtype=np.float64)[None], drawn.round()])
     return Pool(tuple(groups), sums, {name: int(which.sum()) for name, which in groups.items()})
+
+
+def add_pools(pools: Iterable[Pool]) -> Pool:
+    """Add the pools of batches of images.
+
+    Raises:
+        ValueError: there is none.
+    """
+    total: Pool | None = None
+    for batch in pools:
+        if total is None:
+            total = batch
+            continue
+        for name in total.groups:
+            total.sums[name] += batch.sums[name]
+            total.sizes[name] += batch.sizes[name]
+    if total is None:
+        raise ValueError("no batch was counted")
+    return total
 
 
 def summarise_pooled(pooled: Pool, score: Callable[[Array], Array], names: tuple[str, ...]) -> list[Summary]:

@@ -8,6 +8,7 @@ a ``run.json`` is complete.
 import io
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class Part:
 
 
 class RunFolder:
-    """A folder being filled, or None to keep everything in memory.
+    """A folder being filled; without a path, a temporary one, so that memory does not grow with the data set.
 
     Args:
         path: the folder; its parents are made.
@@ -70,9 +71,11 @@ class RunFolder:
 
     def __init__(self, path: Path | None, plan: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
         self.path = path
-        self._memory: dict[int, Part] = {}
         if path is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="interpfer-")
+            self._parts = Path(self._scratch.name)
             return
+        self._parts = path / PARTS
         if path.exists() and not path.is_dir():
             raise RunError(f"{path} is a file; --out names a folder.")
         held = [name for name in (PARTS, MANIFEST, "scores.csv") if (path / name).exists()]
@@ -84,15 +87,14 @@ class RunFolder:
             self._refuse_other_plan(plan)
         if self.complete and resume:
             return
-        parts = path / PARTS
         if overwrite and held:
-            shutil.rmtree(parts, ignore_errors=True)
+            shutil.rmtree(self._parts, ignore_errors=True)
             (path / MANIFEST).unlink(missing_ok=True)
         try:
-            parts.mkdir(parents=True, exist_ok=True)
+            self._parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot write to {path}: {error}.") from error
-        write_atomic(parts / "plan.json", json.dumps(plan).encode())
+        write_atomic(self._parts / "plan.json", json.dumps(plan).encode())
 
     def _refuse_other_plan(self, plan: Mapping[str, Any]) -> None:
         assert self.path is not None
@@ -122,25 +124,20 @@ class RunFolder:
     def add(self, part: Part) -> None:
         """Keep a finished batch."""
         first = min([*part.rows.tolist(), *part.skipped])
-        if self.path is None:
-            self._memory[first] = part
-            return
         buffer = io.BytesIO()
         arrays: dict[str, NDArray[Any]] = {"rows": part.rows, "predicted": part.predicted, "scores": part.scores}
         arrays |= {"heat": part.heat, "confidence": part.confidence, "profiles": part.profiles}
-        arrays |= {f"counts/{name}": value for name, value in part.counts.items()}
+        for name, value in part.counts.items():
+            arrays |= {f"counts/{name}/{column}": value[:, column] for column in range(value.shape[1])}
         arrays |= {f"single/{name}": value for name, value in part.single.items()}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
-        write_atomic(self.path / PARTS / f"{first:09d}.npz", buffer.getvalue(), durable=False)
+        write_atomic(self._parts / f"{first:09d}.npz", buffer.getvalue(), durable=False)
 
     def parts(self) -> Iterator[Part]:
-        """Yield the finished batches in the order of the data set."""
-        if self.path is None:
-            yield from (self._memory[first] for first in sorted(self._memory))
-            return
-        for path in sorted((self.path / PARTS).glob("*.npz")):
+        """Yield the finished batches in the order of the data set, without their counts."""
+        for path in sorted(self._parts.glob("*.npz")):
             with np.load(path) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
                 yield Part(
@@ -149,7 +146,7 @@ class RunFolder:
                     arrays["confidence"],
                     tuple(facts["digests"]),
                     arrays["scores"],
-                    {name[7:]: arrays[name] for name in arrays.files if name.startswith("counts/")},
+                    {},
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
                     arrays["profiles"],
                     arrays["heat"],
@@ -157,16 +154,26 @@ class RunFolder:
                     {int(row): why for row, why in facts["skipped"].items()},
                 )
 
+    def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:
+        """Yield the (rows, bins) counts of one map, batch by batch: they are the bulk, and are never held together."""
+        for path in sorted(self._parts.glob("*.npz")):
+            with np.load(path) as arrays:
+                if f"counts/{name}/{column}" in arrays:
+                    yield arrays[f"counts/{name}/{column}"]
+
     def discard(self) -> None:
         """Drop what an unfinished run left."""
-        if self.path is not None:
-            shutil.rmtree(self.path / PARTS, ignore_errors=True)
+        if self.path is None:
+            self._scratch.cleanup()
+        else:
+            shutil.rmtree(self._parts, ignore_errors=True)
 
     def finish(self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> None:
         """Write the tables and the manifest, and drop the parts."""
         if self.path is None:
+            self._scratch.cleanup()
             return
         for name, table in tables.items():
             write_atomic(self.path / name, csv_bytes(table))
         write_atomic(self.path / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
-        shutil.rmtree(self.path / PARTS)
+        shutil.rmtree(self._parts)

@@ -1,6 +1,6 @@
 """From finished batches to the tables of a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from interpfer.metrics.statistics import (
     POOLED_RESAMPLES,
     Pool,
     Summary,
+    add_pools,
     image_weights,
     pool,
     subject_weights,
@@ -34,7 +35,8 @@ class Tables:
     """The finished batches of a run, and what their numbers stand for.
 
     Attributes:
-        parts: in the order of the data set.
+        parts: in the order of the data set, without their counts.
+        counts_of: metric name and column -> the (rows, bins) counts, part by part.
         dataset: whose images they are.
         outputs: the model's classes.
         columns: the (map, layer) pairs.
@@ -43,6 +45,7 @@ class Tables:
     """
 
     parts: Sequence[Part]
+    counts_of: Callable[[str, int], Iterable[NDArray[np.unsignedinteger]]]
     dataset: Dataset
     outputs: tuple[str, ...]
     columns: Sequence[tuple[str, str]]
@@ -154,14 +157,23 @@ class Tables:
         counters = ((key, other) for key, other in self.metrics.items() if isinstance(other, DatasetMetric))
         table = next(key for key, other in counters if other.count == metric.count)
         if (table, column) not in self._pools:
-            counts = np.concatenate([part.counts[table][:, column] for part in self.parts if table in part.counts])
-            halves = {name: half[counted] for name, half in self.halves.items()}
-            weights = self._weights[:, counted]
             self._pools.clear()
-            self._pools[table, column] = pool(
-                counts[counted], self.classes[counted], self.dataset.classes, weights, halves
-            )
+            self._pools[table, column] = add_pools(self._batch_pools(table, column, counted))
         return summarise_pooled(self._pools[table, column], score, self.dataset.classes)
+
+    def _batch_pools(self, table: str, column: int, counted: NDArray[np.bool_]) -> Iterator[Pool]:
+        start = 0
+        for counts in self.counts_of(table, column):
+            rows = slice(start, start + len(counts))
+            keep = counted[rows]
+            yield pool(
+                counts[keep],
+                self.classes[rows][keep],
+                self.dataset.classes,
+                self._weights[:, rows][:, keep],
+                {name: half[rows][keep] for name, half in self.halves.items()},
+            )
+            start = rows.stop
 
     @cached_property
     def _pools(self) -> dict[tuple[str, int], Pool]:
