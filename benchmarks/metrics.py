@@ -56,7 +56,7 @@ def main() -> None:
         def scored(metrics: list[str]) -> None:
             score(model, dataset, landmarks=landmarks, maps=MAPS, layers="layer4", metrics=metrics, device="cpu")
 
-        sides = {"plain": [], "pxap only": ["pxap"], "all": ["all"]}
+        sides = {"plain": [], "pxap only": ["pxap"], "agreement": ["agreement"]}
         times = _interleaved({name: lambda names=names: scored(names) for name, names in sides.items()}, options.rounds)
     rows += _rows(times, options.faces, "plain")
     settings = {"maps": counted, "faces": options.faces, "rounds": options.rounds, "methods": MAPS}

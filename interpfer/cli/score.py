@@ -37,7 +37,9 @@ from interpfer.cli.options import MODEL_OVERRIDES, data_options, model_options
 @click.option(
     "--geometry", type=click.Choice(["reference", "scaled"]), help="How AUs are placed, e.g. --geometry scaled."
 )
-@click.option("--metrics", metavar="LIST", help="Metrics or all, e.g. --metrics cosine,pxap.")
+@click.option(
+    "--metrics", metavar="LIST", help="Metrics or groups (agreement, faithfulness, all), e.g. --metrics cosine,pxap."
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder, e.g. --out runs/mine.")
 @click.option(
     "--leaderboard", type=click.Path(path_type=Path), metavar="FILE", help="Append rows, e.g. --leaderboard board.csv."

@@ -47,16 +47,17 @@ DEFAULT_METRICS = ("cosine", "cosine_skill", "pxap")
 def select_metrics(wanted: str | Iterable[str]) -> tuple[str, ...]:
     """Resolve a comma-separated text or a list of metric names and groups.
 
-    The group ``all`` holds what needs no further run of the model, ``faithfulness`` what does, ``everything`` both.
+    The group ``agreement`` holds what compares a map with the AU heatmap, ``faithfulness`` what runs the model again and
+    again, ``all`` both.
 
     Raises:
         PluginError: a name is neither a metric nor a group.
     """
     names = [name.strip() for name in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
     groups = {
-        "all": tuple(name for name in METRICS if name not in FAITHFULNESS),
+        "all": tuple(METRICS),
+        "agreement": tuple(name for name in METRICS if name not in FAITHFULNESS),
         "faithfulness": FAITHFULNESS,
-        "everything": tuple(METRICS),
     }
     for name in names:
         if name not in METRICS and name not in groups:

@@ -98,5 +98,5 @@ def test_places_count_from_the_highest() -> None:
 
 def test_groups() -> None:
     assert set(select_metrics("faithfulness")) == set(FAITHFULNESS)
-    assert not set(select_metrics("all")) & set(FAITHFULNESS)
-    assert set(select_metrics("everything")) == set(METRICS)
+    assert not set(select_metrics("agreement")) & set(FAITHFULNESS)
+    assert set(select_metrics("all")) == set(METRICS)

@@ -8,7 +8,8 @@ from interpfer.metrics import DEFAULT_METRICS, FAITHFULNESS, METRICS, select_met
 def test_names_and_groups() -> None:
     assert select_metrics("cosine, pxap,cosine") == ("cosine", "pxap")
     assert select_metrics(["pxap", "all"])[0] == "pxap"
-    assert set(select_metrics("all")) == set(METRICS) - set(FAITHFULNESS)
+    assert set(select_metrics("agreement")) == set(METRICS) - set(FAITHFULNESS)
+    assert set(select_metrics("all")) == set(METRICS)
     assert set(DEFAULT_METRICS) <= set(METRICS)
 
 
