@@ -79,8 +79,8 @@ def run_demo(folder: Path, seed: int = 0, progress: Progress | None = None) -> D
 def train_small(dataset: DemoDataset, folder: Path, seed: int, tell: Progress) -> Path:
     """Train a ``SmallCNN`` from scratch, and write model.pt with its card; return the checkpoint."""
     batch = FaceStream(dataset, dataset.landmarks(), SIZE).read(range(len(dataset)))
-    images = (batch.images - MEAN) / STD
-    labels = torch.tensor([dataset.classes.index(sample.label) for sample in dataset.samples])
+    images = (batch.faces.images - MEAN) / STD
+    labels = batch.faces.labels
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = SmallCNN(len(dataset.classes))

@@ -149,7 +149,7 @@ class Plan:
         batch = self.stream.read(self.rows[:PROBED])
         if not batch.rows or all(isinstance(method, BaselineMap) for method in methods.values()):
             return {}, {}
-        x = self.model.normalise(batch.images)
+        x = self.model.normalise(batch.faces.images)
         shown = run_maps(self.model, x, methods, self.layers, None, self.seed)
         require_named(shown.refused, methods, self.layers, set(self.named), self.model.name)
         self.refused.update(shown.refused)

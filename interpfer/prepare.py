@@ -69,7 +69,7 @@ def prepare(
     every = max(len(dataset) // (SHEET[0] * SHEET[1]), 1)
     done = 0
     for batch in FaceStream(dataset, provider, CANVAS).batches(range(len(dataset)), BATCH):
-        names = [dataset.samples[row].id for row in batch.rows]
+        names = batch.faces.ids
         failed |= {dataset.samples[row].id: why for row, why in batch.skipped.items()}
         for i, name in enumerate(names):
             points = carry(batch.landmarks.points[i], inverse(batch.transforms[i])).numpy()
@@ -79,7 +79,7 @@ def prepare(
             if not found:
                 failed[name] = "no face found"
             if batch.rows[i] % every == 0 and len(shown) < SHEET[0] * SHEET[1]:
-                shown.append((name, batch.images[i].permute(1, 2, 0).numpy(), batch.landmarks.points[i].numpy()))
+                shown.append((name, batch.faces.images[i].permute(1, 2, 0).numpy(), batch.landmarks.points[i].numpy()))
         done += len(batch.rows) + len(batch.skipped)
         tell("landmarks", done, len(dataset))
     failures, sheet = out.with_suffix(".failures.csv"), out.with_suffix(".png")

@@ -57,11 +57,11 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
             means.classmates(heat, valid, classes) if means else None,
             some,
             plan.seed,
-            batch.images[part].to(heat.device),
+            batch.faces.images[part].to(heat.device),
         )
         trial = Trial(
             lambda images: _plain_logits(plan, images),
-            batch.images[part].to(heat.device),
+            batch.faces.images[part].to(heat.device),
             heat,
             targets[part].to(heat.device),
             some,
@@ -106,7 +106,7 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
 
 def _raw_maps(plan: Plan, batch: Batch) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
     """Return the logits per image, and the raw map of each (map, layer) out of one forward and backward."""
-    x = plan.model.normalise(batch.images)
+    x = plan.model.normalise(batch.faces.images)
     shown = run_maps(plan.model, x, plan.maps, plan.layers, plan.targets(batch.rows), plan.seed)
     require_named(shown.refused, plan.maps, plan.layers, set(plan.named), plan.model.name)
     plan.refused.update(shown.refused)

@@ -1,14 +1,14 @@
 """Faces on their way to the model: read ahead in a thread, resized, located; a bad image is skipped and named."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
 from interpfer.landmarks.alignment import carry, similarity, stretch, warp
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.types import CANVAS, Landmarks
+from interpfer.types import CANVAS, Faces, Landmarks
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Batch:
 
     Attributes:
         rows: positions in the data set of the n images that could be read.
-        images: (n, 3, size, size) RGB in [0, 1].
+        faces: their names, labels and pixels, at ``size`` x ``size``.
         landmarks: on the canvas.
         transforms: (n, 2, 3) from pixels of each picture to pixels of the canvas.
         digests: sha256 of the pixels of each.
@@ -33,7 +33,7 @@ class Batch:
     """
 
     rows: tuple[int, ...]
-    images: Float[Tensor, "n 3 s s"]
+    faces: Faces
     landmarks: Landmarks
     transforms: Float[Tensor, "n 2 3"]
     digests: tuple[str, ...]
@@ -86,7 +86,8 @@ class FaceStream:
             shown = warp(picture, transforms[i] * (self.size / CANVAS), self.size) if aligned else picture
             images[i] = to_tensor(np.array(shown), self.size)
         landmarks = Landmarks.of(carry(found.points, transforms))
-        return Batch(tuple(pictures), images, landmarks, transforms, tuple(digests), skipped)
+        faces = Faces(tuple(self._ids(pictures)), images, self._labels(pictures), self.dataset.classes)
+        return Batch(tuple(pictures), faces, landmarks, transforms, tuple(digests), skipped)
 
     def landmarks(self, rows: Sequence[int]) -> Landmarks:
         """Return the landmarks of the images at ``rows`` on the canvas; an unreadable image has none.
@@ -117,7 +118,11 @@ class FaceStream:
             return torch.where(found.found[:, None, None], similarity(found.points, CANVAS), transforms)
         return transforms
 
-    def _ids(self, rows: Iterator[int] | Sequence[int] | dict[int, Image.Image]) -> list[str]:
+    def _labels(self, rows: Iterable[int]) -> Int[Tensor, " n"]:
+        labels = [self.dataset.samples[row].label for row in rows]
+        return torch.tensor([self.dataset.classes.index(label) if label else -1 for label in labels], dtype=torch.long)
+
+    def _ids(self, rows: Iterable[int]) -> list[str]:
         return [self.dataset.samples[row].id for row in rows]
 
 

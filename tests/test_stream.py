@@ -42,13 +42,13 @@ def test_a_bad_image_is_skipped_and_named(stream: FaceStream) -> None:
     assert list(batch.skipped) == [1, 3]
     assert "broken.png: not a readable image" in batch.skipped[1]
     assert "gone.png: no such image file" in batch.skipped[3]
-    assert batch.images.shape == (3, 3, 16, 16)
+    assert batch.faces.images.shape == (3, 3, 16, 16)
     assert len(set(batch.digests)) == 3
 
 
 def test_images_and_points_are_scaled_alike(stream: FaceStream, folder: Path) -> None:
     batch = stream.read(range(5))
-    for row, image in zip((0, 1, 2), batch.images, strict=True):
+    for row, image in zip((0, 1, 2), batch.faces.images, strict=True):
         pixels = torch.from_numpy(np.array(Image.open(folder / f"{row}.png"))).permute(2, 0, 1)[None] / 255
         expected = F.interpolate(pixels, size=(16, 16), mode="bilinear", antialias=True, align_corners=False)[0]
         torch.testing.assert_close(image, expected)
@@ -70,7 +70,7 @@ def test_batches_cover_every_row_in_order(stream: FaceStream, batch_size: int) -
         list(range(5))[start : start + batch_size] for start in range(0, 5, batch_size)
     ]
     whole = stream.read(range(5))
-    assert torch.equal(torch.cat([batch.images for batch in batches]), whole.images)
+    assert torch.equal(torch.cat([batch.faces.images for batch in batches]), whole.faces.images)
     assert sum((batch.digests for batch in batches), ()) == whole.digests
 
 
@@ -81,7 +81,7 @@ def test_no_rows(stream: FaceStream) -> None:
 def test_only_unreadable_images(stream: FaceStream) -> None:
     batch = stream.read([1, 3])
     assert batch.rows == ()
-    assert batch.images.shape == (0, 3, 16, 16)
+    assert batch.faces.images.shape == (0, 3, 16, 16)
     assert batch.landmarks.points.shape == (0, 68, 2)
 
 

@@ -47,8 +47,8 @@ DEFAULT_METRICS = ("cosine", "cosine_skill", "pxap")
 def select_metrics(wanted: str | Iterable[str]) -> tuple[str, ...]:
     """Resolve a comma-separated text or a list of metric names and groups.
 
-    The group ``agreement`` holds what compares a map with the AU heatmap, ``faithfulness`` what runs the model again and
-    again, ``all`` both.
+    The group ``agreement`` holds what compares a map with the AU heatmap, ``faithfulness`` what runs the model again
+    and again, ``all`` both.
 
     Raises:
         PluginError: a name is neither a metric nor a group.

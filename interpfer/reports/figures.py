@@ -49,7 +49,7 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
     heat, _ = au_heatmaps(batch.landmarks.points, names)
     targets = torch.tensor([model.classes.index(name) if name in model.classes else -1 for name in names])
     layers = model.layers("last")
-    shown = capture(model, model.preprocess(batch.images), layers, targets)
+    shown = capture(model, model.preprocess(batch.faces.images), layers, targets)
     pictures = {"AU heatmap": heat}
     for name in SHEET_MAPS:
         method = MAPS.get(name)
@@ -61,7 +61,7 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(names), 1 + len(pictures), squeeze=False)
     for i, name in enumerate(names):
-        face = batch.images[i].permute(1, 2, 0).numpy()
+        face = batch.faces.images[i].permute(1, 2, 0).numpy()
         axes[i][0].imshow(face)
         axes[i][0].set_ylabel(f"{name}\n(predicted {predicted[i]})", fontsize=8)
         for j, (title, maps) in enumerate(pictures.items(), 1):

@@ -84,7 +84,7 @@ def test_debug_shows_the_traceback(faces: Path, checkpoint: Path) -> None:
 
 def test_wrong_calls_exit_2(faces: Path, checkpoint: Path) -> None:
     assert invoke("scor").exit_code == 2
-    assert "Did you mean score?" in invoke("scor").stderr
+    assert "Did you mean score" in invoke("scor").stderr
     assert invoke("score").exit_code == 2
     both = invoke(*arguments(faces, checkpoint), "--resume", "--overwrite", "--out", "x")
     assert both.exit_code == 2

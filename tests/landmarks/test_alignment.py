@@ -59,7 +59,7 @@ def test_the_stream_aligns_faces_and_keeps_those_without_landmarks() -> None:
     assert off < 12
     back = carry(aligned.landmarks.points, inverse(aligned.transforms))
     torch.testing.assert_close(back.double(), POINTS, rtol=0, atol=1e-3)
-    assert aligned.images.shape == plain.images.shape
-    assert not torch.equal(aligned.images, plain.images)
+    assert aligned.faces.images.shape == plain.faces.images.shape
+    assert not torch.equal(aligned.faces.images, plain.faces.images)
     ahead = FaceStream(FACES, FACES.landmarks(), 64, True).landmarks(range(7))
     torch.testing.assert_close(ahead.points, aligned.landmarks.points)
