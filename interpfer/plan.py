@@ -134,6 +134,11 @@ class Plan:
         return tuple(pair for pair in pairs if pair not in self._probe[1])
 
     @cached_property
+    def unlike(self) -> set[Key]:
+        """Maps that were taken for the same as another, and were not on some batch: there they were scored apart."""
+        return set()
+
+    @cached_property
     def same(self) -> dict[Key, Key]:
         """(map, layer) -> the (map, layer) that it repeats for this model."""
         return self._probe[0]

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from interpfer.datasets.base import Dataset
 from interpfer.landmarks.alignment import carry, inverse
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.results.files import write_atomic
+from interpfer.results.files import csv_bytes, write_atomic
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
 
@@ -84,8 +85,7 @@ def prepare(
         tell("landmarks", done, len(dataset))
     failures, sheet = out.with_suffix(".failures.csv"), out.with_suffix(".png")
     out.parent.mkdir(parents=True, exist_ok=True)
-    rows = "".join(f'"{name}","{why}"\n' for name, why in failed.items())
-    write_atomic(failures, f"image,reason\n{rows}".encode())
+    write_atomic(failures, csv_bytes(pd.DataFrame(failed.items(), columns=["image", "reason"])))
     _draw_sheet(shown, sheet)
     write_atomic(out, lines.getvalue().encode())
     return Prepared(out, failures, sheet, len(dataset) - len(failed), failed)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from interpfer.au.means import HeatmapMeans
 from interpfer.maps.base import BaselineMap, Surroundings
-from interpfer.maps.engine import require_named, run_maps
+from interpfer.maps.engine import require_named, run_maps, same_maps
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics.au_profile import profile
 from interpfer.metrics.base import DatasetMetric, ModelMetric
@@ -38,6 +38,8 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
     profiles = torch.full((rows, columns + 2, len(plan.evidence.names)), torch.nan, dtype=torch.float64)
     heat_valid = torch.zeros(rows, dtype=torch.bool)
     logits, raw = _raw_maps(plan, batch) if rows else (torch.zeros(0, len(plan.model.classes)), {})
+    twins = {key: twin for key, twin in plan.same.items() if rows and same_maps({twin: raw[twin], key: raw[key]})}
+    plan.unlike.update(set(plan.same) - set(twins) if rows else ())
     told = plan.targets(batch.rows)
     targets = logits.argmax(1) if told is None else told
     step = CPU_CHUNK if plan.model.device.type == "cpu" else max(rows, 1)
@@ -68,7 +70,7 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
             plan.seed,
         )
         for column, key in enumerate(plan.columns):
-            if key in plan.same:
+            if key in twins:
                 continue
             large, unit = _on_canvas(plan, key, raw, part, around)
             profiles[part, column] = profile(large, dealt).cpu().double()
@@ -77,13 +79,13 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
                     found = metric(unit, trial)
                 else:
                     found = metric(unit if metric.unit else large, heat)
-                scores[part, column, index] = found.cpu().double()
+                scores[part, column, index] = torch.where(valid, found, torch.nan).cpu().double()
             for name, counter in counters.items():
                 single[name][part, column] = counter.score(counter.count(unit, heat)).cpu()
             for count, name in tables.items():
                 added = count(unit, heat).cpu().numpy()
                 counts.setdefault(name, np.zeros((rows, columns, added.shape[1]), COUNT))[part, column] = added
-    for key, twin in plan.same.items():
+    for key, twin in twins.items():
         column, original = plan.columns.index(key), plan.columns.index(twin)
         for table in (scores, profiles, *single.values()):
             table[:, column] = table[:, original]

@@ -285,3 +285,24 @@ def test_unlabelled_images_are_predicted_but_not_scored(faces: Path, checkpoint:
     run = score(checkpoint, CsvDataset(samples, "test", faces), landmarks=faces / "landmarks.txt", device="cpu")
     assert run.manifest["counts"]["unlabelled"] == 3
     assert run.manifest["classification"]["n"] == 39
+
+
+def test_maps_that_are_the_same_only_on_the_first_images_are_scored_apart(faces: Path, checkpoint: Path) -> None:
+    from interpfer.plan import Plan
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plan, "same", property(lambda _: {("cam", "stages.3"): ("gradcam", "stages.3")}))
+        taken = run_on(faces, checkpoint, maps="gradcam,cam")
+    alone = run_on(faces, checkpoint, maps="cam")
+    assert taken.score("cam") == alone.score("cam")
+    assert taken.manifest["same"] == {}
+
+
+def test_run_json_is_strict_json_and_absent_classes_do_not_count(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    run = run_on(faces, checkpoint, limit=4, out=tmp_path / "run", maps="attention")
+    assert "NaN" not in (tmp_path / "run" / "run.json").read_text()
+    recall = run.manifest["classification"]["recall"]
+    present = set(run.per_image["label"])
+    assert run.manifest["classification"]["balanced_accuracy"] == pytest.approx(
+        np.mean([recall[name] for name in present])
+    )

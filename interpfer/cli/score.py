@@ -8,6 +8,14 @@ import click
 from interpfer.cli.options import MODEL_OVERRIDES, data_options, model_options
 
 
+def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | str:
+    if value == "auto":
+        return value
+    if not value.isdigit() or int(value) < 1:
+        raise click.BadParameter(f"'{value}' is neither a number of images nor auto.", param=param)
+    return int(value)
+
+
 @click.command("score")
 @click.argument("model", type=click.Path(path_type=Path))
 @data_options
@@ -44,7 +52,14 @@ from interpfer.cli.options import MODEL_OVERRIDES, data_options, model_options
 @click.option(
     "--leaderboard", type=click.Path(path_type=Path), metavar="FILE", help="Append rows, e.g. --leaderboard board.csv."
 )
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="e.g. --batch-size 64.")
+@click.option(
+    "--batch-size",
+    callback=_batch_size,
+    default="32",
+    show_default=True,
+    metavar="N|auto",
+    help="e.g. --batch-size 64 or auto.",
+)
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="e.g. --device cuda.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random, e.g. --seed 1.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score a random sample, e.g. --limit 100.")

@@ -24,7 +24,7 @@ def stdout() -> Console:
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show one bar per kind of work on stderr, with the time left; yields the function to report to."""
+    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to."""
     columns = (
         TextColumn("{task.description:>11}"),
         BarColumn(),
@@ -32,11 +32,13 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=stderr, transient=not stderr.is_terminal) as bars:
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total)
+                if not stderr.is_terminal:
+                    stderr.print(f"{what} ...")
             bars.update(tasks[what], completed=done, total=total)
 
         yield tell

@@ -1,5 +1,6 @@
 """What a data set is: a list of samples, each an image with an expression."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Sample:
     subject: str | None = None
 
 
-class Dataset:
+class Dataset(ABC):
     """The samples of one split, in a fixed order.
 
     A data set is added by a subclass with an ``open`` of its own and a line in the table of ``interpfer.datasets``
@@ -78,6 +79,7 @@ class Dataset:
         self._refuse_repeated_ids()
 
     @classmethod
+    @abstractmethod
     def open(cls, root: Path | None, split: str, seed: int = 0) -> "Dataset":
         """Read the list of samples; opens no image.
 
@@ -89,7 +91,6 @@ class Dataset:
         Raises:
             DataError: the folder or the split is not there, or a label is no expression.
         """
-        raise NotImplementedError
 
     @classmethod
     def available(cls, root: Path | None) -> tuple[str, ...]:  # noqa: ARG003

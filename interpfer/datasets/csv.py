@@ -47,6 +47,8 @@ class CsvDataset(Dataset):
             except DataError as error:
                 raise DataError(f"{path}, line {line}: {error}") from error
             samples.append(Sample(image.strip(), expression, images / image.strip(), subject.strip() or None))
+        if not samples:
+            raise DataError(f"{path} has no rows; it needs the columns image and label, and one line per image.")
         return cls(samples, split, folder)
 
     @classmethod

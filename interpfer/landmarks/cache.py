@@ -1,12 +1,13 @@
 """Landmarks are found once: a cache by what the picture shows and who looked.
 
-One SQLite file in the user's cache folder; processes may share it, and a kill loses nothing that was found.
+One SQLite file in the user's cache folder; processes may share it, and a kill loses nothing that was found. Where the
+file cannot be used, landmarks are found anew: the cache saves time, and nothing depends on it.
 """
 
 import hashlib
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -62,14 +63,20 @@ class CachedLandmarks:
     def _read(self, keys: Sequence[str]) -> dict[str, torch.Tensor]:
         if not self.path.exists():
             return {}
-        with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as connection:
+        with suppress(OSError, sqlite3.Error), closing(self._open()) as connection:
             marks = ",".join("?" * len(keys))
             rows = connection.execute(f"SELECT key, points FROM landmarks WHERE key IN ({marks})", keys).fetchall()
-        return {key: torch.from_numpy(np.frombuffer(blob).copy()).view(LANDMARKS, 2) for key, blob in rows}
+            return {key: torch.from_numpy(np.frombuffer(blob).copy()).view(LANDMARKS, 2) for key, blob in rows}
+        return {}
 
     def _write(self, fresh: dict[str, torch.Tensor]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as connection, connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS landmarks (key TEXT PRIMARY KEY, points BLOB NOT NULL)")
-            rows = [(key, points.numpy().tobytes()) for key, points in fresh.items()]
-            connection.executemany("INSERT OR REPLACE INTO landmarks VALUES (?, ?)", rows)
+        rows = [(key, points.numpy().tobytes()) for key, points in fresh.items()]
+        with suppress(OSError, sqlite3.Error):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._open()) as connection, connection:
+                connection.executemany("INSERT OR REPLACE INTO landmarks VALUES (?, ?)", rows)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=PATIENCE)
+        connection.execute("CREATE TABLE IF NOT EXISTS landmarks (key TEXT PRIMARY KEY, points BLOB NOT NULL)")
+        return connection

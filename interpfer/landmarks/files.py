@@ -8,6 +8,7 @@ or CSV with a header that names the columns ``image``, ``x1`` to ``x68``, ``y1``
 ``nan`` or nothing stands for a face that was not found.
 """
 
+import csv
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -69,7 +70,7 @@ def parse_landmarks(text: str, where: str) -> dict[str, NDArray[np.float64]]:
     Raises:
         DataError: a line is not as described.
     """
-    rows = [line.split(",") for line in text.splitlines()]
+    rows = list(csv.reader(text.splitlines()))
     numbers = [index for index, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
     rows = [[cell.strip() for cell in rows[number - 1]] for number in numbers]
     if not rows:

@@ -34,8 +34,7 @@ def to_canvas(
         size: side of the canvas.
     """
     if attention:
-        defined = raw.isfinite().all((1, 2)) if raw.dim() else raw
-        defined &= (raw != 0).any(2).any(1)
+        defined = normalise(raw)[1]
         large = resize(raw, size, reference=protocol == "paper")
         low = raw.amin((1, 2), keepdim=True)
         large = torch.minimum(torch.maximum(large, low), raw.amax((1, 2), keepdim=True))

@@ -66,7 +66,7 @@ def classify(
     outputs: Sequence[str],
     confidence: Sequence[float] | None = None,
 ) -> Classification:
-    """Compare labels with predictions; images without a label ("") do not count.
+    """Compare labels with predictions; images without a label ("") do not count, nor do classes without an image.
 
     Args:
         labels: canonical name per image.
@@ -86,12 +86,13 @@ def classify(
     counts = confusion_matrix(true, guess, labels=columns)[: len(classes)]
     table = precision_recall_fscore_support(true, guess, labels=list(classes), average=None, zero_division=0)
     precision, recall, f1, support = (dict(zip(classes, column.tolist(), strict=True)) for column in table)
+    there = [name for name in classes if support[name]]
     apart = np.array([columns.index(a) - columns.index(b) for a, b in zip(true, guess, strict=True)])
     sure = None if confidence is None else np.asarray(confidence, float)[known]
     return Classification(
         accuracy=float((true == guess).mean()),
-        balanced_accuracy=float(np.mean(list(recall.values()))),
-        macro_f1=float(np.mean(list(f1.values()))),
+        balanced_accuracy=float(np.mean([recall[name] for name in there])),
+        macro_f1=float(np.mean([f1[name] for name in there])),
         recall=recall,
         precision=precision,
         f1=f1,

@@ -10,6 +10,8 @@ RESAMPLES = 1000
 POOLED_RESAMPLES = 200
 """Resamples of metrics that pool counts, whose every resample is a sum over all images."""
 LEVEL = 0.95
+DRAWN_AT_ONCE = 1_000_000
+"""Values drawn at a time, so that a bootstrap of many images stays small."""
 
 Array = NDArray[np.float64]
 
@@ -75,11 +77,18 @@ def summarise(
 
 def _draws_by_image(scores: Array, members: Sequence[NDArray[np.intp]], seed: int) -> list[Array]:
     rng = np.random.default_rng(seed)
-    nothing = np.full(RESAMPLES, np.nan)
-    return [
-        scores[rows][rng.integers(0, len(rows), (RESAMPLES, len(rows)))].mean(1) if len(rows) else nothing
-        for rows in members
-    ]
+    return [_resample(scores[rows], rng) for rows in members]
+
+
+def _resample(values: Array, rng: np.random.Generator) -> Array:
+    """Return the means of resamples of values, a few resamples at a time."""
+    if not len(values):
+        return np.full(RESAMPLES, np.nan)
+    means = []
+    for start in range(0, RESAMPLES, step := max(DRAWN_AT_ONCE // len(values), 1)):
+        count = min(step, RESAMPLES - start)
+        means.append(values[rng.integers(0, len(values), (count, len(values)))].mean(1))
+    return np.concatenate(means)
 
 
 def _draws_by_subject(

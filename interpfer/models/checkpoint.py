@@ -159,7 +159,6 @@ def _is_weights(value: Any) -> bool:
 
 
 def _without_prefixes(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    for prefix in PREFIXES:
-        while weights and all(name.startswith(prefix) for name in weights):
-            weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    while prefix := next((p for p in PREFIXES if weights and all(name.startswith(p) for name in weights)), None):
+        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
     return weights

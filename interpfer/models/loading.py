@@ -64,7 +64,7 @@ def load_model(
     checkpoint = read_checkpoint(path, trust)
     beside = card_path(path)
     raw = dict(checkpoint.card) | (read_card(beside) if beside.is_file() else {})
-    where = str(beside) if beside.is_file() else f"of {path}"
+    where = str(beside) if beside.is_file() else f"of {path} (there is no {beside.name} beside it)"
     raw |= overrides
     if overrides_input:
         raw["input"] = (raw["input"] if isinstance(raw.get("input"), dict) else {}) | overrides_input

@@ -52,7 +52,7 @@ class Model:
     def _parameter(self) -> Tensor:
         return next((p for p in self.module.parameters() if p.is_floating_point()), torch.zeros(()))
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """Hash of the checkpoint file, or of the weights of a module that came from memory."""
         if self._sha256 is not None:

@@ -24,7 +24,16 @@ COLUMNS = (
     "cosine",
     "pxap",
 )
-TRAILER = ("date", "version", "checkpoint_sha256", "dataset_digest", "seed")
+SETTINGS = ("target", "codebook", "geometry", "align")
+"""Arguments that change what a score means."""
+
+TRAILER = ("date", "version", "checkpoint_sha256", "dataset_digest", "seed", *SETTINGS)
+
+IDENTITY = (
+    *("model", "dataset", "split", "protocol", "map", "layer", "n"),
+    *("checkpoint_sha256", "dataset_digest", "seed", *SETTINGS),
+)
+"""What makes a row a repetition of another."""
 
 HEADLINE = {"pxap": "micro"}
 """The group that stands for a metric; ``macro`` where nothing else is said."""
@@ -43,6 +52,7 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
             row[str(metric)] = headline["value"].iloc[0]
         row |= {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), "version": facts["versions"]["interpfer"]}
         row |= {key: facts[key] for key in ("checkpoint_sha256", "dataset_digest", "seed")}
+        row |= {key: facts["arguments"][key] for key in SETTINGS}
         rows.append(row)
     return _ordered(pd.DataFrame(rows))
 
@@ -57,10 +67,18 @@ def append(path: Path, rows: pd.DataFrame) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             new = _read(io.BytesIO(csv_bytes(rows)))
-            table = pd.concat([_read(path), new], ignore_index=True) if path.exists() else new
+            table = pd.concat([_without(_read(path), new), new], ignore_index=True) if path.exists() else new
             write_atomic(path, csv_bytes(_ordered(table)))
     except OSError as error:
         raise RunError(f"cannot write the leaderboard {path}: {error}.") from error
+
+
+def _without(table: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rows that ``new`` says again: the same run, appended once more."""
+    if not set(IDENTITY) <= set(table) & set(new):
+        return table
+    again = set(new[list(IDENTITY)].itertuples(index=False, name=None))
+    return table[[row not in again for row in table[list(IDENTITY)].itertuples(index=False, name=None)]]
 
 
 def _read(path: Path | io.BytesIO) -> pd.DataFrame:

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from interpfer.errors import RunError
-from interpfer.results.files import csv_bytes, write_atomic
+from interpfer.results.files import csv_bytes, json_bytes, write_atomic
 from interpfer.results.run import MANIFEST
 
 PARTS = ".parts"
@@ -175,5 +175,5 @@ class RunFolder:
             return
         for name, table in tables.items():
             write_atomic(self.path / name, csv_bytes(table))
-        write_atomic(self.path / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        write_atomic(self.path / MANIFEST, json_bytes(manifest))
         shutil.rmtree(self._parts)

@@ -82,7 +82,7 @@ def test_no_landmarks_are_brought(tmp_path: Path) -> None:
         ("image,lable\na,sad\n", "labels.csv: there is no column 'label'; it has image, lable."),
         ("a.png,sad\nb.png,sad\n", "labels.csv: there is no column 'image'; it has a.png, sad."),
         ("image,label\na,sad\na,fear\n", "data set csv: 'a' is listed twice in"),
-        ("image,label\n", "data set csv: the split 'test' of"),
+        ("image,label\n", "labels.csv has no rows; it needs the columns image and label"),
         ("image,label\n,sad\n", "labels.csv, line 2: there is no name of an image."),
         ("", "labels.csv: not a CSV table"),
         ("image,label\na,sad,7\nb,sad,8\n", "labels.csv: not a CSV table"),

@@ -67,3 +67,11 @@ def test_large_batches(tmp_path: Path, count: int) -> None:
     cached.locate([str(i) for i in range(count)], pictures)
     cached.locate([str(i) for i in range(count)], pictures)
     assert len(provider.asked) == count
+
+
+def test_a_cache_that_cannot_be_used_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "empty.sqlite").touch()
+    (tmp_path / "junk.sqlite").write_bytes(b"no database" * 100)
+    for path in (tmp_path / "empty.sqlite", tmp_path / "junk.sqlite", tmp_path / "junk.sqlite" / "below"):
+        found = CachedLandmarks(Counting("v1"), path).locate(["a"], [picture(5)])
+        assert found.points.unique().tolist() == [5.0]

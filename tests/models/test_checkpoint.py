@@ -180,7 +180,9 @@ def test_load_model_reads_card_and_weights(tmp_path: Path) -> None:
 
 def test_without_a_card(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.pt", WEIGHTS)
-    with pytest.raises(ModelError, match=r"model card of .*m\.pt: the field 'arch' is missing"):
+    with pytest.raises(
+        ModelError, match=r"model card of .*m\.pt \(there is no m.yaml beside it\): the field 'arch' is missing"
+    ):
         load_model(path)
 
 

@@ -48,3 +48,15 @@ def test_processes_appending_at_once_lose_no_row(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         list(pool.map(_append_one, [path] * 24, range(24)))
     assert sorted(pd.read_csv(path)["model"]) == sorted(f"m{i}" for i in range(24))
+
+
+def test_the_same_run_appended_again_stays_one_row(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    from interpfer.evaluate import score
+
+    board = tmp_path / "board.csv"
+    for target in ("label", "label", "predicted"):
+        score(
+            checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu",
+            maps="gradcam", target=target, leaderboard=board,
+        )  # fmt: skip
+    assert pd.read_csv(board)["target"].tolist() == ["label", "predicted"]
