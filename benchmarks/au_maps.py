@@ -7,26 +7,20 @@ machine that slows down slows both. Writes ``benchmarks/results/au_maps.csv``, a
 machine and the versions. Run it on a machine that does nothing else.
 """
 
-import csv
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
 import interpfer
+from benchmarks.report import write_results
 from interpfer.datasets.demo import DemoDataset
 from interpfer.expressions import NEUTRAL
 from tests.oracles.au_maps import au_map
 
-RESULTS = Path(__file__).parent / "results"
 BATCH = 32
 ROUNDS = 30
 THREADS = (1, 2)
@@ -82,28 +76,7 @@ def compare(threads: int) -> list[dict[str, object]]:
 
 def main() -> None:
     rows = [row for threads in THREADS for row in compare(threads)]
-    for row in rows:
-        print(
-            f"{row['implementation']:12} {row['threads']} thread(s): {row['us_per_face']:7} us per face "
-            f"({row['q25']} to {row['q75']}), {row['times_faster_than_the_loop']} times the speed of the loop"
-        )
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "au_maps.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    packages = ("torch", "numpy")
-    manifest = {
-        "command": "python -m benchmarks.au_maps",
-        "rounds": ROUNDS,
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "system": platform.platform(),
-        "load": os.getloadavg(),
-        "versions": {"interpfer": interpfer.__version__, "python": platform.python_version(), "opencv": cv2.__version__}
-        | {name: version(name) for name in packages},
-    }
-    (RESULTS / "au_maps.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_results("au_maps", rows, {"rounds": ROUNDS, "batch": BATCH})
 
 
 if __name__ == "__main__":
