@@ -7,9 +7,6 @@ floor (one forward and one backward that captures the same layers) and to interp
 """
 
 import argparse
-import csv
-import json
-import platform
 import resource
 import statistics
 import subprocess
@@ -17,11 +14,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from report import write_results
 from torch import Tensor, nn
 
 from interpfer.maps import MAPS
@@ -132,9 +128,9 @@ def captum(model: Model, x: Tensor, layers: list[str]) -> Contestant:
 def measure(name: str, counts: list[str], repeats: int, batch: int, size: int) -> list[dict[str, object]]:
     model = build(name, size)
     x = torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
-    rows = []
-    for count in counts:
-        layers = choose(model, count)
+    ours(model, x, choose(model, "1"))()  # warms up
+    rows: list[dict[str, object]] = []
+    for count, layers in _distinct(model, counts):
         contestants = {
             "floor": floor(model, x, layers),
             "interpfer": ours(model, x, layers),
@@ -144,12 +140,11 @@ def measure(name: str, counts: list[str], repeats: int, batch: int, size: int) -
         if all(model.layer(layer).layout == "nchw" for layer in layers):
             contestants["torchcam"] = torch_cam(model, x, layers)
         seconds: dict[str, list[float]] = {key: [] for key in contestants}
-        for repeat in range(repeats + 1):
+        for _ in range(repeats):
             for key, contestant in contestants.items():
                 started = time.perf_counter()
                 contestant()
-                if repeat:  # the first round warms up
-                    seconds[key].append(time.perf_counter() - started)
+                seconds[key].append(time.perf_counter() - started)
         made = {"floor": 0, "interpfer": 6, "pytorch-grad-cam": 5, "torchcam": 4, "captum LayerGradCam": 1}
         for key, times in seconds.items():
             against = {other: _ratio(times, seconds[other]) for other in ("floor", "interpfer")}
@@ -159,6 +154,14 @@ def measure(name: str, counts: list[str], repeats: int, batch: int, size: int) -
             rows.append(row)
             print(*row.values(), sep="\t", flush=True)
     return rows
+
+
+def _distinct(model: Model, counts: list[str]) -> list[tuple[str, list[str]]]:
+    """Each choice of layers once: a ResNet's stem and stages are five."""
+    chosen: dict[tuple[str, ...], str] = {}
+    for count in counts:
+        chosen.setdefault(tuple(choose(model, count)), count)
+    return [(count, list(layers)) for layers, count in chosen.items()]
 
 
 def _ratio(times: list[float], others: list[float]) -> float:
@@ -192,11 +195,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--models", default=",".join(MODELS), help="torchvision:NAME or timm:NAME, comma-separated")
     parser.add_argument("--layers", default="1,5,all")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--no-memory", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rows: list[dict[str, object]] = []
@@ -205,23 +207,8 @@ def main() -> None:
         for row in found if not options.no_memory else ():
             row["peak_mb"] = peak(name, str(row["contestant"]), str(row["layers"]), options.batch, options.size)
         rows += found
-    options.out.mkdir(parents=True, exist_ok=True)
-    with (options.out / "maps.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-        writer.writeheader()
-        writer.writerows(rows)
-    packages = ("torch", "torchvision", "timm", "grad-cam", "torchcam", "captum", "interpfer")
-    manifest = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": {key: str(value) for key, value in vars(options).items() if key != "out"},
-        "threads": torch.get_num_threads(),
-        "machine": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
-        "ours": list(OURS),
-        "ratio": "median over repeats of the ratio within a repeat",
-    }
-    (options.out / "maps.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    settings = {key: str(value) for key, value in vars(options).items()}
+    write_results("maps", rows, settings | {"ours": list(OURS), "ratio": "median over repeats of the ratio within one"})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 import interpfer
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "numpy", "opencv-python", "grad-cam", "captum")
+PACKAGES = ("torch", "numpy", "opencv-python", "grad-cam", "captum", "torchcam", "timm", "torchvision")
 
 
 def write_results(name: str, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> None:

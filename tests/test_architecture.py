@@ -26,7 +26,8 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("prepare", "reports"),
     ("scoring",),
     ("evaluate",),
-    ("demo", "finetune"),
+    ("explain", "finetune"),
+    ("demo", "testing"),
     ("cli",),
 )
 """Rooms from left to right; those of one line do not know each other."""
