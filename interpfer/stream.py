@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
@@ -16,6 +15,7 @@ from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
 from interpfer.landmarks.alignment import carry, similarity, stretch, warp
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.resizing import to_square
 from interpfer.types import CANVAS, Faces, Landmarks
 
 
@@ -127,8 +127,5 @@ class FaceStream:
 
 
 def to_tensor(pixels: np.ndarray, size: int) -> Float[Tensor, "3 {size} {size}"]:
-    """Return (h, w, 3) bytes as RGB in [0, 1], resized (bilinear, antialiased)."""
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
-    if image.shape[-2:] == (size, size):
-        return image[0]
-    return F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)[0]
+    """Return (h, w, 3) bytes as RGB in [0, 1], resized by ``to_square``."""
+    return to_square(torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255), size)[0]
