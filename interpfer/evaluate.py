@@ -18,6 +18,7 @@ from interpfer.expressions import NEUTRAL
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps import DEFAULT_MAPS
 from interpfer.maps.memory import auto_batch_size
+from interpfer.maps.resample import conventions
 from interpfer.metrics import DEFAULT_METRICS
 from interpfer.metrics.au_profile import summarise_profiles
 from interpfer.metrics.classification import classify, wrong_order
@@ -54,6 +55,7 @@ def score(
     seed: int = 0,
     limit: int | None = None,
     align: bool = False,
+    autocast: str = "off",
     resume: bool = False,
     overwrite: bool = False,
     trust: bool = False,
@@ -82,6 +84,8 @@ def score(
         seed: of the bootstrap, of ``limit`` and of drawn data sets.
         limit: score a seeded random sample of so many images.
         align: turn, scale and move each face by its landmarks first.
+        autocast: "bf16" or "fp16" lets the network compute in half precision where it can: faster, but maps of early
+            layers move.
         resume: continue an interrupted run in ``out``.
         overwrite: replace the run in ``out``.
         trust: as for ``load_model``.
@@ -101,21 +105,35 @@ def score(
         model = load_model(model, trust=trust)
     model.to(pick_device(device))
     plan = Plan.make(
-        model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit, align
+        model,
+        dataset,
+        landmarks,
+        maps,
+        layers,
+        metrics,
+        target,
+        protocol,
+        codebook,
+        geometry,
+        seed,
+        limit,
+        align,
+        autocast,
     )
-    if isinstance(batch_size, str):
-        batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
-    _ = plan.columns  # a map that cannot be made is told before a folder is begun
-    folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
-    if folder.complete and resume:
-        run = load_run(Path(str(out)))
-    else:
-        try:
-            _score_missing(plan, folder, batch_size, progress or (lambda *_: None))
-            run = _conclude(plan, folder, started)
-        except DataError:
-            folder.discard()
-            raise
+    with model.autocast(autocast):
+        if isinstance(batch_size, str):
+            batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
+        _ = plan.columns  # a map that cannot be made is told before a folder is begun
+        folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
+        if folder.complete and resume:
+            run = load_run(Path(str(out)))
+        else:
+            try:
+                _score_missing(plan, folder, batch_size, progress or (lambda *_: None))
+                run = _conclude(plan, folder, started)
+            except DataError:
+                folder.discard()
+                raise
     if leaderboard is not None:
         append(Path(leaderboard), leaderboard_rows(run))
     return run
@@ -194,12 +212,13 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "checkpoint_sha256": plan.facts["checkpoint"],
         "dataset_digest": _digest(tables),
         "landmarks_digest": plan.provider.digest,
+        "conventions": conventions(plan.protocol),
         "counts": tables.counts(),
         "classification": classification.facts(),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
         "warnings": [warning for warning in warnings if warning],
-        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in plan.unlike},
-        "refused": {"@".join(key): reason for key, reason in plan.refused.items()},
+        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in tables.unlike},
+        "refused": {"@".join(key): reason for key, reason in (plan.refused | tables.refused).items()},
         "timings": {"seconds": round(time.monotonic() - started, 3)},
     }
     written = {

@@ -64,6 +64,13 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random, e.g. --seed 1.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score a random sample, e.g. --limit 100.")
 @click.option("--align", is_flag=True, help="Turn, scale and move each face by its landmarks first.")
+@click.option(
+    "--autocast",
+    type=click.Choice(["off", "bf16", "fp16"]),
+    default="off",
+    show_default=True,
+    help="Compute in half precision where possible: faster, but maps of early layers move, e.g. --autocast bf16.",
+)
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @model_options

@@ -30,6 +30,7 @@ MAPS: Registry[AnyMap] = Registry(
         "class-token-attention": "interpfer.maps.rollout:class_token_attention",
         "gradient-rollout": "interpfer.maps.rollout:gradient_rollout",
         "gradient-attention": "interpfer.maps.rollout:gradient_attention",
+        "ts-cam": "interpfer.maps.tscam:ts_cam",
         "scorecam": "interpfer.maps.perturbation:scorecam",
         "ss-cam": "interpfer.maps.perturbation:ss_cam",
         "is-cam": "interpfer.maps.perturbation:is_cam",

@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Part:
         heat: whether each row has an AU heatmap.
         faceless: positions without landmarks.
         skipped: position -> why the image could not be read.
+        refused: (map, layer) -> why it cannot be made.
+        unlike: (map, layer) pairs that are the same as another in general, and were not in this batch.
     """
 
     rows: NDArray[np.int64]
@@ -54,6 +56,8 @@ class Part:
     heat: NDArray[np.bool_]
     faceless: tuple[int, ...]
     skipped: dict[int, str]
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    unlike: frozenset[tuple[str, str]] = frozenset()
 
 
 class RunFolder:
@@ -131,6 +135,7 @@ class RunFolder:
             arrays |= {f"counts/{name}/{column}": value[:, column] for column in range(value.shape[1])}
         arrays |= {f"single/{name}": value for name, value in part.single.items()}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
+        facts |= {"refused": [[*key, why] for key, why in part.refused.items()], "unlike": sorted(part.unlike)}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         write_atomic(self._parts / f"{first:09d}.npz", buffer.getvalue(), durable=False)
@@ -152,6 +157,8 @@ class RunFolder:
                     arrays["heat"],
                     tuple(facts["faceless"]),
                     {int(row): why for row, why in facts["skipped"].items()},
+                    {(name, layer): why for name, layer, why in facts["refused"]},
+                    frozenset((name, layer) for name, layer in facts["unlike"]),
                 )
 
     def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:

@@ -88,6 +88,16 @@ class Tables:
         return {self.dataset.samples[row].id: why for part in self.parts for row, why in part.skipped.items()}
 
     @cached_property
+    def refused(self) -> dict[tuple[str, str], str]:
+        """Maps that could not be made in some batch, and why."""
+        return {key: why for part in self.parts for key, why in part.refused.items()}
+
+    @cached_property
+    def unlike(self) -> set[tuple[str, str]]:
+        """Maps that are the same as another in general, and were not in some batch: there they were scored apart."""
+        return {key for part in self.parts for key in part.unlike}
+
+    @cached_property
     def values(self) -> dict[str, NDArray[np.float64]]:
         """Per metric, the (rows, columns) scores; of a data-set metric, those of each image alone."""
         images = [name for name, metric in self.metrics.items() if not isinstance(metric, DatasetMetric)]

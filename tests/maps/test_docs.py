@@ -1,8 +1,16 @@
+import re
 from pathlib import Path
 
 from interpfer.maps import MAPS
 
 PAGE = Path(__file__).parents[2] / "docs" / "maps.md"
+
+
+def test_every_trap_has_the_test_that_the_page_names() -> None:
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", PAGE.read_text())
+    assert len(named) > 30
+    for file, test in named:
+        assert f"def {test}(" in (Path(__file__).parent / file).read_text(), test
 
 
 def test_the_table_of_maps_says_what_the_maps_say() -> None:
