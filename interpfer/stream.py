@@ -85,7 +85,7 @@ class FaceStream:
             aligned = self.align and bool(found.found[i])
             shown = warp(picture, transforms[i] * (self.size / CANVAS), self.size) if aligned else picture
             images[i] = to_tensor(np.array(shown), self.size)
-        landmarks = Landmarks.of(carry(found.points, transforms))
+        landmarks = Landmarks.of(carry(found.points, transforms), found.notes)
         faces = Faces(tuple(self._ids(pictures)), images, self._labels(pictures), self.dataset.classes)
         return Batch(tuple(pictures), faces, landmarks, transforms, tuple(digests), skipped)
 
@@ -98,7 +98,8 @@ class FaceStream:
             batch = self.read(rows)
             points = torch.full((len(rows), 68, 2), torch.nan, dtype=batch.landmarks.points.dtype)
             points[[rows.index(row) for row in batch.rows]] = batch.landmarks.points
-            return Landmarks.of(points)
+            told = dict(zip(batch.rows, batch.landmarks.notes, strict=False))
+            return Landmarks.of(points, tuple(told.get(row, "") for row in rows))
         sizes = []
         for row in rows:
             try:
@@ -106,7 +107,7 @@ class FaceStream:
             except DataError:
                 sizes.append((0, 0))
         found = self.provider.locate(self._ids(rows), None)
-        return Landmarks.of(carry(found.points, self._transforms(found, sizes)))
+        return Landmarks.of(carry(found.points, self._transforms(found, sizes)), found.notes)
 
     def _transforms(self, found: Landmarks, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "n 2 3"]:
         plain = [
