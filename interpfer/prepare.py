@@ -15,14 +15,12 @@ from PIL import Image
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
 from interpfer.landmarks.alignment import carry, inverse
-from interpfer.landmarks.base import NO_FACE, LandmarkProvider
+from interpfer.landmarks.base import NO_FACE, UNREADABLE, LandmarkProvider
 from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.sheet import COLUMNS, Block, Tile, draw_sheet
 from interpfer.results.files import csv_bytes, write_atomic
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
-
-UNREADABLE = "unreadable image"
 
 SHOWN = {"failed": 3 * COLUMNS, "doubtful": 2 * COLUMNS, "found": 4 * COLUMNS}
 """How many faces of each kind the sheet shows at most."""

@@ -101,7 +101,7 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
         single={name: value.numpy() for name, value in single.items()},
         profiles=profiles.numpy(),
         heat=heat_valid.numpy(),
-        faceless=tuple(row for row, found in zip(batch.rows, batch.landmarks.found.tolist(), strict=True) if not found),
+        faceless={row: batch.landmarks.note(i) for i, row in enumerate(batch.rows) if not batch.landmarks.found[i]},
         skipped=batch.skipped,
         refused=shown.refused,
         unlike=frozenset(plan.same) - set(twins) if rows else frozenset(),

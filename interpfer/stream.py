@@ -14,7 +14,7 @@ from torch import Tensor
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
 from interpfer.landmarks.alignment import carry, similarity, stretch, warp
-from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.base import UNREADABLE, LandmarkProvider
 from interpfer.resizing import to_square
 from interpfer.types import CANVAS, Faces, Landmarks
 
@@ -99,15 +99,18 @@ class FaceStream:
             points = torch.full((len(rows), 68, 2), torch.nan, dtype=batch.landmarks.points.dtype)
             points[[rows.index(row) for row in batch.rows]] = batch.landmarks.points
             told = dict(zip(batch.rows, batch.landmarks.notes, strict=False))
-            return Landmarks.of(points, tuple(told.get(row, "") for row in rows))
-        sizes = []
-        for row in rows:
+            lost = {row: f"{UNREADABLE}: {why}" for row, why in batch.skipped.items()}
+            return Landmarks.of(points, tuple((told | lost).get(row, "") for row in rows))
+        sizes, lost = [], dict[int, str]()
+        for i, row in enumerate(rows):
             try:
                 sizes.append(self.dataset.size(row))
-            except DataError:
+            except DataError as error:
                 sizes.append((0, 0))
+                lost[i] = f"{UNREADABLE}: {error}"
         found = self.provider.locate(self._ids(rows), None)
-        return Landmarks.of(carry(found.points, self._transforms(found, sizes)), found.notes)
+        notes = tuple(lost.get(i) or found.note(i) for i in range(len(rows)))
+        return Landmarks.of(carry(found.points, self._transforms(found, sizes)), notes)
 
     def _transforms(self, found: Landmarks, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "n 2 3"]:
         plain = [

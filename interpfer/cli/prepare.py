@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from interpfer.cli.options import data_options
+from interpfer.cli.options import Command, data_options
 
 SHOWN = 10
 """Lines per kind of trouble."""
 
 
-@click.command("prepare")
+@click.command("prepare", cls=Command)
 @data_options
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="e.g. --out rafdb-landmarks.txt."

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, data_options, model_options
+from interpfer.cli.options import MODEL_OVERRIDES, Command, data_options, model_options
 
 
 def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | str:
@@ -16,7 +16,7 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
     return int(value)
 
 
-@click.command("score")
+@click.command("score", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @data_options
 @click.option("--maps", metavar="LIST", help="Maps or groups, e.g. --maps gradcam,attention,baselines or --maps all.")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from interpfer.types import Landmarks
 
-NO_FACE, SEVERAL, UNSURE = "no face", "several faces", "low confidence"
+NO_FACE, SEVERAL, UNSURE, UNREADABLE = "no face", "several faces", "low confidence", "unreadable image"
 """Reasons that notes begin with."""
 
 DOMINANT = 1.5

@@ -39,7 +39,7 @@ class Part:
         single: metric name -> (rows, maps) score of each image alone.
         profiles: (rows, maps + 2, regions) AU evidence of each map, of a uniform one and of the AU heatmap.
         heat: whether each row has an AU heatmap.
-        faceless: positions without landmarks.
+        faceless: positions without landmarks -> why, "" where the provider does not say.
         skipped: position -> why the image could not be read.
         refused: (map, layer) -> why it cannot be made.
         unlike: (map, layer) pairs that are the same as another in general, and were not in this batch.
@@ -54,7 +54,7 @@ class Part:
     single: dict[str, NDArray[np.float64]]
     profiles: NDArray[np.float64]
     heat: NDArray[np.bool_]
-    faceless: tuple[int, ...]
+    faceless: dict[int, str]
     skipped: dict[int, str]
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     unlike: frozenset[tuple[str, str]] = frozenset()
@@ -155,7 +155,7 @@ class RunFolder:
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
                     arrays["profiles"],
                     arrays["heat"],
-                    tuple(facts["faceless"]),
+                    {int(row): why for row, why in facts["faceless"].items()},
                     {int(row): why for row, why in facts["skipped"].items()},
                     {(name, layer): why for name, layer, why in facts["refused"]},
                     frozenset((name, layer) for name, layer in facts["unlike"]),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from interpfer.datasets.base import Dataset
 from interpfer.expressions import NEUTRAL
+from interpfer.landmarks.base import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
 from interpfer.metrics.statistics import (
     POOLED_RESAMPLES,
@@ -81,6 +82,12 @@ class Tables:
     def faceless(self) -> list[str]:
         """Names of the images without landmarks."""
         return [self.dataset.samples[row].id for part in self.parts for row in part.faceless]
+
+    @cached_property
+    def missing(self) -> dict[int, str]:
+        """Position of each image without landmarks -> why."""
+        lost = {row: f"{UNREADABLE}: {why}" for part in self.parts for row, why in part.skipped.items()}
+        return lost | {row: why for part in self.parts for row, why in part.faceless.items()}
 
     @cached_property
     def skipped(self) -> dict[str, str]:
