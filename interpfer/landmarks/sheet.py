@@ -98,9 +98,12 @@ def _face(tile: Tile) -> Image.Image:
     size = max(round((box[2] - box[0]) * zoom), 1), max(round((box[3] - box[1]) * zoom), 1)
     part = picture.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3)
     square.paste(part, (round((box[0] - left) * zoom), round((box[1] - top) * zoom)))
-    for x, y in [] if tile.points is None else ((tile.points - (left, top)) * zoom).tolist():
-        pen.ellipse((x - 2.6, y - 2.6, x + 2.6, y + 2.6), "black")
-        pen.ellipse((x - 1.7, y - 1.7, x + 1.7, y + 1.7), POINTS)
+    if tile.points is not None:
+        points = (tile.points - (left, top)) * zoom
+        dot = min(float(np.ptp(points, 0).max()) / 70, 1.7)
+        for x, y in points.tolist():
+            for radius, colour in ((1.5 * dot, "black"), (dot, POINTS)):
+                pen.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
     return square
 
 
