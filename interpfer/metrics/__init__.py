@@ -26,6 +26,7 @@ METRICS: "Registry[Metric]" = Registry(
         "dice": "interpfer.metrics.overlap:dice",
         "iou_best": "interpfer.metrics.localisation:iou_best",
         "dice_best": "interpfer.metrics.localisation:dice_best",
+        "maxboxacc": "interpfer.metrics.boxes:maxboxacc",
         "pointing": "interpfer.metrics.ranking:pointing",
         "ebpg": "interpfer.metrics.functional:ebpg",
         "rra": "interpfer.metrics.ranking:rra",
@@ -64,6 +65,11 @@ def select_metrics(wanted: str | Iterable[str]) -> tuple[str, ...]:
             known = [*groups, *METRICS]
             raise PluginError(f"no metric is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}.")
     return tuple(dict.fromkeys(name for entry in names for name in groups.get(entry, (entry,))))
+
+
+def decimals(name: str) -> int:
+    """Return how many places after the point tables show of a metric; 3 of one that is not installed."""
+    return METRICS.get(name).facts.decimals if name in METRICS else 3
 
 
 def __getattr__(name: str) -> "Metric":
