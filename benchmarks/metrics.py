@@ -25,13 +25,14 @@ from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.evaluate import score
 from interpfer.landmarks.files import FileLandmarks
-from interpfer.metrics.localisation import THRESHOLDS, pxap
+from interpfer.metrics.levels import STEPS
+from interpfer.metrics.localisation import pxap
 from interpfer.models.loading import load_model
 from interpfer.scoring import CPU_CHUNK
 
 CLASSES = "anger,disgust,fear,happiness,neutral,sadness,surprise"
 MAPS = ("attention", "gradcam", "layercam")
-EDGES = np.append(np.arange(THRESHOLDS + 1) / THRESHOLDS, 2.0)
+EDGES = np.append(np.arange(STEPS + 1) / STEPS, 2.0)
 
 
 def main() -> None:

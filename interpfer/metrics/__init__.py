@@ -33,13 +33,14 @@ METRICS: "Registry[Metric]" = Registry(
         "deletion": "interpfer.metrics.faithfulness:deletion",
         "insertion": "interpfer.metrics.faithfulness:insertion",
         "pixel_flipping": "interpfer.metrics.faithfulness:pixel_flipping",
+        "road": "interpfer.metrics.road:road",
         "average_drop": "interpfer.metrics.faithfulness:average_drop",
         "increase": "interpfer.metrics.faithfulness:increase",
         "au_occlusion": "interpfer.metrics.faithfulness:au_occlusion",
     },
 )
 
-FAITHFULNESS = ("deletion", "insertion", "pixel_flipping", "average_drop", "increase", "au_occlusion")
+FAITHFULNESS = ("deletion", "insertion", "pixel_flipping", "road", "average_drop", "increase", "au_occlusion")
 """Metrics that run the model again and again."""
 
 DEFAULT_METRICS = ("cosine", "cosine_skill", "pxap")

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -60,15 +61,17 @@ def _wanted(heat: MapBatch) -> Boxes:
 
 def boxes(maps: MapBatch, thresholds: Float[Tensor, " k"]) -> Boxes:
     """Return the least box around all pixels that reach each threshold."""
-    ends = []
-    for profile in (maps.amax(1), maps.amax(2)):  # the highest value of each column, of each row
-        profile = profile.nan_to_num(0).clamp(min=0)
-        size = profile.shape[1]
-        wanted = thresholds.expand(len(maps), -1).contiguous()
-        reached, reached_back = (side.cummax(1).values.contiguous() for side in (profile, profile.flip(1)))
-        first = torch.searchsorted(reached, wanted)
-        behind = size - torch.searchsorted(reached_back, wanted)
-        empty = first == size
-        ends.append((first.masked_fill(empty, 0).to(maps.dtype), behind.masked_fill(empty, 0).to(maps.dtype)))
-    (left, right), (top, bottom) = ends
-    return Boxes(left, top, right, bottom)
+    height, width = maps.shape[1:]
+    columns, rows = (maps.amax(axis).nan_to_num(0) for axis in (1, 2))
+    sides = [F.pad(side, (0, max(height, width) - side.shape[1]), value=torch.inf) for side in (columns, rows)]
+    sides += [F.pad(side.flip(1), (0, max(height, width) - side.shape[1]), value=torch.inf) for side in (columns, rows)]
+    reached = torch.stack(sides)  # the highest value of each column or row, from each of the four sides
+    step = 1
+    while step < reached.shape[2]:  # running maximum by doubling, which beats cummax
+        reached[..., step:] = torch.maximum(reached[..., step:], reached[..., :-step])
+        step *= 2
+    wanted = thresholds.expand(4, len(maps), -1).contiguous()
+    left, top, right, bottom = torch.searchsorted(reached, wanted).to(maps.dtype)
+    right, bottom = width - right, height - bottom
+    empty = right <= left
+    return Boxes(*(end.masked_fill(empty, 0) for end in (left, top, right, bottom)))

@@ -1,17 +1,15 @@
 """Pixel-wise localisation of the AU heatmap by a map, over a whole data set."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, dataset_metric, defined
-from interpfer.metrics.levels import STEPS, joint_histogram
+from interpfer.metrics.levels import LEVELS, joint_histogram
 from interpfer.metrics.memo import remembered
 
-THRESHOLDS = 1000
-BINS = THRESHOLDS + 1
-FINER = STEPS // THRESHOLDS
+BINS = LEVELS
+"""Thresholds i / 1000, from 0 to 1."""
 
 CHOE = "Choe et al. 2020, arXiv 2001.07437"
 
@@ -26,9 +24,7 @@ def pxap_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n {2 * BINS}"]:
         maps: in [0, 1]; NaN where undefined, which counts nothing.
         heat: AU heatmaps, or masks of 0 and 1.
     """
-    fine = F.pad(joint_histogram(maps, heat), (0, FINER - 1))
-    counts = fine.view(-1, 2 * BINS, FINER).sum(2)
-    return counts * defined(maps, heat)[:, None]
+    return joint_histogram(maps, heat).flatten(1) * defined(maps, heat)[:, None]
 
 
 @dataset_metric(pxap_counts, higher_is_better=True, bounds=(0.0, 100.0), source=CHOE, decimals=1)

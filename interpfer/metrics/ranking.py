@@ -1,6 +1,6 @@
 """Agreement by order: which pixels a map ranks highest, whatever its values.
 
-Maps are in [0, 1] and their values are told apart at 4,000 levels. Equal pixels share their rank, so nothing depends on
+Maps are in [0, 1] and their values are told apart at 1,000 levels. Equal pixels share their rank, so nothing depends on
 the order of the pixels.
 """
 

@@ -15,6 +15,11 @@ SAMPLE = PIXELS / (PIXELS - 1)
 C1, C2 = 0.01**2, 0.03**2
 
 
+def pieces(maps):
+    step = 2
+    return [slice(i, i + step) for i in range(0, len(maps), step)]
+
+
 class Moments(NamedTuple):
     """Of every window of n pictures, their mean and variance (of the population), beside the pictures themselves."""
 
@@ -26,7 +31,14 @@ class Moments(NamedTuple):
 @image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Wang et al. 2004, doi 10.1109/TIP.2003.819861")
 def ssim(maps: MapBatch, heat: MapBatch) -> Scores:
     """Structural similarity over 7 x 7 windows, of map and heatmap each scaled to a peak of 1."""
-    a, b = _moments(maps), _moments(heat)
+    b = _moments(heat)
+    parts = [_ssim(maps[part], *(item[part] for item in b)) for part in pieces(maps)]
+    return torch.cat(parts) if parts else maps.new_empty(0)
+
+
+def _ssim(maps: MapBatch, values: MapBatch, mean, variance) -> Scores:
+    b = Moments(values, mean, variance)
+    a = _measure(maps)
     product = a.mean * b.mean
     covariance = _box(a.values * b.values).sub_(product)
     above = product.mul(2).add_(C1) * covariance.mul(2 * SAMPLE).add_(C2)
@@ -37,6 +49,10 @@ def ssim(maps: MapBatch, heat: MapBatch) -> Scores:
 
 @remembered
 def _moments(maps: MapBatch) -> Moments:
+    return _measure(maps)
+
+
+def _measure(maps: MapBatch) -> Moments:
     values = maps / maps.amax((1, 2), keepdim=True)
     mean = _box(values)
     return Moments(values, mean, torch.addcmul(_box(values.square()), mean, mean, value=-1))

@@ -19,6 +19,9 @@ from interpfer.metrics.pooling import POOLED_RESAMPLES, Pool, add_pools, pool, s
 from interpfer.metrics.statistics import Summary, summarise_halves, summarise_table
 from interpfer.results.folder import Part
 
+BLOCK = 1024
+"""Images whose counts are held at a time."""
+
 SCORE_COLUMNS = ["map", "layer", "metric", "group", "value", "ci_low", "ci_high", "n"]
 
 
@@ -168,7 +171,7 @@ class Tables:
 
     def _batch_pools(self, table: str, column: int, counted: NDArray[np.bool_]) -> Iterator[Pool]:
         start = 0
-        for counts in self.counts_of(table, column):
+        for counts in _blocks(self.counts_of(table, column)):
             rows = slice(start, start + len(counts))
             keep = counted[rows]
             yield pool(
@@ -209,3 +212,15 @@ class Tables:
             "skipped": {"unreadable": self.skipped, "no landmarks": self.faceless},
             "undefined_maps": undefined,
         }
+
+
+def _blocks(parts: Iterable[NDArray[np.unsignedinteger]]) -> Iterator[NDArray[np.unsignedinteger]]:
+    """Join the counts of batches to blocks of at least ``BLOCK`` images, since adding up costs the same for each."""
+    held: list[NDArray[np.unsignedinteger]] = []
+    for part in parts:
+        held.append(part)
+        if sum(map(len, held)) >= BLOCK:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
