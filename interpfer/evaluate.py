@@ -24,6 +24,7 @@ from interpfer.metrics.classification import classify, wrong_order
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
+from interpfer.processes import Processes, processes
 from interpfer.reports.leaderboard import append, leaderboard_rows
 from interpfer.results.folder import RunFolder
 from interpfer.results.run import Run, load_run
@@ -99,26 +100,35 @@ def score(
         dataset = DATASETS.get(dataset).open(Path(data_root) if data_root else None, split, seed)
     if not isinstance(model, Model):
         model = load_model(model, trust=trust)
-    model.to(pick_device(device))
+    group = processes(device)
+    model.to(pick_device(group.device if group.device and device in ("auto", "cuda") else device))
     plan = Plan.make(
         model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit, align
     )
     if isinstance(batch_size, str):
-        batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
+        batch_size = group.from_main(auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows)))
     _ = plan.columns  # a map that cannot be made is told before a folder is begun
-    folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
+    folder = _open_folder(group, None if out is None else Path(out), plan, resume, overwrite)
     if folder.complete and resume:
         run = load_run(Path(str(out)))
     else:
         try:
-            _score_missing(plan, folder, batch_size, progress or (lambda *_: None))
-            run = _conclude(plan, folder, started)
+            _score_missing(plan, folder, batch_size, group, progress or (lambda *_: None))
+            run = group.from_main(_conclude(plan, folder, started) if group.main else None)
         except DataError:
             folder.discard()
             raise
-    if leaderboard is not None:
+    assert run is not None
+    if leaderboard is not None and group.main:
         append(Path(leaderboard), leaderboard_rows(run))
     return run
+
+
+def _open_folder(group: Processes, path: Path | None, plan: Plan, resume: bool, overwrite: bool) -> RunFolder:
+    """Begin or continue a folder; where there are several processes, the first one does, and the others join it."""
+    folder = RunFolder(path, plan.facts, resume, overwrite) if group.main else None
+    parts = group.from_main(folder.place if folder else None)
+    return folder or RunFolder.join(path, parts)
 
 
 def pick_device(name: str) -> torch.device:
@@ -135,31 +145,38 @@ def pick_device(name: str) -> torch.device:
         raise InterpferError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, tell: Progress) -> None:
-    done = folder.done()
-    todo = [row for row in plan.rows if row not in done]
-    means = _sum_heatmaps(plan, tell) if plan.needs_means else None
-    finished = len(plan.rows) - len(todo)
-    tell("scoring", finished, len(plan.rows))
+def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, group: Processes, tell: Progress) -> None:
+    done = group.from_main(folder.done() if group.main else set())
+    todo = group.share([row for row in plan.rows if row not in done], batch_size)
+    means = _sum_heatmaps(plan, group, tell) if plan.needs_means else None
+    finished = len(done)
+    total = len(done) + len(todo)
+    tell("scoring", finished, total)
     for batch in plan.stream.batches(todo, batch_size):
         folder.add(score_batch(plan, batch, means))
         finished += len(batch.rows) + len(batch.skipped)
-        tell("scoring", finished, len(plan.rows))
+        tell("scoring", finished, total)
+    for refused, unlike in group.gather((plan.refused, plan.unlike)):
+        plan.refused.update(refused)
+        plan.unlike.update(unlike)
 
 
-def _sum_heatmaps(plan: Plan, tell: Progress) -> HeatmapMeans:
+def _sum_heatmaps(plan: Plan, group: Processes, tell: Progress) -> HeatmapMeans:
     """Sum the AU heatmaps of all images before any is scored.
 
     Raises:
         DataError: there is none.
     """
     means, faceless = HeatmapMeans(len(plan.dataset.classes)), 0
-    for start in range(0, len(plan.rows), CPU_CHUNK):
-        rows = plan.rows[start : start + CPU_CHUNK]
+    own = group.share(plan.rows, CPU_CHUNK)
+    for start in range(0, len(own), CPU_CHUNK):
+        rows = own[start : start + CPU_CHUNK]
         landmarks = plan.stream.landmarks(rows)
         faceless += int((~landmarks.found).sum())
         means.add(*plan.heatmaps(landmarks, rows), plan.classes(rows))
-        tell("AU heatmaps", start + len(rows), len(plan.rows))
+        tell("AU heatmaps", start + len(rows), len(own))
+    means.sums, means.counts = group.add(means.sums), group.add(means.counts)
+    faceless = sum(group.gather(faceless))
     if not means.counts.any():
         raise DataError(_nothing_to_score(plan, f"{faceless} unreadable or without landmarks"))
     return means

@@ -12,7 +12,7 @@ ROOT = Path(interpfer.__file__).parent
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("expressions", "registry", "types"),
+    ("expressions", "processes", "registry", "types"),
     ("landmarks.base",),
     ("datasets",),
     ("landmarks",),
@@ -29,6 +29,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("explain", "finetune"),
     ("demo", "testing"),
     ("cli",),
+    ("__main__",),
 )
 """Rooms from left to right; those of one line do not know each other."""
 

@@ -85,11 +85,18 @@ def command(model: Path, **options: Any) -> None:
     from interpfer.cli.terminal import notes, progress_bars, score_table, stderr, stdout
     from interpfer.evaluate import score
     from interpfer.models.loading import load_model
+    from interpfer.processes import leave, processes
 
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     given = {name: value for name, value in options.items() if value is not None}
-    with progress_bars() as tell:
-        run = score(loaded, progress=tell, **given)
+    group = processes(given["device"])
+    try:
+        with progress_bars(group.main) as tell:
+            run = score(loaded, progress=tell, **given)
+    finally:
+        leave()
+    if not group.main:
+        return
     stdout().print(score_table(run))
     for note in notes(run):
         stderr.print(note, markup=False, soft_wrap=True)

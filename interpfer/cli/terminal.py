@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from interpfer.metrics import decimals
 from interpfer.reports.leaderboard import HEADLINE
 from interpfer.results.run import Run
 
@@ -23,8 +24,11 @@ def stdout() -> Console:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars(show: bool = True) -> Iterator[Callable[[str, int, int], None]]:
     """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to."""
+    if not show:
+        yield lambda *_: None
+        return
     columns = (
         TextColumn("{task.description:>11}"),
         BarColumn(),
@@ -65,8 +69,10 @@ def score_table(run: Run) -> Table:
         cells, n = [], 0
         for metric in metrics:
             row = rows[(rows["metric"] == metric) & (rows["group"] == HEADLINE.get(metric, "macro"))].iloc[0]
-            interval = f" [{row['ci_low']:.3f}, {row['ci_high']:.3f}]" if row["ci_low"] == row["ci_low"] else ""
-            cells.append(f"{row['value']:.3f}{interval}".replace("[", r"\["))
+            places = decimals(metric)
+            known = row["ci_low"] == row["ci_low"]
+            interval = f" [{row['ci_low']:.{places}f}, {row['ci_high']:.{places}f}]" if known else ""
+            cells.append(f"{row['value']:.{places}f}{interval}".replace("[", r"\["))
             n = max(n, int(row["n"]))
         twin = run.manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         table.add_row(f"{name} = {twin}" if twin else str(name), str(layer), *cells, str(n))

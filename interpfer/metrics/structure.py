@@ -12,12 +12,9 @@ from interpfer.metrics.memo import remembered
 WINDOW = 7
 PIXELS = WINDOW**2
 SAMPLE = PIXELS / (PIXELS - 1)
+TOGETHER = 2
+"""Maps that are compared at a time: what lies between fits into the cache, and memory is not asked for anew."""
 C1, C2 = 0.01**2, 0.03**2
-
-
-def pieces(maps):
-    step = 2
-    return [slice(i, i + step) for i in range(0, len(maps), step)]
 
 
 class Moments(NamedTuple):
@@ -32,19 +29,18 @@ class Moments(NamedTuple):
 def ssim(maps: MapBatch, heat: MapBatch) -> Scores:
     """Structural similarity over 7 x 7 windows, of map and heatmap each scaled to a peak of 1."""
     b = _moments(heat)
-    parts = [_ssim(maps[part], *(item[part] for item in b)) for part in pieces(maps)]
+    steps = range(0, len(maps), TOGETHER)
+    parts = [_similarity(_measure(maps[i : i + TOGETHER]), Moments(*(x[i : i + TOGETHER] for x in b))) for i in steps]
     return torch.cat(parts) if parts else maps.new_empty(0)
 
 
-def _ssim(maps: MapBatch, values: MapBatch, mean, variance) -> Scores:
-    b = Moments(values, mean, variance)
-    a = _measure(maps)
+def _similarity(a: Moments, b: Moments) -> Scores:
     product = a.mean * b.mean
     covariance = _box(a.values * b.values).sub_(product)
     above = product.mul(2).add_(C1) * covariance.mul(2 * SAMPLE).add_(C2)
     squares = torch.addcmul(b.mean.square(), a.mean, a.mean).add_(C1)
     below = squares * (a.variance + b.variance).mul_(SAMPLE).add_(C2)
-    return _whole_windows(above.div_(below), maps.shape[2]).mean((1, 2))
+    return _whole_windows(above.div_(below), a.values.shape[2]).mean((1, 2))
 
 
 @remembered
