@@ -29,6 +29,7 @@ from interpfer.reports.leaderboard import append, leaderboard_rows
 from interpfer.results.folder import RunFolder
 from interpfer.results.run import Run, load_run
 from interpfer.results.tables import Tables
+from interpfer.sanity import check
 from interpfer.scoring import CPU_CHUNK, score_batch
 
 Progress = Callable[[str, int, int], None]
@@ -58,6 +59,7 @@ def score(
     resume: bool = False,
     overwrite: bool = False,
     trust: bool = False,
+    sanity: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Score where a classifier looks.
@@ -86,6 +88,7 @@ def score(
         resume: continue an interrupted run in ``out``.
         overwrite: replace the run in ``out``.
         trust: as for ``load_model``.
+        sanity: check on a sample of faces whether the maps depend on the weights, are steady, and are faithful.
         progress: called with (what, done, total).
 
     Raises:
@@ -113,8 +116,10 @@ def score(
         run = load_run(Path(str(out)))
     else:
         try:
-            _score_missing(plan, folder, batch_size, group, progress or (lambda *_: None))
-            run = group.from_main(_conclude(plan, folder, started) if group.main else None)
+            tell = progress or (lambda *_: None)
+            _score_missing(plan, folder, batch_size, group, tell)
+            checked = check(plan, tell) if sanity and group.main else None
+            run = group.from_main(_conclude(plan, folder, started, checked) if group.main else None)
         except DataError:
             folder.discard()
             raise
@@ -182,7 +187,7 @@ def _sum_heatmaps(plan: Plan, group: Processes, tell: Progress) -> HeatmapMeans:
     return means
 
 
-def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
+def _conclude(plan: Plan, folder: RunFolder, started: float, sanity: dict[str, Any] | None) -> Run:
     tables = Tables(
         list(folder.parts()),
         folder.counts,
@@ -217,6 +222,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "warnings": [warning for warning in warnings if warning],
         "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in plan.unlike},
         "refused": {"@".join(key): reason for key, reason in plan.refused.items()},
+        **({"sanity": sanity} if sanity else {}),
         "timings": {"seconds": round(time.monotonic() - started, 3)},
     }
     written = {

@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("plan",),
     ("results",),
     ("prepare", "reports"),
-    ("scoring",),
+    ("sanity", "scoring"),
     ("evaluate",),
     ("explain", "finetune"),
     ("demo", "testing"),

@@ -64,6 +64,7 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random, e.g. --seed 1.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score a random sample, e.g. --limit 100.")
 @click.option("--align", is_flag=True, help="Turn, scale and move each face by its landmarks first.")
+@click.option("--sanity", is_flag=True, help="Also check a sample: do maps depend on the weights, are they faithful?")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @model_options

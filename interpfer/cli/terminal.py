@@ -10,6 +10,7 @@ from rich.table import Table
 from interpfer.metrics import decimals
 from interpfer.reports.leaderboard import HEADLINE
 from interpfer.results.run import Run
+from interpfer.sanity import sentences
 
 PLAIN_WIDTH = 140
 """Columns of a table that goes to a file or a pipe."""
@@ -101,6 +102,8 @@ def notes(run: Run) -> Iterator[str]:
     for key, count in counts["undefined_maps"].items():
         yield f"undefined (constant, zero or not finite): {count} maps of {key}"
     yield from run.manifest.get("warnings", [])
+    if run.manifest.get("sanity"):
+        yield from sentences(run.manifest["sanity"])
     if run.path is not None:
         yield f"written to {run.path}"
 
