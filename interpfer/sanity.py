@@ -109,7 +109,7 @@ def sentences(sanity: Mapping[str, Any]) -> list[str]:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "nan" if value is None else f"{value:{sign}.2f}"
+    return "undefined" if value is None or value != value else f"{value:{sign}.2f}"
 
 
 def _sample(plan: Plan) -> tuple[int, ...]:

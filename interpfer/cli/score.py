@@ -83,7 +83,7 @@ def command(model: Path, **options: Any) -> None:
     if options["resume"] and options["out"] is None:
         raise click.UsageError("--resume needs --out.")
 
-    from interpfer.cli.terminal import notes, progress_bars, score_table, stderr, stdout
+    from interpfer.cli.terminal import notes, progress_bars, score_tables, stderr, stdout
     from interpfer.evaluate import score
     from interpfer.models.loading import load_model
     from interpfer.processes import leave, processes
@@ -98,6 +98,8 @@ def command(model: Path, **options: Any) -> None:
         leave()
     if not group.main:
         return
-    stdout().print(score_table(run))
+    console = stdout()
+    for table in score_tables(run, console.width):
+        console.print(table)
     for note in notes(run):
         stderr.print(note, markup=False, soft_wrap=True)

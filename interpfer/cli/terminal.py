@@ -1,6 +1,6 @@
 """What the terminal shows: tables on stdout, progress and notes on stderr."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,6 +14,9 @@ from interpfer.sanity import sentences
 
 PLAIN_WIDTH = 140
 """Columns of a table that goes to a file or a pipe."""
+
+METRIC_WIDTH = 23
+"""Columns that a score and its interval take."""
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -49,14 +52,22 @@ def progress_bars(show: bool = True) -> Iterator[Callable[[str, int, int], None]
         yield tell
 
 
-def score_table(run: Run) -> Table:
+def score_tables(run: Run, width: int) -> Iterator[Table]:
+    """Yield tables of one line per map and layer, each with as many metrics as fit into ``width`` characters."""
+    metrics = list(dict.fromkeys(run.scores["metric"]))
+    names = run.scores[["map", "layer"]].astype(str).map(len).max().sum() + 16
+    together = max((width - int(names)) // METRIC_WIDTH, 1)
+    for start in range(0, len(metrics), together):
+        yield _score_table(run, metrics[start : start + together])
+
+
+def _score_table(run: Run, metrics: Sequence[str]) -> Table:
     """Lay out one line per map and layer, baselines last, the headline value of each metric with its interval."""
     facts = run.manifest["arguments"]
     table = Table(
         title=f"{facts['model']} on {facts['dataset']} {facts['split']}, protocol {facts['protocol']}",
         title_justify="left",
     )
-    metrics = list(dict.fromkeys(run.scores["metric"]))
     for title in ("map", "layer"):
         table.add_column(title, no_wrap=True)
     for title in metrics:

@@ -165,9 +165,7 @@ class Tables:
             sums = {group: torch.from_numpy(values.astype(np.int64)) for group, values in pooled.sums.items()}
             self._pools[table, column] = pooled, sums
         pooled, sums = self._pools[table, column]
-        return summarise_pooled(
-            pooled, lambda group: metric.score(sums[group]).double().numpy(), self.dataset.classes
-        )
+        return summarise_pooled(pooled, lambda group: metric.score(sums[group]).double().numpy(), self.dataset.classes)
 
     def _batch_pools(self, table: str, column: int, counted: NDArray[np.bool_]) -> Iterator[Pool]:
         start = 0
