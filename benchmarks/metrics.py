@@ -2,9 +2,9 @@
 
 Usage: python -m benchmarks.metrics [--maps 3068] [--faces 256] [--rounds 5]
 
-The sides take turns in one process. `pxap` counts and scores maps of 224 x 224, eight at a time as a score does;
+The sides take turns in one process. `pxap` counts and scores maps of 224 x 224, a few at a time as a score does;
 `numpy` does the same with `np.histogram` of the values outside and inside the mask. `plain` is a score of a ResNet-18
-with three maps and no metric, `pxap only` and `agreement` the same with that metric and with all agreement metrics, each
+with three maps and no metric, `pxap only` and `agreement` the same with that metric and with all agreement metrics,
 at 112 and at 224 px. Times are those of the processor, which other work on the machine disturbs least.
 """
 

@@ -119,11 +119,12 @@ def score(
             tell = progress or (lambda *_: None)
             _score_missing(plan, folder, batch_size, group, tell)
             checked = check(plan, tell) if sanity and group.main else None
-            run = group.from_main(_conclude(plan, folder, started, checked) if group.main else None)
+            done = group.from_main(_conclude(plan, folder, started, checked) if group.main else None)
         except DataError:
             folder.discard()
             raise
-    assert run is not None
+        assert done is not None
+        run = done
     if leaderboard is not None and group.main:
         append(Path(leaderboard), leaderboard_rows(run))
     return run
@@ -132,8 +133,9 @@ def score(
 def _open_folder(group: Processes, path: Path | None, plan: Plan, resume: bool, overwrite: bool) -> RunFolder:
     """Begin or continue a folder; where there are several processes, the first one does, and the others join it."""
     folder = RunFolder(path, plan.facts, resume, overwrite) if group.main else None
-    parts = group.from_main(folder.place if folder else None)
-    return folder or RunFolder.join(path, parts)
+    place = group.from_main(folder.place if folder else None)
+    assert place is not None
+    return folder or RunFolder.join(path, place)
 
 
 def pick_device(name: str) -> torch.device:

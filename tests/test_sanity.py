@@ -21,8 +21,8 @@ from tests.conftest import EXPRESSIONS
 
 def plan(model: Model, faces: Path, maps: tuple[str, ...] = ("gradcam",), layers: str = "last") -> Plan:
     dataset = CsvDataset.open(faces, "test")
-    return Plan.make(model, dataset, faces / "landmarks.txt", maps, layers, ("cosine",), "label", "paper", None, None, 0,
-                     None, False)  # fmt: skip
+    landmarks = faces / "landmarks.txt"
+    return Plan.make(model, dataset, landmarks, maps, layers, ("cosine",), "label", "paper", None, None, 0, None, False)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,8 @@ def test_a_map_of_the_picture_does_not_depend_on_the_weights(faces: Path) -> Non
 
 def test_the_switch_writes_run_json_and_tells(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
     call = ["score", checkpoint, "--dataset", "csv", "--data-root", faces, "--landmarks", faces / "landmarks.txt",
-            "--maps", "attention,gradcam,baseline:uniform", "--limit", "8", "--sanity", "--out", tmp_path / "run"]  # fmt: skip
+            "--maps", "attention,gradcam,baseline:uniform", "--limit", "8", "--sanity",
+            "--out", tmp_path / "run"]  # fmt: skip
     done = CliRunner().invoke(group, [str(item) for item in call])
     assert done.exit_code == 0, done.output
     assert "sanity of attention@stages.3: " in done.stderr

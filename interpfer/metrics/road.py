@@ -80,4 +80,5 @@ def _guess(known: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
 def _normal(trial: Trial, shape: tuple[int, ...]) -> Tensor:
     """Return normal noise per face out of the trial's uniform one."""
     uniform = trial.noise(shape).clamp(1e-6, 1 - 1e-6)
-    return torch.special.ndtri(uniform.double()).to(trial.images)
+    normal: Tensor = torch.special.ndtri(uniform.double()).to(trial.images)
+    return normal
