@@ -13,4 +13,4 @@ test:    ## Run all tests
 	python -m pytest
 
 bench:   ## Run the benchmarks (an otherwise idle machine gives honest numbers)
-	python -m benchmarks.au_maps && python -m benchmarks.score
+	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.metrics

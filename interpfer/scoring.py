@@ -19,7 +19,7 @@ from interpfer.results.folder import Part
 from interpfer.stream import Batch
 from interpfer.types import Landmarks
 
-CPU_CHUNK = 8
+CPU_CHUNK = 4
 """Faces whose maps are held at canvas size at a time: they stay in the cache."""
 
 COUNT = np.uint16

@@ -71,6 +71,7 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
     show_default=True,
     help="Compute in half precision where possible: faster, but maps of early layers move, e.g. --autocast bf16.",
 )
+@click.option("--sanity", is_flag=True, help="Also check a sample: do maps depend on the weights, are they faithful?")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @model_options
@@ -89,14 +90,23 @@ def command(model: Path, **options: Any) -> None:
     if options["resume"] and options["out"] is None:
         raise click.UsageError("--resume needs --out.")
 
-    from interpfer.cli.terminal import notes, progress_bars, score_table, stderr, stdout
+    from interpfer.cli.terminal import notes, progress_bars, score_tables, stderr, stdout
     from interpfer.evaluate import score
     from interpfer.models.loading import load_model
+    from interpfer.processes import leave, processes
 
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     given = {name: value for name, value in options.items() if value is not None}
-    with progress_bars() as tell:
-        run = score(loaded, progress=tell, **given)
-    stdout().print(score_table(run))
+    group = processes(given["device"])
+    try:
+        with progress_bars(group.main) as tell:
+            run = score(loaded, progress=tell, **given)
+    finally:
+        leave()
+    if not group.main:
+        return
+    console = stdout()
+    for table in score_tables(run, console.width):
+        console.print(table)
     for note in notes(run):
         stderr.print(note, markup=False, soft_wrap=True)

@@ -100,6 +100,23 @@ class RunFolder:
             raise RunError(f"cannot write to {path}: {error}.") from error
         write_atomic(self._parts / "plan.json", json.dumps(plan).encode())
 
+    @classmethod
+    def join(cls, path: Path | None, place: Path) -> "RunFolder":
+        """Return a folder that another process has begun, to add batches to.
+
+        Args:
+            path: as the other process was told.
+            place: where it keeps finished batches.
+        """
+        folder = cls.__new__(cls)
+        folder.path, folder._parts = path, place
+        return folder
+
+    @property
+    def place(self) -> Path:
+        """Where finished batches are kept."""
+        return self._parts
+
     def _refuse_other_plan(self, plan: Mapping[str, Any]) -> None:
         assert self.path is not None
         held = self.path / PARTS / "plan.json"
