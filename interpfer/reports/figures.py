@@ -115,7 +115,7 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
         drawn = axis.imshow(times.clip(1 / FARTHEST, FARTHEST), cmap=PROFILE_COLOURS, aspect="auto",
                             norm=LogNorm(1 / FARTHEST, FARTHEST))  # fmt: skip
         for row, column in np.ndindex(times.shape):
-            shown = times[row, column]
+            shown = float(times[row, column])
             if np.isfinite(shown):
                 ink = "white" if abs(np.log(max(shown, 1e-9))) > 0.7 * np.log(FARTHEST) else "black"
                 axis.text(column, row, f"{shown:.1f}", ha="center", va="center", fontsize=7, color=ink)
