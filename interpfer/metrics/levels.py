@@ -60,6 +60,13 @@ def joint_histogram(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n 2 {LEVELS
     return _count(joint_levels(maps, heat), 2 * LEVELS).view(-1, 2, LEVELS)
 
 
+def reaching(counts: Int[Tensor, f"*b {LEVELS}"]) -> Float[Tensor, f"*b {LEVELS}"]:
+    """Return how many pixels are at each level or above it."""
+    exact = counts.double()
+    below = exact.cumsum(-1)
+    return below[..., -1:] - below + exact
+
+
 def _count(keys: Int[Tensor, "n p"], bins: int) -> Int[Tensor, "n {bins}"]:
     if keys.device.type == "cpu" and len(keys):
         return torch.stack([torch.bincount(row, minlength=bins) for row in keys])
