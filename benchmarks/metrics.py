@@ -85,9 +85,10 @@ def _ours(maps: torch.Tensor, heat: torch.Tensor, repeats: int) -> None:
 
 def _numpy(maps: torch.Tensor, heat: torch.Tensor, repeats: int) -> None:
     inside = outside = 0
-    pairs = [(a.numpy(), h.numpy() >= 0.5) for a, h in zip(maps, heat, strict=True)]
+    pairs = [(a.numpy(), h.numpy()) for a, h in zip(maps, heat, strict=True)]
     for _ in range(repeats):
-        for values, mask in pairs:
+        for values, drawn in pairs:
+            mask = drawn >= 0.5
             inside = inside + np.histogram(values[mask], EDGES)[0]
             outside = outside + np.histogram(values[~mask], EDGES)[0]
     pxap.score(torch.from_numpy(np.concatenate([outside, inside])))

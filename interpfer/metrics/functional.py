@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, image_metric
-from interpfer.metrics.levels import mask
+from interpfer.metrics.levels import inside
 from interpfer.metrics.memo import remembered
 
 PAPER = "Belharbi et al. 2024, arXiv 2402.00281"
@@ -54,13 +54,8 @@ def kl(maps: MapBatch, heat: MapBatch) -> Scores:
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Wang et al. 2020, Score-CAM, arXiv 1910.01279")
 def ebpg(maps: MapBatch, heat: MapBatch) -> Scores:
     """Share of the map's energy that lies in the mask (energy-based pointing game)."""
-    inside = torch.linalg.vecdot(maps.flatten(1), _weights(heat))
-    return torch.where(heat[:, 0, 0].isfinite(), inside / maps.sum((1, 2)), torch.nan)
-
-
-@remembered
-def _weights(heat: MapBatch) -> Float[Tensor, "n p"]:
-    return mask(heat).to(heat.dtype)
+    within = torch.linalg.vecdot(maps.flatten(1), inside(heat))
+    return torch.where(heat[:, 0, 0].isfinite(), within / maps.sum((1, 2)), torch.nan)
 
 
 @remembered

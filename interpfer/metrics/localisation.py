@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, dataset_metric, defined
-from interpfer.metrics.levels import LEVELS, joint_histogram
+from interpfer.metrics.levels import LEVELS, joint_histogram, reaching
 from interpfer.metrics.memo import remembered
 
 BINS = LEVELS
@@ -34,9 +34,9 @@ def pxap(counts: Counts) -> Float[Tensor, "*b"]:
     Sum of precision times the gain in recall, from the highest of 1000 thresholds down.
     """
     hits, misses = _passed(counts)
-    inside = hits.diff(dim=-1, prepend=hits.new_zeros(*hits.shape[:-1], 1))
+    inside = counts[..., BINS:].double()
     precision = hits / (hits + misses).clamp(min=1)
-    percent: Tensor = 100 * torch.linalg.vecdot(precision, inside) / hits[..., -1]
+    percent: Tensor = 100 * torch.linalg.vecdot(precision, inside) / hits[..., 0]
     return percent
 
 
@@ -56,12 +56,12 @@ def dice_best(counts: Counts) -> Float[Tensor, "*b"]:
 @remembered
 def _best_iou(counts: Counts) -> Float[Tensor, "*b"]:
     hits, misses = _passed(counts)
-    union = misses + hits[..., -1:]
+    union = misses + hits[..., :1]
     return (hits / union.where(union > 0, torch.nan)).amax(-1)
 
 
 @remembered
 def _passed(counts: Counts) -> tuple[Float[Tensor, f"*b {BINS}"], Float[Tensor, f"*b {BINS}"]]:
-    """Return per threshold, from the highest down, how many pixels inside and outside the mask reach it."""
-    outside, inside = counts.double().view(*counts.shape[:-1], 2, BINS).flip(-1).cumsum(-1).unbind(-2)
+    """Return per threshold how many pixels inside and outside the mask reach it."""
+    outside, inside = reaching(counts.view(*counts.shape[:-1], 2, BINS)).unbind(-2)
     return inside, outside

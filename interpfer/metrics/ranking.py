@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
-from interpfer.metrics.levels import histogram, joint_histogram, joint_levels, levels, look_up, places
+from interpfer.metrics.levels import histogram, joint_histogram, joint_levels, levels, look_up, places, reaching
 from interpfer.metrics.memo import remembered
 
 
@@ -25,16 +25,16 @@ def spearman(maps: MapBatch, heat: MapBatch) -> Scores:
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Fawcett 2006, ROC analysis", unit=True)
 def auroc(maps: MapBatch, heat: MapBatch) -> Scores:
     """Chance that a pixel of the mask ranks above one outside it; 0.5 knows nothing."""
-    outside, inside, hits, both = _descending(maps, heat)
-    beaten = (outside * (hits - inside / 2)).sum(1) / (hits[:, -1] * (both[:, -1] - hits[:, -1]))
+    outside, inside, hits, both = _reaching(maps, heat)
+    beaten = (outside * (hits - inside / 2)).sum(1) / (hits[:, 0] * (both[:, 0] - hits[:, 0]))
     return torch.where(defined(maps, heat), beaten, torch.nan).to(maps.dtype)
 
 
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Choe et al. 2020, arXiv 2001.07437", unit=True)
 def ap(maps: MapBatch, heat: MapBatch) -> Scores:
     """Average precision of the map for the mask heatmap >= 0.5."""
-    _, inside, hits, both = _descending(maps, heat)
-    precision = (inside * hits / both.clamp(min=1)).sum(1) / hits[:, -1]
+    _, inside, hits, both = _reaching(maps, heat)
+    precision = (inside * hits / both.clamp(min=1)).sum(1) / hits[:, 0]
     return torch.where(defined(maps, heat), precision, torch.nan).to(maps.dtype)
 
 
@@ -44,10 +44,9 @@ def rra(maps: MapBatch, heat: MapBatch) -> Scores:
 
     Pixels that tie for the last places count by the share of them that gets one.
     """
-    outside, inside, hits, both = _descending(maps, heat)
-    size = hits[:, -1:]
-    # at level `edge` the k pixels are reached
-    edge = torch.searchsorted(both, size.contiguous()).clamp(max=both.shape[1] - 1)
+    outside, inside, hits, both = _reaching(maps, heat)
+    size = hits[:, :1]
+    edge = (both >= size).sum(1, keepdim=True) - 1  # the highest level that k pixels reach
     inner, here = inside.gather(1, edge), (outside + inside).gather(1, edge)
     over = both.gather(1, edge) - size
     found = (hits.gather(1, edge) - inner * over / here.clamp(min=1)) / size
@@ -57,8 +56,8 @@ def rra(maps: MapBatch, heat: MapBatch) -> Scores:
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Zhang et al. 2018, arXiv 1608.00507", unit=True)
 def pointing(maps: MapBatch, heat: MapBatch) -> Scores:
     """Pointing game: whether the map's highest pixel lies in the mask; of tied ones, the share that does."""
-    _, _, hits, both = _descending(maps, heat)
-    highest = (both == 0).sum(1, keepdim=True).clamp(max=both.shape[1] - 1)
+    _, _, hits, both = _reaching(maps, heat)
+    highest = (both > 0).sum(1, keepdim=True) - 1
     share = hits.gather(1, highest) / both.gather(1, highest)
     return torch.where(defined(maps, heat), share[:, 0], torch.nan).to(maps.dtype)
 
@@ -73,8 +72,9 @@ Counts = Float[Tensor, "n levels"]
 
 
 @remembered
-def _descending(maps: MapBatch, heat: MapBatch) -> tuple[Counts, Counts, Counts, Counts]:
-    """Return from the highest level down: pixels outside the mask, inside, those inside so far, and all so far."""
-    outside, inside = joint_histogram(maps, heat).flip(2).double().unbind(1)
-    hits = inside.cumsum(1)
-    return outside, inside, hits, hits + outside.cumsum(1)
+def _reaching(maps: MapBatch, heat: MapBatch) -> tuple[Counts, Counts, Counts, Counts]:
+    """Return per level: pixels outside the mask, inside, those inside that reach it, and all that reach it."""
+    counts = joint_histogram(maps, heat)
+    outside, inside = counts.double().unbind(1)
+    misses, hits = reaching(counts).unbind(1)
+    return outside, inside, hits, hits + misses

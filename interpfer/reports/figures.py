@@ -117,7 +117,7 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
         for row, column in np.ndindex(times.shape):
             shown = float(times[row, column])
             if np.isfinite(shown):
-                ink = "white" if abs(np.log(max(shown, 1e-9))) > 0.7 * np.log(FARTHEST) else "black"
+                ink = "white" if abs(np.log(max(float(shown), 1e-9))) > 0.7 * np.log(FARTHEST) else "black"
                 axis.text(column, row, f"{shown:.1f}", ha="center", va="center", fontsize=7, color=ink)
             if expected[row, column]:
                 axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color="black", lw=1.4))
@@ -125,7 +125,7 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
             axis.text((len(aus) - 1) / 2, row, "no action units", ha="center", va="center", fontsize=7, color="grey")
         axis.set_xticks(range(len(aus)), [au.replace("+", "\n") for au in aus], fontsize=8)
         axis.set_xlabel("action unit (FACS)", fontsize=8)
-        outside = np.nanmean(cells[value][BACKGROUND])
+        outside = np.nanmean(cells[value][BACKGROUND].to_numpy(float))
         axis.set_title(f"{title}\n{100 * outside:.0f} % of the energy in no region", fontsize=9)
         axis.spines[:].set_visible(False)
     axes[0].set_yticks(range(len(names)), names, fontsize=8)
