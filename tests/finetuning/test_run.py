@@ -54,8 +54,8 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 def test_a_training_leaves_what_score_takes(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
-    before = torch.random.get_rng_state()
     model = load_model(checkpoint)
+    before = torch.random.get_rng_state()
     told: list[tuple[str, int, int, str]] = []
     tuned = tune(model, drawn, tmp_path / "out", progress=lambda *said: told.append(said))
     assert torch.equal(torch.random.get_rng_state(), before)
