@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, model_options, numbers, stack
+from interpfer.cli.options import MODEL_OVERRIDES, Command, model_options, numbers, stack
 
 DATA = ("dataset", "data_root", "split", "landmarks")
 GUIDE = {
@@ -124,7 +124,7 @@ training_options = stack(
 )
 
 
-@click.command("finetune")
+@click.command("finetune", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @data_options
 @click.option(
