@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from interpfer.au.heatmaps import au_heatmaps, au_planes
     from interpfer.evaluate import score
+    from interpfer.finetuning.guide import alignment_loss
+    from interpfer.finetuning.run import finetune
     from interpfer.maps.compute import compute_maps
     from interpfer.models.loading import load_model
     from interpfer.models.model import Model
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Model": "interpfer.models.model",
     "Run": "interpfer.results.run",
+    "alignment_loss": "interpfer.finetuning.guide",
     "au_heatmaps": "interpfer.au.heatmaps",
     "au_planes": "interpfer.au.heatmaps",
     "compute_maps": "interpfer.maps.compute",
+    "finetune": "interpfer.finetuning.run",
     "load_model": "interpfer.models.loading",
     "load_run": "interpfer.results.run",
     "score": "interpfer.evaluate",
@@ -30,9 +34,11 @@ _PUBLIC = {
 __all__ = [
     "Model",
     "Run",
+    "alignment_loss",
     "au_heatmaps",
     "au_planes",
     "compute_maps",
+    "finetune",
     "load_model",
     "load_run",
     "score",

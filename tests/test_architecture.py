@@ -26,7 +26,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("prepare", "reports"),
     ("sanity", "scoring"),
     ("evaluate",),
-    ("explain", "finetune"),
+    ("explain", "finetuning"),
     ("demo", "testing"),
     ("cli",),
     ("__main__",),

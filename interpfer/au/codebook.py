@@ -12,7 +12,7 @@ A side is the left or the right of the picture.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -63,6 +63,14 @@ class Codebook:
         """Return the sorted FACS numbers of some expressions, by default of all."""
         names = self.classes if expressions is None else expressions
         return tuple(sorted({unit.au for name in names for unit in self.units(name)}))
+
+    def mirrored(self) -> "Codebook":
+        """Return the codebook of mirrored pictures: left and right change places."""
+        other = {"left": "right", "right": "left", None: None}
+        swapped = {
+            name: tuple(replace(unit, side=other[unit.side]) for unit in units) for name, units in self.classes.items()
+        }
+        return replace(self, classes=swapped)
 
 
 def parse_codebook(text: str, where: str) -> Codebook:

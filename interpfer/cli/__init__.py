@@ -12,6 +12,7 @@ from interpfer.errors import InterpferError, nearest
 
 COMMANDS = {
     "score": "Score where a trained classifier looks, against AU heatmaps.",
+    "finetune": "Train a classifier on, guided to look at action units, and compare before and after.",
     "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
     "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
     "check-data": "Check that a data set is whole: counts as published, every image readable.",

@@ -20,28 +20,12 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None) -> None:
     \b
     interpfer compare runs/before runs/after
     """
-    from rich.table import Table
-
-    from interpfer.cli.terminal import stdout
-    from interpfer.metrics import decimals
-    from interpfer.reports.comparison import better, compare
+    from interpfer.cli.terminal import comparison_table, stdout
+    from interpfer.reports.comparison import compare
     from interpfer.results.files import csv_bytes, write_atomic
     from interpfer.results.run import load_run
 
     lines = compare(load_run(run_a), load_run(run_b), seed)
-    table = Table(title=f"a: {run_a}, b: {run_b}", title_justify="left")
-    for name in ("map", "layer", "metric", "a", "b", "b - a", "p (Holm)", "n", "better"):
-        table.add_column(
-            name, no_wrap=True, justify="left" if name in ("map", "layer", "metric", "better") else "right"
-        )
-    for line, winner in zip(lines.to_dict("records"), better(lines), strict=True):
-        places = decimals(line["metric"])
-        layer = line["layer_a"] if line["layer_a"] == line["layer_b"] else f"{line['layer_a']} / {line['layer_b']}"
-        table.add_row(
-            *(str(line["map"]), layer, str(line["metric"]), f"{line['a']:.{places}f}", f"{line['b']:.{places}f}"),
-            rf"{line['difference']:+.{places}f} \[{line['ci_low']:+.{places}f}, {line['ci_high']:+.{places}f}]",
-            *(f"{line['p_holm']:.2g}", str(line["n"]), winner),
-        )
-    stdout().print(table)
+    stdout().print(comparison_table(lines, str(run_a), str(run_b)))
     if out is not None:
         write_atomic(out, csv_bytes(lines))

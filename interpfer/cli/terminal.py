@@ -1,13 +1,16 @@
 """What the terminal shows: tables on stdout, progress and notes on stderr."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from interpfer.metrics import decimals
+from interpfer.reports.comparison import better
 from interpfer.reports.leaderboard import HEADLINE
 from interpfer.results.run import Run
 from interpfer.sanity import sentences
@@ -28,8 +31,11 @@ def stdout() -> Console:
 
 
 @contextmanager
-def progress_bars(show: bool = True) -> Iterator[Callable[[str, int, int], None]]:
-    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to."""
+def progress_bars(show: bool = True) -> Iterator[Callable[..., None]]:
+    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to.
+
+    It takes (what, done, total), and a note on how it goes that stands behind the bar.
+    """
     if not show:
         yield lambda *_: None
         return
@@ -38,16 +44,17 @@ def progress_bars(show: bool = True) -> Iterator[Callable[[str, int, int], None]
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
 
-        def tell(what: str, done: int, total: int) -> None:
+        def tell(what: str, done: int, total: int, note: str = "") -> None:
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
+                tasks[what] = bars.add_task(what, total=total, note="")
                 if not stderr.is_terminal:
                     stderr.print(f"{what} ...")
-            bars.update(tasks[what], completed=done, total=total)
+            bars.update(tasks[what], completed=done, total=total, note=note)
 
         yield tell
 
@@ -90,6 +97,45 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
         twin = run.manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         table.add_row(f"{name} = {twin}" if twin else str(name), str(layer), *cells, str(n))
     return table
+
+
+def comparison_table(lines: pd.DataFrame, name_a: str, name_b: str) -> Table:
+    """Lay out what ``interpfer.reports.comparison.compare`` found."""
+    table = Table(title=f"a: {name_a}, b: {name_b}", title_justify="left")
+    for name in ("map", "layer", "metric", "a", "b", "b - a", "p (Holm)", "n", "better"):
+        table.add_column(
+            name, no_wrap=True, justify="left" if name in ("map", "layer", "metric", "better") else "right"
+        )
+    for line, winner in zip(lines.to_dict("records"), better(lines), strict=True):
+        places = decimals(line["metric"])
+        layer = line["layer_a"] if line["layer_a"] == line["layer_b"] else f"{line['layer_a']} / {line['layer_b']}"
+        table.add_row(
+            *(str(line["map"]), layer, str(line["metric"]), f"{line['a']:.{places}f}", f"{line['b']:.{places}f}"),
+            rf"{line['difference']:+.{places}f} \[{line['ci_low']:+.{places}f}, {line['ci_high']:+.{places}f}]",
+            *(f"{line['p_holm']:.2g}", str(line["n"]), winner),
+        )
+    return table
+
+
+def sweep_table(lines: pd.DataFrame) -> Table:
+    """Lay out what ``interpfer.finetuning.sweep.sweep`` found."""
+    table = Table(title="one training per weight of the guide", title_justify="left")
+    for name in lines:
+        table.add_column(str(name), justify="right", no_wrap=True)
+    for line in lines.to_dict("records"):
+        values = [f"{line[name]:.3f}" for name in ("accuracy", "macro_f1", "att_cos", "cam_cos")]
+        weight = "as it came" if line["weight"] != line["weight"] else f"{line['weight']:g}"
+        table.add_row(weight, *values, str(line["n"]))
+    return table
+
+
+def history_line(line: Mapping[str, Any]) -> str:
+    """Say how an epoch of a fine-tuning went."""
+    parts = [f"{name.replace('_', ' ')} {line[name]:.3f}" for name in ("loss", "cross_entropy", "attention", "cam")
+             if line[name] == line[name]]  # fmt: skip
+    held = f"accuracy {line['val_accuracy']:.3f}, ATT-COS {line['att_cos']:.3f}, CAM-COS {line['cam_cos']:.3f}"
+    star = " *" if line["best"] else ""
+    return f"epoch {line['epoch']}: {', '.join(parts)}; held out: {held} ({line['seconds']:.1f} s){star}"
 
 
 def notes(run: Run) -> Iterator[str]:

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
-from interpfer.models.hooks import first_tensor, hooked, replace_first
+from interpfer.models.hooks import Hook, first_tensor, hooked, replace_first
 from interpfer.models.layers import split_call
 from interpfer.models.model import Model
 
@@ -143,29 +143,58 @@ def forward(
     Raises:
         ModelError: a layer did not run, or ran more than once.
     """
-    calls: dict[nn.Module, int] = {}
-    wanted: dict[nn.Module, dict[int | None, str]] = {}
-    for layer in layers:
-        name, call = split_call(layer)
-        wanted.setdefault(model.module.get_submodule(name), {})[call] = layer
-    outputs: dict[str, Tensor] = {}
+    watch = Watch(model, layers, gradients)
+    with hooked(model.module, watch.hooks), torch.set_grad_enabled(gradients):
+        yield Forward(model, model.logits(x), watch.collect())
 
-    def keep(module: nn.Module, _: Any, output: Any) -> Any:
-        calls[module] = calls.get(module, 0) + 1
-        names = [wanted[module][call] for call in (calls[module], None) if call in wanted[module]]
+
+class Watch:
+    """Keeps what chosen layers return in a forward, out of reach of modules that work in place.
+
+    Args:
+        model: the classifier.
+        layers: names of spatial layers.
+        gradients: whether their outputs must be part of a graph, even where nothing before them is.
+    """
+
+    def __init__(self, model: Model, layers: Sequence[str], gradients: bool = True) -> None:
+        self._model = model
+        self._layers = tuple(layers)
+        self._gradients = gradients
+        self._wanted: dict[nn.Module, dict[int | None, str]] = {}
+        for layer in layers:
+            name, call = split_call(layer)
+            self._wanted.setdefault(model.module.get_submodule(name), {})[call] = layer
+        self._calls: dict[nn.Module, int] = {}
+        self._outputs: dict[str, Tensor] = {}
+
+    @property
+    def hooks(self) -> dict[nn.Module, Hook]:
+        """One forward hook per module."""
+        return dict.fromkeys(self._wanted, self._keep)
+
+    def collect(self) -> dict[str, Tensor]:
+        """Return the outputs of the forward that just ran, as the network lays them out, and forget them.
+
+        Raises:
+            ModelError: a layer did not run, or ran more than once.
+        """
+        calls, outputs = self._calls, self._outputs
+        self._calls, self._outputs = {}, {}
+        for module, names in self._wanted.items():
+            _require_calls(self._model, calls.get(module, 0), names)
+        return {layer: outputs[layer] for layer in self._layers}
+
+    def _keep(self, module: nn.Module, _: Any, output: Any) -> Any:
+        self._calls[module] = self._calls.get(module, 0) + 1
+        names = [self._wanted[module][call] for call in (self._calls[module], None) if call in self._wanted[module]]
         tensor = first_tensor(output)
         if tensor is None or not names:
             return None
-        if gradients and not tensor.requires_grad:
+        if self._gradients and not tensor.requires_grad:
             tensor = tensor.detach().requires_grad_()
-        outputs.update(dict.fromkeys(names, tensor))
+        self._outputs.update(dict.fromkeys(names, tensor))
         return replace_first(output, tensor.clone())  # the next module may work in place
-
-    with hooked(model.module, dict.fromkeys(wanted, keep)), torch.set_grad_enabled(gradients):
-        logits = model.logits(x)
-        for module, names in wanted.items():
-            _require_calls(model, calls.get(module, 0), names)
-        yield Forward(model, logits, {layer: outputs[layer] for layer in layers})
 
 
 def _require_calls(model: Model, ran: int, names: dict[int | None, str]) -> None:

@@ -46,15 +46,20 @@ def to_canvas(
     """
     if attention:
         defined = normalise(raw)[1]
-        large = resize(raw, size, reference=protocol == "paper")
-        low = raw.amin((1, 2), keepdim=True)
-        large = torch.minimum(torch.maximum(large, low), raw.amax((1, 2), keepdim=True))
-        large = large - low.clamp(max=0)
+        large = enlarge_attention(raw, protocol, size) - raw.amin((1, 2), keepdim=True).clamp(max=0)
     else:
         small, defined = normalise(raw)
         large = resize(small, size).clamp_(0, 1)
     large[~defined] = torch.nan
     return large, defined
+
+
+def enlarge_attention(
+    raw: Float[Tensor, "n gh gw"], protocol: str = "paper", size: int = CANVAS
+) -> Float[Tensor, "n {size} {size}"]:
+    """Return attention at ``size`` x ``size`` within its own range, not shifted."""
+    large = resize(raw, size, reference=protocol == "paper")
+    return torch.minimum(torch.maximum(large, raw.amin((1, 2), keepdim=True)), raw.amax((1, 2), keepdim=True))
 
 
 def normalise(raw: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n h w"], Bool[Tensor, " n"]]:

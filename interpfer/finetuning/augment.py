@@ -1,0 +1,158 @@
+"""Augmentations of a batch: first those that move pixels and landmarks together, then those of pixels alone.
+
+Rotation, crop and mirroring are one affine map per face, so that a picture is sampled once. The heatmap is drawn from
+the moved landmarks afterwards, and so stays exact. Nothing is random but the generator that is passed in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Generator, Tensor
+
+from interpfer.landmarks.alignment import carry, inverse
+from interpfer.types import CANVAS
+
+LUMA = (0.299, 0.587, 0.114)
+
+_PAIRS = (
+    *((i, 16 - i) for i in range(8)),
+    *((17 + i, 26 - i) for i in range(5)),
+    *((31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)),
+    *((48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)),
+)
+
+MIRRORED: tuple[int, ...] = tuple(next((b if i == a else a for a, b in _PAIRS if i in (a, b)), i) for i in range(68))
+"""The point that takes the place of each when a face is mirrored (iBUG order)."""
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What happens to a training picture; probabilities per face.
+
+    Attributes:
+        flip: probability of mirroring.
+        degrees: rotation by at most so much to either side.
+        rotate: probability of rotation.
+        crop: least share of the picture's area that a crop keeps; 1 keeps all of it.
+        shift: pixels of the canvas by which a whole picture is moved at most.
+        grey: probability of losing the colours.
+        jitter: largest relative change of brightness, contrast and saturation.
+        jitter_chance: probability of jitter.
+        erase: probability of a rectangle of noise.
+        cutmix: probability that a batch is mixed by rectangles (Yun et al. 2019, arXiv 1905.04899).
+        mixup: probability that a batch is mixed by overlay (Zhang et al. 2018, arXiv 1710.09412).
+    """
+
+    flip: float = 0.5
+    degrees: float = 6.0
+    rotate: float = 0.5
+    crop: float = 0.8
+    shift: float = 0.0
+    grey: float = 0.0
+    jitter: float = 0.0
+    jitter_chance: float = 0.8
+    erase: float = 0.0
+    cutmix: float = 0.0
+    mixup: float = 0.0
+
+
+AUGMENTS: Mapping[str, Augment] = {
+    "none": Augment(flip=0, rotate=0, crop=1),
+    "flip": Augment(rotate=0, crop=1),
+    "light": Augment(),
+    "paper": Augment(grey=0.2, jitter=0.4, erase=0.5),
+}
+"""Sets by name; ``paper`` is that of Belharbi et al. 2024."""
+
+
+def geometric(
+    images: Float[Tensor, "n 3 l l"],
+    points: Float[Tensor, "n 68 2"],
+    size: int,
+    augment: Augment,
+    random: Generator,
+) -> tuple[Float[Tensor, "n 3 {size} {size}"], Float[Tensor, "n 68 2"], Bool[Tensor, " n"]]:
+    """Rotate, crop and mirror pictures with their landmarks.
+
+    Args:
+        images: of any size.
+        points: pixels of the canvas.
+        size: side of the pictures that come out.
+        augment: how much.
+        random: where chance comes from, on the CPU.
+
+    Returns:
+        Pictures, landmarks on the canvas in iBUG order, and which faces are mirrored.
+    """
+    transform, flipped = draw_transforms(len(images), augment, random)
+    moved = warp_batch(images, transform, size)
+    carried = carry(points, transform.to(points.device))
+    swapped = carried[:, list(MIRRORED)]
+    return moved, torch.where(flipped.to(points.device)[:, None, None], swapped, carried), flipped
+
+
+def draw_transforms(n: int, augment: Augment, random: Generator) -> tuple[Float[Tensor, "n 2 3"], Bool[Tensor, " n"]]:
+    """Return maps from pixels of the canvas to pixels of the augmented canvas, and which of them mirror."""
+    draws = torch.rand(n, 7, generator=random, dtype=torch.float64)
+    flipped = draws[:, 0] < augment.flip
+    angle = torch.deg2rad((2 * draws[:, 1] - 1) * augment.degrees) * (draws[:, 2] < augment.rotate)
+    side = (augment.crop + (1 - augment.crop) * draws[:, 3]).sqrt()
+    room = (1 - side) * CANVAS / 2
+    centre = (2 * draws[:, 4:6] - 1) * (room[:, None] + augment.shift)
+    mirror = torch.where(flipped, -1.0, 1.0).double()
+    cos, sin = angle.cos(), angle.sin()
+    turn = torch.stack([torch.stack([mirror * cos, -mirror * sin], -1), torch.stack([sin, cos], -1)], 1)
+    turn = turn / side[:, None, None]
+    middle = torch.full((n, 2), CANVAS / 2, dtype=torch.float64)
+    offset = middle - (turn @ middle[..., None])[..., 0] - centre / side[:, None]
+    return torch.cat([turn, offset[..., None]], 2), flipped
+
+
+def warp_batch(
+    images: Float[Tensor, "n 3 l l"], transform: Float[Tensor, "n 2 3"], size: int
+) -> Float[Tensor, "n 3 {size} {size}"]:
+    """Move pictures along maps of the canvas (bilinear); pixels from outside repeat the edge."""
+    back = inverse(transform)
+    middle = CANVAS / 2
+    shift = (back[..., :2].sum(-1) * middle + back[..., 2] - middle) / middle
+    theta = torch.cat([back[..., :2], shift[..., None]], 2).to(images)
+    grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def photometric(images: Float[Tensor, "n 3 s s"], augment: Augment, random: Generator) -> Float[Tensor, "n 3 s s"]:
+    """Change colours and erase rectangles; each face its own way."""
+    n, _, size, _ = images.shape
+    draws = torch.rand(n, 9, generator=random).to(images.device)
+    luma = images.new_tensor(LUMA)[:, None, None]
+    if augment.jitter:
+        amount = augment.jitter * (draws[:, 0] < augment.jitter_chance)
+        bright, contrast, colour = (1 + (2 * draws[:, 1 + i] - 1) * amount for i in range(3))
+        images = images * bright[:, None, None, None]
+        grey = (images * luma).sum(1, keepdim=True)
+        images = torch.lerp(grey.mean((2, 3), keepdim=True), images, contrast[:, None, None, None])
+        images = torch.lerp((images * luma).sum(1, keepdim=True), images, colour[:, None, None, None]).clamp(0, 1)
+    if augment.grey:
+        grey = (images * luma).sum(1, keepdim=True).expand_as(images)
+        images = torch.where((draws[:, 4] < augment.grey)[:, None, None, None], grey, images)
+    if augment.erase:
+        area = 0.02 + 0.31 * draws[:, 5]
+        aspect = torch.exp((2 * draws[:, 6] - 1) * 1.2)
+        high, wide = ((area * ratio).sqrt().clamp(max=0.95) for ratio in (aspect, 1 / aspect))
+        top, left = (1 - high) * draws[:, 7], (1 - wide) * draws[:, 8]
+        box = rectangles(top, left, high, wide, size)
+        erased = torch.rand(n, generator=random).to(images.device) < augment.erase
+        noise = torch.rand(images.shape, generator=random).to(images)
+        images = torch.where((box & erased[:, None, None])[:, None], noise, images)
+    return images
+
+
+def rectangles(top: Tensor, left: Tensor, high: Tensor, wide: Tensor, size: int) -> Bool[Tensor, "n {size} {size}"]:
+    """Return which pixels lie in a rectangle per face; all in shares of the side."""
+    place = (torch.arange(size, device=top.device) + 0.5) / size
+    rows = (place >= top[:, None]) & (place < (top + high)[:, None])
+    columns = (place >= left[:, None]) & (place < (left + wide)[:, None])
+    return rows[:, :, None] & columns[:, None, :]

@@ -1,0 +1,119 @@
+"""What a training leaves in its folder: checkpoints with cards, and the state that a resumed one needs.
+
+Files are replaced at once, so a kill leaves the old or the new one. ``model.pt`` is the best epoch, ``last.pt`` the
+last one, each with a card beside it; ``state.pt`` goes with the last finished epoch.
+"""
+
+import io
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from interpfer.errors import RunError
+from interpfer.models.card import ModelCard, card_path
+from interpfer.results.files import write_atomic
+
+BEST, LAST, STATE = "model.pt", "last.pt", "state.pt"
+
+
+def write_torch(path: Path, content: Any) -> None:
+    """Write what ``torch.save`` writes, all or nothing."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def write_model(path: Path, module: nn.Module, card: ModelCard) -> None:
+    """Write a checkpoint that ``interpfer score`` takes: weights, or the whole module where no card tells its making.
+
+    The architecture's own file, if it has one, is copied beside it.
+    """
+    copy_source(card, path.parent)
+    write_atomic(card_path(path), yaml.safe_dump(card_fields(card), sort_keys=False).encode())
+    write_torch(path, module if card.arch is None else module.state_dict())
+
+
+def card_fields(card: ModelCard) -> dict[str, Any]:
+    """Return the fields of a card as its file holds them; a FILE.py is named without its folder."""
+    source, colon, name = (card.arch or "").rpartition(":")
+    arch = f"{Path(source).name}:{name}" if colon and source.endswith(".py") else card.arch
+    spec = card.input
+    fields: dict[str, Any] = {
+        "arch": arch,
+        "arch_args": dict(card.arch_args) or None,
+        "classes": list(card.classes),
+        "input": {
+            "size": spec.size,
+            "color": spec.color,
+            "scale": spec.scale,
+            "mean": list(spec.mean),
+            "std": list(spec.std),
+        },
+        "output": card.output,
+        "layers": None if card.layers is None else list(card.layers),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def copy_source(card: ModelCard, folder: Path) -> None:
+    """Copy the FILE.py of a card, so that the folder stands on its own.
+
+    Raises:
+        RunError: the file is gone.
+    """
+    source, _, _ = (card.arch or "").rpartition(":")
+    if not source.endswith(".py"):
+        return
+    origin, copy = card.folder / source, folder / Path(source).name
+    if copy.exists() and (not origin.exists() or copy.samefile(origin)):
+        return
+    try:
+        shutil.copyfile(origin, copy)
+    except OSError as error:
+        raise RunError(f"cannot copy the architecture {origin} to {folder}: {error}.") from error
+
+
+def read_state(path: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the state of an interrupted training, None where no epoch was finished.
+
+    Args:
+        path: the file.
+        facts: what must be as it was.
+
+    Raises:
+        RunError: the state cannot be read, or something that decides the weights is not as it was.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise RunError(f"{path} cannot be read ({type(error).__name__}); start anew with --overwrite.") from error
+    changed = [name for name, value in facts.items() if state["facts"].get(name) != value]
+    if changed:
+        said = ", ".join(f"{name} was {state['facts'].get(name)} and is {facts[name]}" for name in changed)
+        raise RunError(f"cannot resume {path.parent}: {said}. Use the same options, or --overwrite.")
+    return state
+
+
+def require_folder(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Make the folder of a training, or take it over.
+
+    Raises:
+        RunError: it holds something, and neither resuming nor overwriting was asked for.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file; name a folder.")
+    if overwrite:
+        for name in (BEST, LAST, STATE, "history.csv", "finetune.json"):
+            (folder / name).unlink(missing_ok=True)
+    elif not resume and folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty: continue with --resume, replace with --overwrite, or choose another.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for draft in folder.glob(".*.tmp"):
+        draft.unlink(missing_ok=True)

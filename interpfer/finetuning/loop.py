@@ -1,0 +1,310 @@
+"""The training loop.
+
+Whatever is random in a step follows from seed, epoch, step and process alone, so that a resumed training needs to
+remember no generator, and ends with the same weights.
+"""
+
+import random as python_random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from interpfer.au.codebook import Codebook, load_codebook
+from interpfer.au.heatmaps import au_heatmaps
+from interpfer.errors import RunError
+from interpfer.finetuning.augment import geometric, photometric
+from interpfer.finetuning.faces import FacePool, Lesson, deal, targets_of
+from interpfer.finetuning.guide import Guidance
+from interpfer.finetuning.mixing import Mixture, mix
+from interpfer.finetuning.optim import (
+    freeze,
+    idle_parameters,
+    make_average,
+    make_optimiser,
+    make_schedule,
+    rest_frozen,
+)
+from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.validate import Share, validate
+from interpfer.maps.capture import Watch
+from interpfer.models.model import Model
+from interpfer.types import CANVAS
+
+Line = dict[str, Any]
+"""One epoch of the history, by column."""
+
+PARTS = ("loss", "cross_entropy", "attention", "cam", "accuracy")
+
+
+@runtime_checkable
+class Tell(Protocol):
+    """Takes reports of progress: what is done, how far, and a note on how it goes."""
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
+        """Show it."""
+
+
+@dataclass
+class Trainer:
+    """Trains a model by a recipe, epoch by epoch.
+
+    Attributes:
+        model: changed in place.
+        recipe: how.
+        pool: the faces to train on, at a size that leaves room for crops.
+        held: the faces to select on, at the model's input size.
+        accelerator: devices, precision and processes.
+        epoch: how many are finished.
+        history: one line per finished epoch.
+        best: the line of the best epoch.
+    """
+
+    model: Model
+    recipe: Recipe
+    pool: FacePool
+    held: FacePool
+    accelerator: Accelerator
+    epoch: int = 0
+    history: list[Line] = field(default_factory=list)
+    best: Line | None = None
+
+    def __post_init__(self) -> None:
+        recipe, module = self.recipe, self.model.module
+        freeze(module, recipe.freeze)
+        self.model.to(self.accelerator.device)
+        self.guidance = Guidance(recipe.guide, self.model)
+        self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
+        optimiser = make_optimiser(self.model, recipe.optim)
+        self.updates = -(-len(self._deal(0)) // recipe.accumulate)
+        self.schedule = make_schedule(optimiser, recipe.optim, recipe.epochs, self.updates)
+        self.average = make_average(module, recipe.optim)
+        self.raw_optimiser = optimiser
+        if self.share.world > 1 and idle_parameters(self.model):
+            spare = DistributedDataParallelKwargs(find_unused_parameters=True)
+            self.accelerator.ddp_handler = spare
+        self.network, self.optimiser = self.accelerator.prepare(module, optimiser)
+        codebook, self.geometry = recipe.guide.rules
+        self.book = load_codebook(codebook)
+        self.weights = self._class_weights() if recipe.class_weights else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or patience has run out."""
+        if self.epoch >= self.recipe.epochs:
+            return True
+        patience = self.recipe.patience
+        return patience is not None and self.best is not None and self.epoch - self.best["epoch"] >= patience
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept: the averaged one if there is an average."""
+        return self.model.module if self.average is None else self.average.module
+
+    def run_epoch(self, tell: Tell) -> Line:
+        """Train one epoch and validate.
+
+        Raises:
+            RunError: the loss is not finite any more; the message says where.
+        """
+        started = time.monotonic()
+        sums = self._train(tell)
+        judged = Model(self.model.name, self.kept, self.model.card, self.accelerator.device)
+        scores = validate(judged, self.held, self.held.rows, self.recipe.guide, self.recipe.batch_size, self.share)
+        line = {"epoch": self.epoch + 1, "lr": self.raw_optimiser.param_groups[0]["lr"]} | sums | scores
+        line["best"] = self.recipe.better(line, self.best)
+        line["seconds"] = round(time.monotonic() - started, 2)
+        self.epoch += 1
+        self.history.append(line)
+        if line["best"]:
+            self.best = line
+        return line
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a resumed training needs."""
+        scaler = self.accelerator.scaler
+        return {
+            "epoch": self.epoch,
+            "history": self.history,
+            "best": self.best,
+            "module": self.model.module.state_dict(),
+            "optimiser": self.raw_optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.epoch, self.history, self.best = state["epoch"], state["history"], state["best"]
+        self.model.module.load_state_dict(state["module"])
+        self.raw_optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if self.accelerator.scaler is not None and state["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+
+    def _train(self, tell: Tell) -> Line:
+        recipe = self.recipe
+        watch = Watch(self.model, self.guidance.watched)
+        parts = self._deal(self.epoch)
+        totals: dict[str, float] = {}
+        faces = 0
+        what = f"epoch {self.epoch + 1}/{recipe.epochs}"
+        with own_randomness(), _hooks(watch), _double_backward(bool(self.guidance.cam_layers)):
+            self.network.train()
+            rest_frozen(self.model.module, recipe.freeze, recipe.freeze_bn)
+            for step, lesson in enumerate(self.pool.batches(parts)):
+                last = step + 1 == len(parts) or (step + 1) % recipe.accumulate == 0
+                group = min(recipe.accumulate, len(parts) - step // recipe.accumulate * recipe.accumulate)
+                with nullcontext() if last else self.accelerator.no_sync(self.network):
+                    found = self._learn(lesson, step, watch, group)
+                if last:
+                    self._update()
+                n = len(lesson.rows)
+                faces += n
+                for name, value in found.items():
+                    totals[name] = totals.get(name, 0.0) + value * n
+                tell(what, step + 1, len(parts), _note({name: value / faces for name, value in totals.items()}))
+        return self._mean({name: totals.get(name, float("nan")) for name in PARTS}, faces)
+
+    def _learn(self, lesson: Lesson, step: int, watch: Watch, group: int) -> dict[str, float]:
+        """Go forward and backward with one batch; return the parts of the loss and the accuracy."""
+        seed = step_seed(self.recipe.seed, self.epoch, step, self.share.rank)
+        set_seed(seed)
+        mixture = self._prepare(lesson, torch.Generator().manual_seed(seed))
+        logits = self.model.select(self.network(self.model.normalise(mixture.images)), len(lesson.rows))
+        entropy = self._cross_entropy(logits, mixture)
+        penalty = self.guidance.penalty(
+            watch.collect(), logits, mixture.targets, mixture.heat, mixture.valid, self.epoch, seed, mixture.cam_heat
+        )
+        loss = entropy + penalty.total
+        right = (logits.detach().argmax(1) == mixture.targets).float().mean()
+        terms = {"loss": loss, "cross_entropy": entropy, "attention": penalty.attention, "cam": penalty.cam}
+        found = {name: float(term.detach()) for name, term in terms.items() if term is not None}
+        if not np.isfinite(found["loss"]):
+            values = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in found.items())
+            raise RunError(
+                f"the loss is not finite in epoch {self.epoch + 1}, step {step + 1} ({values}): "
+                "lower --lr, clip gradients (--clip 1), or train in full precision; "
+                + (f"the checkpoints of epoch {self.epoch} are intact." if self.epoch else "nothing was written yet.")
+            )
+        self.accelerator.backward(loss / group)
+        return found | {"accuracy": float(right)}
+
+    def _prepare(self, lesson: Lesson, random: torch.Generator) -> Mixture:
+        """Augment a batch and draw its heatmaps."""
+        augment, device = self.recipe.augment, self.accelerator.device
+        images = lesson.images.to(device).float() / 255
+        images, points, flipped = geometric(images, lesson.points, self.model.card.input.size, augment, random)
+        images = photometric(images, augment, random)
+        targets = targets_of(lesson.labels, self.model.classes).to(device)
+        if self.guidance.watched:
+            heat, valid = draw(points.to(device), lesson.labels, flipped, self.book, self.geometry)
+        else:
+            heat = images.new_full((len(images), 1, 1), torch.nan)
+            valid = torch.zeros(len(images), dtype=torch.bool, device=device)
+        return mix(images, targets, heat, valid, augment, random)
+
+    def _cross_entropy(self, logits: Float[Tensor, "n k"], mixture: Mixture) -> Tensor:
+        def against(targets: Tensor) -> Tensor:
+            return F.cross_entropy(logits, targets, self.weights, label_smoothing=self.recipe.label_smoothing)
+
+        if mixture.share == 1:
+            return against(mixture.targets)
+        return mixture.share * against(mixture.targets) + (1 - mixture.share) * against(mixture.others)
+
+    def _update(self) -> None:
+        clip = self.recipe.optim.clip
+        if clip is not None:
+            self.accelerator.clip_grad_norm_(self.network.parameters(), clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        if not self.optimiser.step_was_skipped:
+            self.schedule.step()
+            if self.average is not None:
+                self.average.update_parameters(self.model.module)
+
+    def _mean(self, totals: dict[str, float], faces: int) -> Line:
+        """Return means over the faces of all processes."""
+        values = torch.tensor([*totals.values(), faces], dtype=torch.float32, device=self.accelerator.device)
+        *summed, count = self.accelerator.reduce(values).tolist()
+        return {name: value / count for name, value in zip(totals, summed, strict=True)}
+
+    def _deal(self, epoch: int) -> list[tuple[int, ...]]:
+        share = self.share
+        return deal(self.pool.rows, self.recipe.batch_size, self.recipe.seed, epoch, share.rank, share.world)
+
+    def _class_weights(self) -> Tensor:
+        samples, outputs = self.pool.stream.dataset.samples, self.model.classes
+        targets = targets_of([samples[row].label for row in self.pool.rows], outputs)
+        counts = torch.bincount(targets, minlength=len(outputs)).float()
+        weights = counts.sum() / (counts.clamp(min=1) * (counts > 0).sum())
+        return weights.to(self.accelerator.device)
+
+
+def draw(
+    points: Float[Tensor, "n 68 2"], labels: Sequence[str], flipped: Bool[Tensor, " n"], book: Codebook, geometry: str
+) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, " n"]]:
+    """Draw heatmaps of augmented faces; one-sided action units of a mirrored face change sides."""
+    sided = any(unit.side for units in book.classes.values() for unit in units)
+    heat, valid = au_heatmaps(points, labels, CANVAS, book, geometry)
+    if sided and bool(flipped.any()):
+        turned = flipped.nonzero()[:, 0]
+        names = [labels[i] for i in turned.tolist()]
+        heat[turned], valid[turned] = au_heatmaps(points[turned], names, CANVAS, book.mirrored(), geometry)
+    return heat, valid
+
+
+def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
+    """Return the seed of everything random in a step."""
+    return int(np.random.SeedSequence([seed, epoch, step, rank]).generate_state(1)[0])
+
+
+@contextmanager
+def own_randomness() -> Iterator[None]:
+    """Leave the global generators of python, numpy and torch as they were."""
+    python, numpy = python_random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            python_random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+def make_accelerator(device: str, precision: str) -> Accelerator:
+    """Return what runs the training: as the launcher says, else on one device."""
+    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+
+
+@contextmanager
+def _hooks(watch: Watch) -> Iterator[None]:
+    handles = [module.register_forward_hook(hook) for module, hook in watch.hooks.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _double_backward(needed: bool) -> Any:
+    """Fused attention has no second derivative: let the plain one run where a class map is aligned."""
+    if not needed:
+        return nullcontext()
+    return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+
+
+def _note(means: dict[str, float]) -> str:
+    short = {"loss": "loss", "cross_entropy": "ce", "attention": "att", "cam": "cam", "accuracy": "acc"}
+    return "  ".join(f"{short[name]} {value:.3f}" for name, value in means.items())

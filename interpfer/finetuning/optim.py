@@ -1,0 +1,188 @@
+"""Optimisers, schedules and what of a network learns at which rate."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, OneCycleLR, SequentialLR, StepLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from interpfer.errors import InterpferError, ModelError, nearest
+from interpfer.models.hooks import Hook, first_tensor, hooked, replace_first
+from interpfer.models.model import Model
+from interpfer.plan import require_choice
+
+
+@dataclass(frozen=True)
+class Optim:
+    """How the weights move.
+
+    Attributes:
+        optimiser: "sgd" (Nesterov momentum) or "adamw".
+        lr: the largest learning rate.
+        weight_decay: of all weights but biases and normalisations.
+        momentum: of sgd.
+        schedule: "one-cycle", "cosine", "step" or "constant".
+        step_epochs: epochs between two steps.
+        step_factor: by which a step multiplies the rate.
+        warmup: share of the training in which the rate rises linearly first; one-cycle has a rise of its own.
+        head: factor on the rate of the head, which is what the logits need beyond the last spatial layer.
+        body: factor on the rate of all else.
+        clip: largest norm of the gradient; None for no limit.
+        ema: decay per update of an exponential average of the weights, which is then what is validated and kept; 0 for
+            none.
+    """
+
+    optimiser: str = "sgd"
+    lr: float = 5e-3
+    weight_decay: float = 5e-4
+    momentum: float = 0.9
+    schedule: str = "one-cycle"
+    step_epochs: int = 4
+    step_factor: float = 0.9
+    warmup: float = 0.0
+    head: float = 1.0
+    body: float = 1.0
+    clip: float | None = None
+    ema: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_choice("optimizer", self.optimiser, tuple(OPTIMISERS))
+        require_choice("schedule", self.schedule, tuple(SCHEDULES))
+        if not self.lr > 0:
+            raise InterpferError(f"learning rate {self.lr} must be above 0.")
+        if not 0 <= self.ema < 1:
+            raise InterpferError(f"ema {self.ema} must be in [0, 1), such as 0.99.")
+        if not 0 <= self.warmup < 1:
+            raise InterpferError(f"warm-up {self.warmup} must be a share of the training, such as 0.1.")
+
+
+OPTIMISERS: Mapping[str, Callable[[Iterable[dict[str, Any]], Optim], Optimizer]] = {
+    "sgd": lambda groups, o: SGD(groups, o.lr, momentum=o.momentum, nesterov=o.momentum > 0),
+    "adamw": lambda groups, o: AdamW(groups, o.lr),
+}
+
+SCHEDULES: Mapping[str, Callable[[Optimizer, Optim, int, int], LRScheduler]] = {
+    "one-cycle": lambda opt, _, steps, __: OneCycleLR(opt, [g["lr"] for g in opt.param_groups], steps),
+    "cosine": lambda opt, _, steps, __: CosineAnnealingLR(opt, max(steps, 1)),
+    "step": lambda opt, o, _, per_epoch: StepLR(opt, o.step_epochs * per_epoch, o.step_factor),
+    "constant": lambda opt, _, __, ___: StepLR(opt, 2**31, 1.0),
+}
+
+
+def make_optimiser(model: Model, optim: Optim) -> Optimizer:
+    """Return an optimiser of the parameters that are not frozen.
+
+    Raises:
+        ModelError: all are frozen.
+    """
+    head = head_parameters(model) if optim.head != optim.body else set()
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in model.module.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name in head, parameter.dim() > 1), []).append(parameter)
+    if not groups:
+        raise ModelError(f"model {model.name}: every parameter is frozen, so there is nothing to train.")
+    return OPTIMISERS[optim.optimiser](
+        [
+            {
+                "params": parameters,
+                "lr": optim.lr * (optim.head if in_head else optim.body),
+                "weight_decay": optim.weight_decay if decays else 0.0,
+            }
+            for (in_head, decays), parameters in groups.items()
+        ],
+        optim,
+    )
+
+
+def make_schedule(optimiser: Optimizer, optim: Optim, epochs: int, per_epoch: int) -> LRScheduler:
+    """Return the schedule, to be stepped after every update.
+
+    Args:
+        optimiser: of ``make_optimiser``.
+        optim: how the weights move.
+        epochs: of the whole training.
+        per_epoch: updates in an epoch.
+    """
+    steps = epochs * per_epoch
+    rise = math.ceil(optim.warmup * steps) if optim.schedule != "one-cycle" else 0
+    main = SCHEDULES[optim.schedule](optimiser, optim, max(steps - rise, 1), per_epoch)
+    if not rise:
+        return main
+    return SequentialLR(optimiser, [LinearLR(optimiser, 1 / (rise + 1), 1.0, rise), main], [rise])
+
+
+def make_average(module: nn.Module, optim: Optim) -> AveragedModel | None:
+    """Return the exponential average of the weights and statistics, or None."""
+    if not optim.ema:
+        return None
+    average = get_ema_multi_avg_fn(optim.ema)  # type: ignore[no-untyped-call]
+    return AveragedModel(module, multi_avg_fn=average, use_buffers=True)
+
+
+def freeze(module: nn.Module, names: Iterable[str]) -> None:
+    """Freeze the parameters below some modules, or of some names.
+
+    Raises:
+        ModelError: there is no such module or parameter.
+    """
+    parameters = dict(module.named_parameters())
+    for name in names:
+        chosen = [key for key in parameters if key == name or key.startswith(f"{name}.")]
+        if not chosen:
+            known = [key for key, _ in module.named_modules() if key]
+            raise ModelError(
+                f"--freeze {name}: the network has no such module.{nearest(name, known)} "
+                f"At its top: {', '.join(key for key, _ in module.named_children())}."
+            )
+        for key in chosen:
+            parameters[key].requires_grad_(False)
+
+
+def rest_frozen(module: nn.Module, names: Iterable[str], statistics: bool) -> None:
+    """Put what is frozen into eval mode, so that its dropout and batch statistics rest too.
+
+    Args:
+        module: in train mode.
+        names: frozen modules.
+        statistics: whether batch normalisation keeps its statistics everywhere.
+    """
+    for name, child in module.named_modules():
+        frozen = any(name == key or name.startswith(f"{key}.") for key in names)
+        if frozen or (statistics and isinstance(child, nn.modules.batchnorm._BatchNorm)):
+            child.training = False
+
+
+def head_parameters(model: Model) -> set[str]:
+    """Return the names of the parameters that the logits need beyond the last layer that keeps a grid."""
+    layers = model.spatial_layers
+    if not layers:
+        return set()
+
+    def cut(_: nn.Module, __: Any, output: Any) -> Any:
+        tensor = first_tensor(output)
+        return None if tensor is None else replace_first(output, tensor.detach())
+
+    return _reached(model, {model.module.get_submodule(layers[-1].name): cut})
+
+
+def idle_parameters(model: Model) -> set[str]:
+    """Return the names of the trainable parameters that the logits do not depend on."""
+    trainable = {name for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+    return trainable - _reached(model, {})
+
+
+def _reached(model: Model, hooks: Mapping[nn.Module, Hook]) -> set[str]:
+    parameters = {name: p for name, p in model.module.named_parameters() if p.is_floating_point()}
+    with hooked(model.module, hooks), torch.enable_grad():
+        for parameter in parameters.values():
+            parameter.requires_grad_()
+        slopes = torch.autograd.grad(model.logits(model.noise).sum(), list(parameters.values()), allow_unused=True)
+        for parameter in parameters.values():
+            parameter.requires_grad_(False)
+    return {name for name, slope in zip(parameters, slopes, strict=True) if slope is not None}

@@ -1,0 +1,321 @@
+"""Fine-tuning from beginning to end: split, train, select, and compare with what there was before."""
+
+import copy
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from interpfer import __version__
+from interpfer.datasets import DATASETS
+from interpfer.datasets.base import Dataset
+from interpfer.datasets.part import Part
+from interpfer.errors import DataError, InterpferError
+from interpfer.evaluate import pick_device, score
+from interpfer.finetuning.checkpoints import BEST, LAST, STATE, read_state, require_folder, write_model, write_torch
+from interpfer.finetuning.faces import FacePool
+from interpfer.finetuning.history import require_tensorboard, write_scalars
+from interpfer.finetuning.loop import Line, Tell, Trainer, make_accelerator
+from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.split import hold_out
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.models.loading import load_model
+from interpfer.models.model import Model
+from interpfer.plan import find_landmarks
+from interpfer.reports.comparison import compare
+from interpfer.reports.tuning import before_after_sheet
+from interpfer.results.files import csv_bytes, json_bytes, write_atomic
+from interpfer.results.run import Run
+from interpfer.stream import FaceStream
+
+ROOM = 8 / 7
+"""Size of kept pictures over the input size, so that a crop keeps its sharpness (256 for 224)."""
+
+COMPARED = ("attention", "gradcam", "layercam", "baseline:uniform", "baseline:class-mean-au")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A finished fine-tuning.
+
+    Attributes:
+        model: the best epoch's.
+        history: one line per epoch.
+        folder: where everything lies.
+        judged: which images before and after were scored on, in words.
+        before: score of the model that came in; None if no comparison was asked for.
+        after: score of the best epoch's.
+        comparison: paired statistics, see ``interpfer.reports.comparison.compare``.
+        first: whether this process is the one that writes and compares.
+    """
+
+    model: Model
+    history: pd.DataFrame
+    folder: Path
+    judged: str = ""
+    before: Run | None = None
+    after: Run | None = None
+    comparison: pd.DataFrame | None = None
+    first: bool = True
+
+
+def finetune(
+    model: Model | str | Path,
+    dataset: Dataset | str,
+    *,
+    out: str | Path,
+    data_root: str | Path | None = None,
+    split: str = "train",
+    landmarks: LandmarkProvider | str | Path | None = None,
+    recipe: Recipe | None = None,
+    test: Dataset | str | None = "test",
+    compare_maps: tuple[str, ...] = COMPARED,
+    compare_metrics: tuple[str, ...] = ("cosine", "cosine_skill", "pxap"),
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    trust: bool = False,
+    tensorboard: bool = False,
+    progress: Tell | None = None,
+    report: Callable[[Line], None] | None = None,
+) -> Tuned:
+    """Fine-tune a classifier so that it looks where the action units are.
+
+    A share of the training split is held out, each class in proportion and no subject on both sides where subjects are
+    known; the best epoch is chosen on it. The test split is not looked at before training has ended.
+
+    Args:
+        model: a ``Model``, which stays as it is, or a checkpoint for ``load_model``.
+        dataset: to train on: a ``Dataset``, or the name of one.
+        out: the folder for checkpoints, history and comparison.
+        data_root: the folder of a data set given by name.
+        split: the split to train on, of a data set given by name.
+        landmarks: as for ``interpfer.score``.
+        recipe: all choices of the training; see ``interpfer.finetuning.recipe``.
+        test: what before and after are compared on: a ``Dataset``, a split of the data set given by name, or None for
+            no comparison. Where it holds images of the training split, as in a list without splits, the held-out
+            images take its place.
+        compare_maps: maps of the comparison.
+        compare_metrics: metrics of the comparison.
+        device: "auto", "cpu" or "cuda"; under `accelerate launch` or torchrun the launcher chooses.
+        resume: continue an interrupted training in ``out``; on a CPU the weights are the same to the bit.
+        overwrite: replace what is in ``out``.
+        trust: as for ``load_model``.
+        tensorboard: write the history for TensorBoard too, into ``out``/tensorboard.
+        progress: called with (what, done, total, note).
+        report: called with each epoch's line of the history.
+
+    Raises:
+        InterpferError: anything the user can mend; the message says how.
+    """
+    recipe = recipe or Recipe()
+    tell: Tell = progress or quiet
+    folder = Path(out)
+    given = load_model(model, trust=trust) if not isinstance(model, Model) else model
+    faces, test = _open(dataset, data_root, split, test, recipe.seed)
+    if recipe.precision == "no" and device == "auto" and not torch.cuda.is_available():
+        device = "cpu"
+    if device not in ("auto", "cpu"):
+        pick_device(device)
+    if tensorboard:
+        require_tensorboard()
+    accelerator = make_accelerator(device, recipe.precision)
+    first = accelerator.is_main_process
+    if first:
+        require_folder(folder, resume, overwrite)
+    accelerator.wait_for_everyone()
+    usable = _usable(faces, given)
+    kept, held = hold_out(
+        [faces.samples[row].label for row in usable],
+        [faces.samples[row].subject for row in usable],
+        recipe.val_fraction,
+        recipe.seed,
+    )
+    provider = find_landmarks(landmarks, faces)
+    size = given.card.input.size
+    moved = recipe.augment.crop < 1 or recipe.augment.rotate > 0
+    pool = FacePool(FaceStream(faces, provider, round(size * ROOM) if moved else size), _rows(usable, kept))
+    judge = FacePool(FaceStream(faces, provider, size), _rows(usable, held))
+    for part in (pool, judge):
+        part.load(tell if first else quiet)
+    tuned = Model(given.name, copy.deepcopy(given.module), given.card)
+    trainer = Trainer(tuned, recipe, pool, judge, accelerator)
+    facts = _facts(given, faces, recipe, accelerator.num_processes)
+    state = read_state(folder / STATE, facts) if resume else None
+    if state is not None:
+        trainer.restore(state)
+    started = time.monotonic()
+    while not trainer.finished:
+        line = trainer.run_epoch(tell if first else quiet)
+        if first:
+            _save(folder, trainer, facts, line)
+            if tensorboard:
+                write_scalars(folder / "tensorboard", line)
+            if report is not None:
+                report(line)
+    accelerator.wait_for_everyone()
+    best = load_best(folder, tuned)
+    judged, on = _judged(faces, test, judge.rows)
+    result = Tuned(best, pd.DataFrame(trainer.history), folder, judged, first=first)
+    if first:
+        counts = {"train": len(pool.rows), "validation": len(judge.rows), "skipped": pool.skipped | judge.skipped}
+        _manifest(folder, facts, counts, trainer, judged, time.monotonic() - started)
+        if on is not None:
+            result = _compare(
+                result, given, on, find_landmarks(landmarks, on), recipe, compare_maps, compare_metrics, tell
+            )
+    accelerator.wait_for_everyone()
+    return result
+
+
+def load_best(folder: Path, like: Model) -> Model:
+    """Return the best epoch of a folder, as a model like another."""
+    weights = torch.load(folder / BEST, map_location="cpu", weights_only=like.card.arch is not None)
+    if isinstance(weights, torch.nn.Module):
+        return Model(like.name, weights, like.card)
+    module = copy.deepcopy(like.module).cpu()
+    module.load_state_dict(weights)
+    sha256 = hashlib.sha256((folder / BEST).read_bytes()).hexdigest()
+    return Model(like.name, module, like.card, sha256=sha256)
+
+
+def _open(
+    dataset: Dataset | str, root: str | Path | None, split: str, test: Dataset | str | None, seed: int
+) -> tuple[Dataset, Dataset | None]:
+    if not isinstance(dataset, str):
+        if isinstance(test, str):
+            return dataset, None
+        return dataset, test
+    kind = DATASETS.get(dataset)
+    folder = Path(root) if root else None
+    faces = kind.open(folder, split, seed)
+    if not isinstance(test, str):
+        return faces, test
+    try:
+        return faces, kind.open(folder, test, seed)
+    except DataError:
+        return faces, faces  # there is no such split: the held-out images are all there is
+
+
+def _usable(faces: Dataset, model: Model) -> tuple[int, ...]:
+    rows = tuple(row for row, sample in enumerate(faces.samples) if sample.label in model.classes)
+    if not rows:
+        raise InterpferError(
+            f"no image of the data set {faces.name} has a label that the model knows ({', '.join(model.classes)})."
+        )
+    return rows
+
+
+def _rows(usable: tuple[int, ...], places: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(usable[place] for place in places)
+
+
+def _facts(model: Model, faces: Dataset, recipe: Recipe, processes: int) -> dict[str, Any]:
+    """Return what decides the weights."""
+    listed = "\n".join(f"{sample.id},{sample.label}" for sample in faces.samples)
+    return {
+        "checkpoint": model.sha256,
+        "dataset": hashlib.sha256(listed.encode()).hexdigest(),
+        "recipe": repr(recipe),
+        "processes": processes,
+    }
+
+
+def _save(folder: Path, trainer: Trainer, facts: dict[str, Any], line: Line) -> None:
+    """Write an epoch: first what a reader wants, then the state that makes it count."""
+    card = trainer.model.card
+    if line["best"]:
+        write_model(folder / BEST, trainer.kept, card)
+    write_model(folder / LAST, trainer.kept, card)
+    write_torch(folder / STATE, trainer.state() | {"facts": facts})
+    write_atomic(folder / "history.csv", csv_bytes(pd.DataFrame(trainer.history)))
+
+
+def _judged(faces: Dataset, test: Dataset | None, held: tuple[int, ...]) -> tuple[str, Dataset | None]:
+    if test is None:
+        return "", None
+    own = {sample.id for sample in faces.samples}
+    if test is not faces and not own & {sample.id for sample in test.samples}:
+        return f"the split '{test.split}', {len(test)} images never looked at while training", test
+    part = Part(faces, held, "held-out")
+    return f"the {len(held)} held-out images, on which the best epoch was chosen too: read gains with care", part
+
+
+def _manifest(
+    folder: Path, facts: dict[str, Any], counts: dict[str, Any], trainer: Trainer, judged: str, seconds: float
+) -> None:
+    recipe = dataclasses.asdict(trainer.recipe)
+    content = {
+        "recipe": {name: value if not callable(value) else repr(value) for name, value in recipe.items()},
+        "checkpoint_sha256": facts["checkpoint"],
+        "dataset_digest": facts["dataset"],
+        "counts": counts,
+        "best": trainer.best,
+        "selection": "accuracy on the held-out images, agreement breaking ties"
+        if not trainer.recipe.tradeoff
+        else f"accuracy + {trainer.recipe.tradeoff} x mean of ATT-COS and CAM-COS on the held-out images",
+        "judged_on": judged,
+        "versions": {"interpfer": __version__, "torch": torch.__version__},
+        "device": str(trainer.accelerator.device),
+        "processes": trainer.share.world,
+        "seconds": round(seconds, 2),
+    }
+    write_atomic(folder / "finetune.json", json_bytes(content))
+
+
+def _compare(
+    result: Tuned,
+    before: Model,
+    on: Dataset,
+    provider: LandmarkProvider,
+    recipe: Recipe,
+    maps: tuple[str, ...],
+    metrics: tuple[str, ...],
+    tell: Tell,
+) -> Tuned:
+    runs = []
+    for name, model in (("before", before), ("after", result.model)):
+        codebook, geometry = recipe.guide.rules
+
+        def under(what: str, done: int, total: int, name: str = name) -> None:
+            tell(f"{what} {name}", done, total)
+
+        runs.append(
+            score(
+                model,
+                on,
+                landmarks=provider,
+                maps=maps,
+                metrics=metrics,
+                protocol=recipe.guide.protocol,
+                codebook=codebook,
+                geometry=geometry,
+                out=result.folder / name,
+                overwrite=True,
+                seed=recipe.seed,
+                progress=under,
+            )
+        )
+    table = compare(runs[0], runs[1], recipe.seed)
+    write_atomic(result.folder / "compare.csv", csv_bytes(table))
+    before_after_sheet(
+        before,
+        result.model,
+        on,
+        provider,
+        result.folder / "before_after.png",
+        recipe.guide.protocol,
+        *recipe.guide.rules,
+    )
+    return dataclasses.replace(result, before=runs[0], after=runs[1], comparison=table)
+
+
+def quiet(what: str, done: int, total: int, note: str = "") -> None:
+    """Report nothing."""
+    del what, done, total, note
