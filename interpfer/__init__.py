@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from interpfer.au.heatmaps import au_heatmaps, au_planes
     from interpfer.evaluate import score
+    from interpfer.explain import explain_image
     from interpfer.maps.compute import compute_maps
     from interpfer.models.loading import load_model
     from interpfer.models.model import Model
@@ -22,6 +23,7 @@ _PUBLIC = {
     "au_heatmaps": "interpfer.au.heatmaps",
     "au_planes": "interpfer.au.heatmaps",
     "compute_maps": "interpfer.maps.compute",
+    "explain_image": "interpfer.explain",
     "load_model": "interpfer.models.loading",
     "load_run": "interpfer.results.run",
     "score": "interpfer.evaluate",
@@ -33,6 +35,7 @@ __all__ = [
     "au_heatmaps",
     "au_planes",
     "compute_maps",
+    "explain_image",
     "load_model",
     "load_run",
     "score",

@@ -2,23 +2,29 @@
 
 import click
 
+from interpfer.cli.options import as_json
+
 KINDS = ("maps", "metrics", "datasets", "landmarks", "codebooks", "models")
 
 
 @click.command("ls")
 @click.argument("kind", type=click.Choice(KINDS))
-def command(kind: str) -> None:
+@as_json
+def command(kind: str, json_wanted: bool) -> None:
     """List the plugins of a KIND with what is worth knowing of each.
 
     \b
     interpfer ls maps
+    interpfer ls metrics --json
     """
     from rich.table import Table
 
     from interpfer.cli.terminal import stdout
     from interpfer.errors import PluginError
+    from interpfer.results.files import json_bytes
 
     registry, facts = _registry(kind)
+    told = []
     table = Table(title=f"{kind}: entry-point group {registry.group}", title_justify="left")
     table.add_column("name", no_wrap=True)
     for name in facts:
@@ -30,7 +36,11 @@ def command(kind: str) -> None:
         except PluginError as error:
             cells = [str(error), *[""] * (len(facts) - 1)]
         table.add_row(name, *cells)
-    stdout().print(table)
+        told.append({"name": name, **dict(zip(facts, cells, strict=True))})
+    if json_wanted:
+        click.echo(json_bytes(told), nl=False)
+    else:
+        stdout().print(table)
 
 
 def _needs(method):  # type: ignore[no-untyped-def]

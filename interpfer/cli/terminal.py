@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -22,9 +23,18 @@ def stdout() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
+def say(note: str) -> None:
+    """Print a note on stderr as it is."""
+    stderr.print(note, markup=False, soft_wrap=True)
+
+
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to."""
+def progress_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to.
+
+    Args:
+        quiet: show nothing.
+    """
     columns = (
         TextColumn("{task.description:>11}"),
         BarColumn(),
@@ -32,16 +42,21 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
+    with Progress(*columns, console=stderr, disable=quiet or not stderr.is_terminal) as bars:
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total)
-                if not stderr.is_terminal:
+                if not stderr.is_terminal and not quiet:
                     stderr.print(f"{what} ...")
             bars.update(tasks[what], completed=done, total=total)
 
         yield tell
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Return a run for ``--json``: run.json, and the lines of scores.csv."""
+    return {"run": run.manifest, "scores": run.scores.to_dict("records"), "path": str(run.path) if run.path else None}
 
 
 def score_table(run: Run) -> Table:
