@@ -21,12 +21,18 @@ LATEX = {
     "~": r"\textasciitilde{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    '"': "''",
+    '"': "\\char34{}",
     "|": r"\textbar{}",
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
+    "`": "\\textasciigrave{}",
+    "'": "\\textquotesingle{}",
+    "\N{NO-BREAK SPACE}": "~",
 }
+
+LATIN = 0x17F
+"""The last letter that every pdflatex knows."""
 
 MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 
@@ -50,12 +56,17 @@ def unguard(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    r"""Return the text for LaTeX.
+    r"""Return the text for LaTeX; a letter that pdflatex does not know stands as its code point.
 
-    >>> latex("50 % of_a\\b")
-    '50 \\% of\\_a\\textbackslash{}b'
+    >>> print(latex("50 % of_a\\b \u6a21"))
+    50 \% of\_a\textbackslash{}b {\small U+6A21}
     """
-    return "".join(LATEX.get(character, character) for character in plain(text))
+    return "".join(LATEX.get(character) or _letter(character) for character in plain(text))
+
+
+def _letter(character: str) -> str:
+    known = character.isascii() or (character.isalpha() and ord(character) <= LATIN)
+    return character if known else rf"{{\small U+{ord(character):04X}}}"
 
 
 def markdown(text: str) -> str:
