@@ -131,7 +131,7 @@ class Explainer:
         transform, cropped = self._place(found, picture.size)
         size = self.model.card.input.size
         image, face = (self._cut(picture, transform, cropped, side)[None] for side in (size, CANVAS))
-        points = carry(found.points.double(), transform)
+        points = carry(found.points.double(), transform[None])
 
         x = self.model.normalise(image)
         shown = run_maps(self.model, x, self.methods, self.layers, None, self.seed)

@@ -78,9 +78,8 @@ def test_rows_without_a_hash_are_only_left_out_when_equal() -> None:
 
 
 def test_maps_that_are_the_same_thing_are_one_entry() -> None:
-    ranked = rank(
-        table(row(cosine=0.5), row(map="hirescam", cosine=0.5, same_as="gradcam"), row(map="attention", cosine=0.4))
-    )
+    twin = row(map="hirescam", cosine=0.5, same_as="gradcam")
+    ranked = rank(table(row(cosine=0.5), twin, row(map="attention", cosine=0.4)))
     first, second = ranked.rankings[0].entries
     assert (first.map, first.aliases, first.rank) == ("gradcam", ("hirescam",), 1)
     assert second.rank == 2
@@ -88,8 +87,8 @@ def test_maps_that_are_the_same_thing_are_one_entry() -> None:
 
 def test_baselines_stand_in_their_place_without_a_rank_or_an_accuracy() -> None:
     blank = {"map": "baseline:uniform", "layer": "-", "accuracy": 0.9}
-    ranking = rank(table(row("a", sha="1", cosine=0.6, accuracy=0.9), row("a", sha="1", cosine=0.5, **blank),
-                         row("b", sha="2", cosine=0.5, **blank), row("b", sha="2", cosine=0.4))).rankings[0]  # fmt: skip
+    rows = [row(name, sha=name, cosine=value) for name, value in (("a", 0.6), ("b", 0.4))]
+    ranking = rank(table(*rows, *(row(name, sha=name, cosine=0.5, **blank) for name in "ab"))).rankings[0]
     assert [(entry.model, entry.map, entry.rank) for entry in ranking.entries] == [
         ("a", "gradcam", 1), ("", "baseline:uniform", None), ("b", "gradcam", 2)]  # fmt: skip
     assert math.isnan(ranking.entries[1].values["accuracy"].mean)
