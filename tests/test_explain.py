@@ -124,7 +124,8 @@ def test_the_sentence_speaks_facs(told: Explanation) -> None:
     assert sentence(_told(told, "happiness", "", "happiness", regions)) == (
         "net sees happiness (75 %). 60 % of the energy of gradcam at layer4 lies on action units (of a uniform map: "
         "40 %), most on AU 6 Cheek Raiser (30 %) and AU 4 Brow Lowerer (20 %). Of what the codebook expects of "
-        "happiness it covers AU 6 Cheek Raiser and misses AU 12 Lip Corner Puller. Not expected, but covered: AU 4 Brow Lowerer."
+        "happiness it covers AU 6 Cheek Raiser and misses AU 12 Lip Corner Puller. "
+        "Not expected, but covered: AU 4 Brow Lowerer."
     )
     both = sentence(_told(told, "happiness", "anger", "happiness", regions[:1]))
     assert "net sees happiness (75 %); the label is anger (0 %)." in both

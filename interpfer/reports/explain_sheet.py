@@ -88,11 +88,11 @@ def _draw(told: Explanation) -> Figure:
     rows = [first, *(maps[start : start + columns] for start in range(0, len(maps), columns))]
     main = told.main if told.main is not None and told.main.regions else None
     foot = 0.75 + 0.15 * len(main.regions) if main else 1.2
-    width, height = columns * PANEL[0], len(rows) * PANEL[1] + foot
+    width, height = columns * PANEL[0], len(rows) * PANEL[1] + foot + 0.08
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        len(rows), columns, left=0.02, right=0.98, top=1 - 0.28 / height, bottom=(foot + 0.4) / height, wspace=0.1,
+        len(rows), columns, left=0.02, right=0.98, top=1 - 0.28 / height, bottom=(foot + 0.48) / height, wspace=0.1,
         hspace=0.3,
     )  # fmt: skip
     for row, panels in enumerate(rows):
@@ -156,7 +156,7 @@ def _heat_panel(told: Explanation, name: str) -> Panel:
 def _map_panel(told: Explanation, shown: ShownMap) -> Panel:
     values = shown.values if bool(shown.values.isfinite().all()) else None
     why = "undefined: constant, zero or not finite"
-    return lambda axis: _map(axis, told, values, shown.name, _scores(shown), why)
+    return lambda axis: _map(axis, told, values, shown.name, _scores(told, shown), why)
 
 
 def _bare(axis: Axes, title: str, below: str = "") -> None:
@@ -170,6 +170,11 @@ def _bare(axis: Axes, title: str, below: str = "") -> None:
 
 def _pixels(face: Float[Tensor, "3 s s"]) -> Any:
     return face.permute(1, 2, 0).clamp(0, 1).numpy()
+
+
+def _blend(ground: Any, values: Any) -> Any:
+    """Lay a map in [0, 1] over a picture; done here, since file formats blend each in their own way."""
+    return (1 - OPACITY) * ground + OPACITY * mpl.colormaps[COLOURS](values)[..., :3]
 
 
 def _face(axis: Axes, told: Explanation) -> None:
@@ -187,15 +192,15 @@ def _scene(axis: Axes, told: Explanation) -> None:
     ratio = min(DETAIL / max(told.picture.size), 1)
     size = (max(round(told.picture.width * ratio), 1), max(round(told.picture.height * ratio), 1))
     picture = told.picture.resize(size, Image.Resampling.LANCZOS)
-    extent = (0, told.picture.width, told.picture.height, 0)
-    axis.imshow(np.asarray(picture), extent=extent)
+    shown = np.asarray(picture) / 255
     below = "the picture"
+    if told.cropped and told.main is not None:
+        values, seen = told.on_picture(told.main.values)
+        scaled = [np.asarray(Image.fromarray(x.float().numpy()).resize(size)) for x in (values, seen)]
+        shown = np.where(scaled[1][..., None] > 0.5, _blend(shown, scaled[0]), shown)
+        below = f"{told.main.name}, laid back on the picture"
+    axis.imshow(shown, extent=(0, told.picture.width, told.picture.height, 0))
     if told.cropped:
-        if told.main is not None:
-            values, seen = told.on_picture(told.main.values)
-            hidden = np.ma.masked_array(values.numpy(), ~seen.numpy())
-            axis.imshow(hidden, cmap=COLOURS, vmin=0, vmax=1, alpha=OPACITY, extent=extent)
-            below = f"{told.main.name}, laid back on the picture"
         corners = told.points.new_tensor([[0, 0], [CANVAS, 0], [CANVAS, CANVAS], [0, CANVAS]]).double()
         square = carry(corners, inverse(told.transform)).numpy()
         axis.add_patch(Polygon(square, closed=True, fill=False, edgecolor="white", linewidth=1.6))
@@ -226,16 +231,17 @@ def _chances(axis: Axes, told: Explanation) -> None:
 
 
 def _map(axis: Axes, told: Explanation, values: Float[Tensor, "s s"] | None, title: str, below: str, why: str) -> None:
-    axis.imshow(_pixels(told.face).mean(2), cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
-    if values is not None:
-        axis.imshow(values.numpy(), cmap=COLOURS, alpha=OPACITY, vmin=0, vmax=1, interpolation="bilinear")
+    grey = np.repeat(_pixels(told.face).mean(2, keepdims=True), 3, 2)
+    axis.imshow(grey if values is None else _blend(grey, values.numpy()), interpolation="bilinear")
     _bare(axis, title, below if values is not None else why)
 
 
-def _scores(shown: ShownMap) -> str:
+def _scores(told: Explanation, shown: ShownMap) -> str:
     if len(shown.scores) == 1:
-        score = next(iter(shown.scores.values()))
-        return f"cosine {score.cosine:.2f} (uniform {score.uniform:.2f})\nskill {score.skill:+.2f}, at {shown.layer}"
+        name, score = next(iter(shown.scores.items()))
+        whom = "" if name == told.predicted else f" with {name}"
+        skill = f"skill {round(score.skill, 2) + 0.0:+.2f}, at {shown.layer}"
+        return f"cosine{whom} {score.cosine:.2f} (uniform {score.uniform:.2f})\n{skill}"
     pairs = [f"{name} {score.cosine:.2f} (uniform {score.uniform:.2f})" for name, score in shown.scores.items()]
     return "\n".join([f"at {shown.layer}, cosine with" if pairs else f"at {shown.layer}", *pairs])
 
