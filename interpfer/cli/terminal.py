@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from interpfer.reports.leaderboard import HEADLINE
-from interpfer.results.run import Run
+from interpfer.results.run import HEADLINE, Run
 
 PLAIN_WIDTH = 140
 """Columns of a table that goes to a file or a pipe."""

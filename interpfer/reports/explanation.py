@@ -65,7 +65,7 @@ class ShownMap:
     regions: tuple[Region, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """One picture, explained.
 
@@ -102,6 +102,11 @@ class Explanation:
     expected: str
     refused: Mapping[str, str]
     rules: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        maps = ", ".join(f"{shown.name} at {shown.layer}" for shown in self.maps)
+        chance = f"{100 * self.probabilities[self.predicted]:.0f} %"
+        return f"Explanation of {self.image}: {self.model} says {self.predicted} ({chance}); maps: {maps}"
 
     @property
     def found(self) -> bool:

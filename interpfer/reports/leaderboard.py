@@ -15,6 +15,7 @@ from filelock import FileLock
 from interpfer.errors import RunError
 from interpfer.reports.escape import FORMULA, guard, unguard
 from interpfer.results.files import csv_bytes, write_atomic
+from interpfer.results.run import HEADLINE as HEADLINE
 from interpfer.results.run import Run, load_run
 
 COLUMNS = (
@@ -40,9 +41,6 @@ IDENTITY = (
     *("checkpoint_sha256", "dataset_digest", "seed", *SETTINGS),
 )
 """What makes a row a repetition of another."""
-
-HEADLINE = {"pxap": "micro"}
-"""The group that stands for a metric; ``macro`` where nothing else is said."""
 
 
 def leaderboard_rows(run: Run) -> pd.DataFrame:
