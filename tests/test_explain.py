@@ -7,12 +7,13 @@ from PIL import Image
 
 import interpfer
 from interpfer.au.names import AU_NAMES, spell
-from interpfer.errors import DataError, InterpferError, PluginError
-from interpfer.explain import Explainer, explain_image, pictures_in
+from interpfer.errors import DataError, InterpferError, PluginError, RunError
+from interpfer.explain import CROPS, Explainer, explain_image, pictures_in
 from interpfer.landmarks.alignment import carry, face_square, inverse, stretch
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.metrics.functional import cosine
 from interpfer.models.model import Model
+from interpfer.reports.explain_sheet import explanation_sheet
 from interpfer.reports.explanation import Explanation, Region, ShownMap
 from interpfer.reports.facs import facts, sentence
 from interpfer.types import Landmarks
@@ -38,7 +39,7 @@ def test_scores_are_those_of_the_score(model: Model, faces: Path) -> None:
         model, "csv", data_root=faces, landmarks=faces / "landmarks.txt", target="predicted", device="cpu",
         metrics="cosine,cosine_skill",
     )  # fmt: skip
-    for _, line in run.per_image[run.per_image["layer"] != "-"].iloc[:20].iterrows():
+    for _, line in run.per_image[run.per_image["layer"] != "-"].iloc[:8].iterrows():
         shown = explain_image(faces / "images" / line["image"], model, line["label"], maps=[line["map"]],
                               landmarks=faces / "landmarks.txt", device="cpu")  # fmt: skip
         assert shown.predicted == line["predicted"]
@@ -163,3 +164,16 @@ def test_wrong_words_are_told(model: Model, face: Path, tmp_path: Path) -> None:
         explain_image(face, model, maps="gradcam,baseline:mean-au")
     with pytest.raises(DataError, match="holds no picture"):
         pictures_in(tmp_path)
+
+
+@pytest.mark.parametrize("crop", CROPS)
+def test_a_picture_of_any_name_shape_and_crop_is_drawn(model: Model, face: Path, tmp_path: Path, crop: str) -> None:
+    wide = Image.open(face).convert("LA").resize((300, 60))
+    explainer = Explainer.make(model, device="cpu", crop=crop, maps="gradcam")
+    for name, picture in (("模型 $x^2 <b> \x1b[31m" + "long" * 40, wide), ("tiny", Image.new("RGB", (1, 3)))):
+        shown = explainer.explain(name, picture, "sadness")
+        explanation_sheet(shown, tmp_path / "why.svg")
+        assert (tmp_path / "why.svg").stat().st_size > 10_000
+    assert "cosine" not in repr(shown)
+    with pytest.raises(RunError, match=r"why\.gif: a picture ends in \.png, \.svg, \.pdf"):
+        explanation_sheet(shown, tmp_path / "why.gif")

@@ -1,6 +1,7 @@
 """One picture of an explanation: face, probabilities, AU heatmaps, maps with scores, evidence, and a sentence."""
 
 import textwrap
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ def explanation_sheet(told: Explanation, path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise RunError(f"{path}: a picture ends in {', '.join(SUFFIXES)}.")
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a letter of a file's name that the font lacks
         figure = _draw(told)
         dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
         try:
