@@ -107,7 +107,7 @@ def command(image: Path, model: Path, json_wanted: bool, quiet: bool, **options:
         click.echo(json_bytes(told if folder else told[0]), nl=False)
     elif not folder:
         stdout().print(_table(shown))
-        click.echo(sentence(shown))
+        stdout().print(sentence(shown), markup=False)
     else:
         click.echo(f"{len(told)} of {len(images)} pictures explained")
     if quiet:

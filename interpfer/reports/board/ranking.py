@@ -197,7 +197,7 @@ def _once(rows: Sequence[Row]) -> tuple[list[Row], int]:
     for named, row in kept.items():
         sha = row.get("checkpoint_sha256", "")
         same = (*named[: len(RULES) + 2], sha, row.get("accuracy", ""), row.get("macro_f1", ""), row.get("cosine", ""))
-        single.setdefault(same if sha else named, row)
+        single[same if sha else named] = row
     order = {id(row): place for place, row in enumerate(rows)}
     return sorted(single.values(), key=lambda row: order[id(row)]), len(rows) - len(single)
 
