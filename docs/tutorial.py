@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("tutorial.md")
-PICTURES = {"why.png": "explain-demo.png"}
+PICTURES = {"why.png": "explain-demo.jpg"}
 WIDTH = 1100
 
 
@@ -50,7 +50,7 @@ def _shrink(made: Path, kept: Path) -> None:
     kept.parent.mkdir(exist_ok=True)
     with Image.open(made) as picture:
         size = (WIDTH, round(picture.height * WIDTH / picture.width))
-        picture.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(128).save(kept, optimize=True)
+        picture.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(kept, quality=90)
 
 
 if __name__ == "__main__":
