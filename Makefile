@@ -16,4 +16,4 @@ docs:    ## Build the documentation into .site, and check that its pages ask nob
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict && python docs/check_site.py .site
 
 bench:   ## Run the benchmarks (an otherwise idle machine gives honest numbers)
-	python -m benchmarks.au_maps && python -m benchmarks.score
+	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.metrics

@@ -2,9 +2,10 @@
 
 Usage: python -m benchmarks.metrics [--maps 3068] [--faces 256] [--rounds 5]
 
-The sides take turns in one process. `pxap` counts and scores maps of 224 x 224, eight at a time as a score does;
+The sides take turns in one process. `pxap` counts and scores maps of 224 x 224, a few at a time as a score does;
 `numpy` does the same with `np.histogram` of the values outside and inside the mask. `plain` is a score of a ResNet-18
-at 112 px with three maps and no metric, `pxap only`, `all` the same with that metric and with all agreement metrics.
+with three maps and no metric, `pxap only` and `agreement` the same with that metric and with all agreement metrics,
+at 112 and at 224 px. Times are those of the processor, which other work on the machine disturbs least.
 """
 
 import argparse
@@ -25,13 +26,16 @@ from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.evaluate import score
 from interpfer.landmarks.files import FileLandmarks
-from interpfer.metrics.localisation import THRESHOLDS, pxap
+from interpfer.metrics.levels import STEPS
+from interpfer.metrics.localisation import pxap
 from interpfer.models.loading import load_model
+from interpfer.models.model import Model
 from interpfer.scoring import CPU_CHUNK
 
 CLASSES = "anger,disgust,fear,happiness,neutral,sadness,surprise"
+SIZES = (112, 224)
 MAPS = ("attention", "gradcam", "layercam")
-EDGES = np.append(np.arange(THRESHOLDS + 1) / THRESHOLDS, 2.0)
+EDGES = np.append(np.arange(STEPS + 1) / STEPS, 2.0)
 
 
 def main() -> None:
@@ -48,17 +52,19 @@ def main() -> None:
         {"pxap": lambda: _ours(maps, heat, repeats), "numpy": lambda: _numpy(maps, heat, repeats)}, options.rounds
     )
     rows = _rows(times, counted, "numpy")
-    model = load_model(resnet18(num_classes=7), classes=CLASSES, input_size=112, name="resnet18")
     with tempfile.TemporaryDirectory() as folder:
         write_csv_layout(DemoDataset("test", count=options.faces), Path(folder))
         dataset, landmarks = CsvDataset.open(Path(folder), "test"), FileLandmarks(Path(folder) / "landmarks.txt")
 
-        def scored(metrics: list[str]) -> None:
-            score(model, dataset, landmarks=landmarks, maps=MAPS, layers="layer4", metrics=metrics, device="cpu")
+        for size in SIZES:
+            model = load_model(resnet18(num_classes=7), classes=CLASSES, input_size=size, name="resnet18")
 
-        sides = {"plain": [], "pxap only": ["pxap"], "agreement": ["agreement"]}
-        times = _interleaved({name: lambda names=names: scored(names) for name, names in sides.items()}, options.rounds)
-    rows += _rows(times, options.faces, "plain")
+            def scored(metrics: list[str], model: Model = model) -> None:
+                score(model, dataset, landmarks=landmarks, maps=MAPS, layers="layer4", metrics=metrics, device="cpu")
+
+            sides = {f"plain {size}": [], f"pxap only {size}": ["pxap"], f"agreement {size}": ["agreement"]}
+            calls = {name: lambda names=names, scored=scored: scored(names) for name, names in sides.items()}
+            rows += _rows(_interleaved(calls, options.rounds), options.faces, f"plain {size}")
     settings = {"maps": counted, "faces": options.faces, "rounds": options.rounds, "methods": MAPS}
     write_results("metrics", rows, settings)
 
@@ -91,10 +97,10 @@ def _interleaved(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str,
     times: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds + 1):
         for name, side in sides.items():
-            started = time.perf_counter()
+            started = time.process_time()
             side()
             if turn:  # the first turn warms up
-                times[name].append(time.perf_counter() - started)
+                times[name].append(time.process_time() - started)
     return times
 
 

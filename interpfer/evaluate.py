@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,22 @@ from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
 from interpfer.expressions import NEUTRAL
-from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.base import NO_FACE, UNREADABLE, LandmarkProvider
 from interpfer.maps import DEFAULT_MAPS
 from interpfer.maps.memory import auto_batch_size
+from interpfer.maps.resample import conventions
 from interpfer.metrics import DEFAULT_METRICS
 from interpfer.metrics.au_profile import summarise_profiles
 from interpfer.metrics.classification import classify, wrong_order
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
+from interpfer.processes import Processes, processes
 from interpfer.reports.leaderboard import append, leaderboard_rows
 from interpfer.results.folder import RunFolder
 from interpfer.results.run import Run, load_run
 from interpfer.results.tables import Tables
+from interpfer.sanity import check
 from interpfer.scoring import CPU_CHUNK, score_batch
 
 Progress = Callable[[str, int, int], None]
@@ -54,9 +58,11 @@ def score(
     seed: int = 0,
     limit: int | None = None,
     align: bool = False,
+    autocast: str = "off",
     resume: bool = False,
     overwrite: bool = False,
     trust: bool = False,
+    sanity: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Score where a classifier looks.
@@ -82,9 +88,12 @@ def score(
         seed: of the bootstrap, of ``limit`` and of drawn data sets.
         limit: score a seeded random sample of so many images.
         align: turn, scale and move each face by its landmarks first.
+        autocast: "bf16" or "fp16" lets the network compute in half precision where it can: faster, but maps of early
+            layers move.
         resume: continue an interrupted run in ``out``.
         overwrite: replace the run in ``out``.
         trust: as for ``load_model``.
+        sanity: check on a sample of faces whether the maps depend on the weights, are steady, and are faithful.
         progress: called with (what, done, total).
 
     Raises:
@@ -99,26 +108,54 @@ def score(
         dataset = DATASETS.get(dataset).open(Path(data_root) if data_root else None, split, seed)
     if not isinstance(model, Model):
         model = load_model(model, trust=trust)
-    model.to(pick_device(device))
+    group = processes(device)
+    model.to(pick_device(group.device if group.device and device in ("auto", "cuda") else device))
     plan = Plan.make(
-        model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit, align
+        model,
+        dataset,
+        landmarks,
+        maps,
+        layers,
+        metrics,
+        target,
+        protocol,
+        codebook,
+        geometry,
+        seed,
+        limit,
+        align,
+        autocast,
     )
-    if isinstance(batch_size, str):
-        batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
-    _ = plan.columns  # a map that cannot be made is told before a folder is begun
-    folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
-    if folder.complete and resume:
-        run = load_run(Path(str(out)))
-    else:
-        try:
-            _score_missing(plan, folder, batch_size, progress or (lambda *_: None))
-            run = _conclude(plan, folder, started)
-        except DataError:
-            folder.discard()
-            raise
-    if leaderboard is not None:
+    with model.autocast(autocast):
+        if isinstance(batch_size, str):
+            found = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
+            batch_size = group.from_main(found)
+        _ = plan.columns  # a map that cannot be made is told before a folder is begun
+        folder = _open_folder(group, None if out is None else Path(out), plan, resume, overwrite)
+        if folder.complete and resume:
+            run = load_run(Path(str(out)))
+        else:
+            try:
+                tell = progress or (lambda *_: None)
+                _score_missing(plan, folder, batch_size, group, tell)
+                checked = check(plan, tell) if sanity and group.main else None
+                done = group.from_main(_conclude(plan, folder, started, checked) if group.main else None)
+            except DataError:
+                folder.discard()
+                raise
+            assert done is not None
+            run = done
+    if leaderboard is not None and group.main:
         append(Path(leaderboard), leaderboard_rows(run))
     return run
+
+
+def _open_folder(group: Processes, path: Path | None, plan: Plan, resume: bool, overwrite: bool) -> RunFolder:
+    """Begin or continue a folder; where there are several processes, the first one does, and the others join it."""
+    folder = RunFolder(path, plan.facts, resume, overwrite) if group.main else None
+    place = group.from_main(folder.place if folder else None)
+    assert place is not None
+    return folder or RunFolder.join(path, place)
 
 
 def pick_device(name: str) -> torch.device:
@@ -135,37 +172,42 @@ def pick_device(name: str) -> torch.device:
         raise InterpferError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, tell: Progress) -> None:
-    done = folder.done()
-    todo = [row for row in plan.rows if row not in done]
-    means = _sum_heatmaps(plan, tell) if plan.needs_means else None
-    finished = len(plan.rows) - len(todo)
-    tell("scoring", finished, len(plan.rows))
+def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, group: Processes, tell: Progress) -> None:
+    done = group.from_main(folder.done() if group.main else set())
+    todo = group.share([row for row in plan.rows if row not in done], batch_size)
+    means = _sum_heatmaps(plan, group, tell) if plan.needs_means else None
+    finished = len(done)
+    total = len(done) + len(todo)
+    tell("scoring", finished, total)
     for batch in plan.stream.batches(todo, batch_size):
         folder.add(score_batch(plan, batch, means))
         finished += len(batch.rows) + len(batch.skipped)
-        tell("scoring", finished, len(plan.rows))
+        tell("scoring", finished, total)
+    group.wait()
 
 
-def _sum_heatmaps(plan: Plan, tell: Progress) -> HeatmapMeans:
+def _sum_heatmaps(plan: Plan, group: Processes, tell: Progress) -> HeatmapMeans:
     """Sum the AU heatmaps of all images before any is scored.
 
     Raises:
         DataError: there is none.
     """
-    means, faceless = HeatmapMeans(len(plan.dataset.classes)), 0
-    for start in range(0, len(plan.rows), CPU_CHUNK):
-        rows = plan.rows[start : start + CPU_CHUNK]
+    means, missing = HeatmapMeans(len(plan.dataset.classes)), dict[int, str]()
+    own = group.share(plan.rows, CPU_CHUNK)
+    for start in range(0, len(own), CPU_CHUNK):
+        rows = own[start : start + CPU_CHUNK]
         landmarks = plan.stream.landmarks(rows)
-        faceless += int((~landmarks.found).sum())
+        missing |= {row: landmarks.note(i) for i, row in enumerate(rows) if not landmarks.found[i]}
         means.add(*plan.heatmaps(landmarks, rows), plan.classes(rows))
-        tell("AU heatmaps", start + len(rows), len(plan.rows))
+        tell("AU heatmaps", start + len(rows), len(own))
+    means.sums, means.counts = group.add(means.sums), group.add(means.counts)
+    missing = {row: reason for part in group.gather(missing) for row, reason in part.items()}
     if not means.counts.any():
-        raise DataError(_nothing_to_score(plan, f"{faceless} unreadable or without landmarks"))
+        raise DataError(_nothing_to_score(plan, missing))
     return means
 
 
-def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
+def _conclude(plan: Plan, folder: RunFolder, started: float, sanity: dict[str, Any] | None) -> Run:
     tables = Tables(
         list(folder.parts()),
         folder.counts,
@@ -176,11 +218,10 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         plan.seed,
     )
     if not tables.heat.any():
-        reason = f"{len(tables.skipped)} unreadable, {len(tables.faceless)} without landmarks"
-        raise DataError(_nothing_to_score(plan, reason))
+        raise DataError(_nothing_to_score(plan, tables.missing))
     outputs = plan.model.classes
     classification = classify(tables.labels, tables.predicted, plan.dataset.classes, outputs, tables.confidence)
-    warnings = [wrong_order(classification.confusion, outputs)]
+    warnings = [*plan.dataset.remarks, wrong_order(classification.confusion, outputs)]
     scores, per_image = tables.scores(), tables.per_image()
     groupings = {"true": tables.labels, "predicted": tables.predicted}
     evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
@@ -194,12 +235,14 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "checkpoint_sha256": plan.facts["checkpoint"],
         "dataset_digest": _digest(tables),
         "landmarks_digest": plan.provider.digest,
+        "conventions": conventions(plan.protocol),
         "counts": tables.counts(),
         "classification": classification.facts(),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
         "warnings": [warning for warning in warnings if warning],
-        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in plan.unlike},
-        "refused": {"@".join(key): reason for key, reason in plan.refused.items()},
+        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in tables.unlike},
+        "refused": {"@".join(key): reason for key, reason in (plan.refused | tables.refused).items()},
+        **({"sanity": sanity} if sanity else {}),
         "timings": {"seconds": round(time.monotonic() - started, 3)},
     }
     written = {
@@ -221,10 +264,18 @@ def _digest(tables: Tables) -> str:
     return content.hexdigest()
 
 
-def _nothing_to_score(plan: Plan, reason: str) -> str:
-    labels = plan.labels(plan.rows)
-    return (
-        f"no image of the data set {plan.dataset.name} can be scored: of {len(labels)}, {reason}, "
-        f"{labels.count(NEUTRAL)} neutral, {labels.count('')} without a label. "
-        f"The names in a landmark file must be those of the images, such as {plan.dataset.samples[plan.rows[0]].id}."
-    )
+def _nothing_to_score(plan: Plan, missing: Mapping[int, str]) -> str:
+    """Say what became of every image; ``missing`` tells why one has no landmarks."""
+
+    def fate(row: int, label: str) -> str:
+        if missing.get(row, "").startswith(UNREADABLE):
+            return "unreadable"
+        if label in ("", NEUTRAL):
+            return label or "without a label"
+        return "without landmarks" if row in missing else f"with no action units in {plan.codebook}"
+
+    fates = {row: fate(row, label) for row, label in zip(plan.rows, plan.labels(plan.rows), strict=True)}
+    counts = ", ".join(f"{count} {what}" for what, count in Counter(fates.values()).most_common())
+    first = next((row for row, what in fates.items() if what in ("without landmarks", "unreadable")), None)
+    example = "" if first is None else f" {plan.dataset.samples[first].id}: {missing[first] or NO_FACE}."
+    return f"no image of the data set {plan.dataset.name} can be scored: of {len(fates)}, {counts}.{example}"

@@ -12,7 +12,7 @@ ROOT = Path(interpfer.__file__).parent
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("expressions", "registry", "types"),
+    ("expressions", "processes", "registry", "resizing", "types"),
     ("landmarks.base",),
     ("datasets",),
     ("landmarks",),
@@ -24,11 +24,12 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("plan",),
     ("results",),
     ("prepare", "reports"),
-    ("scoring",),
+    ("sanity", "scoring"),
     ("evaluate",),
     ("explain", "finetune"),
     ("demo", "testing"),
     ("cli",),
+    ("__main__",),
 )
 """Rooms from left to right; those of one line do not know each other."""
 

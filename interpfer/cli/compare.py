@@ -27,6 +27,7 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None, json_wanted: 
     from rich.table import Table
 
     from interpfer.cli.terminal import stdout
+    from interpfer.metrics import decimals
     from interpfer.reports.comparison import better, compare
     from interpfer.results.files import csv_bytes, json_bytes, write_atomic
     from interpfer.results.run import load_run
@@ -44,10 +45,11 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None, json_wanted: 
             name, no_wrap=True, justify="left" if name in ("map", "layer", "metric", "better") else "right"
         )
     for line, winner in zip(lines.to_dict("records"), better(lines), strict=True):
+        places = decimals(line["metric"])
         layer = line["layer_a"] if line["layer_a"] == line["layer_b"] else f"{line['layer_a']} / {line['layer_b']}"
         table.add_row(
-            *(str(line["map"]), layer, str(line["metric"]), f"{line['a']:.3f}", f"{line['b']:.3f}"),
-            rf"{line['difference']:+.3f} \[{line['ci_low']:+.3f}, {line['ci_high']:+.3f}]",
+            *(str(line["map"]), layer, str(line["metric"]), f"{line['a']:.{places}f}", f"{line['b']:.{places}f}"),
+            rf"{line['difference']:+.{places}f} \[{line['ci_low']:+.{places}f}, {line['ci_high']:+.{places}f}]",
             *(f"{line['p_holm']:.2g}", str(line["n"]), winner),
         )
     stdout().print(table)

@@ -25,12 +25,14 @@ def command(out: Path, seed: int) -> None:
     interpfer demo --out demo
     interpfer score demo/model.pt --dataset csv --data-root demo/test --landmarks demo/test/landmarks.txt --layers all
     """
-    from interpfer.cli.terminal import notes, progress_bars, score_table, stderr, stdout
+    from interpfer.cli.terminal import notes, progress_bars, score_tables, stderr, stdout
     from interpfer.demo import run_demo
 
     with progress_bars() as tell:
         result = run_demo(out, seed, tell)
-    stdout().print(score_table(result.run))
+    console = stdout()
+    for table in score_tables(result.run, console.width):
+        console.print(table)
     for note in notes(result.run):
         stderr.print(note, markup=False, soft_wrap=True)
     stderr.print(f"look at {result.folder / 'maps.png'}")

@@ -88,7 +88,7 @@ def command(image: Path, model: Path, json_wanted: bool, quiet: bool, **options:
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     explainer = Explainer.make(loaded, **{name: value for name, value in options.items() if value is not None})
     told, skipped = [], {}
-    with progress_bars(quiet or not folder) as tell:
+    with progress_bars(folder and not quiet) as tell:
         for done, path in enumerate(images):
             tell("explaining", done, len(images))
             try:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, as_json, data_options, model_options, quiet_option
+from interpfer.cli.options import MODEL_OVERRIDES, Command, as_json, data_options, model_options, quiet_option
 
 
 def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | str:
@@ -16,7 +16,7 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
     return int(value)
 
 
-@click.command("score")
+@click.command("score", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @data_options
 @click.option("--maps", metavar="LIST", help="Maps or groups, e.g. --maps gradcam,attention,baselines or --maps all.")
@@ -64,6 +64,14 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random, e.g. --seed 1.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score a random sample, e.g. --limit 100.")
 @click.option("--align", is_flag=True, help="Turn, scale and move each face by its landmarks first.")
+@click.option(
+    "--autocast",
+    type=click.Choice(["off", "bf16", "fp16"]),
+    default="off",
+    show_default=True,
+    help="Compute in half precision where possible: faster, but maps of early layers move, e.g. --autocast bf16.",
+)
+@click.option("--sanity", is_flag=True, help="Also check a sample: do maps depend on the weights, are they faithful?")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @as_json
@@ -84,18 +92,27 @@ def command(model: Path, json_wanted: bool, quiet: bool, **options: Any) -> None
     if options["resume"] and options["out"] is None:
         raise click.UsageError("--resume needs --out.")
 
-    from interpfer.cli.terminal import notes, progress_bars, run_facts, say, score_table, stdout
+    from interpfer.cli.terminal import notes, progress_bars, run_facts, say, score_tables, stdout
     from interpfer.evaluate import score
     from interpfer.models.loading import load_model
+    from interpfer.processes import leave, processes
     from interpfer.results.files import json_bytes
 
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     given = {name: value for name, value in options.items() if value is not None}
-    with progress_bars(quiet) as tell:
-        run = score(loaded, progress=tell, **given)
+    group = processes(given["device"])
+    try:
+        with progress_bars(group.main and not quiet) as tell:
+            run = score(loaded, progress=tell, **given)
+    finally:
+        leave()
+    if not group.main:
+        return
     if json_wanted:
         click.echo(json_bytes(run_facts(run)), nl=False)
     else:
-        stdout().print(score_table(run))
+        console = stdout()
+        for table in score_tables(run, console.width):
+            console.print(table)
     for note in () if quiet else notes(run):
         say(note)

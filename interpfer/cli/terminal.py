@@ -1,6 +1,6 @@
 """What the terminal shows: tables on stdout, progress and notes on stderr."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,10 +8,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from interpfer.metrics import decimals
 from interpfer.results.run import HEADLINE, Run
+from interpfer.sanity import sentences
 
 PLAIN_WIDTH = 140
 """Columns of a table that goes to a file or a pipe."""
+
+METRIC_WIDTH = 23
+"""Columns that a score and its interval take."""
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -28,12 +33,11 @@ def say(note: str) -> None:
 
 
 @contextmanager
-def progress_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to.
-
-    Args:
-        quiet: show nothing.
-    """
+def progress_bars(show: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to."""
+    if not show:
+        yield lambda *_: None
+        return
     columns = (
         TextColumn("{task.description:>11}"),
         BarColumn(),
@@ -41,12 +45,12 @@ def progress_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], Non
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=stderr, disable=quiet or not stderr.is_terminal) as bars:
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total)
-                if not stderr.is_terminal and not quiet:
+                if not stderr.is_terminal:
                     stderr.print(f"{what} ...")
             bars.update(tasks[what], completed=done, total=total)
 
@@ -58,14 +62,23 @@ def run_facts(run: Run) -> dict[str, Any]:
     return {"run": run.manifest, "scores": run.scores.to_dict("records"), "path": str(run.path) if run.path else None}
 
 
-def score_table(run: Run) -> Table:
+def score_tables(run: Run, width: int) -> Iterator[Table]:
+    """Yield tables of one line per map and layer, each with as many metrics as fit into ``width`` characters."""
+    metrics = list(dict.fromkeys(run.scores["metric"]))
+    names = run.scores[["map", "layer"]].astype(str).map(len).max().sum() + 16
+    together = max((width - int(names)) // METRIC_WIDTH, 1)
+    for start in range(0, len(metrics), together):
+        yield _score_table(run, metrics[start : start + together])
+
+
+def _score_table(run: Run, metrics: Sequence[str]) -> Table:
     """Lay out one line per map and layer, baselines last, the headline value of each metric with its interval."""
     facts = run.manifest["arguments"]
+    part = "all images" if facts["split"] == "all" else facts["split"]
     table = Table(
-        title=f"{facts['model']} on {facts['dataset']} {facts['split']}, protocol {facts['protocol']}",
+        title=f"{facts['model']} on {facts['dataset']}, {part}, protocol {facts['protocol']}",
         title_justify="left",
     )
-    metrics = list(dict.fromkeys(run.scores["metric"]))
     for title in ("map", "layer"):
         table.add_column(title, no_wrap=True)
     for title in metrics:
@@ -79,8 +92,10 @@ def score_table(run: Run) -> Table:
         cells, n = [], 0
         for metric in metrics:
             row = rows[(rows["metric"] == metric) & (rows["group"] == HEADLINE.get(metric, "macro"))].iloc[0]
-            interval = f" [{row['ci_low']:.3f}, {row['ci_high']:.3f}]" if row["ci_low"] == row["ci_low"] else ""
-            cells.append(f"{row['value']:.3f}{interval}".replace("[", r"\["))
+            places = decimals(metric)
+            known = row["ci_low"] == row["ci_low"]
+            interval = f" [{row['ci_low']:.{places}f}, {row['ci_high']:.{places}f}]" if known else ""
+            cells.append(f"{row['value']:.{places}f}{interval}".replace("[", r"\["))
             n = max(n, int(row["n"]))
         twin = run.manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         table.add_row(f"{name} = {twin}" if twin else str(name), str(layer), *cells, str(n))
@@ -109,6 +124,8 @@ def notes(run: Run) -> Iterator[str]:
     for key, count in counts["undefined_maps"].items():
         yield f"undefined (constant, zero or not finite): {count} maps of {key}"
     yield from run.manifest.get("warnings", [])
+    if run.manifest.get("sanity"):
+        yield from sentences(run.manifest["sanity"])
     if run.path is not None:
         yield f"written to {run.path}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from interpfer.errors import PluginError, nearest
+from interpfer.errors import PluginError, choices
 from interpfer.registry import Registry
 
 if TYPE_CHECKING:
@@ -26,19 +26,21 @@ METRICS: "Registry[Metric]" = Registry(
         "dice": "interpfer.metrics.overlap:dice",
         "iou_best": "interpfer.metrics.localisation:iou_best",
         "dice_best": "interpfer.metrics.localisation:dice_best",
+        "maxboxacc": "interpfer.metrics.boxes:maxboxacc",
         "pointing": "interpfer.metrics.ranking:pointing",
         "ebpg": "interpfer.metrics.functional:ebpg",
         "rra": "interpfer.metrics.ranking:rra",
         "deletion": "interpfer.metrics.faithfulness:deletion",
         "insertion": "interpfer.metrics.faithfulness:insertion",
         "pixel_flipping": "interpfer.metrics.faithfulness:pixel_flipping",
+        "road": "interpfer.metrics.road:road",
         "average_drop": "interpfer.metrics.faithfulness:average_drop",
         "increase": "interpfer.metrics.faithfulness:increase",
         "au_occlusion": "interpfer.metrics.faithfulness:au_occlusion",
     },
 )
 
-FAITHFULNESS = ("deletion", "insertion", "pixel_flipping", "average_drop", "increase", "au_occlusion")
+FAITHFULNESS = ("deletion", "insertion", "pixel_flipping", "road", "average_drop", "increase", "au_occlusion")
 """Metrics that run the model again and again."""
 
 DEFAULT_METRICS = ("cosine", "cosine_skill", "pxap")
@@ -61,9 +63,14 @@ def select_metrics(wanted: str | Iterable[str]) -> tuple[str, ...]:
     }
     for name in names:
         if name not in METRICS and name not in groups:
-            known = [*groups, *METRICS]
-            raise PluginError(f"no metric is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}.")
+            told = choices(name, [*groups, *METRICS], METRICS.command)
+            raise PluginError(f"no metric or group of metrics is called '{name}'.{told}")
     return tuple(dict.fromkeys(name for entry in names for name in groups.get(entry, (entry,))))
+
+
+def decimals(name: str) -> int:
+    """Return how many places after the point tables show of a metric; 3 of one that is not installed."""
+    return METRICS.get(name).facts.decimals if name in METRICS else 3
 
 
 def __getattr__(name: str) -> "Metric":

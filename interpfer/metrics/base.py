@@ -8,6 +8,7 @@ every score made of it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -29,16 +30,46 @@ class Facts:
         bounds: least and largest value.
         source: where the formula comes from.
         summary: one line for ``interpfer ls metrics``.
+        decimals: places after the point that tables show.
     """
 
     higher_is_better: bool
     bounds: tuple[float, float]
     source: str
     summary: str
+    decimals: int = 3
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., object],
+        higher_is_better: bool,
+        bounds: tuple[float, float],
+        source: str,
+        decimals: int = 3,
+    ) -> "Facts":
+        """Take the summary from the first line of a function's docstring."""
+        summary = (function.__doc__ or "").strip().partition("\n")[0]
+        return cls(higher_is_better, bounds, source, summary, decimals)
+
+
+class Listed:
+    """What ``interpfer ls metrics`` says of a metric."""
+
+    facts: Facts
+
+    def listing(self) -> dict[str, str]:
+        """Return column -> text."""
+        return {
+            "what": self.facts.summary,
+            "better": "higher" if self.facts.higher_is_better else "lower",
+            "bounds": "{:g} .. {:g}".format(*self.facts.bounds),
+            "source": self.facts.source,
+        }
 
 
 @dataclass(frozen=True)
-class ImageMetric:
+class ImageMetric(Listed):
     """One score per image; a data set's score is the mean of the class means.
 
     Attributes:
@@ -57,7 +88,7 @@ class ImageMetric:
 
 
 @dataclass(frozen=True)
-class DatasetMetric:
+class DatasetMetric(Listed):
     """One score for a whole data set, made of counts that add up over images in any order.
 
     Attributes:
@@ -81,7 +112,7 @@ class DatasetMetric:
 
 
 @dataclass(frozen=True)
-class ModelMetric:
+class ModelMetric(Listed):
     """One score per image that the model itself has to be asked for; much slower than the others.
 
     Attributes:
@@ -106,8 +137,37 @@ def image_metric(
     """Turn a function of maps and heatmaps into a metric; its first docstring line is the summary."""
 
     def wrap(compute: Callable[[MapBatch, MapBatch], Scores]) -> ImageMetric:
-        summary = (compute.__doc__ or "").strip().partition("\n")[0]
-        return ImageMetric(compute, Facts(higher_is_better, bounds, source, summary), unit)
+        return ImageMetric(compute, Facts.of(compute, higher_is_better, bounds, source), unit)
+
+    return wrap
+
+
+def dataset_metric(
+    count: Callable[[MapBatch, MapBatch], Int[Tensor, "n k"]],
+    higher_is_better: bool,
+    bounds: tuple[float, float],
+    source: str,
+    decimals: int = 3,
+) -> Callable[[Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]], DatasetMetric]:
+    """Turn a function of added counts into a metric of a whole data set."""
+
+    def wrap(score: Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]) -> DatasetMetric:
+        return DatasetMetric(count, score, Facts.of(score, higher_is_better, bounds, source, decimals))
+
+    return wrap
+
+
+def model_metric(
+    higher_is_better: bool, bounds: tuple[float, float], source: str
+) -> Callable[[Callable[[MapBatch, Trial], Scores]], ModelMetric]:
+    """Turn a function of maps and a ``Trial`` into a metric that asks the model; NaN where map or target is missing."""
+
+    def wrap(compute: Callable[[MapBatch, Trial], Scores]) -> ModelMetric:
+        def where_defined(maps: MapBatch, trial: Trial) -> Scores:
+            valid = maps[:, 0, 0].isfinite() & (trial.targets >= 0).to(maps.device)
+            return torch.where(valid, compute(maps.nan_to_num(0), trial).to(maps), torch.nan)
+
+        return ModelMetric(where_defined, Facts.of(compute, higher_is_better, bounds, source))
 
     return wrap
 

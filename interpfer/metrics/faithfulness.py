@@ -4,14 +4,12 @@ Pixels are hidden or shown in the order of the map, and the probability of the t
 with the AU heatmap and be unfaithful, so these scores stand beside agreement. They run the model many times.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interpfer.metrics.base import MASK_LEVEL, Facts, MapBatch, ModelMetric, Scores
+from interpfer.metrics.base import MASK_LEVEL, MapBatch, Scores, model_metric
 from interpfer.metrics.trial import TOGETHER, Images, Trial
 
 STEPS = 20
@@ -22,57 +20,43 @@ CONTROLS = 4
 """Other regions against which the AU regions are held."""
 
 
-def _model_metric(
-    higher_is_better: bool, bounds: tuple[float, float], source: str
-) -> Callable[[Callable[[MapBatch, Trial], Scores]], ModelMetric]:
-    def wrap(compute: Callable[[MapBatch, Trial], Scores]) -> ModelMetric:
-        def where_defined(maps: MapBatch, trial: Trial) -> Scores:
-            valid = maps[:, 0, 0].isfinite() & (trial.targets >= 0).to(maps.device)
-            return torch.where(valid, compute(maps.nan_to_num(0), trial).to(maps), torch.nan)
-
-        summary = (compute.__doc__ or "").strip().partition("\n")[0]
-        return ModelMetric(where_defined, Facts(higher_is_better, bounds, source, summary))
-
-    return wrap
-
-
 PETSIUK = "Petsiuk et al. 2018, RISE, arXiv 1806.07421"
 CHATTOPADHAY = "Chattopadhay et al. 2018, arXiv 1710.11063"
 
 
-@_model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=PETSIUK)
+@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=PETSIUK)
 def deletion(maps: MapBatch, trial: Trial) -> Scores:
     """Mean probability of the target while the face is blurred from the map's highest pixels on."""
     return _area(maps, trial, trial.images, blurred(trial.images))
 
 
-@_model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PETSIUK)
+@model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PETSIUK)
 def insertion(maps: MapBatch, trial: Trial) -> Scores:
     """Mean probability of the target while a blurred face is made sharp from the map's highest pixels on."""
     return _area(maps, trial, blurred(trial.images), trial.images)
 
 
-@_model_metric(higher_is_better=False, bounds=(0.0, 1.0), source="Samek et al. 2017, arXiv 1509.06321")
+@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source="Samek et al. 2017, arXiv 1509.06321")
 def pixel_flipping(maps: MapBatch, trial: Trial) -> Scores:
     """Mean probability of the target while pixels take the face's mean colour, from the map's highest on."""
     return _area(maps, trial, trial.images, _plain(trial.images))
 
 
-@_model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=CHATTOPADHAY)
+@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=CHATTOPADHAY)
 def average_drop(maps: MapBatch, trial: Trial) -> Scores:
     """Share of the target's probability that is lost when the face is multiplied by the map."""
     whole, kept = _kept(maps, trial)
     return ((whole - kept) / whole).clamp(min=0)
 
 
-@_model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=CHATTOPADHAY)
+@model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=CHATTOPADHAY)
 def increase(maps: MapBatch, trial: Trial) -> Scores:
     """Whether the target's probability rises when the face is multiplied by the map."""
     whole, kept = _kept(maps, trial)
     return (kept > whole).to(whole)
 
 
-@_model_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="interpfer")
+@model_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="interpfer")
 def au_occlusion(maps: MapBatch, trial: Trial) -> Scores:
     """Fall of the target's probability when the AU regions are blurred, less that for other regions as large.
 
@@ -117,10 +101,15 @@ def _at_input(maps: MapBatch, trial: Trial) -> Float[Tensor, "n s s"]:
     return F.interpolate(maps[:, None].to(trial.images), size=size, mode="bilinear", antialias=True)[:, 0]
 
 
+def places_at_input(maps: MapBatch, trial: Trial) -> Int[Tensor, "n s s"]:
+    """Return the place of each pixel of the model's input when the map's highest comes first; ties fall at random."""
+    small = _at_input(maps, trial)
+    return ranks_from_top(small + 1e-6 * trial.noise(tuple(small.shape[1:])))
+
+
 def _area(maps: MapBatch, trial: Trial, before: Images, after: Images) -> Scores:
     """Turn one picture into the other in the order of the map, and average the probability by trapezoids."""
-    small = _at_input(maps, trial)
-    place = ranks_from_top(small + 1e-6 * trial.noise(tuple(small.shape[1:])))  # ties fall in a random order
+    place = places_at_input(maps, trial)
     whole = place[0].numel() if len(place) else 1
     changed: list[Bool[Tensor, "n s s"]] = [place < round(whole * step / STEPS) for step in range(STEPS + 1)]
     rounds = max(1, TOGETHER // max(len(maps), 1))

@@ -1,17 +1,19 @@
 """Pixel-wise localisation of the AU heatmap by a map, over a whole data set."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interpfer.metrics.base import DatasetMetric, Facts, MapBatch, defined
-from interpfer.metrics.levels import STEPS, joint_histogram
+from interpfer.metrics.base import MapBatch, dataset_metric, defined
+from interpfer.metrics.levels import LEVELS, joint_histogram
 from interpfer.metrics.memo import remembered
 
-THRESHOLDS = 1000
-BINS = THRESHOLDS + 1
-FINER = STEPS // THRESHOLDS
+BINS = LEVELS
+"""Thresholds i / 1000, from 0 to 1."""
+
+CHOE = "Choe et al. 2020, arXiv 2001.07437"
+
+Counts = Int[Tensor, f"*b {2 * BINS}"]
 
 
 @remembered
@@ -22,67 +24,44 @@ def pxap_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n {2 * BINS}"]:
         maps: in [0, 1]; NaN where undefined, which counts nothing.
         heat: AU heatmaps, or masks of 0 and 1.
     """
-    fine = F.pad(joint_histogram(maps, heat), (0, FINER - 1))
-    counts = fine.view(-1, 2 * BINS, FINER).sum(2)
-    return counts * defined(maps, heat)[:, None]
+    return joint_histogram(maps, heat).flatten(1) * defined(maps, heat)[:, None]
 
 
-def pxap_of_counts(counts: Int[Tensor, f"*b {2 * BINS}"]) -> Float[Tensor, "*b"]:
-    """Return PxAP in percent: sum of precision times the gain in recall, from the highest threshold down."""
-    outside, inside = counts.double().view(*counts.shape[:-1], 2, BINS).flip(-1).unbind(-2)
-    hits = inside.cumsum(-1)
-    precision = hits / (hits + outside.cumsum(-1)).clamp(min=1)
+@dataset_metric(pxap_counts, higher_is_better=True, bounds=(0.0, 100.0), source=CHOE, decimals=1)
+def pxap(counts: Counts) -> Float[Tensor, "*b"]:
+    """Pixel average precision of the map for the mask heatmap >= 0.5, over the whole data set, in percent.
+
+    Sum of precision times the gain in recall, from the highest of 1000 thresholds down.
+    """
+    hits, misses = _passed(counts)
+    inside = hits.diff(dim=-1, prepend=hits.new_zeros(*hits.shape[:-1], 1))
+    precision = hits / (hits + misses).clamp(min=1)
     percent: Tensor = 100 * torch.linalg.vecdot(precision, inside) / hits[..., -1]
     return percent
 
 
-def best_iou_of_counts(counts: Int[Tensor, f"*b {2 * BINS}"]) -> Float[Tensor, "*b"]:
-    """Return intersection over union of all pixels together, at the threshold where that is largest."""
-    both, one = _overlaps(counts)
-    return (both / one.where(one > 0, torch.nan)).amax(-1)
+@dataset_metric(pxap_counts, higher_is_better=True, bounds=(0.0, 1.0), source=CHOE)
+def iou_best(counts: Counts) -> Float[Tensor, "*b"]:
+    """Intersection over union with the mask heatmap >= 0.5 of all pixels, at the data set's best threshold."""
+    return _best_iou(counts)
 
 
-def best_dice_of_counts(counts: Int[Tensor, f"*b {2 * BINS}"]) -> Float[Tensor, "*b"]:
-    """Return the Dice coefficient of all pixels together, at the threshold where that is largest."""
-    best = best_iou_of_counts(counts)
+@dataset_metric(pxap_counts, higher_is_better=True, bounds=(0.0, 1.0), source="Dice 1945, doi 10.2307/1932409")
+def dice_best(counts: Counts) -> Float[Tensor, "*b"]:
+    """Dice with the mask heatmap >= 0.5 of all pixels, at the data set's best threshold."""
+    best = _best_iou(counts)
     return 2 * best / (1 + best)
 
 
-def _overlaps(counts: Int[Tensor, f"*b {2 * BINS}"]) -> tuple[Float[Tensor, f"*b {BINS}"], Float[Tensor, f"*b {BINS}"]]:
-    """Return per threshold the size of the intersection and of the union."""
+@remembered
+def _best_iou(counts: Counts) -> Float[Tensor, "*b"]:
+    hits, misses = _passed(counts)
+    union = misses + hits[..., -1:]
+    return (hits / union.where(union > 0, torch.nan)).amax(-1)
+
+
+@remembered
+def _passed(counts: Counts) -> tuple[Float[Tensor, f"*b {BINS}"], Float[Tensor, f"*b {BINS}"]]:
+    """Return per threshold, from the highest down, how many pixels inside and outside the mask reach it."""
     outside, inside = counts.double().view(*counts.shape[:-1], 2, BINS).flip(-1).cumsum(-1).unbind(-2)
-    return inside, outside + inside[..., -1:]
-
-
-pxap = DatasetMetric(
-    pxap_counts,
-    pxap_of_counts,
-    Facts(
-        higher_is_better=True,
-        bounds=(0.0, 100.0),
-        source="Choe et al. 2020, arXiv 2001.07437",
-        summary="Pixel average precision of the map for the mask heatmap >= 0.5, over the whole data set, in percent.",
-    ),
-)
-
-iou_best = DatasetMetric(
-    pxap_counts,
-    best_iou_of_counts,
-    Facts(
-        higher_is_better=True,
-        bounds=(0.0, 1.0),
-        source="Choe et al. 2020, arXiv 2001.07437",
-        summary="Intersection over union with the mask heatmap >= 0.5 of all pixels, at the data set's best threshold.",
-    ),
-)
-
-dice_best = DatasetMetric(
-    pxap_counts,
-    best_dice_of_counts,
-    Facts(
-        higher_is_better=True,
-        bounds=(0.0, 1.0),
-        source="Dice 1945, doi 10.2307/1932409",
-        summary="Dice with the mask heatmap >= 0.5 of all pixels, at the data set's best threshold.",
-    ),
-)
+    return inside, outside

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
 from interpfer.metrics.functional import PAPER
-from interpfer.metrics.levels import LEVELS, histogram, joint_histogram, levels
+from interpfer.metrics.levels import LEVELS, STEPS, histogram, joint_histogram
 from interpfer.metrics.memo import remembered
 
 
@@ -46,4 +46,4 @@ def otsu_mask(maps: MapBatch, counts: Int[Tensor, f"n {LEVELS}"]) -> Bool[Tensor
     parted = (weighted * below[:, -1:] - total * below).square() / (below * above)
     best = torch.where((below > 0) & (above > 0), parted, -1).max(1)
     threshold = torch.where(best.values > 0, best.indices, LEVELS)
-    return levels(maps) > threshold[:, None]
+    return maps.flatten(1) >= ((threshold + 1) / STEPS)[:, None].to(maps.dtype)

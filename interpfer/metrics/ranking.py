@@ -1,6 +1,6 @@
 """Agreement by order: which pixels a map ranks highest, whatever its values.
 
-Maps are in [0, 1] and their values are told apart at 4,000 levels. Equal pixels share their rank, so nothing depends on
+Maps are in [0, 1] and their values are told apart at 1,000 levels. Equal pixels share their rank, so nothing depends on
 the order of the pixels.
 """
 
@@ -9,15 +9,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
-from interpfer.metrics.levels import histogram, joint_histogram, ranks
+from interpfer.metrics.levels import histogram, joint_histogram, joint_levels, levels, look_up, places
 from interpfer.metrics.memo import remembered
 
 
 @image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Spearman 1904", unit=True)
 def spearman(maps: MapBatch, heat: MapBatch) -> Scores:
     """Correlation of the ranks of map and heatmap; undefined for a constant map."""
-    (a, length_a), (b, length_b) = ranks(maps, joint_histogram(maps, heat).sum(1)), _heat_ranks(heat)
-    return torch.where(defined(maps, heat), torch.linalg.vecdot(a, b) / (length_a * length_b), torch.nan)
+    place, length = places(joint_histogram(maps, heat).sum(1))
+    ranks, heat_length = _heat_ranks(heat)
+    together = torch.linalg.vecdot(look_up(place.repeat(1, 2), joint_levels(maps, heat)), ranks)
+    return torch.where(defined(maps, heat), together / (length * heat_length), torch.nan)
 
 
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Fawcett 2006, ROC analysis", unit=True)
@@ -63,7 +65,8 @@ def pointing(maps: MapBatch, heat: MapBatch) -> Scores:
 
 @remembered
 def _heat_ranks(heat: MapBatch) -> tuple[Float[Tensor, "n p"], Float[Tensor, " n"]]:
-    return ranks(heat, histogram(heat))
+    place, length = places(histogram(heat))
+    return look_up(place, levels(heat)), length
 
 
 Counts = Float[Tensor, "n levels"]

@@ -38,6 +38,22 @@ def shuffle_weights(module: nn.Module, generator: torch.Generator) -> None:
         parameter.data = parameter.data.flatten()[order].view_as(parameter)
 
 
+@contextmanager
+def shuffled(model: Model, seed: int = 0) -> Iterator[None]:
+    """Shuffle all weights of a model for as long as the block lasts."""
+    generator = torch.Generator().manual_seed(seed)
+    with weights_restored(model.module):
+        for module in _owners(model):
+            shuffle_weights(module, generator)
+        yield
+
+
+def _owners(model: Model) -> list[nn.Module]:
+    """Return the modules that have weights of their own, from the output down."""
+    owners = [item for item in model.module.modules() if next(item.parameters(recurse=False), None) is not None]
+    return owners[::-1]
+
+
 def cascading_randomisation(
     model: Model,
     images: Float[Tensor, "n 3 h w"],
@@ -63,8 +79,7 @@ def cascading_randomisation(
         ``similarity``, the mean Spearman correlation with the intact model's map, NaN where a map is undefined. A map
         that depends on what was learned falls towards 0; one that does not fall shows the picture, not the model.
     """
-    owners = [item for item in model.module.modules() if next(item.parameters(recurse=False), None) is not None]
-    owners.reverse()
+    owners = _owners(model)
     generator = torch.Generator().manual_seed(seed)
     if targets is None:
         targets = _predicted(model, images)

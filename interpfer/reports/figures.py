@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
 
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
@@ -28,7 +28,9 @@ from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
 
 COLOURS = "inferno"
-PROFILE_COLOURS = "cividis"
+PROFILE_COLOURS = "RdBu_r"
+FARTHEST = 4
+"""Times the energy of a uniform map at which the colours of a profile end."""
 OPACITY = 0.55
 SHEET_MAPS = ("attention", "gradcam", "layercam")
 
@@ -80,6 +82,8 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
 def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None, by: str = "true") -> None:
     """Draw the AU evidence profile of a map: its energy per expression and action unit, beside the codebook's.
 
+    Energy is given as a multiple of what a uniform map has in the same region, since regions differ much in size.
+
     Args:
         run: a finished score.
         map_name: such as "gradcam".
@@ -99,37 +103,36 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
     aus = [au for au in table["au"].unique() if au != BACKGROUND]
     found = table["expression"].unique()
     names = [name for name in EXPRESSIONS if name in found]
-    inside = table[table["au"] != BACKGROUND]
-    sides = {
-        f"{map_name}, {table['layer'].iloc[0]}": "share",
-        "AU heatmaps": "codebook",
-    }
-    expected = inside.pivot(index="expression", columns="au", values="expected").loc[names, aus].to_numpy(bool)
-    grids = {title: inside.pivot(index="expression", columns="au", values=value).loc[names, aus].to_numpy(float)
-             for title, value in sides.items()}  # fmt: skip
-    background = {title: table[table["au"] == BACKGROUND].set_index("expression")[value].loc[names].to_numpy(float)
-                  for title, value in sides.items()}  # fmt: skip
-    top = max(float(np.nanmax(grid)) for grid in grids.values())
-    figure = Figure(figsize=(2.6 + 1.1 * len(aus), 1.3 + 0.48 * len(names)), layout="constrained")
+    sides = {f"{map_name}, {table['layer'].iloc[0]}": "share", "AU heatmaps": "codebook"}
+    cells = {value: table.pivot(index="expression", columns="au", values=value).loc[names]
+             for value in ("share", "codebook", "uniform", "expected")}  # fmt: skip
+    expected = cells["expected"][aus].to_numpy(bool)
+    figure = Figure(figsize=(2.2 + 0.86 * len(aus), 1.5 + 0.42 * len(names)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2, sharey=True)
-    for axis, (title, grid) in zip(axes, grids.items(), strict=True):
-        drawn = axis.imshow(grid, cmap=PROFILE_COLOURS, vmin=0, vmax=top, aspect="auto")
-        for row, column in np.ndindex(grid.shape):
-            value = grid[row, column]
-            if np.isfinite(value):
-                ink = "white" if value < 0.6 * top else "black"
-                axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=ink)
+    for axis, (title, value) in zip(axes, sides.items(), strict=True):
+        times = (cells[value][aus] / cells["uniform"][aus]).to_numpy(float)
+        drawn = axis.imshow(times.clip(1 / FARTHEST, FARTHEST), cmap=PROFILE_COLOURS, aspect="auto",
+                            norm=LogNorm(1 / FARTHEST, FARTHEST))  # fmt: skip
+        for row, column in np.ndindex(times.shape):
+            shown = times[row, column]
+            if np.isfinite(shown):
+                ink = "white" if abs(np.log(max(shown, 1e-9))) > 0.7 * np.log(FARTHEST) else "black"
+                axis.text(column, row, f"{shown:.1f}", ha="center", va="center", fontsize=7, color=ink)
             if expected[row, column]:
-                axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color="white", lw=1.6))
+                axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color="black", lw=1.4))
+        for row in np.flatnonzero(~np.isfinite(times).any(1)):
+            axis.text((len(aus) - 1) / 2, row, "no action units", ha="center", va="center", fontsize=7, color="grey")
         axis.set_xticks(range(len(aus)), [au.replace("+", "\n") for au in aus], fontsize=8)
-        outside = np.nanmean(background[title])
         axis.set_xlabel("action unit (FACS)", fontsize=8)
-        axis.set_title(f"{title}\n{100 * outside:.0f} % in no region", fontsize=9)
+        outside = np.nanmean(cells[value][BACKGROUND])
+        axis.set_title(f"{title}\n{100 * outside:.0f} % of the energy in no region", fontsize=9)
+        axis.spines[:].set_visible(False)
     axes[0].set_yticks(range(len(names)), names, fontsize=8)
     axes[0].set_ylabel(f"{by} expression", fontsize=8)
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.9)
-    bar.set_label("share of the energy, %; framed: expected by the codebook", fontsize=7)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, 0, symbol=None))
-    bar.ax.tick_params(labelsize=7)
+    ticks = [1 / FARTHEST, 0.5, 1, 2, FARTHEST]
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.9, pad=0.01, ticks=ticks)
+    bar.set_label("energy, times a uniform map's\nframed: expected by the codebook", fontsize=7)
+    bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks], fontsize=7)
+    bar.ax.minorticks_off()
     figure.savefig(path, dpi=130)

@@ -9,23 +9,19 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from interpfer.datasets.base import Dataset
 from interpfer.expressions import NEUTRAL
+from interpfer.landmarks.base import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
-from interpfer.metrics.statistics import (
-    POOLED_RESAMPLES,
-    Pool,
-    Summary,
-    add_pools,
-    image_weights,
-    pool,
-    subject_weights,
-    summarise,
-    summarise_half,
-    summarise_pooled,
-)
+from interpfer.metrics.bootstrap import Draws, image_weights, subject_weights
+from interpfer.metrics.pooling import POOLED_RESAMPLES, Pool, add_pools, pool, summarise_pooled
+from interpfer.metrics.statistics import Summary, summarise_halves, summarise_table
 from interpfer.results.folder import Part
+
+BLOCK = 1024
+"""Images whose counts are held at a time."""
 
 SCORE_COLUMNS = ["map", "layer", "metric", "group", "value", "ci_low", "ci_high", "n"]
 
@@ -83,9 +79,25 @@ class Tables:
         return [self.dataset.samples[row].id for part in self.parts for row in part.faceless]
 
     @cached_property
+    def missing(self) -> dict[int, str]:
+        """Position of each image without landmarks -> why."""
+        lost = {row: f"{UNREADABLE}: {why}" for part in self.parts for row, why in part.skipped.items()}
+        return lost | {row: why for part in self.parts for row, why in part.faceless.items()}
+
+    @cached_property
     def skipped(self) -> dict[str, str]:
         """Names of the images that could not be read, and why."""
         return {self.dataset.samples[row].id: why for part in self.parts for row, why in part.skipped.items()}
+
+    @cached_property
+    def refused(self) -> dict[tuple[str, str], str]:
+        """Maps that could not be made in some batch, and why."""
+        return {key: why for part in self.parts for key, why in part.refused.items()}
+
+    @cached_property
+    def unlike(self) -> set[tuple[str, str]]:
+        """Maps that are the same as another in general, and were not in some batch: there they were scored apart."""
+        return {key for part in self.parts for key in part.unlike}
 
     @cached_property
     def values(self) -> dict[str, NDArray[np.float64]]:
@@ -138,32 +150,43 @@ class Tables:
 
     def scores(self) -> pd.DataFrame:
         """Return one line per (map, layer), metric and group of images."""
+        averaged = self._averaged()
         rows = []
         for column, (name, layer) in enumerate(self.columns):
             for key, metric in self.metrics.items():
-                values = self.values[key][:, column]
-                if not isinstance(metric, DatasetMetric):
-                    summaries = summarise(values, self.classes, self.dataset.classes, self.seed, self.subjects)
-                    summaries += [summarise_half(half, values, which, self.seed) for half, which in self.halves.items()]
+                if isinstance(metric, DatasetMetric):
+                    summaries = self._pooled(metric, column, np.isfinite(self.values[key][:, column]))
                 else:
-                    summaries = self._pooled(metric, column, np.isfinite(values))
+                    summaries = averaged[key, column]
                 rows += [(name, layer, key, *summary) for summary in summaries]
         return pd.DataFrame(rows, columns=SCORE_COLUMNS)
 
-    def _pooled(self, metric: DatasetMetric, column: int, counted: NDArray[np.bool_]) -> list[Summary]:
-        def score(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-            return metric.score(torch.from_numpy(sums.astype(np.int64))).double().numpy()
+    def _averaged(self) -> dict[tuple[str, int], list[Summary]]:
+        """Summarise all metrics that are averages over images at once: they share the draws of the bootstrap."""
+        names = [name for name, metric in self.metrics.items() if not isinstance(metric, DatasetMetric)]
+        if not names:
+            return {}
+        keys = [(name, column) for name in names for column in range(len(self.columns))]
+        scores = np.concatenate([self.values[name] for name in names], 1)
+        whole = summarise_table(scores, self.classes, self.dataset.classes, self.seed, self.subjects)
+        halves = summarise_halves(scores, self.halves, self.seed, self.subjects)
+        return {key: [*a, *b] for key, a, b in zip(keys, whole, halves, strict=True)}
 
+    def _pooled(self, metric: DatasetMetric, column: int, counted: NDArray[np.bool_]) -> list[Summary]:
         counters = ((key, other) for key, other in self.metrics.items() if isinstance(other, DatasetMetric))
         table = next(key for key, other in counters if other.count == metric.count)
         if (table, column) not in self._pools:
-            self._pools.clear()
-            self._pools[table, column] = add_pools(self._batch_pools(table, column, counted))
-        return summarise_pooled(self._pools[table, column], score, self.dataset.classes)
+            for key in [key for key in self._pools if key[1] != column]:
+                del self._pools[key]
+            pooled = add_pools(self._batch_pools(table, column, counted))
+            sums = {group: torch.from_numpy(values.astype(np.int64)) for group, values in pooled.sums.items()}
+            self._pools[table, column] = pooled, sums
+        pooled, sums = self._pools[table, column]
+        return summarise_pooled(pooled, lambda group: metric.score(sums[group]).double().numpy(), self.dataset.classes)
 
     def _batch_pools(self, table: str, column: int, counted: NDArray[np.bool_]) -> Iterator[Pool]:
         start = 0
-        for counts in self.counts_of(table, column):
+        for counts in _blocks(self.counts_of(table, column)):
             rows = slice(start, start + len(counts))
             keep = counted[rows]
             yield pool(
@@ -176,12 +199,12 @@ class Tables:
             start = rows.stop
 
     @cached_property
-    def _pools(self) -> dict[tuple[str, int], Pool]:
-        """The last pool, which several metrics read in turn."""
+    def _pools(self) -> dict[tuple[str, int], tuple[Pool, dict[str, Tensor]]]:
+        """The pools of the map at hand and their sums as tensors, which several metrics read in turn."""
         return {}
 
     @cached_property
-    def _weights(self) -> NDArray[np.float64]:
+    def _weights(self) -> Draws:
         """How often each resample of the pooled metrics draws each row."""
         if self.subjects is None:
             return image_weights(self.classes, POOLED_RESAMPLES, self.seed)
@@ -204,3 +227,15 @@ class Tables:
             "skipped": {"unreadable": self.skipped, "no landmarks": self.faceless},
             "undefined_maps": undefined,
         }
+
+
+def _blocks(parts: Iterable[NDArray[np.unsignedinteger]]) -> Iterator[NDArray[np.unsignedinteger]]:
+    """Join the counts of batches to blocks of at least ``BLOCK`` images, since adding up costs the same for each."""
+    held: list[NDArray[np.unsignedinteger]] = []
+    for part in parts:
+        held.append(part)
+        if sum(map(len, held)) >= BLOCK:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)

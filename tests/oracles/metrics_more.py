@@ -63,7 +63,7 @@ def dice(a: Picture, h: Picture) -> float:
 
 
 def _overlap(a: Picture, h: Picture) -> tuple[float, float]:
-    x, y = (p > threshold_otsu(p, nbins=4000) for p in (a, h))
+    x, y = (p > threshold_otsu(p, nbins=1000) for p in (a, h))
     return float((x & y).sum()), float((x | y).sum())
 
 
@@ -74,3 +74,24 @@ def iou_best(maps: list[Picture], heats: list[Picture]) -> float:
         above = np.floor(values * 1000) >= step
         best = max(best, (above & masks).sum() / (above | masks).sum())
     return float(best)
+
+
+def box(a: Picture, threshold: float) -> tuple[int, int, int, int]:
+    rows, columns = np.nonzero(a >= np.float32(threshold))
+    return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else (0, 0, 0, 0)
+
+
+def maxboxacc(maps: list[Picture], heats: list[Picture]) -> float:
+    pairs = [(a, wanted) for a, h in zip(maps, heats, strict=True) if (wanted := box(h, 0.5))[2]]
+    best = 0.0
+    for tone in range(1, 256):
+        right = [_box_overlap(box(a, np.float32(tone) / np.float32(255)), wanted) >= 0.5 for a, wanted in pairs]
+        best = max(best, float(np.mean(right)) if right else float("nan"))
+    return best if pairs else float("nan")
+
+
+def _box_overlap(a: tuple[int, ...], b: tuple[int, ...]) -> float:
+    x, y = (np.zeros((99, 99), bool) for _ in range(2))
+    for picture, (left, top, right, bottom) in ((x, a), (y, b)):
+        picture[top:bottom, left:right] = True
+    return float((x & y).sum() / (x | y).sum())

@@ -167,12 +167,9 @@ def number(value: float, metric: str) -> str:
     >>> number(0.51234, "cosine"), number(27.71, "pxap"), number(float("nan"), "cosine")
     ('0.512', '27.7', '')
     """
-    from interpfer.metrics import METRICS
+    from interpfer.metrics import decimals
 
-    if math.isnan(value):
-        return ""
-    percent = metric in METRICS and METRICS.get(metric).facts.bounds[1] == 100
-    return f"{value:.1f}" if percent else f"{value:.3f}"
+    return "" if math.isnan(value) else f"{value:.{decimals(metric)}f}"
 
 
 def _metrics(table: pd.DataFrame) -> tuple[str, ...]:

@@ -1,0 +1,77 @@
+"""Agreement of boxes: the least box around what a map shows, against that around the AU regions."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interpfer.metrics.base import MASK_LEVEL, MapBatch, dataset_metric, defined
+from interpfer.metrics.localisation import CHOE
+from interpfer.metrics.memo import remembered
+
+TONES = 255
+"""Thresholds of a box: i / 255. An 8-bit map has no more levels, so that finer ones would repeat the same boxes."""
+OVERLAP = 0.5
+"""Intersection over union from which on a box is right."""
+
+
+class Boxes(NamedTuple):
+    """Boxes of n pictures at k thresholds: first pixel and the one behind the last, (n, k) each; empty: all 0."""
+
+    left: Float[Tensor, "n k"]
+    top: Float[Tensor, "n k"]
+    right: Float[Tensor, "n k"]
+    bottom: Float[Tensor, "n k"]
+
+    @property
+    def area(self) -> Float[Tensor, "n k"]:
+        """Pixels in each box."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
+
+def box_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n {TONES + 1}"]:
+    """Return per image whether its box is right at each threshold, and last a 1; zeros where undefined."""
+    thresholds = torch.arange(1, TONES + 1, device=maps.device, dtype=maps.dtype) / TONES
+    found, wanted = boxes(maps, thresholds), _wanted(heat)
+    width = torch.minimum(found.right, wanted.right) - torch.maximum(found.left, wanted.left)
+    height = torch.minimum(found.bottom, wanted.bottom) - torch.maximum(found.top, wanted.top)
+    both = width.clamp(min=0) * height.clamp(min=0)
+    right = both >= OVERLAP * (found.area + wanted.area - both)
+    valid = defined(maps, heat) & (wanted.area[:, 0] > 0)
+    return torch.cat([right, torch.ones_like(right[:, :1])], 1).long() * valid[:, None]
+
+
+@dataset_metric(box_counts, higher_is_better=True, bounds=(0.0, 1.0), source=CHOE)
+def maxboxacc(counts: Int[Tensor, f"*b {TONES + 1}"]) -> Float[Tensor, "*b"]:
+    """Share of images whose box overlaps that of the mask by half (IoU >= 0.5), at the data set's best threshold.
+
+    A box holds all pixels that reach the threshold, on both sides, as AU regions are several; Choe et al. draw it
+    around the largest connected part, for pictures of one object.
+    """
+    known = counts[..., -1].double()
+    return counts[..., :-1].amax(-1) / known.where(known > 0, torch.nan)
+
+
+@remembered
+def _wanted(heat: MapBatch) -> Boxes:
+    return boxes(heat, heat.new_tensor([MASK_LEVEL]))
+
+
+def boxes(maps: MapBatch, thresholds: Float[Tensor, " k"]) -> Boxes:
+    """Return the least box around all pixels that reach each threshold."""
+    height, width = maps.shape[1:]
+    columns, rows = (maps.amax(axis).nan_to_num(0) for axis in (1, 2))
+    sides = [F.pad(side, (0, max(height, width) - side.shape[1]), value=torch.inf) for side in (columns, rows)]
+    sides += [F.pad(side.flip(1), (0, max(height, width) - side.shape[1]), value=torch.inf) for side in (columns, rows)]
+    reached = torch.stack(sides)  # the highest value of each column or row, from each of the four sides
+    step = 1
+    while step < reached.shape[2]:  # running maximum by doubling, which beats cummax
+        reached[..., step:] = torch.maximum(reached[..., step:], reached[..., :-step])
+        step *= 2
+    wanted = thresholds.expand(4, len(maps), -1).contiguous()
+    left, top, right, bottom = torch.searchsorted(reached, wanted).to(maps.dtype)
+    right, bottom = width - right, height - bottom
+    empty = right <= left
+    return Boxes(*(end.masked_fill(empty, 0) for end in (left, top, right, bottom)))

@@ -1,0 +1,84 @@
+"""ROAD: remove and debias. Pixels give way to what their neighbours tell, so that a removed region leaves no trace."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from interpfer.metrics.base import MapBatch, Scores, model_metric
+from interpfer.metrics.faithfulness import places_at_input
+from interpfer.metrics.trial import Images, Trial
+
+REMOVED = (0.2, 0.4, 0.6, 0.8)
+"""Shares of the pixels that are removed."""
+NOISE = 0.01
+"""Deviation of the noise on imputed pixels, for images in [0, 1]."""
+NEIGHBOURS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))
+ROUNDS = 48
+"""Steps of the solver at each size of the picture; what error is left, in large holes, is below the noise."""
+SMALLEST = 4
+"""Side of the smallest picture that is imputed."""
+
+
+@model_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Rong et al. 2022, ROAD, arXiv 2202.00449")
+def road(maps: MapBatch, trial: Trial) -> Scores:
+    """Probability of the target without the map's lowest pixels, less that without its highest (ROAD).
+
+    Mean over 20, 40, 60 and 80 % of the pixels removed, each replaced by noisy linear imputation.
+    """
+    place = places_at_input(maps, trial)
+    pixels = place[0].numel() if len(place) else 0
+    noise = NOISE * _normal(trial, tuple(trial.images.shape[1:]))
+    scores = torch.zeros(len(maps), device=trial.images.device)
+    for share in REMOVED:
+        count = round(share * pixels)
+        gone = torch.cat([place >= pixels - count, place < count])  # least relevant, most relevant
+        filled = impute(trial.images.repeat(2, 1, 1, 1), gone) + gone[:, None] * noise.repeat(2, 1, 1, 1)
+        least, most = trial.probability(filled).view(2, -1)
+        scores += (least - most) / len(REMOVED)
+    return scores
+
+
+def impute(images: Images, gone: Bool[Tensor, "n s s"]) -> Images:
+    """Replace pixels so that each is the weighted mean of its neighbours: 1/6 beside, 1/12 diagonally.
+
+    The linear system is symmetric and positive definite. Conjugate gradients solve it from a start that is imputed in
+    the picture of half the size, and so on, so that few steps do for large holes as well.
+    """
+    return _impute(images, gone[:, None].to(images))
+
+
+def _impute(images: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
+    known = images * (1 - hole)
+    degree = _neighbours(torch.ones_like(hole[:1]))  # less than 1 at the border, where neighbours are missing
+    x = _guess(known, hole) * hole
+    residual = (_neighbours(known + x) - degree * x) * hole
+    direction, square = residual, residual.square().sum((2, 3), keepdim=True)
+    for _ in range(ROUNDS):
+        image = (degree * direction - _neighbours(direction)) * hole
+        step = square / (direction * image).sum((2, 3), keepdim=True).clamp(min=1e-30)
+        x = x + step * direction
+        residual = residual - step * image
+        before, square = square, residual.square().sum((2, 3), keepdim=True)
+        direction = residual + square / before.clamp(min=1e-30) * direction
+    return known + x
+
+
+def _neighbours(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    return F.conv2d(x.flatten(0, 1)[:, None], x.new_tensor(NEIGHBOURS)[None, None], padding=1).view_as(x)
+
+
+def _guess(known: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
+    """Impute in a picture of half the size, where a pixel is known if any of its four is."""
+    share = F.avg_pool2d(1 - hole, 2, ceil_mode=True)
+    small = F.avg_pool2d(known, 2, ceil_mode=True) / share.where(share > 0, 1)
+    if min(small.shape[-2:]) > SMALLEST:
+        small = _impute(small, (share == 0).to(hole))
+    return F.interpolate(small, size=known.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _normal(trial: Trial, shape: tuple[int, ...]) -> Tensor:
+    """Return normal noise per face out of the trial's uniform one."""
+    uniform = trial.noise(shape).clamp(1e-6, 1 - 1e-6)
+    normal: Tensor = torch.special.ndtri(uniform.double()).to(trial.images)
+    return normal
