@@ -1,4 +1,4 @@
-.PHONY: help check test bench format
+.PHONY: help check test bench docs format
 
 help:    ## Show this list
 	@grep -E '^[a-z]+: *##' $(MAKEFILE_LIST) | sed 's/: *## */\t/'
@@ -11,6 +11,9 @@ format:  ## Put the code into shape
 
 test:    ## Run all tests
 	python -m pytest
+
+docs:    ## Build the documentation into .site, and check that its pages ask nobody
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict && python docs/check_site.py .site
 
 bench:   ## Run the benchmarks (an otherwise idle machine gives honest numbers)
 	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.metrics

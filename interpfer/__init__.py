@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from interpfer.au.heatmaps import au_heatmaps, au_planes
     from interpfer.evaluate import score
+    from interpfer.explain import explain_image
     from interpfer.finetuning.guide import alignment_loss
     from interpfer.finetuning.run import finetune
     from interpfer.maps.compute import compute_maps
@@ -25,6 +26,7 @@ _PUBLIC = {
     "au_heatmaps": "interpfer.au.heatmaps",
     "au_planes": "interpfer.au.heatmaps",
     "compute_maps": "interpfer.maps.compute",
+    "explain_image": "interpfer.explain",
     "finetune": "interpfer.finetuning.run",
     "load_model": "interpfer.models.loading",
     "load_run": "interpfer.results.run",
@@ -38,6 +40,7 @@ __all__ = [
     "au_heatmaps",
     "au_planes",
     "compute_maps",
+    "explain_image",
     "finetune",
     "load_model",
     "load_run",

@@ -252,14 +252,20 @@ def require_choice(what: str, value: str, known: Sequence[str]) -> None:
 def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dataset) -> LandmarkProvider:
     """Return a provider out of its name, a file, or what the data set brings; else the embedded network.
 
-    What a provider finds in images is remembered from call to call.
+    Raises:
+        DataError: there is no such file.
+        PluginError: there is no such provider.
+    """
+    return named_landmarks(landmarks or dataset.landmarks() or DEFAULT_PROVIDER)
+
+
+def named_landmarks(landmarks: LandmarkProvider | str | Path) -> LandmarkProvider:
+    """Return a provider out of its name or a file; what it finds in images is remembered from call to call.
 
     Raises:
         DataError: there is no such file.
         PluginError: there is no such provider.
     """
-    if landmarks is None:
-        landmarks = dataset.landmarks() or DEFAULT_PROVIDER
     if not isinstance(landmarks, str | Path):
         return landmarks
     name = str(landmarks)

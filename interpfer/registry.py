@@ -59,6 +59,9 @@ class Registry(Generic[T]):
         """Return the package that brings the plugin."""
         return self._targets[name][1]
 
+    def __repr__(self) -> str:
+        return f"{self.kind}s: {', '.join(self)}"
+
     def __contains__(self, name: object) -> bool:
         return name in self._targets
 

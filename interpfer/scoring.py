@@ -94,7 +94,7 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
     return Part(
         rows=np.array(batch.rows, np.int64),
         predicted=logits.argmax(1).numpy(),
-        confidence=_confidence(logits).numpy(),
+        confidence=probabilities(logits).amax(1).numpy(),
         digests=batch.digests,
         scores=scores.numpy(),
         counts=counts,
@@ -121,11 +121,11 @@ def _plain_logits(plan: Plan, images: Float[Tensor, "m 3 s s"]) -> Float[Tensor,
         return plan.model.logits(plan.model.normalise(images))
 
 
-def _confidence(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """Return the probability of the predicted class; a model that gives probabilities is taken at its word."""
+def probabilities(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """Return the probability of each class; a model that gives probabilities is taken at its word."""
     values = logits.double()
     settled = (values >= 0).all(1) & ((values.sum(1) - 1).abs() < 1e-4)
-    return torch.where(settled[:, None], values, values.softmax(1)).amax(1)
+    return torch.where(settled[:, None], values, values.softmax(1))
 
 
 def _on_canvas(

@@ -16,6 +16,8 @@ COMMANDS = {
     "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
     "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
     "check-data": "Check that a data set is whole: counts as published, every image readable.",
+    "explain": "Show where a classifier looks in a photograph, and say it in FACS terms.",
+    "leaderboard": "Rank leaderboards and runs: a table to read, CSV, Markdown, LaTeX or a page.",
     "compare": "Compare two runs on the same images, with intervals and p-values.",
     "ls": "List maps, metrics, datasets, landmarks, codebooks or models.",
 }

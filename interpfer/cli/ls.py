@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from interpfer.cli.options import as_json
+
 KINDS = {
     "maps": ("interpfer.maps:MAPS", "Maps of where a model looks, for --maps (groups: all, everything, baselines)"),
     "metrics": ("interpfer.metrics:METRICS", "Scores of a map, for --metrics (groups: all, agreement, faithfulness)"),
@@ -21,17 +23,20 @@ KINDS = {
 
 @click.command("ls")
 @click.argument("kind", type=click.Choice(list(KINDS)))
-def command(kind: str) -> None:
+@as_json
+def command(kind: str, json_wanted: bool) -> None:
     """List what there is of a KIND, with what is worth knowing of each.
 
     \b
     interpfer ls maps
+    interpfer ls metrics --json
     """
     from rich.table import Table
 
     from interpfer.cli.terminal import stdout
     from interpfer.errors import PluginError
     from interpfer.registry import Registry
+    from interpfer.results.files import json_bytes
 
     place, title = KINDS[kind]
     module, _, name = place.partition(":")
@@ -42,6 +47,9 @@ def command(kind: str) -> None:
             told[plugin] = listing(registry.get(plugin))
         except PluginError as error:
             told[plugin] = {"what": str(error)}
+    if json_wanted:
+        click.echo(json_bytes([{"name": plugin} | facts for plugin, facts in told.items()]), nl=False)
+        return
     columns = list(dict.fromkeys(column for facts in told.values() for column in facts))
     links = [column for column in columns if any("://" in facts.get(column, "") for facts in told.values())]
     table = Table(title=title, title_justify="left")
@@ -59,7 +67,7 @@ def command(kind: str) -> None:
         for plugin, facts in told.items():
             if facts.get(column):
                 console.print(f"  {plugin}: {facts[column]}", markup=False, soft_wrap=True)
-    console.print("A package of your own adds to the list: docs/extending.md", markup=False)
+    console.print("A package of your own adds to the list: docs/howto", markup=False)
 
 
 def listing(plugin: object) -> dict[str, str]:

@@ -98,3 +98,7 @@ data_options = stack(
         help="68 points per face, e.g. --landmarks landmarks.txt; by default what the data set brings, else found.",
     ),
 )
+
+as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON on stdout instead of a table.")
+
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress and no notes; errors are still told.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, Command, data_options, model_options
+from interpfer.cli.options import MODEL_OVERRIDES, Command, as_json, data_options, model_options, quiet_option
 
 
 def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | str:
@@ -74,8 +74,10 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
 @click.option("--sanity", is_flag=True, help="Also check a sample: do maps depend on the weights, are they faithful?")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
+@as_json
+@quiet_option
 @model_options
-def command(model: Path, **options: Any) -> None:
+def command(model: Path, json_wanted: bool, quiet: bool, **options: Any) -> None:
     """Score where MODEL looks: its maps against the AU heatmap of each face.
 
     MODEL is a checkpoint with a model card beside it (same name, .yaml). The table shows, per map and layer, the
@@ -90,23 +92,27 @@ def command(model: Path, **options: Any) -> None:
     if options["resume"] and options["out"] is None:
         raise click.UsageError("--resume needs --out.")
 
-    from interpfer.cli.terminal import notes, progress_bars, score_tables, stderr, stdout
+    from interpfer.cli.terminal import notes, progress_bars, run_facts, say, score_tables, stdout
     from interpfer.evaluate import score
     from interpfer.models.loading import load_model
     from interpfer.processes import leave, processes
+    from interpfer.results.files import json_bytes
 
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     given = {name: value for name, value in options.items() if value is not None}
     group = processes(given["device"])
     try:
-        with progress_bars(group.main) as tell:
+        with progress_bars(group.main and not quiet) as tell:
             run = score(loaded, progress=tell, **given)
     finally:
         leave()
     if not group.main:
         return
-    console = stdout()
-    for table in score_tables(run, console.width):
-        console.print(table)
-    for note in notes(run):
-        stderr.print(note, markup=False, soft_wrap=True)
+    if json_wanted:
+        click.echo(json_bytes(run_facts(run)), nl=False)
+    else:
+        console = stdout()
+        for table in score_tables(run, console.width):
+            console.print(table)
+    for note in () if quiet else notes(run):
+        say(note)

@@ -11,8 +11,7 @@ from rich.table import Table
 
 from interpfer.metrics import decimals
 from interpfer.reports.comparison import better
-from interpfer.reports.leaderboard import HEADLINE
-from interpfer.results.run import Run
+from interpfer.results.run import HEADLINE, Run
 from interpfer.sanity import sentences
 
 PLAIN_WIDTH = 140
@@ -28,6 +27,11 @@ def stdout() -> Console:
     """Return a console for results; without colours and at a fixed width when not a terminal."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
+def say(note: str) -> None:
+    """Print a note on stderr as it is."""
+    stderr.print(note, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -57,6 +61,11 @@ def progress_bars(show: bool = True) -> Iterator[Callable[..., None]]:
             bars.update(tasks[what], completed=done, total=total, note=note)
 
         yield tell
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Return a run for ``--json``: run.json, and the lines of scores.csv."""
+    return {"run": run.manifest, "scores": run.scores.to_dict("records"), "path": str(run.path) if run.path else None}
 
 
 def score_tables(run: Run, width: int) -> Iterator[Table]:

@@ -19,6 +19,13 @@ TEMPLATE = (
 """Left eye, right eye, nose tip, left and right mouth corner, as seen in the picture."""
 
 
+FACE_BOX = (0.8, 0.72)
+"""Largest share of a crop's sides that the box around the 68 points takes; crops of FER data sets are like that."""
+
+FACE_CENTRE = (0.5, 0.61)
+"""Where the middle of that box lies in the crop."""
+
+
 def five_points(points: Float[Tensor, "n 68 2"]) -> Float[Tensor, "n 5 2"]:
     """Return the centres of the eyes, the tip of the nose and the corners of the mouth."""
     eyes = points[:, 36:42].mean(1), points[:, 42:48].mean(1)
@@ -45,7 +52,19 @@ def stretch(width: int, height: int, size: int) -> Float[Tensor, "2 3"]:
     return torch.tensor([[size / width, 0, 0], [0, size / height, 0]], dtype=torch.float64)
 
 
-def carry(points: Float[Tensor, "*n 68 2"], transform: Float[Tensor, "*n 2 3"]) -> Float[Tensor, "*n 68 2"]:
+def face_square(points: Float[Tensor, "n 68 2"], size: int) -> Float[Tensor, "n 2 3"]:
+    """Return the maps from pixels of the picture to those of an upright ``size`` x ``size`` crop of the face.
+
+    The crop is as FER data sets cut theirs; nothing is turned or distorted. NaN where a landmark is.
+    """
+    points = points.double()
+    low, high = points.amin(1), points.amax(1)
+    scale = size / ((high - low) / points.new_tensor(FACE_BOX)).amax(1)
+    shift = points.new_tensor(FACE_CENTRE) * size - scale[:, None] * (low + high) / 2
+    return torch.cat([torch.eye(2, dtype=torch.float64) * scale[:, None, None], shift[:, :, None]], 2)
+
+
+def carry(points: Float[Tensor, "*n p 2"], transform: Float[Tensor, "*n 2 3"]) -> Float[Tensor, "*n p 2"]:
     """Carry points along a map."""
     return points @ transform[..., :2].mT.to(points.dtype) + transform[..., None, :, 2].to(points.dtype)
 

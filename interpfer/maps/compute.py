@@ -51,14 +51,7 @@ def compute_maps(
         ModelError: a layer is unknown, or a map that is named cannot be made.
     """
     named = named_maps(maps)
-    methods: dict[str, AnyMap] = {}
-    for name in select_maps(maps):
-        method = MAPS.get(name)
-        if isinstance(method, BaselineMap):
-            if name in named:
-                raise PluginError(f"map '{name}' is a baseline: it needs a data set; see interpfer.score.")
-            continue
-        methods[name] = method
+    methods = model_maps(maps)
     chosen = model.layers(layers if isinstance(layers, str) else list(layers))
     everything = targets == ALL_CLASSES if isinstance(targets, str) else False
     indices = None if everything else _indices(model, targets, len(images))
@@ -78,6 +71,22 @@ def compute_maps(
             parts.append({key: raw for key, raw in shown.maps.items() if key not in shown.refused or key[0] in named})
     keys = parts[0] if parts else {}
     return {key: torch.cat([part[key] for part in parts]) for key in keys if all(key in part for part in parts)}
+
+
+def model_maps(maps: str | Sequence[str]) -> dict[str, AnyMap]:
+    """Return maps by name; those out of a group that are baselines are left out.
+
+    Raises:
+        PluginError: a map is unknown, or a baseline that is asked for by its name.
+    """
+    methods: dict[str, AnyMap] = {}
+    for name in select_maps(maps):
+        method = MAPS.get(name)
+        if not isinstance(method, BaselineMap):
+            methods[name] = method
+        elif name in named_maps(maps):
+            raise PluginError(f"map '{name}' is a baseline: it needs a data set; see interpfer.score.")
+    return methods
 
 
 def _indices(model: Model, targets: Tensor | Sequence[int | str] | str | None, n: int) -> Tensor | None:

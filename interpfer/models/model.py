@@ -1,6 +1,7 @@
 """One face for every classifier: prepared input in, logits and layers out."""
 
 import hashlib
+import html
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -49,6 +50,19 @@ class Model:
     def __repr__(self) -> str:
         size = self.card.input.size
         return f"Model {self.name}: {type(self.module).__name__}, {size} px {self.card.input.color}, {self.classes}"
+
+    def _repr_html_(self) -> str:
+        """Return what is known of the model for a notebook."""
+        spec = self.card.input
+        facts = {
+            "network": type(self.module).__name__,
+            "parameters": f"{sum(p.numel() for p in self.module.parameters()):,}",
+            "classes": ", ".join(self.classes),
+            "input": f"{spec.size} x {spec.size} {spec.color}",
+            "device": str(self.device),
+        }
+        rows = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items())
+        return f"<table><caption>{html.escape(self.name)}</caption>{rows}</table>"
 
     @property
     def _parameter(self) -> Tensor:

@@ -1,5 +1,6 @@
 """A finished run, in memory or out of its folder."""
 
+import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,11 @@ from interpfer.errors import RunError
 MANIFEST = "run.json"
 
 
-@dataclass(frozen=True)
+HEADLINE = {"pxap": "micro"}
+"""The group that stands for a metric; ``macro`` where nothing else is said."""
+
+
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished score.
 
@@ -31,6 +36,32 @@ class Run:
     manifest: dict[str, Any]
     path: Path | None = None
     au_profile: pd.DataFrame | None = None
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One line per map and layer with the headline value of each metric, baselines last, as ``score`` prints it."""
+        groups = self.scores["metric"].map(lambda name: HEADLINE.get(name, "macro"))
+        rows = self.scores[self.scores["group"] == groups]
+        order = list(dict.fromkeys(zip(rows["map"], rows["layer"], strict=True)))
+        order.sort(key=lambda key: key[1] == "-")
+        table = rows.pivot(index=["map", "layer"], columns="metric", values="value")
+        return table.loc[order, list(dict.fromkeys(rows["metric"]))].rename_axis(columns=None)
+
+    @property
+    def title(self) -> str:
+        """What was scored, how, and how well it classifies, on one line."""
+        facts, counts = self.manifest["arguments"], self.manifest["counts"]
+        return (
+            f"{facts['model']} on {facts['dataset']} {facts['split']}, protocol {facts['protocol']}: accuracy "
+            f"{self.manifest['classification']['accuracy']:.3f}, {counts['scored']} of {counts['images']} images scored"
+        )
+
+    def __repr__(self) -> str:
+        return f"Run: {self.title}\n{self.summary.to_string(float_format='{:.3f}'.format)}"
+
+    def _repr_html_(self) -> str:
+        """Return the summary for a notebook."""
+        return f"<p>{html.escape(self.title)}</p>{self.summary.to_html(float_format='{:.3f}'.format)}"
 
     def score(self, map_name: str, metric: str = "cosine", group: str = "macro", layer: str | None = None) -> float:
         """Return one value of ``scores``; without a layer, that of the first one."""

@@ -1,16 +1,19 @@
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import interpfer
 from interpfer.errors import RunError
-from interpfer.reports.leaderboard import append, leaderboard_rows
+from interpfer.reports.leaderboard import append, gather, leaderboard_rows
 
 
 def test_rows_hold_the_headline_of_each_metric(faces: Path, checkpoint: Path) -> None:
-    from interpfer.evaluate import score  # spawned processes import this file, and need no torch
+    from interpfer.evaluate import score
 
     run = score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu")
     row = leaderboard_rows(run).set_index("map").loc["gradcam"]
@@ -39,15 +42,56 @@ def test_a_foreign_file_is_refused_and_kept(tmp_path: Path) -> None:
     assert path.read_text() == "a,b\n1,2\n"
 
 
-def _append_one(path: str, number: int) -> None:
-    append(Path(path), pd.DataFrame([{"model": f"m{number}", "map": "gradcam"}]))
+PROCESSES = 50
 
 
-def test_processes_appending_at_once_lose_no_row(tmp_path: Path) -> None:
-    path = str(tmp_path / "board.csv")
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        list(pool.map(_append_one, [path] * 24, range(24)))
-    assert sorted(pd.read_csv(path)["model"]) == sorted(f"m{i}" for i in range(24))
+def test_fifty_processes_appending_at_once_lose_no_row(tmp_path: Path) -> None:
+    """Forks of one light process wait for each other, then append together."""
+    board = tmp_path / "board.csv"
+    code = f"""
+import os, sys
+import pandas as pd
+from pathlib import Path
+from interpfer.reports.leaderboard import append
+assert "torch" not in sys.modules
+wait, go = os.pipe()
+children = []
+for number in range({PROCESSES}):
+    if (child := os.fork()) == 0:
+        os.close(go)
+        os.read(wait, 1)
+        append(Path(sys.argv[1]), pd.DataFrame([{{"model": f"m{{number}}", "map": "gradcam"}}]))
+        os._exit(0)
+    children.append(child)
+os.close(go)
+assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(interpfer.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code, str(board)], check=True, env=environment)
+    assert sorted(pd.read_csv(board)["model"]) == sorted(f"m{number}" for number in range(PROCESSES))
+
+
+def test_names_that_a_spreadsheet_would_run_are_escaped_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    names = ["=1+1", "+x", "-y", "@z", "\t=1", "'=quoted", "-0.5", "plain"]
+    for name in names:
+        append(path, pd.DataFrame([{"model": name, "map": "gradcam", "layer": "-", "cosine": -0.5}]))
+    with path.open(newline="") as file:
+        cells = [line["model"] for line in csv.DictReader(file)]
+    assert cells == ["'=1+1", "'+x", "'-y", "'@z", "'\t=1", "''=quoted", "-0.5", "plain"]
+    assert gather([path])["model"].tolist() == names
+    assert gather([path])["cosine"].tolist() == ["-0.500000"] * len(names)
+
+
+def test_a_codebook_file_is_told_from_another_of_its_name(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    from interpfer.evaluate import score
+
+    (tmp_path / "mine.yaml").write_text("classes: {happiness: [12], anger: [4]}")
+    run = score(
+        checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", maps="attention",
+        codebook=str(tmp_path / "mine.yaml"), limit=12,
+    )  # fmt: skip
+    assert leaderboard_rows(run)["codebook"].iloc[0].startswith("mine.yaml#")
 
 
 def test_the_same_run_appended_again_stays_one_row(faces: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from interpfer.cli import group
+
+HEAD = "model,dataset,split,protocol,n,map,layer,accuracy,cosine,pxap,checkpoint_sha256\n"
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    path = tmp_path / "board.csv"
+    rows = (
+        "a[red],rafdb,test,paper,9,gradcam,l4,0.9,0.5,20,1",
+        "b,rafdb,test,paper,9,gradcam,l4,0.8,0.6,10,2",
+        "b,rafdb,test,corrected,9,gradcam,l4,0.8,0.6,10,2",
+    )
+    path.write_text(HEAD + "\n".join(rows) + "\n")
+    return path
+
+
+def invoke(*args: str | Path) -> Result:
+    return CliRunner().invoke(group, ["leaderboard", *(str(arg) for arg in args)])
+
+
+def test_a_table_per_ranking_on_stdout(board: Path) -> None:
+    done = invoke(board)
+    assert done.exit_code == 0, done.output
+    assert "rafdb test, protocol paper" in done.stdout
+    assert "rafdb test, protocol corrected" in done.stdout
+    assert "a[red]" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "2 rankings: data sets, protocols and settings are never mixed" in done.stderr
+    assert invoke(board, "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("b.csv", "rank,"), ("b.md", "**rafdb"), ("b.tex", "% "), ("b.html", "<!doctype")]
+)
+def test_out_tells_the_format(board: Path, tmp_path: Path, name: str, begins: str) -> None:
+    done = invoke(board, board, "--sort", "pxap", "--out", tmp_path / "new" / name)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert (tmp_path / "new" / name).read_text().startswith(begins)
+    assert "left out: 3 rows that repeat identical runs" in done.stderr
+
+
+def test_json_is_one_record_per_line(board: Path) -> None:
+    lines = json.loads(invoke(board, "--sort", "pxap", "--json").stdout)
+    assert [(line["model"], line["rank"], line["protocol"]) for line in lines] == [
+        ("a[red]", 1, "paper"), ("b", 2, "paper"), ("b", 1, "corrected")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["--sort", "cosin"], "error: no row has a metric 'cosin'. Did you mean cosine?"),
+        (["--metrics", "pxp"], "error: no row has a metric 'pxp'. Did you mean pxap?"),
+        (["--format", "latx"], "error: no leaderboard format is called 'latx'. Did you mean latex?"),
+        (["--out", "board.doc"], "error: board.doc does not tell the format: say --format csv|md|latex|html."),
+        (["nowhere.csv"], "error: there is no leaderboard and no run folder nowhere.csv."),
+    ],
+)
+def test_errors_are_one_line(board: Path, args: list[str], text: str) -> None:
+    done = invoke(board, *args)
+    assert done.exit_code == 1
+    assert done.stderr.startswith(text)
+
+
+@pytest.mark.parametrize(("wish", "coloured"), [({}, False), ({"FORCE_COLOR": "1"}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_are_for_terminals_that_want_them(
+    board: Path, monkeypatch: pytest.MonkeyPatch, wish: dict[str, str], coloured: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in wish.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b[" in invoke(board).stdout) == coloured
