@@ -15,6 +15,7 @@ from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
 from interpfer.expressions import NEUTRAL
+from interpfer.gallery import gather
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps import DEFAULT_MAPS
 from interpfer.maps.memory import auto_batch_size
@@ -24,8 +25,10 @@ from interpfer.metrics.classification import classify, wrong_order
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
+from interpfer.reports.page import write_page
 from interpfer.reports.leaderboard import append, leaderboard_rows
-from interpfer.results.folder import RunFolder
+from interpfer.results.exhibit import Exhibit, Keep, load_exhibit
+from interpfer.results.folder import REPORT, RunFolder
 from interpfer.results.run import Run, load_run
 from interpfer.results.tables import Tables
 from interpfer.scoring import CPU_CHUNK, score_batch
@@ -57,6 +60,8 @@ def score(
     resume: bool = False,
     overwrite: bool = False,
     trust: bool = False,
+    report: bool = True,
+    faces: bool = True,
     progress: Progress | None = None,
 ) -> Run:
     """Score where a classifier looks.
@@ -85,6 +90,8 @@ def score(
         resume: continue an interrupted run in ``out``.
         overwrite: replace the run in ``out``.
         trust: as for ``load_model``.
+        report: write report.html into ``out``, and what it shows, so that it can be drawn again.
+        faces: let the report show photographs; else it draws landmarks, and no picture is copied into ``out``.
         progress: called with (what, done, total).
 
     Raises:
@@ -107,15 +114,19 @@ def score(
         batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
     _ = plan.columns  # a map that cannot be made is told before a folder is begun
     folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
+    keep = Keep(report and out is not None, report and out is not None and faces)
     if folder.complete and resume:
         run = load_run(Path(str(out)))
+        shown = load_exhibit(Path(str(out)))
     else:
         try:
-            _score_missing(plan, folder, batch_size, progress or (lambda *_: None))
-            run = _conclude(plan, folder, started)
+            _score_missing(plan, folder, batch_size, keep, progress or (lambda *_: None))
+            run, shown = _conclude(plan, folder, keep, started)
         except DataError:
             folder.discard()
             raise
+    if keep.maps and out is not None:
+        write_page(run, shown, Path(out) / REPORT)
     if leaderboard is not None:
         append(Path(leaderboard), leaderboard_rows(run))
     return run
@@ -135,14 +146,14 @@ def pick_device(name: str) -> torch.device:
         raise InterpferError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, tell: Progress) -> None:
+def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, keep: Keep, tell: Progress) -> None:
     done = folder.done()
     todo = [row for row in plan.rows if row not in done]
     means = _sum_heatmaps(plan, tell) if plan.needs_means else None
     finished = len(plan.rows) - len(todo)
     tell("scoring", finished, len(plan.rows))
     for batch in plan.stream.batches(todo, batch_size):
-        folder.add(score_batch(plan, batch, means))
+        folder.add(score_batch(plan, batch, means, keep))
         finished += len(batch.rows) + len(batch.skipped)
         tell("scoring", finished, len(plan.rows))
 
@@ -165,7 +176,7 @@ def _sum_heatmaps(plan: Plan, tell: Progress) -> HeatmapMeans:
     return means
 
 
-def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
+def _conclude(plan: Plan, folder: RunFolder, keep: Keep, started: float) -> tuple[Run, Exhibit | None]:
     tables = Tables(
         list(folder.parts()),
         folder.counts,
@@ -185,6 +196,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
     groupings = {"true": tables.labels, "predicted": tables.predicted}
     evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
     confusion = classification.confusion.rename_axis("true")
+    shown = gather(plan, folder, tables, keep) if keep.maps else None
     packages = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
     manifest: dict[str, Any] = {
         "arguments": plan.facts,
@@ -194,6 +206,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "checkpoint_sha256": plan.facts["checkpoint"],
         "dataset_digest": _digest(tables),
         "landmarks_digest": plan.provider.digest,
+        "limit": len(plan.rows) if len(plan.rows) < len(plan.dataset) else None,
         "counts": tables.counts(),
         "classification": classification.facts(),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
@@ -208,8 +221,8 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "confusion.csv": confusion,
         "au_profile.csv": evidence,
     }
-    folder.finish(written, manifest)
-    return Run(scores, per_image, confusion, manifest, folder.path, evidence)
+    folder.finish(written, manifest, None if shown is None else shown.to_bytes())
+    return Run(scores, per_image, confusion, manifest, folder.path, evidence), shown
 
 
 def _digest(tables: Tables) -> str:

@@ -25,6 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("results",),
     ("prepare", "reports"),
     ("scoring",),
+    ("gallery",),
     ("evaluate",),
     ("explain", "finetune"),
     ("demo", "testing"),

@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
     "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
     "check-data": "Check that a data set is whole: counts as published, every image readable.",
+    "report": "Draw the page of a run again, or of several runs side by side; figures for a paper.",
     "compare": "Compare two runs on the same images, with intervals and p-values.",
     "ls": "List maps, metrics, datasets, landmarks, codebooks or models.",
 }

@@ -66,6 +66,11 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
 @click.option("--align", is_flag=True, help="Turn, scale and move each face by its landmarks first.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
+@click.option("--no-report", "report", is_flag=True, default=True, flag_value=False, help="Write no report.html.")
+@click.option(
+    "--no-faces", "faces", is_flag=True, default=True, flag_value=False,
+    help="Copy no photograph into --out: the report draws landmarks instead.",
+)
 @model_options
 def command(model: Path, **options: Any) -> None:
     """Score where MODEL looks: its maps against the AU heatmap of each face.
