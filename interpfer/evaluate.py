@@ -25,10 +25,11 @@ from interpfer.metrics.classification import classify, wrong_order
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
-from interpfer.reports.page import write_page
 from interpfer.reports.leaderboard import append, leaderboard_rows
+from interpfer.reports.page import write_page
+from interpfer.reports.run_figures import run_figures
 from interpfer.results.exhibit import Exhibit, Keep, load_exhibit
-from interpfer.results.folder import REPORT, RunFolder
+from interpfer.results.folder import FIGURES, REPORT, RunFolder
 from interpfer.results.run import Run, load_run
 from interpfer.results.tables import Tables
 from interpfer.scoring import CPU_CHUNK, score_batch
@@ -62,6 +63,7 @@ def score(
     trust: bool = False,
     report: bool = True,
     faces: bool = True,
+    figures: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Score where a classifier looks.
@@ -92,6 +94,7 @@ def score(
         trust: as for ``load_model``.
         report: write report.html into ``out``, and what it shows, so that it can be drawn again.
         faces: let the report show photographs; else it draws landmarks, and no picture is copied into ``out``.
+        figures: write the figures for a paper into ``out``/figures, as ``interpfer report --figures`` does.
         progress: called with (what, done, total).
 
     Raises:
@@ -127,6 +130,8 @@ def score(
             raise
     if keep.maps and out is not None:
         write_page(run, shown, Path(out) / REPORT)
+    if figures and out is not None:
+        list(run_figures(run, shown, Path(out) / FIGURES))
     if leaderboard is not None:
         append(Path(leaderboard), leaderboard_rows(run))
     return run

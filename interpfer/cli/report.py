@@ -30,11 +30,11 @@ def command(runs: tuple[Path, ...], out: Path | None, figures: bool, names: str 
         raise click.UsageError(f"--names says {len(called)} names for {len(runs)} runs.")
 
     from interpfer.cli.terminal import stderr
-    from interpfer.reports.figures import run_figures
     from interpfer.reports.page import page_bytes, render_run, render_runs
+    from interpfer.reports.run_figures import run_figures
     from interpfer.results.exhibit import load_exhibit
     from interpfer.results.files import write_atomic
-    from interpfer.results.folder import REPORT
+    from interpfer.results.folder import FIGURES, REPORT
     from interpfer.results.run import load_run
 
     loaded = [load_run(path) for path in runs]
@@ -48,7 +48,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figures: bool, names: str 
         stderr.print("a run kept no pictures (--no-report), so the page shows none", markup=False)
     if figures:
         for path, run, exhibit in zip(runs, loaded, exhibits, strict=True):
-            for figure in run_figures(run, exhibit, path / "figures"):
+            for figure in run_figures(run, exhibit, path / FIGURES):
                 click.echo(figure)
 
 

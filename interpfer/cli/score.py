@@ -68,9 +68,14 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @click.option("--no-report", "report", is_flag=True, default=True, flag_value=False, help="Write no report.html.")
 @click.option(
-    "--no-faces", "faces", is_flag=True, default=True, flag_value=False,
+    "--no-faces",
+    "faces",
+    is_flag=True,
+    default=True,
+    flag_value=False,
     help="Copy no photograph into --out: the report draws landmarks instead.",
 )
+@click.option("--figures", is_flag=True, help="Write figures for a paper into --out too (PDF, SVG, PNG).")
 @model_options
 def command(model: Path, **options: Any) -> None:
     """Score where MODEL looks: its maps against the AU heatmap of each face.

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
+from torch import Tensor
 
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
@@ -18,19 +19,23 @@ from interpfer.expressions import EXPRESSIONS, NEUTRAL
 from interpfer.maps import MAPS
 from interpfer.maps.base import LayerMap
 from interpfer.maps.capture import capture
-from interpfer.maps.resample import normalise, to_canvas
+from interpfer.maps.resample import to_canvas
 from interpfer.metrics.au_profile import BACKGROUND
 from interpfer.metrics.functional import cosine
 from interpfer.models.model import Model
 from interpfer.plan import find_landmarks
+from interpfer.reports.style import MAPS as COLOURS
+from interpfer.reports.style import OPACITY, bare, draw, new_figure, save, scale_of_maps
+from interpfer.reports.style import SHARES as PROFILE_COLOURS
 from interpfer.results.run import Run
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
 
-COLOURS = "inferno"
-PROFILE_COLOURS = "cividis"
-OPACITY = 0.55
 SHEET_MAPS = ("attention", "gradcam", "layercam")
+SHEET_TITLE = (
+    "Where an expert would look (AU heatmap of the label) and where the classifier looks.\n"
+    "Bright is much; the cosine says how alike a map and the AU heatmap are (1: the same)."
+)
 
 
 def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None) -> None:
@@ -57,24 +62,37 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
         pictures[name], _ = to_canvas(method(shown.layers[layers[0]]), method.attention)
     predicted = [model.classes[index] for index in shown.logits.argmax(1).tolist()]
 
-    figure = Figure(figsize=(1.9 * (1 + len(pictures)), 2.05 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
+    sheet = draw(lambda: _sheet(batch.faces.images, names, predicted, pictures, heat, layers[0]))
+    save(sheet, path, dpi=110)
+
+
+def _sheet(
+    faces: Float[Tensor, "n 3 h w"],
+    names: list[str],
+    predicted: list[str],
+    pictures: dict[str, Float[Tensor, "n s s"]],
+    heat: Float[Tensor, "n s s"],
+    layer: str,
+) -> Figure:
+    figure = new_figure(1.75 * (1 + len(pictures)) + 0.9, 2.0 * len(names) + 0.7)
     axes = figure.subplots(len(names), 1 + len(pictures), squeeze=False)
     for i, name in enumerate(names):
-        face = batch.faces.images[i].permute(1, 2, 0).numpy()
+        face = faces[i].permute(1, 2, 0).numpy()
         axes[i][0].imshow(face)
-        axes[i][0].set_ylabel(f"{name}\n(predicted {predicted[i]})", fontsize=8)
+        axes[i][0].set_ylabel(f"{name}\n(predicted {predicted[i]})")
         for j, (title, maps) in enumerate(pictures.items(), 1):
+            shown = maps[i : i + 1] / maps[i].max()
             axes[i][j].imshow(face)
-            axes[i][j].imshow(normalise(maps[i : i + 1])[0][0].numpy(), cmap=COLOURS, alpha=OPACITY, vmin=0, vmax=1)
+            drawn = axes[i][j].imshow(shown[0].numpy(), cmap=COLOURS, alpha=OPACITY, vmin=0, vmax=1)
             if j > 1:
-                axes[i][j].set_xlabel(f"cosine {float(cosine(maps[i : i + 1], heat[i : i + 1])):.2f}", fontsize=8)
+                axes[i][j].set_xlabel(f"cosine {float(cosine(maps[i : i + 1], heat[i : i + 1])):.2f}")
             if i == 0:
-                axes[i][j].set_title(title if j == 1 else f"{title}\n{layers[0]}", fontsize=9)
+                axes[i][j].set_title(title if j == 1 else f"{title}\n{layer}")
     for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-    figure.savefig(path, dpi=110)
+        bare(axis)
+    scale_of_maps(figure, drawn, axes)
+    figure.suptitle(SHEET_TITLE, fontsize=9)
+    return figure
 
 
 def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None, by: str = "true") -> None:
@@ -86,6 +104,15 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
         path: the picture to write; its suffix is the format.
         layer: by default the first one.
         by: "true" or "predicted": by which class of the images.
+
+    Raises:
+        RunError: the run holds no such profile.
+    """
+    save(draw(lambda: profile_figure(run, map_name, layer, by)), path, dpi=130)
+
+
+def profile_figure(run: Run, map_name: str, layer: str | None = None, by: str = "true") -> Figure:
+    """Return what ``profile_sheet`` draws.
 
     Raises:
         RunError: the run holds no such profile.
@@ -110,8 +137,7 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
     background = {title: table[table["au"] == BACKGROUND].set_index("expression")[value].loc[names].to_numpy(float)
                   for title, value in sides.items()}  # fmt: skip
     top = max(float(np.nanmax(grid)) for grid in grids.values())
-    figure = Figure(figsize=(2.6 + 1.1 * len(aus), 1.3 + 0.48 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(2.6 + 1.1 * len(aus), 1.3 + 0.48 * len(names))
     axes = figure.subplots(1, 2, sharey=True)
     for axis, (title, grid) in zip(axes, grids.items(), strict=True):
         drawn = axis.imshow(grid, cmap=PROFILE_COLOURS, vmin=0, vmax=top, aspect="auto")
@@ -132,4 +158,4 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
     bar.set_label("share of the energy, %; framed: expected by the codebook", fontsize=7)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, 0, symbol=None))
     bar.ax.tick_params(labelsize=7)
-    figure.savefig(path, dpi=130)
+    return figure

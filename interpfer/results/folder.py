@@ -25,6 +25,7 @@ from interpfer.results.run import MANIFEST
 
 PARTS = ".parts"
 REPORT = "report.html"
+FIGURES = "figures"
 PICTURES = tuple(field.name for field in fields(Pictures))
 
 

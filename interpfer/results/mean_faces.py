@@ -15,10 +15,10 @@ from interpfer.types import CANVAS
 SIDE = 112
 """Of a mean face, in pixels."""
 
-LOOSE, RAISE = 0.85, 0.06
+LOOSE, RAISE = 0.98, 0.05
 """The usual crop ends at the chin: ours is smaller by the one, and moved up by the other share of the canvas."""
 
-LEAST = 0.2
+LEAST = 0.05
 """A mean is shown where at least this share of the pictures reaches."""
 
 

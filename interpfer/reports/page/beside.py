@@ -12,6 +12,9 @@ from interpfer.reports.page.scores import Scores, interval, number
 from interpfer.reports.page.tables import Cell, Line, Sheet, map_by_class, shaded
 from interpfer.results.run import Run
 
+MARKS = {"b": "up", "a": "down", "": ""}
+"""How the winner of a line is marked."""
+
 
 def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
     """Return what the template of several runs shows, apart from pictures.
@@ -28,8 +31,8 @@ def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
         "facts": runs[0].manifest["arguments"],
         "verdicts": [_verdict(change, metric, names[0], name) for change, name in zip(changes, names[1:], strict=True)],
         "overview": _overview(runs, scores, names),
-        "changes": [_change_sheet(change, names[0], name) for change, name in zip(changes, names[1:], strict=True)],
-        "by_class": _by_class(runs, scores, names),
+        "changes": [_change_sheets(change, names[0], name) for change, name in zip(changes, names[1:], strict=True)],
+        "by_class": _by_class(scores, names),
         "metrics": scores[0].metrics,
         "runs": [
             {
@@ -52,7 +55,9 @@ def _verdict(change: pd.DataFrame, metric: str, before: str, after: str) -> str:
     winners = better(change)
     lines = list(zip(change.to_dict("records"), winners, strict=True))
     parts = [_moved(lines[0][0], lines[0][1], "the accuracy")]
-    own = [(line, winner) for line, winner in lines[1:] if line["metric"] == metric and math.isfinite(line["difference"])]
+    own = [
+        (line, winner) for line, winner in lines[1:] if line["metric"] == metric and math.isfinite(line["difference"])
+    ]
     if own:
         line, winner = max(own, key=lambda item: abs(item[0]["difference"]))
         parts.append(_moved(line, winner, f"the {metric} of {line['map']}"))
@@ -88,36 +93,34 @@ def _overview(runs: Sequence[Run], scores: Sequence[Scores], names: Sequence[str
     return Sheet({}, "the runs", "run and its best map", columns, lines)
 
 
-def _change_sheet(change: pd.DataFrame, before: str, after: str) -> Sheet:
-    """Return paired differences: one line for the accuracy, then one per map, layer and metric."""
-    lines = []
+def _change_sheets(change: pd.DataFrame, before: str, after: str) -> list[Sheet]:
+    """Return a table of paired differences per metric: a line for the accuracy, then one per map and layer."""
+    lines: dict[str, list[Line]] = {}
     for line, winner in zip(change.to_dict("records"), better(change), strict=True):
         metric = str(line["metric"])
         layers = [str(line["layer_a"]), str(line["layer_b"])]
         detail = layers[0] if layers[0] == layers[1] else " → ".join(layers)
-        difference = float(line["difference"])
         ends = [float(line["ci_low"]), float(line["ci_high"])]
         said = ", ".join(_signed(end, metric) for end in ends)
-        lines.append(
-            Line(
-                "all faces" if metric == "accuracy" else str(line["map"]),
-                [
-                    Cell(metric),
-                    Cell(number(float(line["a"]), metric), float(line["a"])),
-                    Cell(number(float(line["b"]), metric), float(line["b"])),
-                    Cell(_signed(difference, metric), difference, None, "", {"b": "up", "a": "down"}.get(winner, "")),
-                    Cell(f"[{said}]" if all(map(math.isfinite, ends)) else "–", ends[0]),
-                    Cell(_chance(float(line["p_holm"])), float(line["p_holm"])),
-                    Cell(f"{int(line['n']):,}", float(line["n"])),
-                ],
-                "" if detail == "-" else detail,
-            )
-        )
-    columns = ["metric", before, after, "difference", "95 % interval", "p (Holm)", "n"]
-    return Sheet({}, f"paired differences, {after} minus {before}, on the same faces", "map", columns, lines)
+        cells = [
+            Cell(number(float(line["a"]), metric), float(line["a"])),
+            Cell(number(float(line["b"]), metric), float(line["b"])),
+            Cell(_signed(float(line["difference"]), metric), float(line["difference"]), mark=MARKS[winner]),
+            Cell(f"[{said}]" if all(map(math.isfinite, ends)) else "–", ends[0]),
+            Cell(_chance(float(line["p_holm"])), float(line["p_holm"])),
+            Cell(f"{int(line['n']):,}", float(line["n"])),
+        ]
+        name = "accuracy" if metric == "accuracy" else str(line["map"])
+        lines.setdefault(metric, []).append(Line(name, cells, "" if detail == "-" else detail))
+    first = lines.pop("accuracy")
+    columns = [before, after, "difference", "95 % interval", "p (Holm)", "n"]
+    caption = f"paired differences, {after} minus {before}, on the same faces: "
+    return [
+        Sheet({"metric": metric}, caption + metric, "map", columns, [*first, *rows]) for metric, rows in lines.items()
+    ]
 
 
-def _by_class(runs: Sequence[Run], scores: Sequence[Scores], names: Sequence[str]) -> list[Sheet]:
+def _by_class(scores: Sequence[Scores], names: Sequence[str]) -> list[Sheet]:
     """Return a table per metric and map: runs down, classes across; of each run the layer of the same depth."""
     sheets = []
     tabled = [{sheet.key["metric"]: sheet for sheet in map_by_class(one, {})} for one in scores]

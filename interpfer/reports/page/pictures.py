@@ -79,7 +79,9 @@ def _face(held: Sequence[Exhibit], places: list[int], scores: list[list[float | 
         "predicted": [one.predicted[at] for one, at in zip(held, places, strict=True)],
         "confidence": [_finite(one.confidence[at]) for one, at in zip(held, places, strict=True)],
         "maps": [_packed(one.maps[at]) for one, at in zip(held, places, strict=True)],
-        "other": [_packed(one.other[at]) if one.other[at].any() else None for one, at in zip(held, places, strict=True)],
+        "other": [
+            _packed(one.other[at]) if one.other[at].any() else None for one, at in zip(held, places, strict=True)
+        ],
         "scores": scores,
     }
 
