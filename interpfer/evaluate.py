@@ -129,7 +129,7 @@ def score(
             folder.discard()
             raise
     if keep.maps and out is not None:
-        write_page(run, shown, Path(out) / REPORT)
+        write_page(load_run(Path(out)), shown, Path(out) / REPORT)  # as `interpfer report` draws it again
     if figures and out is not None:
         list(run_figures(run, shown, Path(out) / FIGURES))
     if leaderboard is not None:

@@ -54,17 +54,18 @@ def choose(
     """
     names = np.array(labels, object)
     wrong = np.array([bool(a) and a != b for a, b in zip(labels, predicted, strict=True)], bool)
-    sure, chosen = np.array(confidence), {}
+    sure = np.array(confidence)
+    chosen: dict[int, list[str]] = {}
     for name in dict.fromkeys(label for label in labels if label):
         own = np.flatnonzero(names == name)
         scored = own[np.isfinite(values[own])]
         ranked = scored[np.argsort(values[scored], kind="stable")]
-        middle = np.argsort(np.abs(values[scored] - np.median(values[scored])), kind="stable") if len(scored) else []
+        middle = np.median(values[scored]) if len(scored) else np.nan
         errors = own[wrong[own]]
         groups = {
             "best": ranked[::-1],
             "worst": ranked,
-            "typical": scored[middle],
+            "typical": scored[np.argsort(np.abs(values[scored] - middle), kind="stable")],
             "misclassified": errors[np.argsort(-sure[errors], kind="stable")],
             "random": np.array(sorted(own.tolist(), key=lambda row: hashlib.sha256(ids[row].encode()).digest())),
         }
@@ -171,7 +172,7 @@ class _Means:
 
     def faces(self) -> tuple[bytes, ...]:
         return tuple(
-            _jpeg(over(total[:3], total[3], torch.tensor(float(count))).nan_to_num(0).float()) if count else b""
+            _jpeg(over(total[:3], total[3:], torch.tensor(float(count))).nan_to_num(0).float()) if count else b""
             for total, count in zip(self._faces, self._pictured.tolist(), strict=True)
         )
 

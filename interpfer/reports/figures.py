@@ -137,7 +137,7 @@ def profile_figure(run: Run, map_name: str, layer: str | None = None, by: str = 
     background = {title: table[table["au"] == BACKGROUND].set_index("expression")[value].loc[names].to_numpy(float)
                   for title, value in sides.items()}  # fmt: skip
     top = max(float(np.nanmax(grid)) for grid in grids.values())
-    figure = new_figure(2.6 + 1.1 * len(aus), 1.3 + 0.48 * len(names))
+    figure = new_figure(2.2 + 0.66 * len(aus), 1.3 + 0.34 * len(names))
     axes = figure.subplots(1, 2, sharey=True)
     for axis, (title, grid) in zip(axes, grids.items(), strict=True):
         drawn = axis.imshow(grid, cmap=PROFILE_COLOURS, vmin=0, vmax=top, aspect="auto")

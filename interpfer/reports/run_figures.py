@@ -148,8 +148,8 @@ def means_figure(exhibit: Exhibit, scores: Scores) -> Figure | None:
         axes[line][0].set_ylabel(f"{exhibit.classes[row]}\nn = {exhibit.members[row]}")
         for axis, place, key in zip(axes[line][1:], places, wanted, strict=True):
             picture = exhibit.mean_maps[row, place] / 255
-            axis.imshow(face, extent=(0, 1, 1, 0))
             if picture.any():
+                axis.imshow(face, extent=(0, 1, 1, 0))
                 drawn = axis.imshow(
                     picture, cmap=MAPS, vmin=0, vmax=1, alpha=OPACITY, extent=(0, 1, 1, 0), interpolation="bilinear"
                 )
@@ -181,7 +181,7 @@ def _write(
 ) -> None:  # fmt: skip
     """Write numbers into a table of colours, dark on light and light on dark."""
     for row, column in np.ndindex(grid.shape):
-        value = grid[row, column]
+        value = float(grid[row, column])
         said = text(value) if counts is None else f"{int(counts[row, column])}"
         bright = np.isfinite(value) and value > low + 0.55 * (high - low)
         ink = "black" if bright else "white" if np.isfinite(value) else SOFT

@@ -17,7 +17,7 @@ OPACITY = 0.55
 
 FORMATS = ("pdf", "svg", "png")
 
-RULES: dict[str, Any] = {
+RULES: Any = {
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -76,5 +76,5 @@ def scale_of_maps(figure: Figure, drawn: Any, axes: Any) -> Colorbar:
     bar.set_label("share of each map's own maximum")
     bar.set_ticks([0, 0.5, 1])
     bar.solids.set_alpha(1)  # type: ignore[union-attr]
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return bar

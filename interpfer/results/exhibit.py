@@ -129,9 +129,12 @@ def load_exhibit(folder: Path) -> Exhibit | None:
         return None
     try:
         with np.load(path) as arrays:
-            facts = {name: _frozen(value) for name, value in json.loads(arrays["facts"].tobytes()).items()}
-            pictures = {name: _cut(arrays[name].tobytes(), arrays[f"{name}.sizes"].tolist()) for name in _JPEGS}
-            return Exhibit(**facts, **pictures, **{name: arrays[name] for name in _ARRAYS})
+            held: dict[str, Any] = {
+                name: _frozen(value) for name, value in json.loads(arrays["facts"].tobytes()).items()
+            }
+            held |= {name: _cut(arrays[name].tobytes(), arrays[f"{name}.sizes"].tolist()) for name in _JPEGS}
+            held |= {name: arrays[name] for name in _ARRAYS}
+            return Exhibit(**held)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged ({error}); score again with --overwrite.") from error
 

@@ -52,7 +52,7 @@ def lay_over(
     return laid[:, :-1], laid[:, -1:]
 
 
-def over(total: Float[Tensor, "*n h w"], reached: Float[Tensor, "*n h w"], most: Tensor) -> Float[Tensor, "*n h w"]:
+def over(total: Float[Tensor, "*n h w"], reached: Float[Tensor, "*#n h w"], most: Tensor) -> Float[Tensor, "*n h w"]:
     """Divide sums of laid pictures by how many reach each pixel; NaN where less than ``LEAST`` of ``most`` do."""
     return torch.where(reached >= LEAST * most.clamp(min=1), total / reached.clamp(min=1e-6), torch.nan)
 
@@ -77,7 +77,7 @@ def sum_faces(
     """
     index = torch.tensor(classes, dtype=torch.long)
     usable = points.isfinite().flatten(1).all(1) & (index >= 0)
-    members = index[usable].unique().tolist()
+    members = sorted(set(index[usable].tolist()))
     if not members:
         return np.zeros((0, 4, SIDE, SIDE), np.float16), np.zeros((0, 2), np.int64)
     small = F.interpolate(images[usable], size=(SIDE, SIDE), mode="bilinear", antialias=True)

@@ -78,7 +78,8 @@ def _overview(runs: Sequence[Run], scores: Sequence[Scores], names: Sequence[str
     lines = []
     for run, found, name in zip(runs, scores, names, strict=True):
         facts = run.manifest["classification"]
-        cells = [Cell(number(float(facts[key])), float(facts[key])) for key in ("accuracy", "macro_f1")]
+        rates = [math.nan if facts[key] is None else float(facts[key]) for key in ("accuracy", "macro_f1")]
+        cells = [Cell(number(rate), rate) for rate in rates]
         best = found.best(metric)
         value = found.at(best, metric) if best else None
         cells.append(

@@ -168,10 +168,10 @@ def spread(run: Run, scores: Scores) -> Spread:
         right = (own["label"] == own["predicted"]).to_numpy(bool)
         if np.isfinite(score).any():
             panels.append(_panel(key, score, right, axis, axis.place(uniform.value) if uniform.defined else None))
-    key = scores.best(metric)
+    best = scores.best(metric)
     boxes = []
-    if key is not None:
-        own = values[key]
+    if best is not None:
+        own = values[best]
         for name in EXPRESSIONS:
             score = own.loc[own["label"] == name, metric].to_numpy(float)
             score = score[np.isfinite(score)]
@@ -181,7 +181,7 @@ def spread(run: Run, scores: Scores) -> Spread:
                 text = number(float(marks[2]), metric)
                 boxes.append(Box(name, len(score), (low, high), (first, third), median, text))
     ticks = [(axis.place(tick), f"{tick:g}") for tick in axis.ticks]
-    return Spread(metric, ticks, panels, boxes, key)
+    return Spread(metric, ticks, panels, boxes, best)
 
 
 def _panel(
@@ -189,11 +189,9 @@ def _panel(
 ) -> Histogram:
     there = np.isfinite(score)
     edges = np.linspace(axis.low, axis.high, BINS + 1)
-    good, bad = (np.histogram(score[there & half], edges)[0] for half in (right, ~right))
-    top = max(int((good + bad).max()), 1)
+    counts = [np.histogram(score[there & half], edges)[0] for half in (right, ~right)]
+    top = max(int((counts[0] + counts[1]).max()), 1)
+    good, bad = ([round(100 * int(count) / top, 1) for count in half] for half in counts)
     median = float(np.median(score[there]))
     said = f"{key[0]} at {key[1]}: median {median:.2f} over {int(there.sum())} faces"
-    return Histogram(
-        key[0], key[1], *([round(100 * int(count) / top, 1) for count in half] for half in (good, bad)),
-        uniform, axis.place(median), said,
-    )  # fmt: skip
+    return Histogram(key[0], key[1], good, bad, uniform, axis.place(median), said)

@@ -1,11 +1,9 @@
 """The tables of the page: cells with a text, a shade and a value to sort by."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
-
-import numpy as np
-import pandas as pd
+from typing import Any
 
 from interpfer.expressions import EXPRESSIONS
 from interpfer.metrics.au_profile import BACKGROUND, agreement
@@ -164,7 +162,10 @@ def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
     if table is None or table.empty:
         return []
     table = table[table["by"] == "true"]
-    agreed = agreement(table).set_index(["map", "layer", "expression"])
+    agreed = {
+        (line["map"], line["layer"], line["expression"]): float(line["energy"])
+        for line in agreement(table).to_dict("records")
+    }
     sheets = []
     for name, layer in scores.deepest:
         own = table[(table["map"] == name) & (table["layer"] == layer)]
@@ -175,10 +176,11 @@ def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
         lines = []
         shade = _scale([0.0, *own.loc[own["au"] != BACKGROUND, "share"].astype(float)])
         for expression in names:
-            rows = own[own["expression"] == expression].set_index("au")
-            cells = [_au_cell(rows.loc[au], au, shade) for au in aus]
-            inside = agreed.loc[(name, layer, expression), "energy"]
-            cells.append(Cell(f"{100 * inside:.0f}" if np.isfinite(inside) else "–", float(inside)))
+            rows = own[own["expression"] == expression]
+            facts = {str(row["au"]): row for row in rows.to_dict("records")}
+            cells = [_au_cell(facts[au], au, shade) for au in aus]
+            inside = agreed[name, layer, expression]
+            cells.append(Cell(f"{100 * inside:.0f}" if math.isfinite(inside) else "–", inside))
             lines.append(Line(expression, cells, f"{int(rows['n'].iloc[0]):,}"))
         columns = ["none" if au == BACKGROUND else f"AU {au}".replace("+", " ") for au in aus]
         caption = f"share of the energy of {name} at {layer}, in percent, by expression and action unit"
@@ -186,7 +188,7 @@ def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
     return sheets
 
 
-def _au_cell(row: "pd.Series[float]", au: str, shade: _Scale) -> Cell:
+def _au_cell(row: dict[Hashable, Any], au: str, shade: _Scale) -> Cell:
     share, uniform, codebook = (float(row[name]) for name in ("share", "uniform", "codebook"))
     title = f"uniform map {100 * uniform:.0f} %"
     title += f", AU heatmap {100 * codebook:.0f} %" if math.isfinite(codebook) else ""

@@ -29,15 +29,16 @@
   const sort = (head) => {
     const table = head.closest("table");
     const column = [...head.parentNode.children].indexOf(head);
-    const order = head.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
     const text = (row) => row.children[column].textContent;
     const value = (row) => parseFloat(row.children[column].dataset.v);
     const body = table.tBodies[0];
     const rows = [...body.rows];
     const numbers = rows.some((row) => !Number.isNaN(value(row)));
+    const [first, then] = numbers ? ["descending", "ascending"] : ["ascending", "descending"];
+    const order = head.getAttribute("aria-sort") === first ? then : first;
     const sign = order === "descending" ? -1 : 1;
     rows.sort((a, b) => {
-      if (!numbers) return -sign * text(a).localeCompare(text(b), "en", { numeric: true });
+      if (!numbers) return sign * text(a).localeCompare(text(b), "en", { numeric: true });
       const [x, y] = [value(a), value(b)];
       if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
       return sign * (x - y);
