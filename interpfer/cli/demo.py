@@ -18,8 +18,8 @@ import click
 def command(out: Path, seed: int) -> None:
     """Draw faces, train a small classifier on them, and score where it looks.
 
-    Everything is made on the spot, offline, in under two minutes on two cores. Look at maps.png in the folder, then
-    score the model again with your own options:
+    Everything is made on the spot, offline, in under two minutes on two cores. Look at maps.png and run/report.html in
+    the folder, then score the model again with your own options:
 
     \b
     interpfer demo --out demo
@@ -33,4 +33,4 @@ def command(out: Path, seed: int) -> None:
     stdout().print(score_table(result.run))
     for note in notes(result.run):
         stderr.print(note, markup=False, soft_wrap=True)
-    stderr.print(f"look at {result.folder / 'maps.png'}")
+    stderr.print(f"look at {result.folder / 'maps.png'} and {result.folder / 'run' / 'report.html'}")
