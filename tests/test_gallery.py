@@ -20,9 +20,9 @@ from interpfer.results.run import load_run
 TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "report.npz")
 
 
-def run_on(faces: Path, checkpoint: Path, out: Path, **options: Any) -> Exhibit | None:
+def run_on(data: Path, checkpoint: Path, out: Path, **options: Any) -> Exhibit | None:
     options = {"maps": "attention,gradcam,baseline:uniform", "device": "cpu", "metrics": "cosine"} | options
-    score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", out=out, **options)
+    score(checkpoint, "csv", data_root=data, landmarks=data / "landmarks.txt", out=out, **options)
     return load_exhibit(out)
 
 

@@ -45,7 +45,8 @@ def headline(run: Run, scores: Scores) -> Headline:
     found, uniform, label = scores.at(key, metric), scores.at(UNIFORM, metric), scores.at(LABEL, metric)
     marks = [f"{SAID[name]} scores {number(scores.at((name, '-'), metric).value, metric)}"
              for name in SAID if scores.at((name, "-"), metric).defined]  # fmt: skip
-    among = f", the highest of {len(scores.maps)} maps," if len(scores.maps) > 1 else ""
+    distinct = len(scores.maps) - len(run.manifest.get("same", {}))
+    among = f", the best of {distinct} maps," if distinct > 1 else ""
     sentence = (
         f"On {found.n:,} faces the {key[0]} of {key[1]}{among} reaches a {metric} of "
         f"{number(found.value, metric)} {interval(found, metric)} with the action-unit heatmaps"
