@@ -8,7 +8,7 @@ from torch import Tensor
 
 from interpfer.au.means import HeatmapMeans
 from interpfer.maps.base import BaselineMap, Surroundings
-from interpfer.maps.engine import require_named, run_maps, same_maps
+from interpfer.maps.engine import Shown, require_named, run_maps, same_maps
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics.au_profile import cells, profile
 from interpfer.metrics.base import DatasetMetric, ModelMetric
@@ -30,7 +30,7 @@ COUNT = np.uint16
 
 def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep) -> Part:
     """Run the model once on a batch, and score all its maps a few faces at a time."""
-    shown = nothing_shown(len(batch.rows), len(plan.shown) + 1) if keep.maps else None
+    small_maps = nothing_shown(len(batch.rows), len(plan.shown) + 1) if keep.maps else None
     places = {key: place for place, key in enumerate(plan.shown)} if keep.maps else {}
     image_metrics = [metric for metric in plan.metrics.values() if not isinstance(metric, DatasetMetric)]
     counters = {name: metric for name, metric in plan.metrics.items() if isinstance(metric, DatasetMetric)}
@@ -41,9 +41,9 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep
     counts: dict[str, NDArray[np.unsignedinteger]] = {}
     profiles = torch.full((rows, columns + 2, len(plan.evidence.names)), torch.nan, dtype=torch.float64)
     heat_valid = torch.zeros(rows, dtype=torch.bool)
-    logits, raw = _raw_maps(plan, batch) if rows else (torch.zeros(0, len(plan.model.classes)), {})
+    shown = _shown(plan, batch) if rows else Shown(torch.zeros(0, len(plan.model.classes)))
+    logits, raw = shown.logits.cpu(), shown.maps
     twins = {key: twin for key, twin in plan.same.items() if rows and same_maps({twin: raw[twin], key: raw[key]})}
-    plan.unlike.update(set(plan.same) - set(twins) if rows else ())
     told = plan.targets(batch.rows)
     targets = logits.argmax(1) if told is None else told
     step = CPU_CHUNK if plan.model.device.type == "cpu" else max(rows, 1)
@@ -57,8 +57,8 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep
         small = cells(heat)
         for place, picture in ((-2, torch.ones_like(small)), (-1, small)):
             profiles[part, place] = profile(picture, dealt).cpu().double()
-        if shown is not None:
-            shown[part, -1] = to_bytes(small)
+        if small_maps is not None:
+            small_maps[part, -1] = to_bytes(small)
         heat_valid[part] = valid.cpu()
         around = Surroundings(
             heat,
@@ -82,8 +82,8 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep
             large, unit = on_canvas(plan, key, raw, part, around)
             small = cells(large)
             profiles[part, column] = profile(small, dealt).cpu().double()
-            if shown is not None and key in places:
-                shown[part, places[key]] = to_bytes(small)
+            if small_maps is not None and key in places:
+                small_maps[part, places[key]] = to_bytes(small)
             for index, metric in enumerate(image_metrics):
                 if isinstance(metric, ModelMetric):
                     found = metric(unit, trial)
@@ -111,9 +111,11 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep
         single={name: value.numpy() for name, value in single.items()},
         profiles=profiles.numpy(),
         heat=heat_valid.numpy(),
-        faceless=tuple(row for row, found in zip(batch.rows, batch.landmarks.found.tolist(), strict=True) if not found),
+        faceless={row: batch.landmarks.note(i) for i, row in enumerate(batch.rows) if not batch.landmarks.found[i]},
         skipped=batch.skipped,
-        pictures=None if shown is None else _pictures(plan, batch, shown, keep),
+        pictures=None if small_maps is None else _pictures(plan, batch, small_maps, keep),
+        refused=shown.refused,
+        unlike=frozenset(plan.same) - set(twins) if rows else frozenset(),
     )
 
 
@@ -123,13 +125,12 @@ def _pictures(plan: Plan, batch: Batch, maps: Bytes, keep: Keep) -> Pictures:
     return Pictures(maps, points.numpy(), *sum_faces(batch.faces.images, points, classes))
 
 
-def _raw_maps(plan: Plan, batch: Batch) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
+def _shown(plan: Plan, batch: Batch) -> Shown:
     """Return the logits per image, and the raw map of each (map, layer) out of one forward and backward."""
     x = plan.model.normalise(batch.faces.images)
     shown = run_maps(plan.model, x, plan.maps, plan.layers, plan.targets(batch.rows), plan.seed)
     require_named(shown.refused, plan.maps, plan.layers, set(plan.named), plan.model.name)
-    plan.refused.update(shown.refused)
-    return shown.logits.cpu(), shown.maps
+    return shown
 
 
 def _plain_logits(plan: Plan, images: Float[Tensor, "m 3 s s"]) -> Float[Tensor, "m k"]:

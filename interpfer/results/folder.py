@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from interpfer.results.run import MANIFEST
 PARTS = ".parts"
 REPORT = "report.html"
 FIGURES = "figures"
-PICTURES = tuple(field.name for field in fields(Pictures))
+PICTURES = tuple(each.name for each in fields(Pictures))
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ class Part:
         single: metric name -> (rows, maps) score of each image alone.
         profiles: (rows, maps + 2, regions) AU evidence of each map, of a uniform one and of the AU heatmap.
         heat: whether each row has an AU heatmap.
-        faceless: positions without landmarks.
+        faceless: positions without landmarks -> why, "" where the provider does not say.
         skipped: position -> why the image could not be read.
+        refused: (map, layer) -> why it cannot be made.
+        unlike: (map, layer) pairs that are the same as another in general, and were not in this batch.
         pictures: small pictures for the report, if they are kept.
     """
 
@@ -57,8 +59,10 @@ class Part:
     single: dict[str, NDArray[np.float64]]
     profiles: NDArray[np.float64]
     heat: NDArray[np.bool_]
-    faceless: tuple[int, ...]
+    faceless: dict[int, str]
     skipped: dict[int, str]
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    unlike: frozenset[tuple[str, str]] = frozenset()
     pictures: Pictures | None = None
 
 
@@ -140,6 +144,7 @@ class RunFolder:
         if part.pictures is not None:
             arrays |= {f"pictures/{name}": getattr(part.pictures, name) for name in PICTURES}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
+        facts |= {"refused": [[*key, why] for key, why in part.refused.items()], "unlike": sorted(part.unlike)}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         write_atomic(self._parts / f"{first:09d}.npz", buffer.getvalue(), durable=False)
@@ -159,8 +164,10 @@ class RunFolder:
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
                     arrays["profiles"],
                     arrays["heat"],
-                    tuple(facts["faceless"]),
+                    {int(row): why for row, why in facts["faceless"].items()},
                     {int(row): why for row, why in facts["skipped"].items()},
+                    {(name, layer): why for name, layer, why in facts["refused"]},
+                    frozenset((name, layer) for name, layer in facts["unlike"]),
                 )
 
     def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:

@@ -37,6 +37,7 @@ def command(run: Run) -> str:
         ("geometry", facts["geometry"]),
         ("seed", facts["seed"]),
         ("limit", run.manifest.get("limit")),
+        ("autocast", None if facts.get("autocast") == "off" else facts.get("autocast")),
     ]
     lines = [f"--{name} {shlex.quote(str(value))}" for name, value in options if value not in (None, "")]
     lines += ["--align"] if facts.get("align") else []
