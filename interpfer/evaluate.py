@@ -16,6 +16,7 @@ from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
 from interpfer.expressions import NEUTRAL
+from interpfer.gallery import gather
 from interpfer.landmarks.base import NO_FACE, UNREADABLE, LandmarkProvider
 from interpfer.maps import DEFAULT_MAPS
 from interpfer.maps.memory import auto_batch_size
@@ -28,7 +29,10 @@ from interpfer.models.model import Model
 from interpfer.plan import Plan
 from interpfer.processes import Processes, processes
 from interpfer.reports.leaderboard import append, leaderboard_rows
-from interpfer.results.folder import RunFolder
+from interpfer.reports.page import write_page
+from interpfer.reports.run_figures import run_figures
+from interpfer.results.exhibit import Exhibit, Keep, load_exhibit
+from interpfer.results.folder import FIGURES, REPORT, RunFolder
 from interpfer.results.run import Run, load_run
 from interpfer.results.tables import Tables
 from interpfer.sanity import check
@@ -63,6 +67,9 @@ def score(
     overwrite: bool = False,
     trust: bool = False,
     sanity: bool = False,
+    report: bool = True,
+    faces: bool = True,
+    figures: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Score where a classifier looks.
@@ -94,6 +101,9 @@ def score(
         overwrite: replace the run in ``out``.
         trust: as for ``load_model``.
         sanity: check on a sample of faces whether the maps depend on the weights, are steady, and are faithful.
+        report: write report.html into ``out``, and what it shows, so that it can be drawn again.
+        faces: let the report show photographs; else it draws landmarks, and no picture is copied into ``out``.
+        figures: write the figures for a paper into ``out``/figures, as ``interpfer report --figures`` does.
         progress: called with (what, done, total).
 
     Raises:
@@ -132,20 +142,29 @@ def score(
             batch_size = group.from_main(found)
         _ = plan.columns  # a map that cannot be made is told before a folder is begun
         folder = _open_folder(group, None if out is None else Path(out), plan, resume, overwrite)
+        keep = Keep(report and out is not None, report and out is not None and faces)
         if folder.complete and resume:
             run = load_run(Path(str(out)))
+            shown = load_exhibit(Path(str(out)))
         else:
             try:
                 tell = progress or (lambda *_: None)
-                _score_missing(plan, folder, batch_size, group, tell)
+                _score_missing(plan, folder, batch_size, keep, group, tell)
                 checked = check(plan, tell) if sanity and group.main else None
-                done = group.from_main(_conclude(plan, folder, started, checked) if group.main else None)
+                concluded = _conclude(plan, folder, keep, started, checked) if group.main else None
             except DataError:
                 folder.discard()
                 raise
+            done = group.from_main(concluded and concluded[0])
             assert done is not None
-            run = done
-    if leaderboard is not None and group.main:
+            run, shown = done, concluded and concluded[1]
+    if not group.main:
+        return run
+    if keep.maps and out is not None:
+        write_page(load_run(Path(out)), shown, Path(out) / REPORT)  # as `interpfer report` draws it again
+    if figures and out is not None:
+        list(run_figures(run, shown, Path(out) / FIGURES))
+    if leaderboard is not None:
         append(Path(leaderboard), leaderboard_rows(run))
     return run
 
@@ -172,7 +191,9 @@ def pick_device(name: str) -> torch.device:
         raise InterpferError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, group: Processes, tell: Progress) -> None:
+def _score_missing(
+    plan: Plan, folder: RunFolder, batch_size: int, keep: Keep, group: Processes, tell: Progress
+) -> None:
     done = group.from_main(folder.done() if group.main else set())
     todo = group.share([row for row in plan.rows if row not in done], batch_size)
     means = _sum_heatmaps(plan, group, tell) if plan.needs_means else None
@@ -180,7 +201,7 @@ def _score_missing(plan: Plan, folder: RunFolder, batch_size: int, group: Proces
     total = len(done) + len(todo)
     tell("scoring", finished, total)
     for batch in plan.stream.batches(todo, batch_size):
-        folder.add(score_batch(plan, batch, means))
+        folder.add(score_batch(plan, batch, means, keep))
         finished += len(batch.rows) + len(batch.skipped)
         tell("scoring", finished, total)
     group.wait()
@@ -207,7 +228,9 @@ def _sum_heatmaps(plan: Plan, group: Processes, tell: Progress) -> HeatmapMeans:
     return means
 
 
-def _conclude(plan: Plan, folder: RunFolder, started: float, sanity: dict[str, Any] | None) -> Run:
+def _conclude(
+    plan: Plan, folder: RunFolder, keep: Keep, started: float, sanity: dict[str, Any] | None
+) -> tuple[Run, Exhibit | None]:
     tables = Tables(
         list(folder.parts()),
         folder.counts,
@@ -226,6 +249,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float, sanity: dict[str, A
     groupings = {"true": tables.labels, "predicted": tables.predicted}
     evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
     confusion = classification.confusion.rename_axis("true")
+    shown = gather(plan, folder, tables, keep) if keep.maps else None
     packages = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
     manifest: dict[str, Any] = {
         "arguments": plan.facts,
@@ -235,6 +259,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float, sanity: dict[str, A
         "checkpoint_sha256": plan.facts["checkpoint"],
         "dataset_digest": _digest(tables),
         "landmarks_digest": plan.provider.digest,
+        "limit": len(plan.rows) if len(plan.rows) < len(plan.dataset) else None,
         "conventions": conventions(plan.protocol),
         "counts": tables.counts(),
         "classification": classification.facts(),
@@ -251,8 +276,8 @@ def _conclude(plan: Plan, folder: RunFolder, started: float, sanity: dict[str, A
         "confusion.csv": confusion,
         "au_profile.csv": evidence,
     }
-    folder.finish(written, manifest)
-    return Run(scores, per_image, confusion, manifest, folder.path, evidence)
+    folder.finish(written, manifest, None if shown is None else shown.to_bytes())
+    return Run(scores, per_image, confusion, manifest, folder.path, evidence), shown
 
 
 def _digest(tables: Tables) -> str:

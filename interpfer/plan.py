@@ -39,6 +39,9 @@ TARGETS = ("label", "predicted")
 PROBED = 4
 """Images on which it is found out which maps cannot be made, and which are the same."""
 
+SHOWN_MAPS = 24
+"""(map, layer) pairs that a report shows as pictures at most, so that it stays small."""
+
 DEFAULT_PROVIDER = "embedded"
 """Who finds the landmarks of a data set that brings none."""
 
@@ -145,6 +148,14 @@ class Plan:
     def same(self) -> dict[Key, Key]:
         """(map, layer) -> the (map, layer) that it repeats for this model."""
         return self._probe[0]
+
+    @cached_property
+    def shown(self) -> tuple[Key, ...]:
+        """The pairs that a report shows as pictures: no baseline and no repetition, deeper layers first in need."""
+        own = [key for key in self.columns if not isinstance(self.maps[key[0]], BaselineMap) and key not in self.same]
+        depth = {layer: place for place, layer in enumerate(self.layers)}
+        kept = sorted(own, key=lambda key: -depth.get(key[1], len(depth)))[:SHOWN_MAPS]
+        return tuple(key for key in own if key in kept)
 
     @cached_property
     def _probe(self) -> tuple[dict[Key, Key], dict[Key, str]]:

@@ -10,12 +10,14 @@ from interpfer.au.means import HeatmapMeans
 from interpfer.maps.base import BaselineMap, Surroundings
 from interpfer.maps.engine import Shown, require_named, run_maps, same_maps
 from interpfer.maps.resample import normalise, to_canvas
-from interpfer.metrics.au_profile import profile
+from interpfer.metrics.au_profile import cells, profile
 from interpfer.metrics.base import DatasetMetric, ModelMetric
 from interpfer.metrics.trial import Trial
 from interpfer.models.hooks import hooked
 from interpfer.plan import Plan
+from interpfer.results.exhibit import Bytes, Keep, Pictures, nothing_shown, to_bytes
 from interpfer.results.folder import Part
+from interpfer.results.mean_faces import sum_faces
 from interpfer.stream import Batch
 from interpfer.types import Landmarks
 
@@ -26,8 +28,10 @@ COUNT = np.uint16
 """What counts of the pixels of one canvas fit into."""
 
 
-def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
+def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep) -> Part:
     """Run the model once on a batch, and score all its maps a few faces at a time."""
+    small_maps = nothing_shown(len(batch.rows), len(plan.shown) + 1) if keep.maps else None
+    places = {key: place for place, key in enumerate(plan.shown)} if keep.maps else {}
     image_metrics = [metric for metric in plan.metrics.values() if not isinstance(metric, DatasetMetric)]
     counters = {name: metric for name, metric in plan.metrics.items() if isinstance(metric, DatasetMetric)}
     rows, columns = len(batch.rows), len(plan.columns)
@@ -50,8 +54,11 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
         landmarks = Landmarks(batch.landmarks.points[part], batch.landmarks.found[part])
         heat, valid = plan.heatmaps(landmarks, some)
         dealt = plan.shares(landmarks)
-        for place, picture in ((-2, torch.ones_like(heat)), (-1, heat)):
+        small = cells(heat)
+        for place, picture in ((-2, torch.ones_like(small)), (-1, small)):
             profiles[part, place] = profile(picture, dealt).cpu().double()
+        if small_maps is not None:
+            small_maps[part, -1] = to_bytes(small)
         heat_valid[part] = valid.cpu()
         around = Surroundings(
             heat,
@@ -72,8 +79,11 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
         for column, key in enumerate(plan.columns):
             if key in twins:
                 continue
-            large, unit = _on_canvas(plan, key, raw, part, around)
-            profiles[part, column] = profile(large, dealt).cpu().double()
+            large, unit = on_canvas(plan, key, raw, part, around)
+            small = cells(large)
+            profiles[part, column] = profile(small, dealt).cpu().double()
+            if small_maps is not None and key in places:
+                small_maps[part, places[key]] = to_bytes(small)
             for index, metric in enumerate(image_metrics):
                 if isinstance(metric, ModelMetric):
                     found = metric(unit, trial)
@@ -103,9 +113,16 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
         heat=heat_valid.numpy(),
         faceless={row: batch.landmarks.note(i) for i, row in enumerate(batch.rows) if not batch.landmarks.found[i]},
         skipped=batch.skipped,
+        pictures=None if small_maps is None else _pictures(plan, batch, small_maps, keep),
         refused=shown.refused,
         unlike=frozenset(plan.same) - set(twins) if rows else frozenset(),
     )
+
+
+def _pictures(plan: Plan, batch: Batch, maps: Bytes, keep: Keep) -> Pictures:
+    points = batch.landmarks.points.float()
+    classes = plan.classes(batch.rows) if keep.faces else [-1] * len(batch.rows)
+    return Pictures(maps, points.numpy(), *sum_faces(batch.faces.images, points, classes))
 
 
 def _shown(plan: Plan, batch: Batch) -> Shown:
@@ -128,7 +145,7 @@ def probabilities(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     return torch.where(settled[:, None], values, values.softmax(1))
 
 
-def _on_canvas(
+def on_canvas(
     plan: Plan, key: tuple[str, str], raw: dict[tuple[str, str], Tensor], part: slice, around: Surroundings
 ) -> tuple[Float[Tensor, "n s s"], Float[Tensor, "n s s"]]:
     """Return maps as image metrics see them, and in [0, 1] as thresholds do."""

@@ -25,6 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("results",),
     ("prepare", "reports"),
     ("sanity", "scoring"),
+    ("gallery",),
     ("evaluate",),
     ("explain", "finetuning"),
     ("demo", "testing"),

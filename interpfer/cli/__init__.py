@@ -18,6 +18,7 @@ COMMANDS = {
     "check-data": "Check that a data set is whole: counts as published, every image readable.",
     "explain": "Show where a classifier looks in a photograph, and say it in FACS terms.",
     "leaderboard": "Rank leaderboards and runs: a table to read, CSV, Markdown, LaTeX or a page.",
+    "report": "Draw the page of a run again, or of several runs side by side; figures for a paper.",
     "compare": "Compare two runs on the same images, with intervals and p-values.",
     "ls": "List maps, metrics, datasets, landmarks, codebooks or models.",
 }

@@ -18,7 +18,7 @@ import click
 def command(out: Path, seed: int) -> None:
     """Draw faces, train a small classifier on them, score where it looks, and teach it to look at action units.
 
-    Everything is made on the spot, offline, in under two minutes on two cores. Look at maps.png and
+    Everything is made on the spot, offline, in under two minutes on two cores. Look at maps.png, run/report.html and
     tuned/before_after.png in the folder, then score the model again with your own options:
 
     \b
@@ -37,4 +37,9 @@ def command(out: Path, seed: int) -> None:
         stderr.print(note, markup=False, soft_wrap=True)
     if result.tuned.comparison is not None:
         stdout().print(comparison_table(result.tuned.comparison, "as trained", "fine-tuned towards the action units"))
-    stderr.print(f"look at {result.folder / 'maps.png'} and {result.tuned.folder / 'before_after.png'}")
+    shown = (
+        result.folder / "maps.png",
+        result.folder / "run" / "report.html",
+        result.tuned.folder / "before_after.png",
+    )
+    stderr.print(f"look at {', '.join(map(str, shown))}", soft_wrap=True)

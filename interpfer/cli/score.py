@@ -74,6 +74,16 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
 @click.option("--sanity", is_flag=True, help="Also check a sample: do maps depend on the weights, are they faithful?")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
+@click.option("--no-report", "report", is_flag=True, default=True, flag_value=False, help="Write no report.html.")
+@click.option(
+    "--no-faces",
+    "faces",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Copy no photograph into --out: the report draws landmarks instead.",
+)
+@click.option("--figures", is_flag=True, help="Write figures for a paper into --out too (PDF, SVG, PNG).")
 @as_json
 @quiet_option
 @model_options

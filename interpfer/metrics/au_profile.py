@@ -86,12 +86,17 @@ def profile(maps: MapBatch, dealt: Float[Tensor, "n g 28 28"]) -> Float[Tensor, 
     """Return how the energy of each map spreads over regions and background; rows add up to 1.
 
     Args:
-        maps: on the canvas, not negative.
+        maps: on the canvas, or the ``cells`` of that, not negative.
         dealt: out of ``shares``.
     """
-    cells = F.adaptive_avg_pool2d(maps[:, None], GRID)[:, 0].to(dealt.dtype)
-    spread: Tensor = torch.einsum("nhw,nghw->ng", cells, dealt) / cells.sum((1, 2))[:, None]
+    pooled = cells(maps).to(dealt.dtype)
+    spread: Tensor = torch.einsum("nhw,nghw->ng", pooled, dealt) / pooled.sum((1, 2))[:, None]
     return spread
+
+
+def cells(maps: MapBatch) -> Float[Tensor, "n 28 28"]:
+    """Return the means of maps over the cells of the grid."""
+    return maps if maps.shape[-1] == GRID else F.adaptive_avg_pool2d(maps[:, None], GRID)[:, 0]
 
 
 def summarise_profiles(

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from jaxtyping import Float
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from torch import Tensor
 
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
@@ -18,21 +19,25 @@ from interpfer.expressions import EXPRESSIONS, NEUTRAL
 from interpfer.maps import MAPS
 from interpfer.maps.base import LayerMap
 from interpfer.maps.capture import capture
-from interpfer.maps.resample import normalise, to_canvas
+from interpfer.maps.resample import to_canvas
 from interpfer.metrics.au_profile import BACKGROUND
 from interpfer.metrics.functional import cosine
 from interpfer.models.model import Model
 from interpfer.plan import find_landmarks
+from interpfer.reports.style import MAPS as COLOURS
+from interpfer.reports.style import OPACITY, bare, draw, new_figure, save, scale_of_maps
 from interpfer.results.run import Run
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
 
-COLOURS = "inferno"
 PROFILE_COLOURS = "RdBu_r"
 FARTHEST = 4
 """Times the energy of a uniform map at which the colours of a profile end."""
-OPACITY = 0.55
 SHEET_MAPS = ("attention", "gradcam", "layercam")
+SHEET_TITLE = (
+    "Where an expert would look (AU heatmap of the label) and where the classifier looks.\n"
+    "Bright is much; the cosine says how alike a map and the AU heatmap are (1: the same)."
+)
 
 
 def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None) -> None:
@@ -59,24 +64,37 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
         pictures[name], _ = to_canvas(method(shown.layers[layers[0]]), method.attention)
     predicted = [model.classes[index] for index in shown.logits.argmax(1).tolist()]
 
-    figure = Figure(figsize=(1.9 * (1 + len(pictures)), 2.05 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
+    sheet = draw(lambda: _sheet(batch.faces.images, names, predicted, pictures, heat, layers[0]))
+    save(sheet, path, dpi=110)
+
+
+def _sheet(
+    faces: Float[Tensor, "n 3 h w"],
+    names: list[str],
+    predicted: list[str],
+    pictures: dict[str, Float[Tensor, "n s s"]],
+    heat: Float[Tensor, "n s s"],
+    layer: str,
+) -> Figure:
+    figure = new_figure(1.75 * (1 + len(pictures)) + 0.9, 2.0 * len(names) + 0.7)
     axes = figure.subplots(len(names), 1 + len(pictures), squeeze=False)
     for i, name in enumerate(names):
-        face = batch.faces.images[i].permute(1, 2, 0).numpy()
+        face = faces[i].permute(1, 2, 0).numpy()
         axes[i][0].imshow(face)
-        axes[i][0].set_ylabel(f"{name}\n(predicted {predicted[i]})", fontsize=8)
+        axes[i][0].set_ylabel(f"{name}\n(predicted {predicted[i]})")
         for j, (title, maps) in enumerate(pictures.items(), 1):
+            shown = maps[i : i + 1] / maps[i].max()
             axes[i][j].imshow(face)
-            axes[i][j].imshow(normalise(maps[i : i + 1])[0][0].numpy(), cmap=COLOURS, alpha=OPACITY, vmin=0, vmax=1)
+            drawn = axes[i][j].imshow(shown[0].numpy(), cmap=COLOURS, alpha=OPACITY, vmin=0, vmax=1)
             if j > 1:
-                axes[i][j].set_xlabel(f"cosine {float(cosine(maps[i : i + 1], heat[i : i + 1])):.2f}", fontsize=8)
+                axes[i][j].set_xlabel(f"cosine {float(cosine(maps[i : i + 1], heat[i : i + 1])):.2f}")
             if i == 0:
-                axes[i][j].set_title(title if j == 1 else f"{title}\n{layers[0]}", fontsize=9)
+                axes[i][j].set_title(title if j == 1 else f"{title}\n{layer}")
     for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-    figure.savefig(path, dpi=110)
+        bare(axis)
+    scale_of_maps(figure, drawn, axes)
+    figure.suptitle(SHEET_TITLE, fontsize=9)
+    return figure
 
 
 def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None, by: str = "true") -> None:
@@ -94,6 +112,15 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
     Raises:
         RunError: the run holds no such profile.
     """
+    save(draw(lambda: profile_figure(run, map_name, layer, by)), path, dpi=130)
+
+
+def profile_figure(run: Run, map_name: str, layer: str | None = None, by: str = "true") -> Figure:
+    """Return what ``profile_sheet`` draws.
+
+    Raises:
+        RunError: the run holds no such profile.
+    """
     table = pd.DataFrame() if run.au_profile is None else run.au_profile
     if not table.empty:
         table = table[(table["map"] == map_name) & (table["by"] == by)]
@@ -107,8 +134,7 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
     cells = {value: table.pivot(index="expression", columns="au", values=value).loc[names]
              for value in ("share", "codebook", "uniform", "expected")}  # fmt: skip
     expected = cells["expected"][aus].to_numpy(bool)
-    figure = Figure(figsize=(2.2 + 0.86 * len(aus), 1.5 + 0.42 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(2.2 + 0.86 * len(aus), 1.5 + 0.42 * len(names))
     axes = figure.subplots(1, 2, sharey=True)
     for axis, (title, value) in zip(axes, sides.items(), strict=True):
         times = (cells[value][aus] / cells["uniform"][aus]).to_numpy(float)
@@ -135,4 +161,4 @@ def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None,
     bar.set_label("energy, times a uniform map's\nframed: expected by the codebook", fontsize=7)
     bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks], fontsize=7)
     bar.ax.minorticks_off()
-    figure.savefig(path, dpi=130)
+    return figure

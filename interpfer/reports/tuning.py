@@ -19,7 +19,8 @@ from interpfer.maps.engine import run_maps
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics.functional import cosine
 from interpfer.models.model import Model
-from interpfer.reports.figures import COLOURS, OPACITY
+from interpfer.reports.style import MAPS as COLOURS
+from interpfer.reports.style import OPACITY
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
 

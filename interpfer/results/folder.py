@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from interpfer.errors import RunError
+from interpfer.results.exhibit import EXHIBIT, Pictures
 from interpfer.results.files import csv_bytes, json_bytes, write_atomic
 from interpfer.results.run import MANIFEST
 
 PARTS = ".parts"
+REPORT = "report.html"
+FIGURES = "figures"
+PICTURES = tuple(each.name for each in fields(Pictures))
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Part:
         skipped: position -> why the image could not be read.
         refused: (map, layer) -> why it cannot be made.
         unlike: (map, layer) pairs that are the same as another in general, and were not in this batch.
+        pictures: small pictures for the report, if they are kept.
     """
 
     rows: NDArray[np.int64]
@@ -58,6 +63,7 @@ class Part:
     skipped: dict[int, str]
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     unlike: frozenset[tuple[str, str]] = frozenset()
+    pictures: Pictures | None = None
 
 
 class RunFolder:
@@ -93,7 +99,8 @@ class RunFolder:
             return
         if overwrite and held:
             shutil.rmtree(self._parts, ignore_errors=True)
-            (path / MANIFEST).unlink(missing_ok=True)
+            for name in (MANIFEST, EXHIBIT, REPORT):
+                (path / name).unlink(missing_ok=True)
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -151,6 +158,8 @@ class RunFolder:
         for name, value in part.counts.items():
             arrays |= {f"counts/{name}/{column}": value[:, column] for column in range(value.shape[1])}
         arrays |= {f"single/{name}": value for name, value in part.single.items()}
+        if part.pictures is not None:
+            arrays |= {f"pictures/{name}": getattr(part.pictures, name) for name in PICTURES}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
         facts |= {"refused": [[*key, why] for key, why in part.refused.items()], "unlike": sorted(part.unlike)}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
@@ -185,6 +194,16 @@ class RunFolder:
                 if f"counts/{name}/{column}" in arrays:
                     yield arrays[f"counts/{name}/{column}"]
 
+    def pictures(self) -> Iterator[tuple[list[int], Pictures | None]]:
+        """Yield the positions and small pictures of the images, batch by batch: they are never held together."""
+        for path in sorted(self._parts.glob("*.npz")):
+            with np.load(path) as arrays:
+                kept = "pictures/maps" in arrays
+                yield (
+                    arrays["rows"].tolist(),
+                    Pictures(**{name: arrays[f"pictures/{name}"] for name in PICTURES}) if kept else None,
+                )
+
     def discard(self) -> None:
         """Drop what an unfinished run left."""
         if self.path is None:
@@ -192,12 +211,16 @@ class RunFolder:
         else:
             shutil.rmtree(self._parts, ignore_errors=True)
 
-    def finish(self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> None:
-        """Write the tables and the manifest, and drop the parts."""
+    def finish(
+        self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any], exhibit: bytes | None = None
+    ) -> None:
+        """Write the tables, what the report shows and the manifest, and drop the parts."""
         if self.path is None:
             self._scratch.cleanup()
             return
         for name, table in tables.items():
             write_atomic(self.path / name, csv_bytes(table))
+        if exhibit is not None:
+            write_atomic(self.path / EXHIBIT, exhibit)
         write_atomic(self.path / MANIFEST, json_bytes(manifest))
         shutil.rmtree(self._parts)

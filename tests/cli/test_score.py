@@ -42,6 +42,8 @@ def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path
         "confusion.csv",
         "au_profile.csv",
         "run.json",
+        "report.html",
+        "report.npz",
     }
     scores = pd.read_csv(tmp_path / "run" / "scores.csv")
     assert list(scores.columns) == ["map", "layer", "metric", "group", "value", "ci_low", "ci_high", "n"]

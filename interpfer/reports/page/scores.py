@@ -1,0 +1,136 @@
+"""Reading the scores of a run by map, layer, metric and group."""
+
+import math
+from typing import NamedTuple
+
+from interpfer.errors import PluginError
+from interpfer.expressions import EXPRESSIONS
+from interpfer.metrics import METRICS
+from interpfer.reports.leaderboard import HEADLINE
+from interpfer.results.run import Run
+
+Key = tuple[str, str]
+
+UNIFORM, MEAN, CLASS_MEAN = "baseline:uniform", "baseline:mean-au", "baseline:class-mean-au"
+
+SAID = {
+    UNIFORM: "a uniform map",
+    MEAN: "the mean heatmap of all other faces",
+    CLASS_MEAN: "the mean heatmap of the other faces of the class",
+}
+"""Baselines in words."""
+
+
+class Value(NamedTuple):
+    """One cell of scores.csv; NaN where undefined."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a value."""
+        return math.isfinite(self.value)
+
+
+NOTHING = Value(math.nan, math.nan, math.nan, 0)
+
+
+class Scores:
+    """The scores of a run.
+
+    Args:
+        run: a finished score.
+
+    Attributes:
+        maps: the (map, layer) pairs of the model.
+        baselines: those that know nothing of it.
+        metrics: names, in the order of the run.
+        classes: expressions with a score of their own.
+        layers: of the run, shallow to deep, as far as maps are of them.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._cells = {
+            (str(name), str(layer), str(metric), str(group)): Value(value, low, high, int(n))
+            for name, layer, metric, group, value, low, high, n in run.scores.itertuples(index=False, name=None)
+        }
+        keys = list(dict.fromkeys((name, layer) for name, layer, _, _ in self._cells))
+        groups = {group for *_, group in self._cells}
+        self.baselines = [key for key in keys if key[1] == "-"]
+        self.metrics = list(dict.fromkeys(metric for _, _, metric, _ in self._cells))
+        self.classes = [name for name in EXPRESSIONS if name in groups and self._scored(name)]
+        known = [str(layer) for layer in run.manifest["arguments"].get("layers", [])]
+        there = list(dict.fromkeys(layer for _, layer in keys if layer != "-"))
+        self.layers = [layer for layer in known if layer in there] or there
+        self.maps = [key for key in keys if key[1] != "-"]
+
+    def at(self, key: Key, metric: str, group: str | None = None) -> Value:
+        """Return one value; without a group, the headline of the metric."""
+        return self._cells.get((*key, metric, group or headline_group(metric)), NOTHING)
+
+    @property
+    def primary(self) -> str:
+        """The metric that the page speaks of."""
+        return "cosine" if "cosine" in self.metrics else next(iter(self.metrics), "cosine")
+
+    @property
+    def deepest(self) -> list[Key]:
+        """The maps of the deepest layer, and those of the whole model."""
+        last = self.layers[-1] if self.layers else ""
+        return [key for key in self.maps if key[1] == last or key[1] not in self.layers]
+
+    def best(self, metric: str) -> Key | None:
+        """Return the map with the best headline value."""
+        found = [key for key in self.maps if self.at(key, metric).defined]
+        sign = 1 if higher_is_better(metric) else -1
+        return max(found, key=lambda key: sign * self.at(key, metric).value, default=None)
+
+    def _scored(self, group: str) -> bool:
+        return any(cell.defined for (*_, name), cell in self._cells.items() if name == group)
+
+
+def headline_group(metric: str) -> str:
+    """Return the group that stands for a metric."""
+    return HEADLINE.get(metric, "macro")
+
+
+def higher_is_better(metric: str) -> bool:
+    """Return the direction of a metric; one that is not installed here counts as rising."""
+    try:
+        return METRICS.get(metric).facts.higher_is_better
+    except PluginError:
+        return True
+
+
+def summary(metric: str) -> str:
+    """Return what a metric says of itself, or nothing."""
+    try:
+        return METRICS.get(metric).facts.summary
+    except PluginError:
+        return ""
+
+
+def percent(metric: str) -> bool:
+    """Return whether a metric counts up to a hundred."""
+    try:
+        return METRICS.get(metric).facts.bounds[1] == 100
+    except PluginError:
+        return False
+
+
+def number(value: float, metric: str = "", digits: int = 3) -> str:
+    """Write a value with the digits that its metric deserves, a true minus sign, and a dash where undefined."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:.{max(digits - 2, 1)}f}" if percent(metric) else f"{value:.{digits}f}"
+    return text.replace("-", "−")
+
+
+def interval(found: Value, metric: str = "", digits: int = 3) -> str:
+    """Write the 95 % interval in brackets; nothing where there is none."""
+    if not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return ""
+    return f"[{number(found.low, metric, digits)}, {number(found.high, metric, digits)}]"

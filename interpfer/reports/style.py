@@ -1,0 +1,80 @@
+"""One style for all figures: quiet axes, colours that read alike for all kinds of colour vision and in print."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure
+
+MAPS = "inferno"
+SHARES = "cividis"
+INK, SOFT, ACCENT, MARK = "#1b1f27", "#575f6d", "#1f5f99", "#8a5a00"
+OPACITY = 0.55
+
+FORMATS = ("pdf", "svg", "png")
+
+RULES: Any = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "axes.edgecolor": SOFT,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,  # fonts stay text
+    "svg.fonttype": "none",
+    "svg.hashsalt": "interpfer",
+    "text.parse_math": False,  # a name with dollar signs is a name
+}
+
+
+def draw(make: Callable[[], Figure]) -> Figure:
+    """Call a function that makes a figure, in the style."""
+    with mpl.rc_context(RULES):
+        return make()
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path, dpi: int = 200) -> Path:
+    """Write a figure; its suffix is the format. The same figure gives the same bytes."""
+    dates: dict[str, dict[str, None]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    with mpl.rc_context(RULES):
+        figure.savefig(path, dpi=dpi, metadata=dates.get(path.suffix, {}))
+    return path
+
+
+def bare(axis: Axes) -> None:
+    """Take ticks and frame from a picture."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+
+
+def scale_of_maps(figure: Figure, drawn: Any, axes: Any) -> Colorbar:
+    """Add the colour bar that all overlaid maps share."""
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.5, aspect=30, pad=0.02)
+    bar.set_label("share of each map's own maximum")
+    bar.set_ticks([0, 0.5, 1])
+    bar.solids.set_alpha(1)  # type: ignore[union-attr]
+    bar.outline.set_visible(False)
+    return bar

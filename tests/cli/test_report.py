@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from interpfer.cli import group
+from interpfer.evaluate import score
+
+FIGURES = ("scores", "layers-by-class", "confusion", "au-profile", "mean-maps")
+
+
+def invoke(*args: str | Path) -> Result:
+    return CliRunner().invoke(group, [str(arg) for arg in args])
+
+
+@pytest.fixture(scope="module")
+def runs(faces: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for name, target in (("a", "label"), ("b", "predicted")):
+        score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu",
+              maps="gradcam,baselines", metrics="cosine", target=target, out=folder / name)  # fmt: skip
+    return folder
+
+
+def test_one_run_is_drawn_again_from_its_folder(runs: Path) -> None:
+    page = runs / "a" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    done = invoke("report", runs / "a")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.strip() == str(page)
+    assert page.read_bytes() == before
+
+
+def test_two_runs_and_their_names(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "both.html"
+    done = invoke("report", runs / "a", runs / "b", "--out", out, "--names", "before,after")
+    assert done.exit_code == 0, done.output
+    assert "before → after" in out.read_text()
+    assert "From before to after, the accuracy stays within chance" in out.read_text()
+    wrong = invoke("report", runs / "a", runs / "b", "--names", "one")
+    assert wrong.exit_code == 2
+    assert "--names says 1 names for 2 runs" in wrong.stderr
+
+
+def test_figures_are_vectors_and_pictures(runs: Path) -> None:
+    done = invoke("report", runs / "a", "--figures")
+    assert done.exit_code == 0, done.output
+    folder = runs / "a" / "figures"
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{end}" for name in FIGURES for end in ("pdf", "svg", "png")
+    }
+    for name in FIGURES:
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert "<svg" in (folder / f"{name}.svg").read_text()
+        with Image.open(folder / f"{name}.png") as picture:
+            assert picture.width > 400
+
+
+def test_errors_are_one_line(tmp_path: Path) -> None:
+    nothing = invoke("report", tmp_path)
+    assert nothing.exit_code == 1
+    assert "holds no finished run" in nothing.stderr
+    assert invoke("report").exit_code == 2
+
+
+def test_a_run_without_pictures_is_drawn_without(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    done = invoke("score", checkpoint, "--dataset", "csv", "--data-root", faces, "--landmarks", faces / "landmarks.txt",
+                  "--maps", "attention", "--out", tmp_path / "run", "--no-report")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert not (tmp_path / "run" / "report.html").exists()
+    drawn = invoke("report", tmp_path / "run")
+    assert drawn.exit_code == 0
+    assert "kept no pictures" in drawn.stderr
+    assert 'id="gallery"' not in (tmp_path / "run" / "report.html").read_text()

@@ -1,0 +1,67 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from interpfer.evaluate import score
+from interpfer.reports.page import page_bytes, render_run
+from interpfer.results.exhibit import load_exhibit
+from interpfer.results.run import load_run
+
+MODEL = "<img src=x onerror=owned=1>"
+FACE = "</script><script>owned=1</script>\"'{{ 7 * 7 }}&.png"
+
+Score = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def score_into(faces: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Score:
+    def run(**options: Any) -> Path:
+        out = tmp_path_factory.mktemp("runs") / "run"
+        options = {"maps": "attention,gradcam,baselines", "layers": "stages.2,stages.3", "batch_size": 11} | options
+        score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", out=out, **options)
+        return out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_folder(score_into: Score) -> Path:
+    """A finished run of two maps at two layers on drawn faces. Read only."""
+    return score_into()
+
+
+@pytest.fixture(scope="session")
+def other_folder(score_into: Score) -> Path:
+    """The same with the maps of the predicted class. Read only."""
+    return score_into(target="predicted")
+
+
+@pytest.fixture(scope="session")
+def hostile_page(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a run whose model, files, layers and reasons are called what they should not be."""
+    run, exhibit = load_run(run_folder), load_exhibit(run_folder)
+    assert exhibit is not None
+    first = exhibit.ids[0]
+    manifest = run.manifest | {
+        "arguments": run.manifest["arguments"] | {"model": MODEL, "codebook": MODEL, "dataset": "a b;$(owned)"},
+        "warnings": [MODEL],
+        "refused": {f"{MODEL}@{FACE}": FACE},
+    }
+    manifest["counts"] = manifest["counts"] | {"skipped": {"unreadable": {FACE: MODEL}, "no landmarks": [FACE]}}
+    images = run.per_image.assign(image=run.per_image["image"].replace(first, FACE))
+    layered = {name: table.assign(layer=table["layer"].replace("stages.3", FACE))
+               for name, table in (("scores", run.scores), ("per_image", images))}  # fmt: skip
+    hostile = replace(run, manifest=manifest, **layered)
+    columns = tuple((name, FACE if layer == "stages.3" else layer) for name, layer in exhibit.columns)
+    shown = replace(
+        exhibit, ids=tuple(FACE if name == first else name for name in exhibit.ids), columns=columns,
+        labels=(MODEL, *exhibit.labels[1:]),
+    )  # fmt: skip
+    page = tmp_path_factory.mktemp("hostile") / "page.html"
+    page.write_bytes(page_bytes(render_run(hostile, shown)))
+    assert np.isfinite(hostile.per_image["cosine"]).any()
+    return page

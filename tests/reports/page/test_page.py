@@ -1,0 +1,190 @@
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from interpfer.errors import RunError
+from interpfer.reports.page import render_run, render_runs
+from interpfer.reports.page.charts import score_chart, spread
+from interpfer.reports.page.headline import headline
+from interpfer.reports.page.provenance import command, left_out
+from interpfer.reports.page.scores import Scores, number
+from interpfer.reports.page.tables import au_sheets, confusion_sheet, layer_by_class, map_by_class
+from interpfer.results.exhibit import load_exhibit
+from interpfer.results.run import Run, load_run
+
+
+@pytest.fixture(scope="module")
+def run(run_folder: Path) -> Run:
+    return load_run(run_folder)
+
+
+def with_scores(run: Run, cosine: float, low: float, high: float) -> Run:
+    """The run with one value for every map of the model, and baselines at 0.5, 0.7 and 0.9."""
+    scores = run.scores.copy()
+    own = (scores["metric"] == "cosine") & (scores["layer"] != "-")
+    scores.loc[own, ["value", "ci_low", "ci_high"]] = (cosine, low, high)
+    for name, value in (("uniform", 0.5), ("mean-au", 0.7), ("class-mean-au", 0.9)):
+        scores.loc[(scores["metric"] == "cosine") & (scores["map"] == f"baseline:{name}"), "value"] = value
+    return replace(run, scores=scores)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "low", "high", "said"),
+    [
+        (0.40, 0.38, 0.42, "less than a map that is the same everywhere would."),
+        (0.50, 0.48, 0.52, "no more than a map that is the same everywhere would."),
+        (0.51, 0.505, 0.52, "hardly more than a map that is the same everywhere would."),
+        (0.58, 0.57, 0.59, "a little more than a map that is the same everywhere would."),
+        (0.70, 0.69, 0.71, "clearly more than a map that is the same everywhere would."),
+        (0.85, 0.84, 0.86, "almost as much as knowing the label alone would allow."),
+        (0.95, 0.94, 0.96, "more than knowing the label alone would allow."),
+    ],
+)
+def test_the_verdict_weighs_the_score_against_its_baselines(
+    run: Run, cosine: float, low: float, high: float, said: str
+) -> None:
+    weighed = with_scores(run, cosine, low, high)
+    found = headline(weighed, Scores(weighed))
+    assert found.verdict == f"model looks at the expected action units {said}"
+    assert f"{cosine:.3f} [{low:.3f}, {high:.3f}]" in found.sentence
+    for text in ("On 36 faces", "a uniform map scores 0.500", "the best of 4 maps", "of the class scores 0.900."):
+        assert text in found.sentence
+
+
+def test_without_a_baseline_the_sentence_says_that_the_number_has_no_scale(run: Run) -> None:
+    bare = replace(run, scores=run.scores[run.scores["layer"] != "-"])
+    found = headline(bare, Scores(bare))
+    assert "without a uniform map" in found.verdict
+    assert "the number has no scale" in found.sentence
+
+
+def test_nothing_defined_still_makes_a_page(run: Run) -> None:
+    scores = run.scores.assign(value=math.nan, ci_low=math.nan, ci_high=math.nan, n=0)
+    images = run.per_image.assign(cosine=math.nan, cosine_skill=math.nan, pxap=math.nan)
+    empty = replace(run, scores=scores, per_image=images, au_profile=None)
+    assert "No map of model could be scored." in render_run(empty)
+
+
+def test_tables_hold_the_numbers_of_the_run(run: Run) -> None:
+    scores = Scores(run)
+    sheet = next(sheet for sheet in map_by_class(scores, {}) if sheet.key["metric"] == "cosine")
+    assert sheet.columns == ["all", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "correct", "wrong"]
+    assert [line.name for line in sheet.lines[:4]] == ["attention", "attention", "gradcam", "gradcam"]
+    assert sheet.lines[3].cells[0].value == pytest.approx(run.score("gradcam", layer="stages.3"))
+    assert sheet.lines[3].cells[3].value == pytest.approx(run.score("gradcam", group="fear", layer="stages.3"))
+    assert {line.baseline for line in sheet.lines[4:]} == {True}
+    shades = [cell.shade for line in sheet.lines for cell in line.cells if cell.shade is not None]
+    assert (min(shades), max(shades)) == (0, 1)
+    layers = layer_by_class(scores)
+    assert len(layers) == 3 * 2
+    assert [line.name for line in layers[0].lines] == ["stages.2", "stages.3"]
+    counts = confusion_sheet(run)
+    assert sum(cell.value for line in counts.lines for cell in line.cells[:-1]) == 42
+    profile = au_sheets(run, scores)[0]
+    assert all(sum(cell.value for cell in line.cells[:-1]) == pytest.approx(1, abs=1e-4) for line in profile.lines)
+
+
+def test_charts_place_values_between_round_ends(run: Run) -> None:
+    scores = Scores(run)
+    chart = score_chart(scores)
+    assert len(chart.bars) == 4
+    assert chart.ticks[0] == (0, "0")
+    assert chart.ticks[-1][0] == 100
+    top = float(chart.ticks[-1][1])
+    assert chart.bars[0].at == pytest.approx(100 * run.score("attention", layer="stages.2") / top, abs=0.01)
+    found = spread(run, scores)
+    assert [panel.name for panel in found.panels] == ["attention", "gradcam"]
+    assert all(max(a + b for a, b in zip(p.right, p.wrong, strict=True)) == pytest.approx(100) for p in found.panels)
+    assert len(found.boxes) == 6
+
+
+def test_numbers_have_the_digits_of_their_metric() -> None:
+    assert number(0.5, "cosine") == "0.500"
+    assert number(-0.0513, "cosine_skill") == "−0.051"
+    assert number(25.67, "pxap") == "25.7"
+    assert number(math.nan, "cosine") == "–"
+    assert number(0.5, "a metric of a package that is gone") == "0.500"
+
+
+def test_the_command_makes_the_run_again(run: Run) -> None:
+    facts = run.manifest["arguments"] | {"codebook": "my book.yaml", "align": True}
+    found = command(replace(run, manifest=run.manifest | {"arguments": facts, "limit": 7}))
+    for text in ("interpfer score MODEL", "--maps attention,gradcam,baselines", "--layers stages.2,stages.3",
+                 "--codebook 'my book.yaml'", "--limit 7", "--align"):  # fmt: skip
+        assert text in found
+
+
+def test_what_was_left_out_is_named_and_counted(run: Run) -> None:
+    counts = run.manifest["counts"] | {
+        "unlabelled": 2,
+        "skipped": {"unreadable": {"a.png": "a.png is no image", "b.png": "b.png is no image"}, "no landmarks": ["c"]},
+        "undefined_maps": {"gradcam@stages.3": 4},
+    }
+    manifest = run.manifest | {"counts": counts, "refused": {"rollout@x": "no attention", "rollout@y": "no attention"}}
+    found = left_out(replace(run, manifest=manifest))
+    assert [(count, names) for _, count, names in found] == [
+        (6, []), (2, []), (1, ["c"]), (2, ["a.png", "b.png"]), (4, []), (2, ["rollout@x", "rollout@y"]),
+    ]  # fmt: skip
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(run_folder: Path) -> None:
+    page = (run_folder / "report.html").read_text()
+    assert page == render_run(load_run(run_folder), load_exhibit(run_folder))
+    assert len(page) < 3_000_000
+    places = re.findall(r"""(?:src|href)=["']?([^"'\s>]*)""", re.sub(r"<script[\s\S]*?</script>", "", page))
+    assert {place.partition(":")[0] for place in places if not place.startswith("#")} == {"data"}
+    assert "default-src 'none'" in page
+    assert "no more. A fixed mapping" in page
+
+
+def test_hostile_names_are_escaped_in_html_and_json(hostile_page: Path) -> None:
+    page = hostile_page.read_text()
+    assert "<img src=x" not in page
+    assert "<script>owned" not in page
+    assert "{{ 7 * 7 }}" in page
+    inside = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert inside is not None
+    assert any("</script><script>owned=1</script>" in face["id"] for face in json.loads(inside[1])["faces"])
+    assert "--dataset &#39;a b;$(owned)&#39;" in page
+
+
+def test_runs_side_by_side(run_folder: Path, other_folder: Path) -> None:
+    runs, exhibits = [], []
+    for folder in (run_folder, other_folder):
+        runs.append(load_run(folder))
+        exhibits.append(load_exhibit(folder))
+    page = render_runs(runs, exhibits, ["before", "<b>after"])
+    assert "before → &lt;b&gt;after" in page
+    assert "the accuracy stays within chance" in page
+    assert "<b>after" not in page
+    three = render_runs([*runs, runs[0]], [*exhibits, exhibits[0]], ["a", "b", "c"])
+    assert "3 runs side by side" in three
+    assert "c against a" in three
+    other = replace(
+        runs[1], manifest=runs[1].manifest | {"arguments": runs[1].manifest["arguments"] | {"protocol": "x"}}
+    )
+    with pytest.raises(RunError, match="one was scored with protocol paper, the other with x"):
+        render_runs([runs[0], other], exhibits, ["a", "b"])
+
+
+def test_paired_faces_are_the_same_faces(run_folder: Path, other_folder: Path) -> None:
+    page = render_runs(
+        [load_run(path) for path in (run_folder, other_folder)],
+        [load_exhibit(path) for path in (run_folder, other_folder)], ["a", "b"],
+    )  # fmt: skip
+    inside = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert inside is not None
+    data = json.loads(inside[1])
+    tables = [pd.read_csv(path / "per_image.csv", keep_default_na=False) for path in (run_folder, other_folder)]
+    for face in data["faces"]:
+        for index, table in enumerate(tables):
+            rows = table[(table["image"] == face["id"]) & (table["map"] == "gradcam") & (table["layer"] == "stages.3")]
+            place = data["runs"][index]["columns"].index(["gradcam", "stages.3"])
+            held = face["scores"][index][place]
+            said = rows["cosine"].item()
+            assert held == (None if said == "" else pytest.approx(float(said), abs=1e-4))
