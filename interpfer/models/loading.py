@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from interpfer.errors import ModelError
-from interpfer.models.architectures import build
+from interpfer.models.assemble import assemble
 from interpfer.models.card import card_path, parse_card, read_card
-from interpfer.models.checkpoint import load_weights, read_checkpoint
+from interpfer.models.checkpoint import read_checkpoint, require_runnable
 from interpfer.models.model import Model
 
 
@@ -33,7 +32,7 @@ def load_model(
     """Load a trained classifier.
 
     Args:
-        model: a checkpoint file with a card beside or inside it, or a module that is there already.
+        model: a checkpoint file or folder with a card beside or inside it, or a module that is there already.
         trust: allow the card's own code, and a pickle that brings code, to run.
         device: where the model shall live.
         name: as tables shall call it; by default the file's stem or the module's class.
@@ -59,22 +58,31 @@ def load_model(
         return Model(name or type(model).__name__, model, card, device=device)
 
     path = Path(model)
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder; name the checkpoint file in it.")
-    checkpoint = read_checkpoint(path, trust)
-    beside = card_path(path)
+    checkpoint = read_checkpoint(path, trust, _source(arch, path))
+    beside = card_path(checkpoint.file or path)
     raw = dict(checkpoint.card) | (read_card(beside) if beside.is_file() else {})
     where = str(beside) if beside.is_file() else f"of {path} (there is no {beside.name} beside it)"
     raw |= overrides
     if overrides_input:
         raw["input"] = (raw["input"] if isinstance(raw.get("input"), dict) else {}) | overrides_input
+    if raw.get("arch") is None:
+        require_runnable(checkpoint, path)
     card = parse_card(raw, where, beside.parent, module_given=checkpoint.module is not None)
-    module = checkpoint.module
-    if module is None:
-        assert checkpoint.weights is not None
-        module = build(card, trust)
-        load_weights(module, checkpoint.weights, str(path))
-    return Model(name or path.stem, module, card, device=device, sha256=checkpoint.sha256)
+    built = assemble(checkpoint, card, trust, path)
+    return Model(name or _stem(path, checkpoint.file), built.module, card, device=device, sha256=checkpoint.sha256, notes=built.notes)
+
+
+def _stem(path: Path, file: Path | None) -> str:
+    """Return what tables call a checkpoint: a file by its stem, one called "model" in a folder by the folder."""
+    return path.resolve().name if file is not None and file.stem in ("model", "pytorch_model") else (file or path).stem
+
+
+def _source(arch: str | None, path: Path) -> Path | None:
+    """Return the FILE.py that an argument, or the card beside a file, names; it is not run here."""
+    beside = card_path(path)
+    named = arch or (str(read_card(beside).get("arch") or "") if beside.is_file() else "")
+    file = named.rpartition(":")[0] or named
+    return beside.parent / file if file.endswith(".py") else None
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from interpfer.errors import ModelError
 from interpfer.models.card import COLORS, ModelCard
 from interpfer.models.layers import Layer, describe_outputs, find_layers, resolve_layers, split_call
+from interpfer.models.program import Program
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -25,6 +26,7 @@ class Model:
         module: the network, unwrapped from DataParallel and from compilation.
         card: its card.
         classes: canonical expressions in output order.
+        notes: what was assumed when it was loaded, one sentence each.
         autocast: whether the network runs in bfloat16 where it can: faster on a CPU, but maps of early layers move.
     """
 
@@ -37,11 +39,13 @@ class Model:
         card: ModelCard,
         device: str | torch.device = "cpu",
         sha256: str | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.module = unwrap(module).to(device)
         self.card = card
         self.classes = card.classes
+        self.notes = notes
         self._sha256 = sha256
 
     def __repr__(self) -> str:
@@ -131,6 +135,11 @@ class Model:
     def _fits(self, value: Tensor, n: int) -> bool:
         return value.dim() >= 2 and tuple(value.shape) == (n, len(self.classes), *[1] * (value.dim() - 2))
 
+    @property
+    def program(self) -> Program | None:
+        """The network, if it can only be called: no layer of it can be seen."""
+        return self.module if isinstance(self.module, Program) else None
+
     @cached_property
     def spatial_layers(self) -> tuple[Layer, ...]:
         """All layers whose output lies on a grid of at least 2 x 2, in the order in which they finish."""
@@ -144,11 +153,13 @@ class Model:
         return noise.to(self.device, self._parameter.dtype)
 
     def layers(self, wanted: str | tuple[str, ...] | list[str] = "last") -> tuple[str, ...]:
-        """Resolve ``last``, ``all`` or names of layers.
+        """Resolve ``last``, ``all`` or names of layers; those of a program stay as they are, as it shows none.
 
         Raises:
             ModelError: no such layer, or it is not spatial; the message suggests and lists.
         """
+        if self.program is not None:
+            return (wanted,) if isinstance(wanted, str) else tuple(wanted)
         if not self.spatial_layers:
             raise ModelError(
                 f"model {self.name}: no layer keeps a grid of at least 2 x 2, so there is nothing to map. "
