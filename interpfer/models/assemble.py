@@ -49,6 +49,7 @@ def assemble(read: Read, card: ModelCard, trust: bool, path: Path) -> Assembled:
         require_runnable(read, path)
     assert read.weights is not None
     module = build(card, trust)
+    module.eval()
     found = load_weights(module, read.weights, str(path), len(card.classes))
     inert = (f"of the pickled {read.class_name} only the weights were read",) if read.wants else ()
     return Assembled(module, (*read.notes, *inert, *found))

@@ -69,7 +69,14 @@ def load_model(
         require_runnable(checkpoint, path)
     card = parse_card(raw, where, beside.parent, module_given=checkpoint.module is not None)
     built = assemble(checkpoint, card, trust, path)
-    return Model(name or _stem(path, checkpoint.file), built.module, card, device=device, sha256=checkpoint.sha256, notes=built.notes)
+    return Model(
+        name or _stem(path, checkpoint.file),
+        built.module,
+        card,
+        device=device,
+        sha256=checkpoint.sha256,
+        notes=built.notes,
+    )
 
 
 def _stem(path: Path, file: Path | None) -> str:

@@ -156,9 +156,9 @@ def test_weights_that_do_not_fit() -> None:
         "1 of its 4 tensors fit: name another architecture (--arch)."
     )
     assert same(network.state_dict(), before)
-    many = {f"extra{i}": torch.zeros(1) for i in range(9)} | dict(weights)
-    with pytest.raises(ModelError, match="unexpected: extra0, extra1, extra2 and 6 more"):
-        load_weights(network, many, "m.pt")
+    deeper = {f"0.{i}.bias": torch.zeros(1) for i in range(9)} | dict(weights)
+    with pytest.raises(ModelError, match=r"unexpected: 0\.0\.bias, 0\.1\.bias, 0\.2\.bias and 6 more"):
+        load_weights(network, deeper, "m.pt")
 
 
 def test_load_model_reads_card_and_weights(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from interpfer.errors import ModelError, TrustError
 from interpfer.models.program import Program
 from interpfer.models.readers.base import Read, Request
 from interpfer.models.readers.contents import without_wrappers
-from interpfer.models.readers.pickles import imports
+from interpfer.models.readers.pickles import imports, imports_of
 from interpfer.models.readers.signatures import first_line, members
 
 KIND = "torch.export program"
@@ -99,9 +99,20 @@ def _odd(path: Path) -> list[str]:
                     found.add(f"{name}, which is no JSON")
                     continue
                 found.update(_odd_texts(content))
+                for part in _pickled(content):
+                    held = [other for other in archive.namelist() if other.endswith(f"/{part}")]
+                    found.update(f"{wanted} (a pickle)" for item in held for wanted in imports_of(archive.read(item)))
             elif name.endswith((".so", ".py", ".pyc", ".dll", ".cubin")):
                 found.add(name)
     return sorted(found)
+
+
+def _pickled(content: Any) -> Iterator[str]:
+    """Yield the members of the archive that its index says are pickles."""
+    table = content.get("config") if isinstance(content, dict) else None
+    for entry in table.values() if isinstance(table, dict) else ():
+        if isinstance(entry, dict) and entry.get("use_pickle") is not False:
+            yield str(entry.get("path_name"))
 
 
 def _odd_texts(content: Any) -> Iterator[str]:

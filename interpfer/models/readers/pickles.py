@@ -24,7 +24,13 @@ HARMLESS = re.compile(
 )
 """Of the standard library and torch: what stands in honest checkpoints beside the weights."""
 
-ZIP, PICKLE = b"PK\x03\x04", b"\x80"
+ZIP = b"PK\x03\x04"
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".tar", ".p")
+"""Members of an archive that are unpickled; the others are raw data."""
+
+MAGIC, LEGACY = 0x1950A86A20F9469CFC6C, 5
+"""What a file of torch before 1.6 begins with, and how many pickles it is."""
+
 DEPTH = 3
 """Archives within archives that are opened."""
 
@@ -43,10 +49,14 @@ def imports(path: Path) -> tuple[str, ...]:
     if tarfile.is_tarfile(path):
         with tarfile.open(path) as archive:
             parts = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
-            names = {name for part in parts if part is not None for name in _streams(part.read())}
-    else:
-        names = set(_of(path.read_bytes(), DEPTH))
-    return tuple(sorted(name for name in names if not TENSOR_PARTS.fullmatch(name)))
+            names = {name for part in parts if part is not None for name in _streams(part.read(), many=True)}
+            return tuple(sorted(name for name in names if not TENSOR_PARTS.fullmatch(name)))
+    return imports_of(path.read_bytes())
+
+
+def imports_of(content: bytes) -> tuple[str, ...]:
+    """Return the same for the bytes of a file."""
+    return tuple(sorted({name for name in _of(content, DEPTH) if not TENSOR_PARTS.fullmatch(name)}))
 
 
 def suspicious(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,20 +81,24 @@ def _of(content: bytes, depth: int) -> Iterator[str]:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 for name in archive.namelist():
-                    yield from _of(archive.read(name), depth - 1)
+                    if name.lower().endswith(PICKLES):
+                        yield from _of(archive.read(name), depth - 1)
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError):
             return
     else:
         yield from _streams(content)
 
 
-def _streams(content: bytes) -> Iterator[str]:
-    """Yield the names of all pickles that follow one another at the beginning of some bytes."""
+def _streams(content: bytes, many: bool = False) -> Iterator[str]:
+    """Yield the names of the pickles at the beginning of some bytes: one, or as many as an old file of torch has."""
     stream = io.BytesIO(content)
     try:
-        while stream.tell() < len(content):
+        many = many or next(
+            (argument == MAGIC for code, argument, _ in pickletools.genops(content) if code.name != "PROTO")
+        )
+        for _ in range(LEGACY if many else 1):
             yield from _names(stream)
-    except Exception:  # the end of the pickles: raw data, or none at all
+    except Exception:  # broken off, or no pickle at all: what came before it counts
         return
 
 
