@@ -180,7 +180,7 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         raise DataError(_nothing_to_score(plan, reason))
     outputs = plan.model.classes
     classification = classify(tables.labels, tables.predicted, plan.dataset.classes, outputs, tables.confidence)
-    warnings = [wrong_order(classification.confusion, outputs)]
+    warnings = [*plan.model.notes, wrong_order(classification.confusion, outputs)]
     scores, per_image = tables.scores(), tables.per_image()
     groupings = {"true": tables.labels, "predicted": tables.predicted}
     evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
