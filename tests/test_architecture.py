@@ -25,7 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("results",),
     ("prepare", "reports"),
     ("scoring",),
-    ("evaluate",),
+    ("evaluate", "inspection"),
     ("explain", "finetune"),
     ("demo", "testing"),
     ("cli",),

@@ -13,6 +13,7 @@ from interpfer.errors import InterpferError, nearest
 COMMANDS = {
     "score": "Score where a trained classifier looks, against AU heatmaps.",
     "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
+    "inspect": "Say what a checkpoint is, which card it needs, and whether its class order is right.",
     "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
     "check-data": "Check that a data set is whole: counts as published, every image readable.",
     "compare": "Compare two runs on the same images, with intervals and p-values.",

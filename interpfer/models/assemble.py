@@ -28,7 +28,7 @@ class Assembled:
     notes: tuple[str, ...] = ()
 
 
-def assemble(read: Read, card: ModelCard, trust: bool, path: Path) -> Assembled:
+def assemble(read: Read, card: ModelCard, trust: bool, path: Path, named: bool = True) -> Assembled:
     """Build the architecture and load the weights, or take the module that the file brought.
 
     Args:
@@ -36,13 +36,14 @@ def assemble(read: Read, card: ModelCard, trust: bool, path: Path) -> Assembled:
         card: whose ``arch`` may be None if the file brought a module.
         trust: whether the architecture's own code may run.
         path: of the checkpoint, for messages.
+        named: whether the user named the architecture; that a guessed one is not a program's needs no word.
 
     Raises:
         ModelError: weights and architecture do not fit, or there is no architecture.
         TrustError: code would run that was not asked for.
     """
     if isinstance(read.module, Program):
-        return _from_program(read, read.module, card, trust)
+        return _from_program(read, read.module, card, trust, named)
     if read.module is not None:
         return Assembled(read.module, read.notes)
     if card.arch is None:
@@ -55,15 +56,21 @@ def assemble(read: Read, card: ModelCard, trust: bool, path: Path) -> Assembled:
     return Assembled(module, (*read.notes, *inert, *found))
 
 
-def _from_program(read: Read, program: Program, card: ModelCard, trust: bool) -> Assembled:
-    note = ""
+def _from_program(read: Read, program: Program, card: ModelCard, trust: bool, named: bool) -> Assembled:
+    """Give a program its modules back if the architecture is the one; else leave it as it is, and say so."""
+    reason = ""
     if card.arch is not None:
         try:
-            rebuilt = rebuild(read, program, build(card, trust), card)
+            network = rebuild(read, program, build(card, trust), card)
         except TrustError:
             raise
         except InterpferError as error:
-            rebuilt, note = None, str(error)
-        if rebuilt is not None:
-            return Assembled(rebuilt, (*read.notes, f"the {read.format} was rebuilt as {card.arch}: same outputs"))
-    return Assembled(program, (*read.notes, note) if note else read.notes)
+            reason = f"{error}; " if named else ""
+        else:
+            return Assembled(network, (*read.notes, f"the {read.format} was rebuilt as {card.arch}: same outputs"))
+    able = "input gradients and perturbation" if program.differentiable else "perturbation"
+    note = (
+        f"{reason}the layers of a {read.format} cannot be seen, so there is no attention and no CAM, only maps by "
+        f"{able}; name its architecture (--arch) for the others"
+    )
+    return Assembled(program, (*read.notes, note))

@@ -1,16 +1,21 @@
 """From a file or a module to a ``Model``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from interpfer.errors import ModelError
 from interpfer.models.assemble import assemble
 from interpfer.models.card import card_path, parse_card, read_card
 from interpfer.models.checkpoint import read_checkpoint, require_runnable
+from interpfer.models.guess import guess
 from interpfer.models.model import Model
+from interpfer.models.preset import load_preset, merged
+from interpfer.models.readers.base import Read
 
 
 def load_model(
@@ -24,10 +29,13 @@ def load_model(
     input_size: int | None = None,
     color: str | None = None,
     scale: float | None = None,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-    output: int | str | None = None,
+    mean: float | str | Sequence[float] | None = None,
+    std: float | str | Sequence[float] | None = None,
+    output: int | str | Mapping[int | str, float] | None = None,
     layers: Sequence[str] | None = None,
+    arch_args: Mapping[str, Any] | None = None,
+    forward_args: Mapping[str, Any] | None = None,
+    preset: str | None = None,
 ) -> Model:
     """Load a trained classifier.
 
@@ -37,46 +45,140 @@ def load_model(
         device: where the model shall live.
         name: as tables shall call it; by default the file's stem or the module's class.
         arch: overrides the card, as do the arguments below.
-        classes: expressions in output order, a list or one comma-separated text.
+        classes: expressions in output order, a list or one comma-separated text, or a known order such as "rafdb".
         input_size: side in pixels.
-        color: rgb, bgr or gray.
+        color: rgb, bgr, gray, or gray3 for grey three times.
         scale: 255 for a model that wants bytes.
-        mean: subtracted after scaling.
+        mean: subtracted after scaling; "imagenet", "half", "caffe", ... set ``std`` and ``scale`` too.
         std: divided by after that.
-        output: element or key of the output that holds the logits.
+        output: element or key of the output that holds the logits; see ``interpfer.models.output``.
         layers: names out of ``named_modules()``, shallow to deep.
+        arch_args: keyword arguments of the architecture.
+        forward_args: what ``forward`` takes beside the images.
+        preset: a published classifier, such as "poster/rafdb" (``interpfer ls presets``); laid over the card, under
+            the arguments above.
 
     Raises:
         ModelError: the file, the card or the architecture is not as expected.
         TrustError: code would run that ``trust`` does not allow.
     """
-    overrides = _given(arch=arch, classes=classes, output=output, layers=layers)
-    overrides_input = _given(size=input_size, color=color, scale=scale, mean=mean, std=std)
+    said = said_fields(
+        preset=preset,
+        input_size=input_size,
+        color=color,
+        scale=scale,
+        mean=mean,
+        std=std,
+        arch=arch,
+        classes=classes,
+        output=output,
+        layers=layers,
+        arch_args=arch_args,
+        forward_args=forward_args,
+    )
     if isinstance(model, nn.Module):
-        raw = overrides | {"input": overrides_input}
+        raw = said
         card = parse_card(raw, type(model).__name__, Path(), module_given=True)
         return Model(name or type(model).__name__, model, card, device=device)
 
     path = Path(model)
-    checkpoint = read_checkpoint(path, trust, _source(arch, path))
-    beside = card_path(checkpoint.file or path)
-    raw = dict(checkpoint.card) | (read_card(beside) if beside.is_file() else {})
+    found = find(path, trust, said=said)
+    raw, read, notes = dict(found.raw), found.read, list[str]()
+    if preset and not raw.get("classes") and (variants := load_preset(preset).variants):
+        choices = ", ".join(f"{preset}/{variant}" for variant in variants)
+        raise ModelError(
+            f"preset '{preset}': the order of the classes depends on what the model was trained on; say which with "
+            f"--preset {choices}, or give --classes."
+        )
+    if raw.get("arch") is None and read.program:
+        raw = _suggested(raw, read)
+    elif raw.get("arch") is None and read.module is None and read.weights is not None:
+        notes = [_guessed(raw, read, found.where, path, load_preset(preset).arch if preset else None)]
+    card = parse_card(raw, found.where, found.folder, module_given=read.module is not None)
+    built = assemble(read, card, trust, path, named=found.raw.get("arch") is not None)
+    name = name or _stem(path, read.file)
+    return Model(name, built.module, card, device=device, sha256=read.sha256, notes=(*notes, *built.notes))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint and what is said about it.
+
+    Attributes:
+        read: what the file held.
+        raw: fields of the card: of the file, of the card beside it, of the preset, of the arguments; the last wins.
+        where: the card, for messages.
+        folder: what a relative FILE.py is relative to.
+    """
+
+    read: Read
+    raw: Mapping[str, Any]
+    where: str
+    folder: Path
+
+
+def find(path: Path, trust: bool = False, *, said: Mapping[str, Any]) -> Found:
+    """Read a checkpoint and all that is said about it.
+
+    Args:
+        path: the checkpoint.
+        trust: allow a pickle that brings code to run.
+        said: fields of a card that the user gave.
+
+    Raises:
+        ModelError: the file or the card cannot be read.
+        TrustError: the file would run code.
+    """
+    read = read_checkpoint(path, trust, _source(said.get("arch"), path))
+    beside = card_path(read.file or path)
+    raw = merged(dict(read.card), read_card(beside) if beside.is_file() else {})
     where = str(beside) if beside.is_file() else f"of {path} (there is no {beside.name} beside it)"
-    raw |= overrides
-    if overrides_input:
-        raw["input"] = (raw["input"] if isinstance(raw.get("input"), dict) else {}) | overrides_input
-    if raw.get("arch") is None:
-        require_runnable(checkpoint, path)
-    card = parse_card(raw, where, beside.parent, module_given=checkpoint.module is not None)
-    built = assemble(checkpoint, card, trust, path)
-    return Model(
-        name or _stem(path, checkpoint.file),
-        built.module,
-        card,
-        device=device,
-        sha256=checkpoint.sha256,
-        notes=built.notes,
-    )
+    return Found(read, merged(raw, said), where, beside.parent)
+
+
+def said_fields(
+    *,
+    preset: str | None = None,
+    input_size: int | None = None,
+    color: str | None = None,
+    scale: float | None = None,
+    mean: float | str | Sequence[float] | None = None,
+    std: float | str | Sequence[float] | None = None,
+    **fields: Any,
+) -> dict[str, Any]:
+    """Return fields of a card out of arguments as ``load_model`` takes them; None is what was not said."""
+    given = _given(**fields)
+    if own_input := _given(size=input_size, color=color, scale=scale, mean=mean, std=std):
+        given["input"] = own_input
+    return merged(load_preset(preset).card if preset else {}, given)
+
+
+def _guessed(raw: dict[str, Any], read: Read, where: str, path: Path, wanted: str | None) -> str:
+    """Fill in the architecture that the weights give away, and say so.
+
+    Raises:
+        ModelError: they do not.
+        TrustError: they do not, and the file brings a module that would run code.
+    """
+    verdict = guess(read.weights or {})
+    if verdict.chosen is None:
+        require_runnable(read, path)
+        raise ModelError(
+            f"model card {where}: the field 'arch' is missing, and {verdict.why}. Write arch into the card or pass "
+            "--arch (FILE.py:callable, package.module:callable, torchvision:NAME or timm:NAME); "
+            + (f"the preset wants {wanted}; " if wanted else "")
+            + "`interpfer inspect` says more."
+        )
+    raw |= merged(verdict.chosen.card(), {name: value for name, value in raw.items() if value is not None})
+    return f"no architecture was named: {verdict.why}"
+
+
+def _suggested(raw: Mapping[str, Any], read: Read) -> dict[str, Any]:
+    """Add the network that a program's weights resemble most; whether it is the one is proven later."""
+    verdict = guess(read.weights or {})
+    match = verdict.chosen or next(iter(verdict.matches), None)
+    said = {name: value for name, value in raw.items() if value is not None}
+    return dict(merged(match.card(), said)) if match is not None else dict(raw)
 
 
 def _stem(path: Path, file: Path | None) -> str:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from interpfer.errors import InterpferError, ModelError
-from interpfer.models.card import COLORS, ModelCard
+from interpfer.models.card import ModelCard
 from interpfer.models.fit import load_weights
+from interpfer.models.input import COLORS
 from interpfer.models.program import AGREE, Program, largest_gap
 from interpfer.models.readers.base import Read
 
