@@ -16,7 +16,6 @@ from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
 from interpfer.expressions import NEUTRAL
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.maps import DEFAULT_MAPS
 from interpfer.maps.memory import auto_batch_size
 from interpfer.metrics import DEFAULT_METRICS
 from interpfer.metrics.au_profile import summarise_profiles
@@ -40,7 +39,7 @@ def score(
     data_root: str | Path | None = None,
     split: str = "test",
     landmarks: LandmarkProvider | str | Path | None = None,
-    maps: str | Sequence[str] = DEFAULT_MAPS,
+    maps: str | Sequence[str] | None = None,
     layers: str | Sequence[str] = "last",
     target: str = "label",
     protocol: str = "paper",
@@ -67,7 +66,8 @@ def score(
         data_root: the folder of a data set given by name.
         split: the split of a data set given by name.
         landmarks: a provider, its name, or a landmark file; by default what the data set brings, else `embedded`.
-        maps: names or groups, a list or comma-separated.
+        maps: names or groups, a list or comma-separated; None for the default, which a model that can only be called
+            narrows down to maps of the input.
         layers: "last", "all", or names.
         target: "label" or "predicted": the class that class-specific maps explain.
         protocol: "paper" or "corrected".

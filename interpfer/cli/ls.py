@@ -42,7 +42,9 @@ def _presets():  # type: ignore[no-untyped-def]
 
     from interpfer.models.preset import load_preset, preset_names
 
-    table = Table(title="presets: --preset NAME, with your copy of the code as --arch FILE.py:callable", show_lines=True)
+    table = Table(
+        title="presets: --preset NAME, with your copy of the code as --arch FILE.py:callable", show_lines=True
+    )
     table.title_justify = "left"
     table.add_column("name", no_wrap=True)
     for name in ("what", "--arch", "worth knowing"):

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from interpfer.errors import ModelError
-from interpfer.models.architectures import build
+from interpfer.models.assemble import assemble
 from interpfer.models.card import card_path, parse_card, read_card
-from interpfer.models.checkpoint import load_weights, read_checkpoint
+from interpfer.models.checkpoint import read_checkpoint, require_runnable
 from interpfer.models.guess import guess
 from interpfer.models.model import Model
 from interpfer.models.preset import load_preset, merged
@@ -40,7 +39,7 @@ def load_model(
     """Load a trained classifier.
 
     Args:
-        model: a checkpoint file with a card beside or inside it, or a module that is there already.
+        model: a checkpoint file or folder with a card beside or inside it, or a module that is there already.
         trust: allow the card's own code, and a pickle that brings code, to run.
         device: where the model shall live.
         name: as tables shall call it; by default the file's stem or the module's class.
@@ -83,22 +82,31 @@ def load_model(
 
     path = Path(model)
     found = find(path, trust, said=said)
-    raw, read, notes = dict(found.raw), found.read, list(found.read.notes)
+    raw, read, notes = dict(found.raw), found.read, []
     if preset and not raw.get("classes") and (variants := load_preset(preset).variants):
         choices = ", ".join(f"{preset}/{variant}" for variant in variants)
         raise ModelError(
             f"preset '{preset}': the order of the classes depends on what the model was trained on; say which with "
             f"--preset {choices}, or give --classes."
         )
-    if raw.get("arch") is None and read.weights is not None:
-        notes.append(_guessed(raw, read.weights, found.where, load_preset(preset).arch if preset else None))
+    if raw.get("arch") is None and read.weights and (read.module is None or read.program):
+        guessed = guess(read.weights)
+        if guessed.chosen is not None:
+            raw = merged(guessed.chosen.card(), {key: value for key, value in raw.items() if value is not None})
+            notes.append(f"no architecture was named: {guessed.why}")
+        elif read.module is None:
+            require_runnable(read, path)
+            raise _no_architecture(found.where, guessed.why, load_preset(preset).arch if preset else None)
     card = parse_card(raw, found.where, found.folder, module_given=read.module is not None)
-    module = read.module
-    if module is None:
-        assert read.weights is not None
-        module = build(card, trust)
-        load_weights(module, read.weights, str(path))
-    return Model(name or path.stem, module, card, device=device, sha256=read.sha256, notes=tuple(notes))
+    built = assemble(read, card, trust, path)
+    return Model(
+        name or _stem(path, read.file),
+        built.module,
+        card,
+        device=device,
+        sha256=read.sha256,
+        notes=(*notes, *built.notes),
+    )
 
 
 @dataclass(frozen=True)
@@ -130,11 +138,8 @@ def find(path: Path, trust: bool = False, *, said: Mapping[str, Any]) -> Found:
         ModelError: the file or the card cannot be read.
         TrustError: the file would run code.
     """
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder; name the checkpoint file in it.")
-    held = read_checkpoint(path, trust)
-    read = Read("state_dict", held.weights, held.module, held.card, sha256=held.sha256)
-    beside = card_path(path)
+    read = read_checkpoint(path, trust, _source(said.get("arch"), path))
+    beside = card_path(read.file or path)
     raw = merged(dict(read.card), read_card(beside) if beside.is_file() else {})
     where = str(beside) if beside.is_file() else f"of {path} (there is no {beside.name} beside it)"
     return Found(read, merged(raw, said), where, beside.parent)
@@ -157,22 +162,26 @@ def said_fields(
     return merged(load_preset(preset).card if preset else {}, given)
 
 
-def _guessed(raw: dict[str, Any], weights: Mapping[str, Tensor], where: str, wanted: str | None) -> str:
-    """Fill in the architecture that the weights give away, and say so.
+def _no_architecture(where: str, why: str, wanted: str | None) -> ModelError:
+    return ModelError(
+        f"model card {where}: the field 'arch' is missing, and {why}. Write arch into the card or pass "
+        "--arch (FILE.py:callable, package.module:callable, torchvision:NAME or timm:NAME); "
+        + (f"the preset wants {wanted}; " if wanted else "")
+        + "`interpfer inspect` says more."
+    )
 
-    Raises:
-        ModelError: they do not.
-    """
-    verdict = guess(weights)
-    if verdict.chosen is None:
-        raise ModelError(
-            f"model card {where}: the field 'arch' is missing, and {verdict.why}. Write arch into the card or pass "
-            "--arch (FILE.py:callable, package.module:callable, torchvision:NAME or timm:NAME); "
-            + (f"the preset wants {wanted}; " if wanted else "")
-            + "`interpfer inspect` says more."
-        )
-    raw |= merged(verdict.chosen.card(), {name: value for name, value in raw.items() if value is not None})
-    return f"no architecture was named: {verdict.why}"
+
+def _stem(path: Path, file: Path | None) -> str:
+    """Return what tables call a checkpoint: a file by its stem, one called "model" in a folder by the folder."""
+    return path.resolve().name if file is not None and file.stem in ("model", "pytorch_model") else (file or path).stem
+
+
+def _source(arch: Any, path: Path) -> Path | None:
+    """Return the FILE.py that an argument, or the card beside a file, names; it is not run here."""
+    beside = card_path(path)
+    named = str(arch or "") or (str(read_card(beside).get("arch") or "") if beside.is_file() else "")
+    file = named.rpartition(":")[0] or named
+    return beside.parent / file if file.endswith(".py") else None
 
 
 def _given(**values: Any) -> dict[str, Any]:

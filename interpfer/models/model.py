@@ -14,6 +14,7 @@ from interpfer.models.card import ModelCard
 from interpfer.models.input import COLORS
 from interpfer.models.layers import Layer, describe_outputs, find_layers, resolve_layers, split_call
 from interpfer.models.output import describe, stacked, tensors
+from interpfer.models.program import Program
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -142,6 +143,11 @@ class Model:
     def _fits(self, value: Tensor, n: int) -> bool:
         return value.dim() >= 2 and tuple(value.shape) == (n, len(self.classes), *[1] * (value.dim() - 2))
 
+    @property
+    def program(self) -> Program | None:
+        """The network, if it can only be called: no layer of it can be seen."""
+        return self.module if isinstance(self.module, Program) else None
+
     @cached_property
     def spatial_layers(self) -> tuple[Layer, ...]:
         """All layers whose output lies on a grid of at least 2 x 2, in the order in which they finish."""
@@ -155,11 +161,13 @@ class Model:
         return noise.to(self.device, self._parameter.dtype)
 
     def layers(self, wanted: str | tuple[str, ...] | list[str] = "last") -> tuple[str, ...]:
-        """Resolve ``last``, ``all`` or names of layers.
+        """Resolve ``last``, ``all`` or names of layers; those of a program stay as they are, as it shows none.
 
         Raises:
             ModelError: no such layer, or it is not spatial; the message suggests and lists.
         """
+        if self.program is not None:
+            return (wanted,) if isinstance(wanted, str) else tuple(wanted)
         if not self.spatial_layers:
             raise ModelError(
                 f"model {self.name}: no layer keeps a grid of at least 2 x 2, so there is nothing to map. "

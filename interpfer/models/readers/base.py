@@ -37,6 +37,7 @@ class Read:
         class_name: the class of a pickled module, whether or not it was run.
         wants: what a pickle would import; empty if it was read without running anything.
         sha256: of the file, or of the files of a folder.
+        file: the checkpoint that was read in a folder; None for the path itself.
     """
 
     format: str
@@ -50,6 +51,7 @@ class Read:
     class_name: str | None = None
     wants: tuple[str, ...] = ()
     sha256: str = ""
+    file: Path | None = None
 
 
 class Reader(Protocol):
