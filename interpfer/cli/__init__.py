@@ -17,7 +17,7 @@ COMMANDS = {
     "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
     "check-data": "Check that a data set is whole: counts as published, every image readable.",
     "compare": "Compare two runs on the same images, with intervals and p-values.",
-    "ls": "List maps, metrics, datasets, landmarks, codebooks or models.",
+    "ls": "List maps, metrics, datasets, landmarks, codebooks, models, presets or class orders.",
 }
 
 

@@ -2,22 +2,26 @@
 
 import click
 
-KINDS = ("maps", "metrics", "datasets", "landmarks", "codebooks", "models")
+KINDS = ("maps", "metrics", "datasets", "landmarks", "codebooks", "models", "presets", "classes")
 
 
 @click.command("ls")
 @click.argument("kind", type=click.Choice(KINDS))
 def command(kind: str) -> None:
-    """List the plugins of a KIND with what is worth knowing of each.
+    """List the plugins of a KIND with what is worth knowing of each; presets of published models; orders of classes.
 
     \b
     interpfer ls maps
+    interpfer ls presets
     """
     from rich.table import Table
 
     from interpfer.cli.terminal import stdout
     from interpfer.errors import PluginError
 
+    if kind in LISTS:
+        stdout().print(LISTS[kind]())
+        return
     registry, facts = _registry(kind)
     table = Table(title=f"{kind}: entry-point group {registry.group}", title_justify="left")
     table.add_column("name", no_wrap=True)
@@ -31,6 +35,44 @@ def command(kind: str) -> None:
             cells = [str(error), *[""] * (len(facts) - 1)]
         table.add_row(name, *cells)
     stdout().print(table)
+
+
+def _presets():  # type: ignore[no-untyped-def]
+    from rich.table import Table
+
+    from interpfer.models.preset import load_preset, preset_names
+
+    table = Table(
+        title="presets: --preset NAME, with your copy of the code as --arch FILE.py:callable", show_lines=True
+    )
+    table.title_justify = "left"
+    table.add_column("name", no_wrap=True)
+    for name in ("what", "--arch", "worth knowing"):
+        table.add_column(name, overflow="fold")
+    for name in preset_names():
+        preset = load_preset(name)
+        names = "\n".join([name, *(f"{name}/{variant}" for variant in preset.variants)])
+        about = f"{preset.summary}\n{preset.citation}\n{preset.code}"
+        table.add_row(names, about, preset.arch or "the file brings it", "\n".join(preset.notes))
+    return table
+
+
+def _classes():  # type: ignore[no-untyped-def]
+    from rich.table import Table
+
+    from interpfer.expressions import CLASS_ORDERS, ORDER_ALIASES
+
+    table = Table(title="orders of classes: --classes NAME", title_justify="left")
+    for name in ("name", "also", "classes in output order"):
+        table.add_column(name, overflow="fold")
+    for name, order in CLASS_ORDERS.items():
+        also = ", ".join(alias for alias, known in ORDER_ALIASES.items() if known == name)
+        table.add_row(name, also, ", ".join(order))
+    return table
+
+
+LISTS = {"presets": _presets, "classes": _classes}
+"""What is no plugin, but is listed beside them."""
 
 
 def _needs(method):  # type: ignore[no-untyped-def]

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from interpfer.errors import InterpferError, ModelError, TrustError
 from interpfer.inspection.report import LayerLine, Report, group_keys
-from interpfer.models.architectures import build
+from interpfer.models.assemble import assemble
 from interpfer.models.card import ModelCard, parse_card
-from interpfer.models.fit import load_weights
 from interpfer.models.guess import Match, Verdict, guess, shapes_of_weights
 from interpfer.models.input import describe_input
 from interpfer.models.layers import output_shapes
 from interpfer.models.loading import Found, find, said_fields
 from interpfer.models.model import Model
 from interpfer.models.output import describe, tensors
+from interpfer.models.program import Program
+from interpfer.models.readers.base import Read
 
 MOST_OUTPUTS = 20
 """A tensor of more channels than this is no list of expressions."""
@@ -55,18 +56,21 @@ def look(path: Path, trust: bool = False, **overrides: Any) -> tuple[Report, Mod
         keys=group_keys(shapes),
         parameters=sum(value.numel() for value in (weights or {}).values()),
     )
-    verdict = guess(weights) if weights and not read.program else Verdict((), None, "")
+    verdict = guess(weights) if weights else Verdict((), None, "")
+    if raw.get("arch") is None and module is not None and not read.program:
+        verdict = replace(verdict, chosen=None)
     missing: list[str] = []
     assumed: dict[str, str] = {}
     chosen = verdict.chosen
-    if raw.get("arch") is None and module is None:
-        if chosen is None:
+    if raw.get("arch") is None:
+        if chosen is None and module is None:
             missing.append(_no_architecture(read, verdict))
-        else:
+        elif chosen is not None:
             raw |= {name: value for name, value in chosen.card().items() if name != "input" and name not in raw}
     card = _provisional(found, raw, weights or {}, module, chosen, assumed)
-    if module is None and raw.get("arch") is not None:
-        module = _built(card, weights or {}, trust, path, missing)
+    if module is not None or raw.get("arch") is not None:
+        module, notes = _built(read, card, trust, path, missing)
+        report = replace(report, notes=notes or report.notes)
     report = replace(report, matches=verdict.matches, verdict=verdict.why)
     model = None
     if module is not None:
@@ -81,11 +85,10 @@ def look(path: Path, trust: bool = False, **overrides: Any) -> tuple[Report, Mod
         card=_fields(raw, shown),
         assumed=assumed,
         missing=tuple(missing),
-        notes=(*report.notes, *(model.notes if model else ())),
     ), model
 
 
-def _no_architecture(read: Any, verdict: Verdict) -> str:
+def _no_architecture(read: Read, verdict: Verdict) -> str:
     if read.wants:
         return (
             f"arch: {verdict.why}, and the pickled module would import {', '.join(read.wants[:4])}"
@@ -138,19 +141,18 @@ def _last_width(weights: Mapping[str, Tensor]) -> int | None:
 
 
 def _built(
-    card: ModelCard, weights: Mapping[str, Tensor], trust: bool, path: Path, missing: list[str]
-) -> nn.Module | None:
+    read: Read, card: ModelCard, trust: bool, path: Path, missing: list[str]
+) -> tuple[nn.Module | None, tuple[str, ...]]:
     try:
         with torch.random.fork_rng(devices=[]):
-            module = build(card, trust)
-        load_weights(module, weights, str(path))
+            built = assemble(read, card, trust, path)
     except TrustError as error:
         missing.append(f"trust: {error}")
     except ModelError as error:
         missing.append(f"arch: {error}")
     else:
-        return module
-    return None
+        return built.module, built.notes
+    return None, ()
 
 
 def _run(
@@ -212,6 +214,8 @@ def _may_be_logits(value: Tensor) -> bool:
 
 
 def _layers(model: Model) -> tuple[LayerLine, ...]:
+    if isinstance(model.module, Program):
+        return ()
     shapes = output_shapes(model.module, lambda: model.forward(model.noise))
     spatial = {layer.name: layer for layer in model.spatial_layers}
     if not spatial:

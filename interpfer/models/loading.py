@@ -90,14 +90,26 @@ def load_model(
             f"preset '{preset}': the order of the classes depends on what the model was trained on; say which with "
             f"--preset {choices}, or give --classes."
         )
-    if raw.get("arch") is None and read.program:
-        raw = _suggested(raw, read)
-    elif raw.get("arch") is None and read.module is None and read.weights is not None:
-        notes = [_guessed(raw, read, found.where, path, load_preset(preset).arch if preset else None)]
+    if raw.get("arch") is None and read.weights and (read.module is None or read.program):
+        guessed = guess(read.weights)
+        if guessed.chosen is not None:
+            raw = merged(guessed.chosen.card(), {key: value for key, value in raw.items() if value is not None})
+            notes.append(f"no architecture was named: {guessed.why}")
+        elif read.program and guessed.matches:  # whether it is this one is proven by its outputs
+            raw = merged(guessed.matches[0].card(), {key: value for key, value in raw.items() if value is not None})
+        elif read.module is None:
+            require_runnable(read, path)
+            raise _no_architecture(found.where, guessed.why, load_preset(preset).arch if preset else None)
     card = parse_card(raw, found.where, found.folder, module_given=read.module is not None)
     built = assemble(read, card, trust, path, named=found.raw.get("arch") is not None)
-    name = name or _stem(path, read.file)
-    return Model(name, built.module, card, device=device, sha256=read.sha256, notes=(*notes, *built.notes))
+    return Model(
+        name or _stem(path, read.file),
+        built.module,
+        card,
+        device=device,
+        sha256=read.sha256,
+        notes=(*notes, *built.notes),
+    )
 
 
 @dataclass(frozen=True)
@@ -153,32 +165,13 @@ def said_fields(
     return merged(load_preset(preset).card if preset else {}, given)
 
 
-def _guessed(raw: dict[str, Any], read: Read, where: str, path: Path, wanted: str | None) -> str:
-    """Fill in the architecture that the weights give away, and say so.
-
-    Raises:
-        ModelError: they do not.
-        TrustError: they do not, and the file brings a module that would run code.
-    """
-    verdict = guess(read.weights or {})
-    if verdict.chosen is None:
-        require_runnable(read, path)
-        raise ModelError(
-            f"model card {where}: the field 'arch' is missing, and {verdict.why}. Write arch into the card or pass "
-            "--arch (FILE.py:callable, package.module:callable, torchvision:NAME or timm:NAME); "
-            + (f"the preset wants {wanted}; " if wanted else "")
-            + "`interpfer inspect` says more."
-        )
-    raw |= merged(verdict.chosen.card(), {name: value for name, value in raw.items() if value is not None})
-    return f"no architecture was named: {verdict.why}"
-
-
-def _suggested(raw: Mapping[str, Any], read: Read) -> dict[str, Any]:
-    """Add the network that a program's weights resemble most; whether it is the one is proven later."""
-    verdict = guess(read.weights or {})
-    match = verdict.chosen or next(iter(verdict.matches), None)
-    said = {name: value for name, value in raw.items() if value is not None}
-    return dict(merged(match.card(), said)) if match is not None else dict(raw)
+def _no_architecture(where: str, why: str, wanted: str | None) -> ModelError:
+    return ModelError(
+        f"model card {where}: the field 'arch' is missing, and {why}. Write arch into the card or pass "
+        "--arch (FILE.py:callable, package.module:callable, torchvision:NAME or timm:NAME); "
+        + (f"the preset wants {wanted}; " if wanted else "")
+        + "`interpfer inspect` says more."
+    )
 
 
 def _stem(path: Path, file: Path | None) -> str:
@@ -186,10 +179,10 @@ def _stem(path: Path, file: Path | None) -> str:
     return path.resolve().name if file is not None and file.stem in ("model", "pytorch_model") else (file or path).stem
 
 
-def _source(arch: str | None, path: Path) -> Path | None:
+def _source(arch: Any, path: Path) -> Path | None:
     """Return the FILE.py that an argument, or the card beside a file, names; it is not run here."""
     beside = card_path(path)
-    named = arch or (str(read_card(beside).get("arch") or "") if beside.is_file() else "")
+    named = str(arch or "") or (str(read_card(beside).get("arch") or "") if beside.is_file() else "")
     file = named.rpartition(":")[0] or named
     return beside.parent / file if file.endswith(".py") else None
 
