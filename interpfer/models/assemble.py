@@ -45,6 +45,8 @@ def assemble(read: Read, card: ModelCard, trust: bool, path: Path, named: bool =
     if isinstance(read.module, Program):
         return _from_program(read, read.module, card, trust, named)
     if read.module is not None:
+        if read.weights is not None and card.arch is not None and named:
+            return _rebuilt(read, read.module, card, trust)
         return Assembled(read.module, read.notes)
     if card.arch is None:
         require_runnable(read, path)
@@ -54,6 +56,17 @@ def assemble(read: Read, card: ModelCard, trust: bool, path: Path, named: bool =
     found = load_weights(module, read.weights, str(path), len(card.classes))
     inert = (f"of the pickled {read.class_name} only the weights were read",) if read.wants else ()
     return Assembled(module, (*read.notes, *inert, *found))
+
+
+def _rebuilt(read: Read, module: nn.Module, card: ModelCard, trust: bool) -> Assembled:
+    """Prefer the modules of a named architecture to those of a converter, if the two do the same."""
+    network = build(card, trust)
+    try:
+        return Assembled(
+            rebuild(read, module, network, card), (f"the {read.format} was rebuilt as {card.arch}: same outputs",)
+        )
+    except InterpferError as error:
+        return Assembled(module, (*read.notes, str(error)))
 
 
 def _from_program(read: Read, program: Program, card: ModelCard, trust: bool, named: bool) -> Assembled:

@@ -15,7 +15,7 @@ from interpfer.errors import InterpferError, ModelError
 from interpfer.models.card import ModelCard
 from interpfer.models.fit import load_weights
 from interpfer.models.input import COLORS
-from interpfer.models.program import AGREE, Program, largest_gap
+from interpfer.models.program import AGREE, largest_gap
 from interpfer.models.readers.base import Read
 
 TRIALS = 2
@@ -24,12 +24,12 @@ TRIALS = 2
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def rebuild(read: Read, program: Program, network: nn.Module, card: ModelCard) -> nn.Module:
+def rebuild(read: Read, program: nn.Module, network: nn.Module, card: ModelCard) -> nn.Module:
     """Return ``network`` with the program's weights.
 
     Args:
         read: what the file held; its weights.
-        program: the program.
+        program: what it does.
         network: that may be the same; untrained.
         card: the input.
 

@@ -32,6 +32,7 @@ WORD = re.compile(r"[A-Za-z_]\w*")
 KNOWN_WORDS = re.compile(
     r"[szufi]\w?\d+|[Mm]ax|[Mm]in|Mod|PythonMod|FloorDiv|CleanDiv|CeilDiv|CeilToInt|FloorToInt|TruncToInt|IntTrueDiv"
     r"|FloatTrueDiv|ToFloat|PowByNatural|Eq|Ne|Ge|Gt|Le|Lt|And|Or|Not|oo|int_oo|Symbol|True|False|Piecewise|Where|Abs|positive|integer|real|nonnegative"
+    r"|Mul|Add|Pow|Integer|Rational|Float|Half|One|Zero|NegativeOne|Infinity|Identity|evaluate|floor|ceiling"
 )
 
 

@@ -6,6 +6,7 @@ import re
 import sys
 import tarfile
 import zipfile
+from _compat_pickle import IMPORT_MAPPING
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,9 @@ PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".tar", ".p")
 
 MAGIC, LEGACY = 0x1950A86A20F9469CFC6C, 5
 """What a file of torch before 1.6 begins with, and how many pickles it is."""
+
+OWN_MODULES = {*sys.stdlib_module_names, *(name.partition(".")[0] for name in IMPORT_MAPPING), "torch"} - {"__main__"}
+"""The standard library, also by its names in Python 2, which old protocols use, and torch."""
 
 DEPTH = 3
 """Archives within archives that are opened."""
@@ -68,11 +72,7 @@ def suspicious(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         name
         for name in names
-        if not HARMLESS.fullmatch(name)
-        and (
-            "." not in name
-            or name.partition(".")[0] in {*sys.stdlib_module_names, "torch", "__builtin__", "copy_reg"} - {"__main__"}
-        )
+        if not HARMLESS.fullmatch(name) and ("." not in name or name.partition(".")[0] in OWN_MODULES)
     )
 
 

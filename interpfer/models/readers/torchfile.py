@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 
@@ -19,7 +18,6 @@ from interpfer.models.readers.inert import load_inert
 from interpfer.models.readers.pickles import imports, suspicious
 from interpfer.models.readers.signatures import first_line, not_a_checkpoint
 
-BROKEN = (RuntimeError, EOFError, ValueError, KeyError, BadZipFile, OSError, AttributeError, IndexError, TypeError)
 TRUST = "if you trust where it comes from, say --trust (trust=True)"
 
 
@@ -38,7 +36,9 @@ class TorchFile:
             wants = imports(path)
             if not wants:
                 raise ModelError(_broken(path, "it holds no tensors")) from refusal
-        except BROKEN as error:
+        except ModelError:
+            raise
+        except Exception as error:  # whatever a broken file brings torch to raise
             wants = imports(path)
             if not wants:
                 raise ModelError(_broken(path, first_line(error))) from error
