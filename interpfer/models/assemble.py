@@ -45,6 +45,7 @@ def assemble(read: Read, card: ModelCard, trust: bool, path: Path, named: bool =
     if isinstance(read.module, Program):
         return _from_program(read, read.module, card, trust, named)
     if read.module is not None:
+        read.module.eval()
         if read.weights is not None and card.arch is not None and named:
             return _rebuilt(read, read.module, card, trust)
         return Assembled(read.module, read.notes)
