@@ -26,6 +26,8 @@ def tables(report: Report, trial: Trial | None, which: str) -> Iterator[Table | 
     if report.matches:
         yield _matches(report)
     if report.layers:
+        spatial = sum(layer.spatial for layer in report.layers)
+        yield f"layers: {spatial} of {len(report.layers)} keep a grid; --layers spatial or all lists more"
         yield _layers(report, which)
     if trial is not None:
         yield _trial(trial)
@@ -92,11 +94,7 @@ def _layers(report: Report, which: str) -> Table:
         for layer in report.layers
         if which == "all" or (layer.spatial if which == "spatial" else layer.last or layer.all)
     ]
-    spatial = sum(layer.spatial for layer in report.layers)
-    title = f"layers: {spatial} of {len(report.layers)} keep a grid"
-    if which == "stages" and len(shown) < spatial:
-        title += " (--layers spatial lists them)"
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("layer", no_wrap=True)
     table.add_column("output", no_wrap=True)
     table.add_column("--layers", no_wrap=True)

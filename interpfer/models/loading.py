@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from interpfer.errors import ModelError
 from interpfer.models.assemble import assemble
 from interpfer.models.card import card_path, parse_card, read_card
 from interpfer.models.checkpoint import read_checkpoint, require_runnable
