@@ -62,7 +62,9 @@ def test_load_model_uses_the_one_architecture_that_fits_and_says_so(tmp_path: Pa
     assert model.notes[0].startswith("no architecture was named: all 122 tensors fit torchvision:resnet18")
     (tmp_path / "m.yaml").write_text("arch: torchvision:resnet18\nclasses: rafdb\n")
     assert load_model(path).notes == ()
-    with pytest.raises(ModelError, match=r"'arch' is missing, and no network of torchvision or timm has all these .*the"):
+    with pytest.raises(
+        ModelError, match=r"'arch' is missing, and no network of torchvision or timm has all these .*the"
+    ):
         load_model(saved(tmp_path / "other.pt", SmallCNN(7).state_dict()), classes="rafdb")
 
 
@@ -127,12 +129,8 @@ def test_a_pickled_module_of_a_library_is_rebuilt_without_running_it(tmp_path: P
 
 def test_a_hostile_pickle_is_named_and_does_nothing(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.pt", {"state_dict": SmallCNN(7).state_dict(), "extra": Bomb(tmp_path / "boom")})
-    try:
-        report, _ = look(path)
-    except ModelError as error:
-        assert "mkdir" in str(error)
-    else:
-        assert any("mkdir" in name for name in report.wants)
+    report, _ = look(path)
+    assert any("mkdir" in name for name in report.wants)
     assert not (tmp_path / "boom").exists()
 
 
