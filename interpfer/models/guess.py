@@ -109,8 +109,8 @@ def guess(weights: Mapping[str, Tensor]) -> Verdict:
     matches = find_matches(shapes_of_weights(weights))
     complete = [match for match in matches if match.complete]
     if not complete:
-        best = f"; the nearest is {matches[0].arch} with {matches[0].share:.0%} of the tensors" if matches else ""
-        return Verdict(matches, None, f"no network of torchvision or timm has all these weights{best}")
+        near = f"; the nearest is {matches[0].arch} with {matches[0].share:.0%} of the tensors" if matches else ""
+        return Verdict(matches, None, f"no network of torchvision or timm has all these weights{near}")
     best = complete[0]
     names = [name for match in complete for name in (match.arch, *match.twins)]
     if len(names) == 1:
