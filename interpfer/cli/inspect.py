@@ -37,7 +37,7 @@ def command(model: Path, which: str, as_json: bool, **options: Any) -> None:
     from interpfer.cli.terminal import progress_bars, stderr, stdout
     from interpfer.datasets import DATASETS
     from interpfer.inspection.look import look
-    from interpfer.inspection.trial import try_cards
+    from interpfer.inspection.trial import suggested, try_cards
 
     if options["data_root"] is not None and options["dataset"] is None:
         raise click.UsageError("--data-root needs --dataset, e.g. --dataset csv.")
@@ -49,6 +49,7 @@ def command(model: Path, which: str, as_json: bool, **options: Any) -> None:
         named, sized = "classes" not in report.assumed, "input.size" not in report.assumed
         with progress_bars() as tell:
             trial = try_cards(loaded, faces, named, sized, options["limit"], options["seed"], tell)
+        report = suggested(report, trial)
     if as_json:
         click.echo(json.dumps(report.facts() | ({"trial": trial.facts()} if trial else {}), indent=2))
         return

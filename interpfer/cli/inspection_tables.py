@@ -26,6 +26,8 @@ def tables(report: Report, trial: Trial | None, which: str) -> Iterator[Table | 
     if report.matches:
         yield _matches(report)
     if report.layers:
+        spatial = sum(layer.spatial for layer in report.layers)
+        yield f"layers: {spatial} of {len(report.layers)} keep a grid; --layers spatial or all lists more"
         yield _layers(report, which)
     if trial is not None:
         yield _trial(trial)
@@ -71,7 +73,8 @@ def _matches(report: Report) -> Table:
     for name in ("fit", "classes", "channels", "size"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what does not fit, or has the same weights", overflow="fold")
-    for match in report.matches[:MOST_MATCHES]:
+    whole = [match for match in report.matches if match.complete]
+    for match in [*whole, *(other for other in report.matches if not other.complete)][: len(whole) + 2 or MOST_MATCHES]:
         remarks = [
             *([f"under {match.prefix}"] if match.prefix else []),
             *([f"arch_args {dict(match.arch_args)}"] if match.arch_args else []),
@@ -92,11 +95,7 @@ def _layers(report: Report, which: str) -> Table:
         for layer in report.layers
         if which == "all" or (layer.spatial if which == "spatial" else layer.last or layer.all)
     ]
-    spatial = sum(layer.spatial for layer in report.layers)
-    title = f"layers: {spatial} of {len(report.layers)} keep a grid"
-    if which == "stages" and len(shown) < spatial:
-        title += " (--layers spatial lists them)"
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("layer", no_wrap=True)
     table.add_column("output", no_wrap=True)
     table.add_column("--layers", no_wrap=True)
@@ -115,13 +114,12 @@ def _trial(trial: Trial) -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column("")
     attempts = list(trial.attempts[:MOST_ATTEMPTS])
-    if trial.card is not None and trial.card not in attempts:
-        attempts.append(trial.card)
+    attempts += [one for one in (trial.best, trial.card) if one is not None and one not in attempts]
     for attempt in attempts:
         fields = describe_input(attempt.input)
         rest = {name: value for name, value in fields.items() if name not in ("size", "color")}
         told = str(rest["mean"]) if list(rest) == ["mean"] else ", ".join(f"{k} {v}" for k, v in rest.items()) or "none"
-        remark = "the card" if attempt is trial.card else "suggested" if attempt is trial.best else ""
+        remark = "the card" if attempt == trial.card else "suggested" if attempt == trial.best else ""
         cells = (str(attempt.input.size), attempt.input.color, told.replace("[", r"\["), remark)
         table.add_row(f"{attempt.accuracy:.1%}", attempt.order, *cells)
     return table

@@ -20,7 +20,7 @@ def command(kind: str) -> None:
     from interpfer.errors import PluginError
 
     if kind in LISTS:
-        stdout().print(LISTS[kind]())
+        stdout().print(LISTS[kind]())  # type: ignore[no-untyped-call]
         return
     registry, facts = _registry(kind)
     table = Table(title=f"{kind}: entry-point group {registry.group}", title_justify="left")

@@ -71,12 +71,14 @@ def look(path: Path, trust: bool = False, **overrides: Any) -> tuple[Report, Mod
     if module is not None or raw.get("arch") is not None:
         module, notes = _built(read, card, trust, path, missing)
         report = replace(report, notes=notes or report.notes)
+    if found.raw.get("arch") is not None:
+        verdict = Verdict((), None, f"{found.raw['arch']}, as the card says")
     report = replace(report, matches=verdict.matches, verdict=verdict.why)
     model = None
     if module is not None:
         model, report = _run(Model(path.stem, module, card), report, raw, assumed, missing)
     if not raw.get("classes"):
-        count = report.output_count or (chosen.classes if chosen else None)
+        count = report.output_count or (chosen.classes if chosen else None) or _last_width(weights or {})
         missing.insert(0, f"classes: {f'{count} expressions ' if count else ''}in output order; {ORDER_HINT}")
         assumed["classes"] = f"{count or 'the'} expressions in output order, or a known order such as rafdb"
     shown = model.card if model is not None else card
@@ -113,9 +115,10 @@ def _provisional(
         likely = {"size": chosen.size if chosen else 224} | ({"color": "gray"} if channels == 1 else {})
         if chosen and "mean" not in told and "std" not in told and channels == 3:
             likely |= chosen.normalisation
-        for name in ("size", "mean"):
-            if name not in told:
-                assumed[f"input.{name}"] = "a guess"
+        if "size" not in told:
+            assumed["input.size"] = "a guess"
+        if not {"mean", "std", "scale"} & set(told):
+            assumed["input.mean"] = "a guess"
     count = len(raw["classes"]) if raw.get("classes") else (chosen.classes if chosen else None) or _last_width(weights)
     filled = {**raw, "input": {**likely, **told} if isinstance(told, dict) else told}
     card = parse_card(

@@ -102,7 +102,11 @@ class Report:
         lines = []
         for name, value in self.card.items():
             text = yaml.safe_dump(value, default_flow_style=True, width=1000, sort_keys=False).strip()
-            reasons = [f"{key}: {why}" if "." in key else why for key, why in self.assumed.items() if _about(key, name)]
+            reasons = [
+                f"{key.rpartition('.')[2]} is {why}" if "." in key else why
+                for key, why in self.assumed.items()
+                if key.partition(".")[0] == name
+            ]
             comment = f"   # {'; '.join(reasons)}" if reasons else ""
             lines.append(f"{name}: {text.removesuffix('...').strip()}{comment}")
         return "\n".join(lines) + "\n"
@@ -138,7 +142,3 @@ def _count(shape: tuple[int, ...]) -> int:
     for side in shape:
         total *= side
     return total
-
-
-def _about(key: str, name: str) -> bool:
-    return key.partition(".")[0] == name

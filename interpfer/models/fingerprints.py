@@ -83,8 +83,8 @@ def _hash(text: str, size: int = 4) -> int:
 
 def _similarity(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
     """Estimate the Jaccard similarity of two sets from the smallest hashes of their union."""
-    both = np.union1d(one, other)[: max(min(len(one), len(other)), 1)]
-    return float((np.isin(both, one) & np.isin(both, other)).mean())
+    both = np.union1d(one, other)[:SKETCH]
+    return float((np.isin(both, one) & np.isin(both, other)).mean()) if len(both) else 0.0
 
 
 @cache

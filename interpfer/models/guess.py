@@ -6,6 +6,7 @@ tensor.
 """
 
 import math
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,8 @@ LEAST_ESTIMATE, LEAST_SHARE = 0.25, 0.5
 MOST_TWINS = 8
 """Networks of the same tensors that are run to see whether they are the same function."""
 TOLERANCE = 1e-4
+RARE = re.compile(r":\w*(blur|aa\d)")
+"""Twins of a plain network that few train."""
 SIZE_ARGUMENTS = {"timm": "img_size", "torchvision": "image_size"}
 
 
@@ -100,34 +103,33 @@ def shapes_of_weights(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...
 def guess(weights: Mapping[str, Tensor]) -> Verdict:
     """Say which architecture some weights belong to.
 
-    A network is chosen where all names and shapes fit, and where all networks that they fit give the same logits. Where
-    these differ, one of torchvision goes before rarer ones of timm (a ResNet before one with blurred pooling).
+    A network is chosen where all names and shapes fit, and where all networks that they fit give the same logits; the
+    rare twins with blurred pooling, whose tensors are those of the plain network, are named but not waited for.
     """
     matches = find_matches(shapes_of_weights(weights))
     complete = [match for match in matches if match.complete]
     if not complete:
-        best = f"; the nearest is {matches[0].arch} with {matches[0].share:.0%} of the tensors" if matches else ""
-        return Verdict(matches, None, f"no network of torchvision or timm has all these weights{best}")
+        near = f"; the nearest is {matches[0].arch} with {matches[0].share:.0%} of the tensors" if matches else ""
+        return Verdict(matches, None, f"no network of torchvision or timm has all these weights{near}")
     best = complete[0]
     names = [name for match in complete for name in (match.arch, *match.twins)]
     if len(names) == 1:
         return Verdict(matches, best, f"all {len(weights)} tensors fit {best.arch}, and no other known network")
     if len(names) > MOST_TWINS:
         return Verdict(matches, None, f"{len(names)} networks fit: {', '.join(names[:MOST_TWINS])}, ...")
-    apart = [name for name in names[1:] if not _same_function(best, name, weights)]
-    if apart and best.arch.startswith("torchvision:"):
-        return Verdict(
-            matches,
-            best,
-            f"all {len(weights)} tensors fit {best.arch}, which is taken; {', '.join(apart)} has the same tensors and "
-            "gives other outputs, so name the architecture if it is that",
-        )
-    if apart:
-        return Verdict(
-            matches, None, f"{len(names)} networks fit and give different outputs: {', '.join(names)}; say which"
-        )
-    others = ", ".join(names[1:])
-    return Verdict(matches, best, f"all {len(weights)} tensors fit {best.arch} ({others}: the same function)")
+    same = {name: _same_function(best, name, weights) for name in names[1:]}
+    twins = [name for name in names[1:] if same[name]]
+    apart = [name for name in names[1:] if same[name] is False]
+    rare = [name for name in apart if RARE.search(name) and not RARE.search(best.arch)]
+    if len(apart) > len(rare):
+        told = ", ".join([best.arch, *apart])
+        return Verdict(matches, None, f"these networks have all {len(weights)} tensors and differ: {told}; say which")
+    remarks = [
+        *([f"{', '.join(twins)} is the same function"] if twins else []),
+        *([f"for {', '.join(rare)}, which has the same tensors, name it"] if rare else []),
+    ]
+    told = f" ({'; '.join(remarks)})" if remarks else ""
+    return Verdict(matches, best, f"all {len(weights)} tensors fit {best.arch}{told}")
 
 
 def find_matches(shapes: Shapes) -> tuple[Match, ...]:
@@ -256,8 +258,8 @@ def _usual_input(network: nn.Module, arch: str) -> tuple[int, dict[str, Any]]:
     return int(getattr(transforms, "keywords", {}).get("crop_size", 224)), imagenet
 
 
-def _same_function(match: Match, other: str, weights: Mapping[str, Tensor]) -> bool:
-    """Whether another network gives the same logits with the same weights, on noise."""
+def _same_function(match: Match, other: str, weights: Mapping[str, Tensor]) -> bool | None:
+    """Whether another network gives the same logits with the same weights, on noise; None if it cannot take them."""
     noise = torch.randn(2, match.channels, match.size, match.size, generator=torch.Generator().manual_seed(0))
     outputs: list[Tensor] = []
     for arch in (match.arch, other):
@@ -273,6 +275,6 @@ def _same_function(match: Match, other: str, weights: Mapping[str, Tensor]) -> b
                 network.eval()
                 outputs.append(network(noise))
             except (InterpferError, RuntimeError, TypeError, ValueError):
-                return False
+                return None
     one, two = outputs
     return bool(one.shape == two.shape and (one - two).abs().max() <= TOLERANCE * one.abs().max())

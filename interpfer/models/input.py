@@ -116,10 +116,11 @@ def parse_input(raw: Any, where: str) -> InputSpec:
 def describe_input(spec: InputSpec) -> dict[str, Any]:
     """Return the shortest fields of a card that mean this input, normalisations by name where they have one."""
     for name in NORMALISATIONS:
-        if parse_input({"size": spec.size, "color": spec.color, "mean": name}, name) == spec:
+        if name != "bytes" and parse_input({"size": spec.size, "color": spec.color, "mean": name}, name) == spec:
             return {"size": spec.size, "color": spec.color} | ({} if name == "none" else {"mean": name})
-    told = {"size": spec.size, "color": spec.color, "scale": spec.scale, "mean": [*spec.mean], "std": [*spec.std]}
-    return {name: value for name, value in told.items() if value not in (1.0, [0.0], [1.0])}
+    scale = int(spec.scale) if spec.scale == int(spec.scale) else spec.scale
+    told = {"size": spec.size, "color": spec.color, "scale": scale, "mean": [*spec.mean], "std": [*spec.std]}
+    return {name: value for name, value in told.items() if name == "size" or value not in (1, [0.0], [1.0])}
 
 
 def _spelled_out(raw: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Output:
         shapes = {tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__ for value in picked}
         if len(shapes) > 1 or not isinstance(picked[0], Tensor):
             raise ModelError(f"the heads {self} cannot be added: they are {', '.join(map(str, shapes))}.")
-        total: Tensor = sum(part.weight * value for part, value in zip(self.parts, picked, strict=True))  # type: ignore[assignment]
+        total: Tensor = sum(part.weight * value for part, value in zip(self.parts, picked, strict=True))
         return total
 
     def __str__(self) -> str:
