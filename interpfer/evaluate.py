@@ -18,7 +18,6 @@ from interpfer.errors import DataError, InterpferError
 from interpfer.expressions import NEUTRAL
 from interpfer.gallery import gather
 from interpfer.landmarks.base import NO_FACE, UNREADABLE, LandmarkProvider
-from interpfer.maps import DEFAULT_MAPS
 from interpfer.maps.memory import auto_batch_size
 from interpfer.maps.resample import conventions
 from interpfer.metrics import DEFAULT_METRICS
@@ -48,7 +47,7 @@ def score(
     data_root: str | Path | None = None,
     split: str = "test",
     landmarks: LandmarkProvider | str | Path | None = None,
-    maps: str | Sequence[str] = DEFAULT_MAPS,
+    maps: str | Sequence[str] | None = None,
     layers: str | Sequence[str] = "last",
     target: str = "label",
     protocol: str = "paper",
@@ -80,7 +79,8 @@ def score(
         data_root: the folder of a data set given by name.
         split: the split of a data set given by name.
         landmarks: a provider, its name, or a landmark file; by default what the data set brings, else `embedded`.
-        maps: names or groups, a list or comma-separated.
+        maps: names or groups, a list or comma-separated; None for the default, which a model that can only be called
+            narrows down to maps of the input.
         layers: "last", "all", or names.
         target: "label" or "predicted": the class that class-specific maps explain.
         protocol: "paper" or "corrected".
@@ -244,7 +244,7 @@ def _conclude(
         raise DataError(_nothing_to_score(plan, tables.missing))
     outputs = plan.model.classes
     classification = classify(tables.labels, tables.predicted, plan.dataset.classes, outputs, tables.confidence)
-    warnings = [*plan.dataset.remarks, wrong_order(classification.confusion, outputs)]
+    warnings = [*plan.dataset.remarks, *plan.model.notes, wrong_order(classification.confusion, outputs)]
     scores, per_image = tables.scores(), tables.per_image()
     groupings = {"true": tables.labels, "predicted": tables.predicted}
     evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)

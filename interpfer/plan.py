@@ -20,9 +20,9 @@ from interpfer.landmarks import PROVIDERS
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.files import FileLandmarks
-from interpfer.maps import MAPS, named_maps, select_maps
+from interpfer.maps import DEFAULT_MAPS, MAPS, PROGRAM_MAPS, named_maps, select_maps
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_of
-from interpfer.maps.engine import Key, require_named, run_maps, same_maps
+from interpfer.maps.engine import Key, require_named, run_maps, same_maps, sealed_maps
 from interpfer.maps.resample import PROTOCOLS
 from interpfer.metrics import METRICS, select_metrics
 from interpfer.metrics.au_profile import Evidence, evidence, shares
@@ -90,7 +90,7 @@ class Plan:
         model: Model,
         dataset: Dataset,
         landmarks: LandmarkProvider | str | Path | None,
-        maps: str | Sequence[str],
+        maps: str | Sequence[str] | None,
         layers: str | Sequence[str],
         metrics: str | Sequence[str],
         target: str,
@@ -115,6 +115,7 @@ class Plan:
         book, place = PROTOCOL_DEFAULTS[protocol]
         if isinstance(layers, str) and layers not in ("last", "all"):
             layers = [name.strip() for name in layers.split(",")]
+        maps = default_maps(model) if maps is None else maps
         return cls(
             model=model,
             dataset=dataset,
@@ -164,15 +165,18 @@ class Plan:
         Raises:
             ModelError: a map that was asked for by its name cannot be made.
         """
+        sealed = sealed_maps(self.model, self.maps, self.layers)
+        require_named(sealed, self.maps, self.layers, set(self.named), self.model.name)
+        self.refused.update(sealed)
         methods = {name: method for name, method in self.maps.items() if method.cost == ONE_PASS}
         batch = self.stream.read(self.rows[:PROBED])
         if not batch.rows or all(isinstance(method, BaselineMap) for method in methods.values()):
-            return {}, {}
+            return {}, sealed
         x = self.model.normalise(batch.faces.images)
         shown = run_maps(self.model, x, methods, self.layers, None, self.seed)
         require_named(shown.refused, methods, self.layers, set(self.named), self.model.name)
         shared = {key: raw for key, raw in shown.maps.items() if isinstance(methods[key[0]], LayerMap)}
-        return same_maps(shared), shown.refused
+        return same_maps(shared), sealed | shown.refused
 
     @cached_property
     def book(self) -> Codebook:
@@ -248,6 +252,14 @@ class Plan:
             "autocast": self.autocast,
             "seed": self.seed,
         }
+
+
+def default_maps(model: Model) -> tuple[str, ...]:
+    """Return the maps that are made where none are asked for: those that the model allows."""
+    if model.program is None:
+        return DEFAULT_MAPS
+    sealed = sealed_maps(model, {name: MAPS.get(name) for name in PROGRAM_MAPS}, ())
+    return tuple(name for name in PROGRAM_MAPS if not any(key[0] == name for key in sealed))
 
 
 def require_choice(what: str, value: str, known: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from interpfer.errors import PluginError, choices
 T = TypeVar("T")
 
 #: optional package -> the extra of interpfer that installs it
-EXTRAS = {"timm": "timm"}
+EXTRAS = {"timm": "timm", "transformers": "hf", "onnx": "onnx", "onnxruntime": "onnx", "onnx2torch": "onnx"}
 
 
 class Registry(Generic[T]):

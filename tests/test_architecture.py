@@ -26,7 +26,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("prepare", "reports"),
     ("sanity", "scoring"),
     ("gallery",),
-    ("evaluate",),
+    ("evaluate", "inspection"),
     ("explain", "finetuning"),
     ("demo", "testing"),
     ("cli",),

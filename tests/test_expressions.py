@@ -4,8 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interpfer.datasets import DATASETS
 from interpfer.errors import DataError
-from interpfer.expressions import EXPRESSIONS, SYNONYMS, canonical, canonical_classes
+from interpfer.expressions import (
+    CLASS_ORDERS,
+    EXPRESSIONS,
+    ORDER_ALIASES,
+    SYNONYMS,
+    canonical,
+    canonical_classes,
+    class_order,
+    resolve_classes,
+)
 
 SPELLINGS = st.sampled_from([*EXPRESSIONS, *SYNONYMS])
 
@@ -60,3 +70,32 @@ def test_abbreviations_are_understood_and_never_suggested() -> None:
             canonical(typo)
         suggested = str(error.value).partition("Did you mean ")[2].partition("?")[0].split(" or ")
         assert not {"an", "ang", "ha", "hap", "sur", "di", "dis", "neu", "ne"} & set(suggested)
+
+
+@pytest.mark.parametrize("name", CLASS_ORDERS)
+def test_an_order_names_each_expression_once(name: str) -> None:
+    order = CLASS_ORDERS[name]
+    assert canonical_classes(order) == order
+    assert len(order) in (6, 7, 8)
+    assert resolve_classes([name.upper()]) == order
+
+
+def test_orders_are_no_expressions_and_differ() -> None:
+    assert not {*CLASS_ORDERS, *ORDER_ALIASES} & {*EXPRESSIONS, *SYNONYMS}
+    assert len(set(CLASS_ORDERS.values())) == len(CLASS_ORDERS)
+    assert set(ORDER_ALIASES.values()) <= set(CLASS_ORDERS)
+    assert CLASS_ORDERS["alphabetical8"] == tuple(sorted(EXPRESSIONS))
+
+
+@pytest.mark.parametrize("name", ["rafdb", "affectnet", "affectnet7", "fer2013", "ferplus", "ckplus"])
+def test_the_order_of_a_data_set_is_its_own(name: str) -> None:
+    assert class_order(name) == DATASETS.get(name).order
+
+
+def test_classes_by_the_name_of_an_order_or_one_by_one() -> None:
+    assert resolve_classes(["hsemotion"])[:2] == ("anger", "contempt")
+    assert resolve_classes(["sad"]) == ("sadness",)
+    assert resolve_classes(["happy", "sad"]) == ("happiness", "sadness")
+    assert class_order("nobody") is None
+    with pytest.raises(DataError, match=r"'rafbd' is neither an expression nor a known order .*Did you mean .*rafdb"):
+        resolve_classes(["rafbd"])

@@ -14,13 +14,14 @@ COMMANDS = {
     "score": "Score where a trained classifier looks, against AU heatmaps.",
     "finetune": "Train a classifier on, guided to look at action units, and compare before and after.",
     "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
+    "inspect": "Say what a checkpoint is, which card it needs, and whether its class order is right.",
     "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
     "check-data": "Check that a data set is whole: counts as published, every image readable.",
     "explain": "Show where a classifier looks in a photograph, and say it in FACS terms.",
     "leaderboard": "Rank leaderboards and runs: a table to read, CSV, Markdown, LaTeX or a page.",
     "report": "Draw the page of a run again, or of several runs side by side; figures for a paper.",
     "compare": "Compare two runs on the same images, with intervals and p-values.",
-    "ls": "List maps, metrics, datasets, landmarks, codebooks or models.",
+    "ls": "List maps, metrics, datasets, landmarks, codebooks, models, presets or class orders.",
 }
 
 

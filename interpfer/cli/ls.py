@@ -1,11 +1,14 @@
 """interpfer ls."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from interpfer.cli.options import as_json
+
+if TYPE_CHECKING:
+    from interpfer.registry import Registry
 
 KINDS = {
     "maps": ("interpfer.maps:MAPS", "Maps of where a model looks, for --maps (groups: all, everything, baselines)"),
@@ -17,8 +20,13 @@ KINDS = {
         "interpfer.models:ARCHITECTURES",
         "Architectures, for arch: NAME:... in a model card",
     ),
+    "presets": (
+        "interpfer.models.preset:list_presets",
+        "Published models, for --preset NAME, with your copy of the code as --arch FILE.py:callable",
+    ),
+    "classes": ("interpfer.expressions:list_orders", "Orders of classes, for --classes NAME"),
 }
-"""Kind -> its registry, and the title of its list."""
+"""Kind -> its registry, or a function that lists what is no plugin, and the title of its list."""
 
 
 @click.command("ls")
@@ -34,19 +42,13 @@ def command(kind: str, json_wanted: bool) -> None:
     from rich.table import Table
 
     from interpfer.cli.terminal import stdout
-    from interpfer.errors import PluginError
     from interpfer.registry import Registry
     from interpfer.results.files import json_bytes
 
     place, title = KINDS[kind]
     module, _, name = place.partition(":")
-    registry: Registry[Any] = getattr(import_module(module), name)
-    told: dict[str, dict[str, str]] = {}
-    for plugin in registry:
-        try:
-            told[plugin] = listing(registry.get(plugin))
-        except PluginError as error:
-            told[plugin] = {"what": str(error)}
+    source = getattr(import_module(module), name)
+    told: dict[str, dict[str, str]] = _plugins(source) if isinstance(source, Registry) else source()
     if json_wanted:
         click.echo(json_bytes([{"name": plugin} | facts for plugin, facts in told.items()]), nl=False)
         return
@@ -68,6 +70,18 @@ def command(kind: str, json_wanted: bool) -> None:
             if facts.get(column):
                 console.print(f"  {plugin}: {facts[column]}", markup=False, soft_wrap=True)
     console.print("A package of your own adds to the list: docs/howto", markup=False)
+
+
+def _plugins(registry: "Registry[Any]") -> dict[str, dict[str, str]]:
+    from interpfer.errors import PluginError
+
+    told: dict[str, dict[str, str]] = {}
+    for plugin in registry:
+        try:
+            told[plugin] = listing(registry.get(plugin))
+        except PluginError as error:
+            told[plugin] = {"what": str(error)}
+    return told
 
 
 def listing(plugin: object) -> dict[str, str]:

@@ -20,14 +20,17 @@ def stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return wrap
 
 
-def numbers(_: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
-    """Read a comma-separated list."""
-    if value is None:
-        return None
+def numbers(_: click.Context, param: click.Parameter, value: str | None) -> list[float] | str | None:
+    """Read a comma-separated list; a name stays one."""
+    if value is None or value.strip().isidentifier():
+        return value
     try:
         return [float(item) for item in value.split(",")]
     except ValueError:
-        raise click.BadParameter(f"'{value}' is no list of numbers such as 0.485,0.456,0.406.", param=param) from None
+        raise click.BadParameter(
+            f"'{value}' is neither a list of numbers such as 0.485,0.456,0.406 nor a name such as imagenet.",
+            param=param,
+        ) from None
 
 
 def _key(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
@@ -73,18 +76,28 @@ def _needs_folder(values: Mapping[str, Any]) -> bool:
 
 model_options = stack(
     click.option("--trust", is_flag=True, help="Run the code that the card or a pickle brings."),
+    click.option("--preset", metavar="NAME", help="Published model, e.g. --preset poster/rafdb (see `ls presets`)."),
     click.option("--arch", metavar="ARCH", help="Architecture, e.g. --arch torchvision:resnet18, --arch net.py:build."),
-    click.option("--classes", metavar="LIST", help="Expressions in output order, e.g. --classes anger,disgust,..."),
+    click.option(
+        "--classes",
+        metavar="LIST",
+        help="Expressions in output order, e.g. --classes anger,disgust,..., or a known order, e.g. --classes rafdb.",
+    ),
     click.option("--input-size", type=int, metavar="N", help="Side of the input in pixels, e.g. --input-size 112."),
-    click.option("--color", type=click.Choice(["rgb", "bgr", "gray"]), help="Channels, e.g. --color gray."),
+    click.option("--color", type=click.Choice(["rgb", "bgr", "gray", "gray3"]), help="Channels, e.g. --color gray."),
     click.option("--scale", type=float, metavar="X", help="Factor on pixels in [0, 1], e.g. --scale 255."),
-    click.option("--mean", callback=numbers, metavar="LIST", help="Mean, e.g. --mean 0.485,0.456,0.406."),
-    click.option("--std", callback=numbers, metavar="LIST", help="Deviation, e.g. --std 0.229,0.224,0.225."),
-    click.option("--output", callback=_key, metavar="KEY", help="Where the logits are, e.g. --output 1."),
+    click.option("--mean", callback=numbers, metavar="LIST|NAME", help="e.g. --mean 0.5,0.5,0.5, --mean imagenet."),
+    click.option("--std", callback=numbers, metavar="LIST|NAME", help="Deviation, e.g. --std 0.229,0.224,0.225."),
+    click.option(
+        "--output",
+        callback=_key,
+        metavar="KEY",
+        help="Where the logits are, e.g. --output 1, --output logits, --output :8, --output '0.6*0+0.4*1'.",
+    ),
 )
 """Overrides of the model card; the names are those of ``load_model``."""
 
-MODEL_OVERRIDES = ("trust", "arch", "classes", "input_size", "color", "scale", "mean", "std", "output")
+MODEL_OVERRIDES = ("trust", "preset", "arch", "classes", "input_size", "color", "scale", "mean", "std", "output")
 
 data_options = stack(
     click.option("--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset csv (see `ls datasets`)."),

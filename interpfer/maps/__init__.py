@@ -60,6 +60,9 @@ MAPS: Registry[AnyMap] = Registry(
 
 DEFAULT_MAPS = ("attention", "gradcam", "gradcam++", "layercam", "baseline:uniform", "baseline:class-mean-au")
 
+PROGRAM_MAPS = ("saliency", "input-x-gradient", "occlusion", "baseline:uniform", "baseline:class-mean-au")
+"""The default for a model that can only be called, as far as it has gradients."""
+
 GROUPS = {
     "all": "every map of at most one forward and one backward",
     "everything": "the slow ones too",

@@ -135,6 +135,7 @@ class ModelMap(Listed):
         gradient: whether it goes backward.
         class_specific: whether it depends on the target class.
         layer: whether it is a map of a layer; else its layer is called "input".
+        inside: whether it looks inside the network, so that it cannot be made of a program.
         attention: as for ``LayerMap``.
         provider: whose code computes it.
         cost: "one pass" (at most one forward and one backward) or "many passes".
@@ -149,6 +150,7 @@ class ModelMap(Listed):
     attention: bool = False
     provider: str = "interpfer"
     cost: str = MANY_PASSES
+    inside: bool = False
 
     @property
     def needs(self) -> str:
@@ -163,12 +165,21 @@ def model_map(
     class_specific: bool = True,
     provider: str = "interpfer",
     cost: str = MANY_PASSES,
+    inside: bool = False,
 ) -> Callable[[Callable[[Scene], RawMap]], ModelMap]:
-    """Turn a function of a ``Scene`` into a map."""
+    """Turn a function of a ``Scene`` into a map; one of a layer looks inside the network anyway."""
 
     def wrap(compute: Callable[[Scene], RawMap]) -> ModelMap:
         return ModelMap(
-            compute, source, _summary(compute), gradient, class_specific, layer, provider=provider, cost=cost
+            compute,
+            source,
+            _summary(compute),
+            gradient,
+            class_specific,
+            layer,
+            provider=provider,
+            cost=cost,
+            inside=inside or layer,
         )
 
     return wrap

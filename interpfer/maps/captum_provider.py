@@ -51,7 +51,7 @@ def input_x_gradient(scene: Scene) -> RawMap:
     return _attribute("input-x-gradient", scene, InputXGradient)
 
 
-@model_map(source="Shrikumar et al. 2017, arXiv 1704.02685", layer=False, gradient=True, provider=PROVIDER)
+@model_map(source="Shrikumar et al. 2017, arXiv 1704.02685", layer=False, gradient=True, provider=PROVIDER, inside=True)
 def deeplift(scene: Scene) -> RawMap:
     """DeepLIFT, rescale rule; not for networks that use one activation module twice."""
     from captum.attr import DeepLift
@@ -59,7 +59,9 @@ def deeplift(scene: Scene) -> RawMap:
     return _attribute("deeplift", scene, DeepLift)
 
 
-@model_map(source="Springenberg et al. 2014, arXiv 1412.6806", layer=False, gradient=True, provider=PROVIDER)
+@model_map(
+    source="Springenberg et al. 2014, arXiv 1412.6806", layer=False, gradient=True, provider=PROVIDER, inside=True
+)
 def guided_backprop(scene: Scene) -> RawMap:
     """Gradients that pass a ReLU only where they are positive."""
     from captum.attr import GuidedBackprop
@@ -78,7 +80,7 @@ def guided_gradcam(scene: Scene) -> RawMap:
     return _attribute("guided-gradcam", scene, lambda network: GuidedGradCam(network, layer))
 
 
-@model_map(source="Bach et al. 2015, PLOS ONE 10(7)", layer=False, gradient=True, provider=PROVIDER)
+@model_map(source="Bach et al. 2015, PLOS ONE 10(7)", layer=False, gradient=True, provider=PROVIDER, inside=True)
 def lrp(scene: Scene) -> RawMap:
     """Layer-wise relevance propagation, for plain networks of the layers that captum has rules for."""
     from captum.attr import LRP

@@ -56,6 +56,8 @@ def run_maps(
     Raises:
         ModelError: a layer does not run once.
     """
+    wanted, sealed = methods, sealed_maps(model, methods, layers)
+    methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in sealed)}
     shared, gradients = _shared(methods, layers)
     with forward(model, x, shared, gradients) as seen:
         shown = Shown(seen.logits.detach())
@@ -64,9 +66,31 @@ def run_maps(
     seeds = _seeds(x, seed)
     _draw_layers(shown, model, captured, methods, seeds)
     _draw_models(shown, model, x, methods, layers, chosen, seeds, seed)
-    order = {key: index for index, key in enumerate(_keys(methods, layers))}
+    shown.refused.update(sealed)
+    shown.maps.update({key: torch.full((len(x), 2, 2), torch.nan, device=x.device) for key in sealed})
+    order = {key: index for index, key in enumerate(_keys(wanted, layers))}
     shown.maps = dict(sorted(shown.maps.items(), key=lambda item: order[item[0]]))
     return shown
+
+
+def sealed_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
+    """Return the maps that a program does not allow, and why; none for a network that can be looked into."""
+    program = model.program
+    if program is None:
+        return {}
+    blind = (
+        f"the model is a {program.kind}, whose layers cannot be seen; name its architecture (--arch), or choose maps "
+        "of the input such as saliency, occlusion or rise."
+    )
+    flat = f"the model is a {program.kind} without gradients; choose maps that need none, such as occlusion or rise."
+    found: dict[Key, str] = {}
+    for name, method in methods.items():
+        inside = isinstance(method, LayerMap) or (isinstance(method, ModelMap) and method.inside)
+        if inside or (method.gradient and not program.differentiable):
+            found |= dict.fromkeys(
+                ((name, layer) for layer in layers_of(method, tuple(layers))), blind if inside else flat
+            )
+    return found
 
 
 def same_maps(maps: Mapping[Key, RawMap], tolerance: float = 1e-5) -> dict[Key, Key]:
@@ -177,6 +201,8 @@ def _draw_models(
 def run_all_classes(model: Model, x: Tensor, methods: Mapping[str, AnyMap], layers: Sequence[str], seed: int) -> Shown:
     """Give every class its maps: one forward, and a backward for each class."""
     per_class: list[Shown] = []
+    sealed = sealed_maps(model, methods, layers)
+    methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in sealed)}
     layer_maps = {name: method for name, method in methods.items() if isinstance(method, LayerMap)}
     others = {name: method for name, method in methods.items() if not isinstance(method, LayerMap)}
     shared, gradients = _shared(layer_maps, layers)
@@ -198,7 +224,8 @@ def run_all_classes(model: Model, x: Tensor, methods: Mapping[str, AnyMap], laye
         key: torch.stack([(shown if key in shown.maps else per_class[0]).maps[key] for shown in per_class], 1)
         for key in keys
     }
-    return Shown(per_class[0].logits, maps, {key: why for shown in per_class for key, why in shown.refused.items()})
+    refused = {key: why for shown in per_class for key, why in shown.refused.items()}
+    return Shown(per_class[0].logits, maps, refused | sealed)
 
 
 def _captured(seen: Forward, targets: Tensor, gradients: bool) -> Capture:

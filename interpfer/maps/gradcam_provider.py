@@ -57,7 +57,9 @@ def blame(name: str, provider: str) -> Iterator[None]:
             raise ModelError(f"{provider} cannot make {name} of this model: {type(error).__name__}: {cause}") from error
 
 
-@model_map(source="Srinivas and Fleuret 2019, arXiv 1905.00780", layer=False, gradient=True, provider=PROVIDER)
+@model_map(
+    source="Srinivas and Fleuret 2019, arXiv 1905.00780", layer=False, gradient=True, provider=PROVIDER, inside=True
+)
 def fullgrad(scene: Scene) -> RawMap:
     """Absolute input gradient times input, plus that of every bias."""
     from pytorch_grad_cam import FullGrad

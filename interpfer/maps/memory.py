@@ -60,7 +60,7 @@ def _measure(model: Model, layers: Sequence[str], gradients: bool) -> int:
     x = model.noise
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        forward(model, x, layers, gradients) as seen,
+        forward(model, x, () if model.program else layers, gradients) as seen,
     ):
         drawn = sum(WORKING_COPIES * 4 * output.numel() for output in seen.outputs.values())
         return sum(saved.values()) + drawn + 4 * _largest(model, x)
@@ -68,7 +68,8 @@ def _measure(model: Model, layers: Sequence[str], gradients: bool) -> int:
 
 def _largest(model: Model, x: Tensor) -> int:
     """Return the bytes of the largest grid in the network, or of the input."""
-    grids = [layer.channels * layer.grid[0] * layer.grid[1] for layer in model.spatial_layers]
+    layers = () if model.program else model.spatial_layers
+    grids = [layer.channels * layer.grid[0] * layer.grid[1] for layer in layers]
     return x.element_size() * max([x.numel(), *grids])
 
 

@@ -21,7 +21,9 @@ from interpfer.models.layers import PREFIX_TOKENS
 Probabilities = Float[Tensor, "n heads t t"]
 
 
-@model_map(source="Abnar and Zuidema 2020, arXiv 2005.00928", layer=False, class_specific=False, cost=ONE_PASS)
+@model_map(
+    source="Abnar and Zuidema 2020, arXiv 2005.00928", layer=False, class_specific=False, cost=ONE_PASS, inside=True
+)
 def attention_rollout(scene: Scene) -> RawMap:
     """Product over the blocks of head-averaged attention and the residual path."""
     found, _ = _attention(scene, gradients=False)
@@ -34,14 +36,14 @@ def attention_rollout(scene: Scene) -> RawMap:
     return to_grid(rolled, scene)
 
 
-@model_map(source="Caron et al. 2021, arXiv 2104.14294", layer=False, class_specific=False, cost=ONE_PASS)
+@model_map(source="Caron et al. 2021, arXiv 2104.14294", layer=False, class_specific=False, cost=ONE_PASS, inside=True)
 def class_token_attention(scene: Scene) -> RawMap:
     """Attention of the class token to the patches in the last block, mean over the heads."""
     found, _ = _attention(scene, gradients=False)
     return to_grid(found[-1].mean(1), scene)
 
 
-@model_map(source="Chefer et al. 2021, arXiv 2103.15679", layer=False, gradient=True, cost=ONE_PASS)
+@model_map(source="Chefer et al. 2021, arXiv 2103.15679", layer=False, gradient=True, cost=ONE_PASS, inside=True)
 def gradient_rollout(scene: Scene) -> RawMap:
     """Attention rollout, each block weighted by its positive gradients."""
     found, gradients = _attention(scene, gradients=True)
@@ -52,7 +54,11 @@ def gradient_rollout(scene: Scene) -> RawMap:
 
 
 @model_map(
-    source="Chefer et al. 2021, arXiv 2103.15679, of the last block alone", layer=False, gradient=True, cost=ONE_PASS
+    source="Chefer et al. 2021, arXiv 2103.15679, of the last block alone",
+    layer=False,
+    gradient=True,
+    cost=ONE_PASS,
+    inside=True,
 )
 def gradient_attention(scene: Scene) -> RawMap:
     """Attention of the class token in the last block, weighted by its positive gradients."""

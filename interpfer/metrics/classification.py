@@ -11,6 +11,8 @@ from scipy.special import gammaln
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from interpfer.expressions import CLASS_ORDERS
+
 CALIBRATION_BINS = 15
 ORDER_GAIN = 0.10
 """Accuracy that a permutation of the classes must add before it is told of."""
@@ -112,8 +114,8 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def wrong_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> str | None:
-    """Return a warning where another order of the model's classes would raise accuracy a lot, or None.
+def better_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> tuple[tuple[str, ...], float, float] | None:
+    """Return an order of the classes that would raise accuracy a lot, with the accuracy before and after, or None.
 
     The best of all k! orders is sought, so the exact sign test over images that it mends or breaks is held against a
     level divided by k!.
@@ -138,9 +140,23 @@ def wrong_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> str | None:
     if chance >= ORDER_LEVEL / np.exp(gammaln(len(names) + 1)):
         return None
     before = int(np.trace(counts))
-    found = ", ".join(names[order[column]] for column in range(len(names)))
+    found = tuple(names[order[column]] for column in range(len(names)))
+    return found, before / total, (before + mended - broken) / total
+
+
+def wrong_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> str | None:
+    """Return a warning where another order of the model's classes would raise accuracy a lot, or None.
+
+    Args:
+        confusion: counts; rows true classes, columns predicted ones.
+        outputs: the model's classes in output order.
+    """
+    better = better_order(confusion, outputs)
+    if better is None:
+        return None
+    order, before, after = better
+    known = next((f" (the order {name})" for name, known in CLASS_ORDERS.items() if known == order), "")
     return (
-        f"another order of the model's classes would raise accuracy from {before / total:.1%} to "
-        f"{(before + mended - broken) / total:.1%}; the card may list them in the wrong order. "
-        f"It says [{', '.join(names)}]; the data suggest [{found}]."
+        f"another order of the model's classes would raise accuracy from {before:.1%} to {after:.1%}; the card may "
+        f"list them in the wrong order. It says [{', '.join(outputs)}]; the data suggest [{', '.join(order)}]{known}."
     )

@@ -34,7 +34,7 @@ def build(card: ModelCard, trust: bool) -> nn.Module:
     if not trust:
         what = f"the file {card.folder / source}" if source.endswith(".py") else f"the module {source}"
         raise TrustError(f"arch '{card.arch}' would run {what}; read it, then say --trust (trust=True).")
-    module = _import_file(card.folder / source) if source.endswith(".py") else _import_module(source)
+    module = import_file(card.folder / source) if source.endswith(".py") else _import_module(source)
     if not hasattr(module, name):
         raise ModelError(f"arch '{card.arch}': {source} has no '{name}'.{nearest(name, dir(module))}")
     return _checked(lambda: getattr(module, name)(**card.arch_args), card.arch)
@@ -75,7 +75,12 @@ def _checked(make: Callable[[], Any], arch: str) -> nn.Module:
     return network
 
 
-def _import_file(path: Path) -> Any:
+def import_file(path: Path) -> Any:
+    """Import a FILE.py; its code runs.
+
+    Raises:
+        ModelError: there is no such file, or it fails.
+    """
     if not path.is_file():
         raise ModelError(f"arch names the file {path}, which does not exist.")
     name = f"interpfer_arch_{path.stem}"

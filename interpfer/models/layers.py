@@ -68,13 +68,15 @@ class Layer:
         return f"{self.name} ({self.channels} x {self.grid[0]} x {self.grid[1]})"
 
 
-def find_layers(network: nn.Module, x: Float[Tensor, "1 c s s"], select: Callable[[Any], Tensor]) -> tuple[Layer, ...]:
+def find_layers(
+    network: nn.Module, x: Float[Tensor, "1 c s s"], logits: Callable[[Tensor], Tensor]
+) -> tuple[Layer, ...]:
     """Return the spatial layers of a network in the order in which they finish.
 
     Args:
         network: left as it was found.
         x: an input that excites the network, such as noise.
-        select: picks the logits out of the network's output.
+        logits: runs the network on an input and returns its logits.
     """
     outputs: dict[str, Tensor] = {}
     calls: dict[str, int] = {}
@@ -92,15 +94,15 @@ def find_layers(network: nn.Module, x: Float[Tensor, "1 c s s"], select: Callabl
         return replace_first(output, tensor.clone())
 
     with hooked(network, dict.fromkeys(names, remember)), torch.enable_grad():
-        logits = select(network(x))
+        scores = logits(x)
         gradients: Sequence[Tensor | None] = [None] * len(outputs)
-        if logits.requires_grad:
-            gradients = torch.autograd.grad(logits.square().sum(), list(outputs.values()), allow_unused=True)
+        if scores.requires_grad:
+            gradients = torch.autograd.grad(scores.square().sum(), list(outputs.values()), allow_unused=True)
     prefix = getattr(network, "num_prefix_tokens", None)
     token_counts = {output.shape[1] for output in outputs.values() if output.dim() == 3}
     found = []
     for (name, output), gradient in zip(outputs.items(), gradients, strict=True):
-        layer = _layer(name, output, prefix, logits.shape[1])
+        layer = _layer(name, output, prefix, scores.shape[1])
         attends = output.dim() == 4 and layer is not None and layer.layout == "nchw" and layer.grid[0] in token_counts
         if layer is None or attends:  # attention weights are heads x tokens x tokens
             continue
@@ -140,8 +142,19 @@ def _last_call(layer: Layer) -> str:
     return layer.name if layer.calls == 1 else f"{layer.name}@{layer.calls}"
 
 
-def describe_outputs(network: nn.Module, x: Float[Tensor, "1 c s s"]) -> str:
+def describe_outputs(network: nn.Module, run: Callable[[], Any]) -> str:
     """Say what shape each module of a network returns, for the message that none of them is a grid."""
+    shown = [f"{name} ({shape})" for name, shape in output_shapes(network, run).items()]
+    return ", ".join([*shown[:8], "...", *shown[-8:]] if len(shown) > 16 else shown)
+
+
+def output_shapes(network: nn.Module, run: Callable[[], Any]) -> dict[str, str]:
+    """Return the shape that each module returns, without the batch, in the order in which they finish.
+
+    Args:
+        network: left as it was found.
+        run: runs it on one image.
+    """
     shapes: dict[str, str] = {}
     names = {module: name for name, module in network.named_modules() if name}
 
@@ -151,9 +164,8 @@ def describe_outputs(network: nn.Module, x: Float[Tensor, "1 c s s"]) -> str:
             shapes[names[module]] = " x ".join(map(str, tensor.shape[1:]))
 
     with hooked(network, dict.fromkeys(names, remember)), torch.no_grad():
-        network(x)
-    shown = [f"{name} ({shape})" for name, shape in shapes.items()]
-    return ", ".join([*shown[:8], "...", *shown[-8:]] if len(shown) > 16 else shown)
+        run()
+    return shapes
 
 
 def resolve_layers(
@@ -183,7 +195,7 @@ def resolve_layers(
             shown = [by_name[key].describe() for key in dict.fromkeys([*_stage_ends(layers)])]
             raise ModelError(
                 f"model {model} has no spatial layer '{name}'.{nearest(name, by_name)} "
-                f"The ends of its stages are {', '.join(shown)}; Model.spatial_layers lists all {len(by_name)}."
+                f"The ends of its stages are {', '.join(shown)}; `interpfer inspect` lists all {len(by_name)}."
             )
     return tuple(dict.fromkeys(names))
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
-from interpfer.models.card import COLORS, ModelCard
+from interpfer.models.card import ModelCard
+from interpfer.models.input import COLORS
 from interpfer.models.layers import Layer, describe_outputs, find_layers, resolve_layers, split_call
+from interpfer.models.output import describe, stacked, tensors
+from interpfer.models.program import Program
 from interpfer.resizing import to_square
 
 LUMA = (0.299, 0.587, 0.114)
@@ -30,6 +33,7 @@ class Model:
         module: the network, unwrapped from DataParallel and from compilation.
         card: its card.
         classes: canonical expressions in output order.
+        notes: what was assumed when it was loaded, one sentence each.
     """
 
     def __init__(
@@ -39,11 +43,13 @@ class Model:
         card: ModelCard,
         device: str | torch.device = "cpu",
         sha256: str | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.module = unwrap(module).to(device)
         self.card = card
         self.classes = card.classes
+        self.notes = notes
         self._sha256 = sha256
         self._autocast: torch.dtype | None = None
 
@@ -129,8 +135,8 @@ class Model:
         x = images.to(self.device, torch.float32)
         if spec.color == "bgr":
             x = x.flip(1)
-        elif spec.color == "gray":
-            x = (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+        elif spec.color in ("gray", "gray3"):
+            x = (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True).expand(-1, COLORS[spec.color], -1, -1)
         mean, std = (x.new_tensor(value)[:, None, None] for value in (spec.mean, spec.std))
         return ((x * spec.scale - mean) / std).to(self._parameter.dtype)
 
@@ -140,25 +146,32 @@ class Model:
         Raises:
             ModelError: the output is not one logit per class.
         """
+        return self.select(self.forward(x), len(x))
+
+    def forward(self, x: Float[Tensor, "n c s s"]) -> Any:
+        """Run the network on prepared input, and return whatever it returns."""
         with torch.autocast(x.device.type, self._autocast, enabled=self._autocast is not None):
-            output = self.module(x)
-        return self.select(output, len(x))
+            return self.module(x, **self.card.forward_args)
 
     def select(self, output: Any, n: int) -> Float[Tensor, "n k"]:
-        """Pick the logits out of what the network returned."""
-        key = self.card.output
-        picked = output if key is None else _element(output, key)
-        if key is None and not isinstance(output, Tensor):
-            fitting = [(k, v) for k, v in _elements(output) if isinstance(v, Tensor) and self._fits(v, n)]
+        """Pick the logits out of what the network returned.
+
+        Raises:
+            ModelError: no part of it, or more than one, is one logit per class.
+        """
+        output = stacked(output, n)
+        picked = output if self.card.output is None else self.card.output.pick(output, n)
+        if self.card.output is None and not isinstance(output, Tensor):
+            fitting = [value for _, value in tensors(output) if self._fits(value, n)]
             if len(fitting) != 1:
                 raise ModelError(
-                    f"model {self.name} returned {_describe(output)}: say which holds the logits "
+                    f"model {self.name} returned {describe(output)}: say which holds the logits "
                     "(output: in the card, or --output)."
                 )
-            picked = fitting[0][1]
+            picked = fitting[0]
         if not isinstance(picked, Tensor) or not self._fits(picked, n):
             raise ModelError(
-                f"model {self.name} returned {_describe(picked)} where {n} x {len(self.classes)} logits were expected: "
+                f"model {self.name} returned {describe(picked)} where {n} x {len(self.classes)} logits were expected: "
                 f"its classes are {', '.join(self.classes)}."
             )
         return picked.reshape(n, len(self.classes)).float()
@@ -166,10 +179,15 @@ class Model:
     def _fits(self, value: Tensor, n: int) -> bool:
         return value.dim() >= 2 and tuple(value.shape) == (n, len(self.classes), *[1] * (value.dim() - 2))
 
+    @property
+    def program(self) -> Program | None:
+        """The network, if it can only be called: no layer of it can be seen."""
+        return self.module if isinstance(self.module, Program) else None
+
     @cached_property
     def spatial_layers(self) -> tuple[Layer, ...]:
         """All layers whose output lies on a grid of at least 2 x 2, in the order in which they finish."""
-        return find_layers(self.module, self.noise, lambda output: self.select(output, 1))
+        return find_layers(self.module, self.noise, self.logits)
 
     @property
     def noise(self) -> Tensor:
@@ -179,15 +197,17 @@ class Model:
         return noise.to(self.device, self._parameter.dtype)
 
     def layers(self, wanted: str | tuple[str, ...] | list[str] = "last") -> tuple[str, ...]:
-        """Resolve ``last``, ``all`` or names of layers.
+        """Resolve ``last``, ``all`` or names of layers; those of a program stay as they are, as it shows none.
 
         Raises:
             ModelError: no such layer, or it is not spatial; the message suggests and lists.
         """
+        if self.program is not None:
+            return (wanted,) if isinstance(wanted, str) else tuple(wanted)
         if not self.spatial_layers:
             raise ModelError(
                 f"model {self.name}: no layer keeps a grid of at least 2 x 2, so there is nothing to map. "
-                f"Its layers return {describe_outputs(self.module, self.noise)}."
+                f"Its layers return {describe_outputs(self.module, lambda: self.forward(self.noise))}."
             )
         return resolve_layers(self.spatial_layers, wanted, self.card.layers, self.name)
 
@@ -209,32 +229,3 @@ def unwrap(module: nn.Module) -> nn.Module:
         if inner is None:
             return module
         module = inner
-
-
-def _elements(output: Any) -> list[tuple[int | str, Any]]:
-    if isinstance(output, Mapping):
-        return list(output.items())
-    if isinstance(output, tuple | list):
-        return list(enumerate(output))
-    return [(name, value) for name, value in getattr(output, "__dict__", {}).items() if not name.startswith("_")]
-
-
-def _element(output: Any, key: int | str) -> Any:
-    if isinstance(output, Tensor) and key == 0:
-        return output
-    for name, value in [] if isinstance(output, Tensor) else _elements(output):
-        if name == key:
-            return value
-    raise ModelError(f"the output has no element {key!r}; it is {_describe(output)}.")
-
-
-def _describe(output: Any) -> str:
-    if isinstance(output, Tensor):
-        return f"a tensor {tuple(output.shape)}"
-    if isinstance(output, str | int | float | None):
-        return f"a {type(output).__name__}"
-    parts = [
-        f"{key}: {tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__}"
-        for key, value in _elements(output)
-    ]
-    return f"a {type(output).__name__} ({', '.join(parts)})"

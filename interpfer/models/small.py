@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
+from interpfer.models.reference import ReferenceClassifier
 
 
 class SmallCNN(nn.Module):
@@ -40,7 +41,7 @@ def _unit(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"small": SmallCNN}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"small": SmallCNN, "reference": ReferenceClassifier}
 
 
 def from_interpfer(name: str, classes: int, **arguments: Any) -> nn.Module:

@@ -35,6 +35,8 @@ def test_a_plugin_tells_of_itself() -> None:
         ("landmarks", ["file"]),
         ("codebooks", ["belharbi2024", "disgust: 5 9 16 17 25 26", "emfacs"]),
         ("models", ["torchvision", "timm", "interpfer"]),
+        ("presets", ["poster_v2/rafdb", "RecorderMeter", "Toisoul", "github.com/yaoing/DAN"]),
+        ("classes", ["rafdb", "hsemotion", "surprise, fear, disgust, happiness, sadness, anger, neutral"]),
     ],
 )
 def test_ls_tells_the_facts(kind: str, texts: list[str]) -> None:

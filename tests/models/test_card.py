@@ -4,7 +4,9 @@ from typing import Any
 import pytest
 
 from interpfer.errors import ModelError
-from interpfer.models.card import InputSpec, card_path, parse_card, read_card
+from interpfer.models.card import card_path, parse_card, read_card
+from interpfer.models.input import InputSpec
+from interpfer.models.output import Output, Part
 
 LEAST: dict[str, Any] = {"arch": "torchvision:resnet18", "classes": ["anger", "fear"]}
 
@@ -27,7 +29,7 @@ def test_a_full_card(tmp_path: Path) -> None:
     assert card.classes == ("anger", "surprise")
     assert card.arch_args == {"width": 4}
     assert card.input == InputSpec(112, "gray", 255.0, (127.5,), (64.0,))
-    assert (card.output, card.layers) == ("logits", ("a", "b.c"))
+    assert (card.output, card.layers) == (Output((Part("logits"),)), ("a", "b.c"))
 
 
 def test_a_given_module_needs_no_arch() -> None:
@@ -42,21 +44,25 @@ def test_a_given_module_needs_no_arch() -> None:
         ({"classes": []}, "model card C: the field 'classes' is missing"),
         ({"classes": 7}, "model card C: classes should be a list of names, found 7."),
         ({"classes": [1, 2]}, "model card C: classes should be a list of names, found [1, 2]."),
-        ({"classes": ["glee"]}, "model card C: classes: 'glee' is no known expression."),
+        ({"classes": ["glee", "fear"]}, "model card C: classes: 'glee' is no known expression."),
+        ({"classes": "rafbd"}, "classes: 'rafbd' is neither an expression nor a known order of classes. Did you mean"),
+        ({"forward_args": [1]}, "model card C: forward_args should be a mapping, found [1]."),
         ({"classes": ["sad", "sadness"]}, "model card C: classes: classes name sadness more than once"),
         ({"clases": 1}, "model card C: unknown field 'clases'. Did you mean classes or layers? Known: arch"),
+        ({"preset": "poster"}, "model card C: unknown field 'preset'."),
         ({"arch_args": [1]}, "model card C: arch_args should be a mapping, found [1]."),
-        ({"output": 1.5}, "model card C: output should be a number or a key, found 1.5."),
+        ({"output": 1.5}, "model card C: output should be a number, a key, a slice such as"),
         ({"layers": 4}, "model card C: layers should be a list of names, found 4."),
         ({"input": 112}, "model card C: input should be a mapping such as {size: 112}, found 112."),
         ({"input": {"sise": 1}}, "model card C: input: unknown field 'sise'. Did you mean size? Known: size, color"),
         ({"input": {"size": "big"}}, "model card C: input.size cannot be 'big'."),
         ({"input": {"size": [112, 112]}}, "model card C: input.size cannot be [112, 112]."),
         ({"input": {"size": 0}}, "model card C: input.size 0 is not a number of pixels."),
-        ({"input": {"color": "hsv"}}, "model card C: input.color 'hsv' is none of rgb, bgr, gray."),
+        ({"input": {"color": "hsv"}}, "model card C: input.color 'hsv' is none of rgb, bgr, gray, gray3."),
         ({"input": {"mean": [0.5, 0.5]}}, "model card C: input.mean has 2 values for the 3 channel(s) of rgb."),
         ({"input": {"color": "gray", "std": [1, 1, 1]}}, "input.std has 3 values for the 1 channel(s) of gray."),
-        ({"input": {"mean": "imagenet"}}, "model card C: input.mean cannot be 'imagenet'."),
+        ({"input": {"mean": "imagnet"}}, "input.mean 'imagnet' is no known normalisation. Did you mean imagenet"),
+        ({"input": {"mean": ["a"]}}, "model card C: input.mean cannot be ['a']; known by name: none, bytes, half"),
         ({"input": {"std": [1, 0, 1]}}, "model card C: input.std holds a zero."),
         ({"input": {"scale": None}}, "model card C: input.scale cannot be None."),
     ],

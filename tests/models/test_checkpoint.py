@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from interpfer.errors import ModelError, TrustError
-from interpfer.models.checkpoint import load_weights, read_checkpoint
+from interpfer.models.checkpoint import read_checkpoint
+from interpfer.models.fit import load_weights
 from interpfer.models.loading import load_model
 
 WEIGHTS = {"conv.weight": torch.ones(2, 3, 1, 1), "fc.bias": torch.arange(2.0)}
@@ -58,7 +59,7 @@ def test_a_card_inside(tmp_path: Path) -> None:
     [
         (
             {"optimizer": {"lr": 1}, "epoch": 3},
-            "holds no weights; its keys are optimizer, epoch; expected a state_dict",
+            r"holds no weights, only the state of an optimizer; its keys are optimizer, epoch: the weights are in",
         ),
         ({}, "holds no weights; its keys are none"),
         ([1, 2], "holds a list; expected weights or a module"),
@@ -101,9 +102,15 @@ def test_no_such_file(tmp_path: Path) -> None:
 def test_a_whole_module_needs_trust_and_the_refusal_says_what_would_run(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.pt", nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten()))
     with pytest.raises(TrustError) as error:
-        read_checkpoint(path)
+        load_model(path, classes=["anger", "fear"])
     assert str(error.value).startswith(f"checkpoint {path} is a pickle that would import and run torch.nn.modules.")
-    assert str(error.value).endswith("if you trust where it comes from, say --trust (trust=True).")
+    assert str(error.value).endswith(
+        "if you trust where it comes from, say --trust (trust=True), or name its architecture with --arch: "
+        "then only the weights are read."
+    )
+    read = read_checkpoint(path)
+    assert read.module is None
+    assert same(read.weights, read_checkpoint(path, trust=True).module.state_dict())
     module = read_checkpoint(path, trust=True).module
     assert isinstance(module, nn.Sequential)
     assert isinstance(read_checkpoint(saved(path, {"net": module}), trust=True).module, nn.Sequential)
@@ -113,7 +120,7 @@ def test_a_whole_module_needs_trust_and_the_refusal_says_what_would_run(tmp_path
 def test_a_hostile_pickle_is_not_run(tmp_path: Path, zipped: bool) -> None:
     path, trace = tmp_path / "m.pt", tmp_path / "trace"
     torch.save({"state_dict": WEIGHTS, "extra": Hostile(trace)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(TrustError, match=r"would import and run (_io|io)\.open; if you trust"):
+    with pytest.raises(TrustError, match=r"would import and run (_io|io)\.open, which no weights need; if you trust"):
         read_checkpoint(path)
     assert not trace.exists()
 
@@ -122,7 +129,7 @@ def test_a_hostile_pickle_is_not_run(tmp_path: Path, zipped: bool) -> None:
 def test_a_bare_hostile_pickle_is_not_run(tmp_path: Path, protocol: int) -> None:
     path, trace = tmp_path / "m.pt", tmp_path / "trace"
     path.write_bytes(pickle.dumps(Hostile(trace), protocol))
-    with pytest.raises(TrustError, match=r"would import and run (_io|io)\.open; if you trust"):
+    with pytest.raises(TrustError, match=r"would import and run (_io|io)\.open, which no weights need; if you trust"):
         read_checkpoint(path)
     assert not trace.exists()
 
@@ -132,7 +139,7 @@ def test_files_from_before_torch_1_6(tmp_path: Path) -> None:
     torch.save({"net": WEIGHTS}, path, _use_new_zipfile_serialization=False)
     assert same(read_checkpoint(path).weights, WEIGHTS)
     torch.save(nn.Linear(2, 2), path, _use_new_zipfile_serialization=False)
-    with pytest.raises(TrustError, match=r"would import and run .*torch\.nn\.modules\.linear\.Linear"):
+    with pytest.raises(TrustError, match=r"would import and run .*torch\.nn\.modules\.linear\.Linear; if you trust"):
         read_checkpoint(path)
     assert isinstance(read_checkpoint(path, trust=True).module, nn.Linear)
 
@@ -146,12 +153,13 @@ def test_weights_that_do_not_fit() -> None:
         load_weights(network, wrong, "m.pt")
     assert str(error.value) == (
         "the weights of m.pt do not fit the architecture: missing: 1.weight, 1.bias; unexpected: head.weight; "
-        "0.weight is (3, 5) in the file and (3, 2) in the architecture."
+        "0.weight is (3, 5) in the file and (3, 2) in the architecture. "
+        "1 of its 4 tensors fit: name another architecture (--arch)."
     )
     assert same(network.state_dict(), before)
-    many = {f"extra{i}": torch.zeros(1) for i in range(9)} | dict(weights)
-    with pytest.raises(ModelError, match="unexpected: extra0, extra1, extra2 and 6 more"):
-        load_weights(network, many, "m.pt")
+    deeper = {f"0.{i}.bias": torch.zeros(1) for i in range(9)} | dict(weights)
+    with pytest.raises(ModelError, match=r"unexpected: 0\.0\.bias, 0\.1\.bias, 0\.2\.bias and 6 more"):
+        load_weights(network, deeper, "m.pt")
 
 
 def test_load_model_reads_card_and_weights(tmp_path: Path) -> None:
@@ -174,8 +182,7 @@ def test_load_model_reads_card_and_weights(tmp_path: Path) -> None:
     assert model.classes == ("fear", "sadness")
     assert (model.card.input.size, model.card.input.mean, model.card.input.std) == (16, (0.5,), (0.25,))
     assert same(model.module.state_dict(), network.state_dict())
-    with pytest.raises(ModelError, match="is a folder; name the checkpoint file in it"):
-        load_model(tmp_path)
+    assert load_model(tmp_path, trust=True).name == "m"
 
 
 def test_without_a_card(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_an_unknown_layer_suggests_and_lists() -> None:
     text = str(error.value)
     assert text.startswith("model ResNet has no spatial layer 'layer5'. Did you mean layer")
     assert "layer1 (64 x 16 x 16), layer2 (128 x 8 x 8), layer3 (256 x 4 x 4), layer4 (512 x 2 x 2)" in text
-    assert re.search(r"Model.spatial_layers lists all \d+\.$", text)
+    assert re.search(r"`interpfer inspect` lists all \d+\.$", text)
     with pytest.raises(ModelError, match="no spatial layer 'fc'"):
         chosen.layers("fc")
 

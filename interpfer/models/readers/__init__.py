@@ -1,0 +1,20 @@
+"""Readers of checkpoints, one per format. Each is asked by content, not by suffix, whether a file is its own."""
+
+from interpfer.models.readers.base import Reader
+from interpfer.registry import Registry
+
+READERS: Registry[type[Reader]] = Registry(
+    "checkpoint reader",
+    "interpfer.readers",
+    {
+        "reference": "interpfer.models.readers.reference:ReferenceFolder",
+        "hf": "interpfer.models.readers.hf:HuggingFaceFolder",
+        "folder": "interpfer.models.readers.folder:Folder",
+        "safetensors": "interpfer.models.readers.safetensors:SafeTensors",
+        "torch.export": "interpfer.models.readers.exported:ExportedFile",
+        "torchscript": "interpfer.models.readers.torchscript:TorchScriptFile",
+        "onnx": "interpfer.models.readers.onnxfile:OnnxFile",
+        "torch": "interpfer.models.readers.torchfile:TorchFile",
+    },
+)
+"""In the order in which they are asked; the last takes every file."""

@@ -1,0 +1,137 @@
+"""The classifier of the reference implementation (arXiv 2402.00281), re-stated: a ResNet encoder and a pooling head.
+
+The names of its parameters are those of the reference's files once their two parts are joined.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interpfer.errors import ModelError, nearest
+
+DROPS = {"layer3": (0,), "layer4": (0, 2)}
+"""After which blocks attention-based dropout (ADL) stands, which does nothing in evaluation but count as a block."""
+
+SHARPNESS = 10.0
+"""Of the log-sum-exp pooling."""
+
+
+class ReferenceClassifier(nn.Module):
+    """A ResNet without its head, and a head of the reference.
+
+    Args:
+        classes: number of outputs.
+        encoder: a ResNet of torchvision.
+        head: how the grid becomes logits: WGAP, GAP, MaxPool, LogSumExpPool or PRM.
+        dense: widths of hidden linear layers of WGAP, at most two.
+        large_maps: whether the last two stages keep the grid of the one before (28 x 28 at 224 px).
+        adl: whether attention-based dropout stands between the blocks.
+        background: whether the head has an output for the background, which is dropped.
+        scale: factor on the input.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        encoder: str = "resnet50",
+        head: str = "WGAP",
+        dense: Sequence[int] = (),
+        large_maps: bool = False,
+        adl: bool = False,
+        background: bool = False,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        from torchvision.models import get_model, list_models
+
+        known = [name for name in list_models() if name.startswith(("resnet", "resnext"))]
+        if encoder not in known or head not in HEADS:
+            what, names = (f"encoder '{encoder}'", known) if encoder not in known else (f"head '{head}'", list(HEADS))
+            raise ModelError(
+                f"interpfer:reference has no {what}.{nearest(encoder if encoder not in known else head, names)} "
+                f"It has {', '.join(names)}; for another, name the reference's own code: --arch FILE.py:callable."
+            )
+        network: Any = get_model(encoder, weights=None)
+        channels = network.fc.in_features
+        network.fc, network.avgpool = nn.Identity(), nn.Identity()
+        for name in ("layer3", "layer4"):
+            layer = getattr(network, name)
+            if large_maps:
+                _unstride(layer[0])
+            if adl:
+                blocks = list(layer)
+                for place in reversed(DROPS[name]):
+                    blocks.insert(place + 1, nn.Identity())
+                setattr(network, name, nn.Sequential(*blocks))
+        self.scale, self.background = scale, background
+        self.encoder = network
+        self.classification_head = HEADS[head](channels, classes + int(background), tuple(dense))
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
+        """Return logits."""
+        encoder = self.encoder
+        x = encoder.maxpool(encoder.relu(encoder.bn1(encoder.conv1(x * self.scale))))
+        for layer in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
+            x = layer(x)
+        logits: Tensor = self.classification_head(x)
+        return logits[:, 1:] if self.background else logits
+
+
+def _unstride(block: nn.Module) -> None:
+    for module in block.modules():
+        if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+            module.stride = (1, 1)
+
+
+class _Dense(nn.Module):
+    """WGAP: average pooling, then one to three linear layers."""
+
+    def __init__(self, channels: int, outputs: int, dense: tuple[int, ...]) -> None:
+        super().__init__()
+        widths = (channels, *dense, outputs)
+        for index in range(len(widths) - 1):
+            setattr(self, f"fc{index or ''}", nn.Linear(widths[index], widths[index + 1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.mean((2, 3))
+        for index, layer in enumerate(self.children()):
+            x = layer(x.relu() if index else x)
+        return x
+
+
+class _Pooled(nn.Module):
+    """One 1 x 1 convolution, then pooling."""
+
+    def __init__(self, channels: int, outputs: int, pool: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, outputs, 1)
+        self._pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._pool(self.conv(x))
+
+
+def _log_sum_exp(x: Tensor) -> Tensor:
+    top = x.amax((2, 3), keepdim=True)
+    return ((SHARPNESS * (x - top)).exp().mean((2, 3)).log() / SHARPNESS) + top[:, :, 0, 0]
+
+
+def _peaks(x: Tensor) -> Tensor:
+    return F.max_pool2d(x, 3, 1).mean((2, 3))
+
+
+def _pooled(pool: Callable[[Tensor], Tensor]) -> Callable[[int, int, tuple[int, ...]], nn.Module]:
+    return lambda channels, outputs, _: _Pooled(channels, outputs, pool)
+
+
+HEADS: dict[str, Callable[[int, int, tuple[int, ...]], nn.Module]] = {
+    "WGAP": _Dense,
+    "GAP": _pooled(lambda x: x.mean((2, 3))),
+    "MaxPool": _pooled(lambda x: torch.amax(x, (2, 3))),
+    "LogSumExpPool": _pooled(_log_sum_exp),
+    "PRM": _pooled(_peaks),
+}
