@@ -79,10 +79,10 @@ def sealed_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[st
     if program is None:
         return {}
     blind = (
-        f"the model is a {program.kind}, whose layers cannot be seen; name its architecture (--arch), or choose maps "
+        f"the layers of this {program.kind} cannot be seen; name its architecture (--arch), or choose maps "
         "of the input such as saliency, occlusion or rise."
     )
-    flat = f"the model is a {program.kind} without gradients; choose maps that need none, such as occlusion or rise."
+    flat = f"this {program.kind} has no gradients; choose maps that need none, such as occlusion or rise."
     found: dict[Key, str] = {}
     for name, method in methods.items():
         inside = isinstance(method, LayerMap) or (isinstance(method, ModelMap) and method.inside)

@@ -84,7 +84,7 @@ def _from_program(read: Read, program: Program, card: ModelCard, trust: bool, na
             return Assembled(network, (*read.notes, f"the {read.format} was rebuilt as {card.arch}: same outputs"))
     able = "input gradients and perturbation" if program.differentiable else "perturbation"
     note = (
-        f"{reason}the layers of a {read.format} cannot be seen, so there is no attention and no CAM, only maps by "
+        f"{reason}the layers of this {read.format} cannot be seen, so there is no attention and no CAM, only maps by "
         f"{able}; name its architecture (--arch) for the others"
     )
     return Assembled(program, (*read.notes, note))

@@ -7,6 +7,7 @@ as one that does nothing but add. The network counts only if its outputs are the
 
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ def rebuild(read: Read, program: nn.Module, network: nn.Module, card: ModelCard)
     with torch.no_grad():
         expected = program(x)
     reasons = []
-    for fill in (_by_name, _in_order):
+    for fill in (_by_name, _in_order, partial(_in_order, turned=True)):
         candidate = deepcopy(network).eval()
         try:
             fill(candidate, read.weights or {}, x, len(card.classes))
@@ -60,9 +61,14 @@ def _by_name(network: nn.Module, weights: Mapping[str, Tensor], _: Tensor, class
     load_weights(network, weights, "the program", classes)
 
 
-def _in_order(network: nn.Module, weights: Mapping[str, Tensor], x: Tensor, classes: int) -> None:  # noqa: ARG001
-    """Fill the network in the order in which it runs, each tensor with the first one left that has its shape."""
-    left = [value for value in weights.values() if value.is_floating_point() and value.dim()]
+def _in_order(network: nn.Module, weights: Mapping[str, Tensor], x: Tensor, _: int, turned: bool = False) -> None:
+    """Fill the network in the order in which it runs, each tensor with the one of its name or the first of its shape.
+
+    Named ones are kept for their own places. ``turned`` takes square matrices transposed, as exporters write products.
+    """
+    left = {name: value for name, value in weights.items() if value.is_floating_point() and value.dim()}
+    names = {module: name for name, module in network.named_modules()}
+    own = network.state_dict()
     used = _in_running_order(network, x)
     folded = sum(isinstance(module, NORMS) for module in used) and not _has_norms(network, left)
     after = dict(zip(used, used[1:], strict=False))
@@ -72,10 +78,10 @@ def _in_order(network: nn.Module, weights: Mapping[str, Tensor], x: Tensor, clas
                 continue
             for name, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
                 if value.is_floating_point() and value.dim():
-                    _take(value, left, f"{type(module).__name__}.{name}")
+                    _take(value, left, f"{names[module]}.{name}", own, turned)
             norm = after.get(module)
             if folded and isinstance(norm, NORMS):
-                _only_add(norm, left)
+                _only_add(norm, left, names[norm], own)
 
 
 def _in_running_order(network: nn.Module, x: Tensor) -> list[nn.Module]:
@@ -95,29 +101,31 @@ def _in_running_order(network: nn.Module, x: Tensor) -> list[nn.Module]:
     return list(order)
 
 
-def _has_norms(network: nn.Module, left: list[Tensor]) -> bool:
+def _has_norms(network: nn.Module, left: Mapping[str, Tensor]) -> bool:
     """Whether there are as many tensors as the network has with its normalisation."""
     needed = [value for value in network.state_dict().values() if value.is_floating_point() and value.dim()]
     return len(left) >= len(needed)
 
 
-def _take(target: Tensor, left: list[Tensor], name: str) -> None:
-    for turned in (False, True):
-        for index, value in enumerate(left):
-            shaped = value.mT if turned and value.dim() == 2 else value
+def _take(target: Tensor, left: dict[str, Tensor], name: str, own: Mapping[str, Tensor], turned: bool = False) -> None:
+    """Fill a tensor with the one of its name, else with the first one of its shape; a used one is gone."""
+    for known in [name] if name in left else [key for key in left if key not in own]:
+        value = left[known]
+        ways = (value, value.mT) if value.dim() == 2 else (value,)
+        for shaped in reversed(ways) if turned else ways:
             if shaped.shape == target.shape:
                 target.copy_(shaped)
-                del left[index]
+                del left[known]
                 return
     raise ModelError(f"no weights of shape {tuple(target.shape)} are left for {name}")
 
 
-def _only_add(norm: nn.Module, left: list[Tensor]) -> None:
+def _only_add(norm: nn.Module, left: dict[str, Tensor], name: str, own: Mapping[str, Tensor]) -> None:
     """Make a batch normalisation add the bias that was folded into the convolution before it."""
     assert isinstance(norm, NORMS)
     assert norm.running_var is not None
     assert norm.running_mean is not None
-    _take(norm.bias, left, "a folded normalisation")
+    _take(norm.bias, left, f"{name}.bias", own)
     norm.weight.fill_(1)
     norm.running_mean.zero_()
     norm.running_var.fill_(1 - norm.eps)

@@ -131,14 +131,12 @@ def test_a_program_without_its_architecture(
     found = run.scores[run.scores["metric"] == "cosine"].set_index(["map", "group"])["value"]
     assert abs(found["saliency", "macro"] - expected["saliency", "macro"]) < 1e-4
     assert any("cannot be seen" in warning for warning in run.manifest["warnings"])
-    with pytest.raises(
-        ModelError, match=r"map 'gradcam' cannot be made .* whose layers cannot be seen; name its archit"
-    ):
+    with pytest.raises(ModelError, match=r"map 'gradcam' cannot be made .* cannot be seen; name its archit"):
         scored(model, faces, ["gradcam"])
     everything = interpfer.score(
         model, "csv", data_root=faces, landmarks=faces / "landmarks.txt", maps="all", limit=4, layers="all"
     )
-    assert "whose layers cannot be seen" in everything.manifest["refused"]["gradcam@all"]
+    assert "cannot be seen; name its architecture" in everything.manifest["refused"]["gradcam@all"]
     assert "attention" not in set(everything.scores["map"])
 
 
@@ -158,7 +156,7 @@ def test_a_program_without_gradients(tmp_path: Path, network: nn.Module, faces: 
     assert set(scored(model, faces, None).index.get_level_values("map")) == {
         "occlusion", "baseline:uniform", "baseline:class-mean-au",
     }  # fmt: skip
-    with pytest.raises(ModelError, match="is a ONNX program without gradients|is an ONNX program without gradients"):
+    with pytest.raises(ModelError, match="this ONNX program has no gradients; choose"):
         scored(model, faces, ["saliency"])
     assert again.program is None
     x = torch.randn(3, 3, SIZE, SIZE)
