@@ -1,6 +1,6 @@
-"""The whole tour on drawn faces: draw a data set, train a small classifier on it, score where it looks."""
+"""The whole tour on drawn faces: draw a data set, train a small classifier, score where it looks, and guide it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,11 @@ from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.errors import RunError
 from interpfer.evaluate import Progress, score
+from interpfer.finetuning.augment import AUGMENTS
+from interpfer.finetuning.loop import Tell
+from interpfer.finetuning.optim import Optim
+from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.run import Tuned, finetune, quiet
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
 from interpfer.reports.figures import map_sheet
@@ -25,6 +30,7 @@ BATCH = 50
 PEAK_RATE = 4e-3
 SHIFT = 4
 """Pixels by which training images are moved at most."""
+TUNING = Recipe(epochs=5, batch_size=BATCH, optim=Optim(lr=1e-2), augment=AUGMENTS["flip"])
 
 
 @dataclass(frozen=True)
@@ -33,27 +39,29 @@ class DemoResult:
 
     Attributes:
         run: the score of the classifier on the test faces.
-        folder: everything lies in here: train/, test/, model.pt, model.yaml, run/, leaderboard.csv, maps.png.
+        tuned: the classifier fine-tuned towards the action units, with its comparison.
+        folder: everything lies in here: train/, test/, model.pt, model.yaml, run/, leaderboard.csv, maps.png, tuned/.
     """
 
     run: Run
+    tuned: Tuned
     folder: Path
 
 
-def run_demo(folder: Path, seed: int = 0, progress: Progress | None = None) -> DemoResult:
-    """Draw, train and score.
+def run_demo(folder: Path, seed: int = 0, progress: Tell | None = None) -> DemoResult:
+    """Draw, train, score, fine-tune and compare.
 
     Args:
         folder: a new or empty folder.
         seed: another seed is another set of people, and another training.
-        progress: called with (what, done, total).
+        progress: called with (what, done, total, note).
 
     Raises:
         RunError: the folder is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} is not an empty folder; choose another one with --out.")
-    tell = progress or (lambda *_: None)
+    tell: Tell = progress or quiet
     splits = {split: DemoDataset(split, seed) for split in ("train", "test")}
     for done, (split, dataset) in enumerate(splits.items()):
         tell("drawing", done, len(splits))
@@ -73,7 +81,17 @@ def run_demo(folder: Path, seed: int = 0, progress: Progress | None = None) -> D
         progress=progress,
     )
     map_sheet(load_model(checkpoint), splits["test"], folder / "maps.png")
-    return DemoResult(run, folder)
+    tuned = finetune(
+        load_model(checkpoint),
+        splits["train"],
+        test=splits["test"],
+        out=folder / "tuned",
+        recipe=replace(TUNING, seed=seed),
+        compare_maps=("attention", "gradcam", "layercam"),
+        device="cpu",
+        progress=tell,
+    )
+    return DemoResult(run, tuned, folder)
 
 
 def train_small(dataset: DemoDataset, folder: Path, seed: int, tell: Progress) -> Path:

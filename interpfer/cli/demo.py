@@ -16,16 +16,16 @@ import click
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another set of people, e.g. --seed 1.")
 def command(out: Path, seed: int) -> None:
-    """Draw faces, train a small classifier on them, and score where it looks.
+    """Draw faces, train a small classifier on them, score where it looks, and teach it to look at action units.
 
-    Everything is made on the spot, offline, in under two minutes on two cores. Look at maps.png in the folder, then
-    score the model again with your own options:
+    Everything is made on the spot, offline, in under two minutes on two cores. Look at maps.png and
+    tuned/before_after.png in the folder, then score the model again with your own options:
 
     \b
     interpfer demo --out demo
     interpfer score demo/model.pt --dataset csv --data-root demo/test --landmarks demo/test/landmarks.txt --layers all
     """
-    from interpfer.cli.terminal import notes, progress_bars, score_table, stderr, stdout
+    from interpfer.cli.terminal import comparison_table, notes, progress_bars, score_table, stderr, stdout
     from interpfer.demo import run_demo
 
     with progress_bars() as tell:
@@ -33,4 +33,6 @@ def command(out: Path, seed: int) -> None:
     stdout().print(score_table(result.run))
     for note in notes(result.run):
         stderr.print(note, markup=False, soft_wrap=True)
-    stderr.print(f"look at {result.folder / 'maps.png'}")
+    if result.tuned.comparison is not None:
+        stdout().print(comparison_table(result.tuned.comparison, "as trained", "fine-tuned towards the action units"))
+    stderr.print(f"look at {result.folder / 'maps.png'} and {result.tuned.folder / 'before_after.png'}")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, _stack, model_options
+from interpfer.cli.options import MODEL_OVERRIDES, model_options, numbers, stack
 
 DATA = ("dataset", "data_root", "split", "landmarks")
 GUIDE = {
@@ -22,7 +22,7 @@ RECIPE = (
     "patience", "tradeoff", "val_fraction", "seed",
 )  # fmt: skip
 
-data_options = _stack(
+data_options = stack(
     click.option(
         "--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset rafdb (see `ls datasets`)."
     ),
@@ -41,7 +41,7 @@ data_options = _stack(
     click.option("--val-fraction", type=float, metavar="X", help="Held out to choose the epoch, e.g. 0.2 (default)."),
 )
 
-guide_options = _stack(
+guide_options = stack(
     click.option(
         "--weight", type=float, metavar="L", help="Of the attention term, e.g. --weight 4 (default), 0 for none."
     ),
@@ -76,10 +76,12 @@ guide_options = _stack(
     ),
     click.option("--codebook", metavar="NAME|FILE", help="AUs per expression, e.g. --codebook emfacs."),
     click.option("--geometry", type=click.Choice(["reference", "scaled"]), help="e.g. --geometry scaled."),
-    click.option("--sweep", metavar="LIST", help="Train each attention weight, e.g. --sweep 0,1,4,9."),
+    click.option(
+        "--sweep", callback=numbers, metavar="LIST", help="Train each attention weight, e.g. --sweep 0,1,4,9."
+    ),
 )
 
-training_options = _stack(
+training_options = stack(
     click.option("--epochs", type=int, metavar="N", help="e.g. --epochs 12 (default)."),
     click.option("--batch-size", type=int, metavar="N", help="Per process, e.g. --batch-size 32 (default)."),
     click.option("--lr", type=float, metavar="X", help="Largest learning rate, e.g. --lr 0.005 (default)."),
@@ -150,12 +152,13 @@ def command(model: Path, **options: Any) -> None:
 
     from dataclasses import replace
 
-    from interpfer.cli.terminal import comparison_table, history_line, progress_bars, stderr, stdout
+    from interpfer.cli.terminal import comparison_table, history_line, progress_bars, stderr, stdout, sweep_table
     from interpfer.finetuning.augment import AUGMENTS
     from interpfer.finetuning.guide import Guide
     from interpfer.finetuning.optim import Optim
     from interpfer.finetuning.recipe import Recipe
     from interpfer.finetuning.run import finetune
+    from interpfer.finetuning.sweep import sweep
     from interpfer.models.loading import load_model
 
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
@@ -174,21 +177,32 @@ def command(model: Path, **options: Any) -> None:
         **{name: given[name] for name in RECIPE if name in given and name != "freeze"},
         freeze=tuple(name.strip() for name in given.get("freeze", "").split(",") if name.strip()),
     )
-    test = None if given["test_split"] == "none" else given["test_split"]
+    common = {name: given[name] for name in DATA if name in given} | {
+        "out": given["out"],
+        "recipe": recipe,
+        "test": None if given["test_split"] == "none" else given["test_split"],
+        "device": given["device"],
+        "resume": given["resume"],
+        "overwrite": given["overwrite"],
+    }
+    if "sweep" in given:
+        with progress_bars() as tell:
+            table = sweep(loaded, weights=given["sweep"], progress=tell, **common)
+        if len(table):
+            stdout().print(sweep_table(table))
+            stderr.print(f"look at {given['out'] / 'sweep.png'}", markup=False)
+        return
     with progress_bars() as tell:
         tuned = finetune(
             loaded,
-            **{name: given[name] for name in DATA if name in given},
-            out=given["out"],
-            recipe=recipe,
-            test=test,
-            device=given["device"],
-            resume=given["resume"],
-            overwrite=given["overwrite"],
+            **common,
             progress=tell,
             report=lambda line: stderr.print(history_line(line), markup=False, soft_wrap=True),
         )
+    if not tuned.first:
+        return
     if tuned.comparison is not None:
         stdout().print(comparison_table(tuned.comparison, "before", "after"))
         stderr.print(f"compared on {tuned.judged}", markup=False, soft_wrap=True)
+        stderr.print(f"look at {tuned.folder / 'before_after.png'}", markup=False)
     stderr.print(f"written to {tuned.folder}; score it: interpfer score {tuned.folder / 'model.pt'} ...", markup=False)

@@ -9,7 +9,9 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+def stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds options in this order."""
+
     def wrap(function: F) -> F:
         for option in reversed(options):
             function = option(function)
@@ -18,7 +20,8 @@ def _stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return wrap
 
 
-def _numbers(_: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
+def numbers(_: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
+    """Read a comma-separated list."""
     if value is None:
         return None
     try:
@@ -31,22 +34,22 @@ def _key(_: click.Context, __: click.Parameter, value: str | None) -> int | str 
     return int(value) if value is not None and value.lstrip("-").isdigit() else value
 
 
-model_options = _stack(
+model_options = stack(
     click.option("--trust", is_flag=True, help="Run the code that the card or a pickle brings."),
     click.option("--arch", metavar="ARCH", help="Architecture, e.g. --arch torchvision:resnet18, --arch net.py:build."),
     click.option("--classes", metavar="LIST", help="Expressions in output order, e.g. --classes anger,disgust,..."),
     click.option("--input-size", type=int, metavar="N", help="Side of the input in pixels, e.g. --input-size 112."),
     click.option("--color", type=click.Choice(["rgb", "bgr", "gray"]), help="Channels, e.g. --color gray."),
     click.option("--scale", type=float, metavar="X", help="Factor on pixels in [0, 1], e.g. --scale 255."),
-    click.option("--mean", callback=_numbers, metavar="LIST", help="Mean, e.g. --mean 0.485,0.456,0.406."),
-    click.option("--std", callback=_numbers, metavar="LIST", help="Deviation, e.g. --std 0.229,0.224,0.225."),
+    click.option("--mean", callback=numbers, metavar="LIST", help="Mean, e.g. --mean 0.485,0.456,0.406."),
+    click.option("--std", callback=numbers, metavar="LIST", help="Deviation, e.g. --std 0.229,0.224,0.225."),
     click.option("--output", callback=_key, metavar="KEY", help="Where the logits are, e.g. --output 1."),
 )
 """Overrides of the model card; the names are those of ``load_model``."""
 
 MODEL_OVERRIDES = ("trust", "arch", "classes", "input_size", "color", "scale", "mean", "std", "output")
 
-data_options = _stack(
+data_options = stack(
     click.option("--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset csv (see `ls datasets`)."),
     click.option(
         "--data-root", type=click.Path(path_type=Path), metavar="DIR", help="Its folder, e.g. --data-root faces."

@@ -97,6 +97,18 @@ def comparison_table(lines: pd.DataFrame, name_a: str, name_b: str) -> Table:
     return table
 
 
+def sweep_table(lines: pd.DataFrame) -> Table:
+    """Lay out what ``interpfer.finetuning.sweep.sweep`` found."""
+    table = Table(title="one training per weight of the guide", title_justify="left")
+    for name in lines:
+        table.add_column(str(name), justify="right", no_wrap=True)
+    for line in lines.to_dict("records"):
+        values = [f"{line[name]:.3f}" for name in ("accuracy", "macro_f1", "att_cos", "cam_cos")]
+        weight = "as it came" if line["weight"] != line["weight"] else f"{line['weight']:g}"
+        table.add_row(weight, *values, str(line["n"]))
+    return table
+
+
 def history_line(line: Mapping[str, Any]) -> str:
     """Say how an epoch of a fine-tuning went."""
     parts = [f"{name.replace('_', ' ')} {line[name]:.3f}" for name in ("loss", "cross_entropy", "attention", "cam")

@@ -1,10 +1,12 @@
-"""The training loop. Whatever is random in a step follows from seed, epoch, step and process alone, so that a resumed
-training needs to remember no generator, and ends with the same weights.
-"""  # noqa: D205
+"""The training loop.
+
+Whatever is random in a step follows from seed, epoch, step and process alone, so that a resumed training needs to
+remember no generator, and ends with the same weights.
+"""
 
 import random as python_random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,7 +26,14 @@ from interpfer.finetuning.augment import geometric, photometric
 from interpfer.finetuning.faces import FacePool, Lesson, deal, targets_of
 from interpfer.finetuning.guide import Guidance
 from interpfer.finetuning.mixing import Mixture, mix
-from interpfer.finetuning.optim import freeze, make_average, make_optimiser, make_schedule, rest_frozen
+from interpfer.finetuning.optim import (
+    freeze,
+    idle_parameters,
+    make_average,
+    make_optimiser,
+    make_schedule,
+    rest_frozen,
+)
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.validate import Share, validate
 from interpfer.maps.capture import Watch
@@ -79,6 +88,9 @@ class Trainer:
         self.schedule = make_schedule(optimiser, recipe.optim, recipe.epochs, self.updates)
         self.average = make_average(module, recipe.optim)
         self.raw_optimiser = optimiser
+        if self.share.world > 1 and idle_parameters(self.model):
+            spare = DistributedDataParallelKwargs(find_unused_parameters=True)
+            self.accelerator.ddp_handler = spare
         self.network, self.optimiser = self.accelerator.prepare(module, optimiser)
         codebook, self.geometry = recipe.guide.rules
         self.book = load_codebook(codebook)
@@ -272,11 +284,7 @@ def own_randomness() -> Iterator[None]:
 
 def make_accelerator(device: str, precision: str) -> Accelerator:
     """Return what runs the training: as the launcher says, else on one device."""
-    return Accelerator(
-        cpu=device == "cpu",
-        mixed_precision=precision,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
 
 
 @contextmanager
@@ -299,6 +307,3 @@ def _double_backward(needed: bool) -> Any:
 def _note(means: dict[str, float]) -> str:
     short = {"loss": "loss", "cross_entropy": "ce", "attention": "att", "cam": "cam", "accuracy": "acc"}
     return "  ".join(f"{short[name]} {value:.3f}" for name, value in means.items())
-
-
-Report = Callable[[Line], None]

@@ -12,8 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, O
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from interpfer.errors import InterpferError, ModelError, nearest
-from interpfer.models.hooks import first_tensor, hooked, replace_first
-from interpfer.models.layers import split_call
+from interpfer.models.hooks import Hook, first_tensor, hooked, replace_first
 from interpfer.models.model import Model
 from interpfer.plan import require_choice
 
@@ -160,18 +159,30 @@ def rest_frozen(module: nn.Module, names: Iterable[str], statistics: bool) -> No
 
 
 def head_parameters(model: Model) -> set[str]:
-    """Return the names of the parameters that the logits need beyond the last spatial layer."""
-    layer, _ = split_call(model.layers("last")[0])
+    """Return the names of the parameters that the logits need beyond the last layer that keeps a grid."""
+    layers = model.spatial_layers
+    if not layers:
+        return set()
 
     def cut(_: nn.Module, __: Any, output: Any) -> Any:
         tensor = first_tensor(output)
         return None if tensor is None else replace_first(output, tensor.detach())
 
-    trainable = {name: p for name, p in model.module.named_parameters() if p.is_floating_point()}
-    with hooked(model.module, {model.module.get_submodule(layer): cut}), torch.enable_grad():
-        for parameter in trainable.values():
+    return _reached(model, {model.module.get_submodule(layers[-1].name): cut})
+
+
+def idle_parameters(model: Model) -> set[str]:
+    """Return the names of the trainable parameters that the logits do not depend on."""
+    trainable = {name for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+    return trainable - _reached(model, {})
+
+
+def _reached(model: Model, hooks: Mapping[nn.Module, Hook]) -> set[str]:
+    parameters = {name: p for name, p in model.module.named_parameters() if p.is_floating_point()}
+    with hooked(model.module, hooks), torch.enable_grad():
+        for parameter in parameters.values():
             parameter.requires_grad_()
-        slopes = torch.autograd.grad(model.logits(model.noise).sum(), list(trainable.values()), allow_unused=True)
-        for parameter in trainable.values():
+        slopes = torch.autograd.grad(model.logits(model.noise).sum(), list(parameters.values()), allow_unused=True)
+        for parameter in parameters.values():
             parameter.requires_grad_(False)
-    return {name for name, slope in zip(trainable, slopes, strict=True) if slope is not None}
+    return {name for name, slope in zip(parameters, slopes, strict=True) if slope is not None}

@@ -28,6 +28,7 @@ from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import find_landmarks
 from interpfer.reports.comparison import compare
+from interpfer.reports.tuning import before_after_sheet
 from interpfer.results.files import csv_bytes, json_bytes, write_atomic
 from interpfer.results.run import Run
 from interpfer.stream import FaceStream
@@ -50,6 +51,7 @@ class Tuned:
         before: score of the model that came in; None if no comparison was asked for.
         after: score of the best epoch's.
         comparison: paired statistics, see ``interpfer.reports.comparison.compare``.
+        first: whether this process is the one that writes and compares.
     """
 
     model: Model
@@ -59,6 +61,7 @@ class Tuned:
     before: Run | None = None
     after: Run | None = None
     comparison: pd.DataFrame | None = None
+    first: bool = True
 
 
 def finetune(
@@ -109,7 +112,7 @@ def finetune(
         InterpferError: anything the user can mend; the message says how.
     """
     recipe = recipe or Recipe()
-    tell: Tell = progress or _quiet
+    tell: Tell = progress or quiet
     folder = Path(out)
     given = load_model(model, trust=trust) if not isinstance(model, Model) else model
     faces, test = _open(dataset, data_root, split, test, recipe.seed)
@@ -135,7 +138,7 @@ def finetune(
     pool = FacePool(FaceStream(faces, provider, round(size * ROOM) if moved else size), _rows(usable, kept))
     judge = FacePool(FaceStream(faces, provider, size), _rows(usable, held))
     for part in (pool, judge):
-        part.load(tell if first else _quiet)
+        part.load(tell if first else quiet)
     tuned = Model(given.name, copy.deepcopy(given.module), given.card)
     trainer = Trainer(tuned, recipe, pool, judge, accelerator)
     facts = _facts(given, faces, recipe, accelerator.num_processes)
@@ -144,7 +147,7 @@ def finetune(
         trainer.restore(state)
     started = time.monotonic()
     while not trainer.finished:
-        line = trainer.run_epoch(tell if first else _quiet)
+        line = trainer.run_epoch(tell if first else quiet)
         if first:
             _save(folder, trainer, facts, line)
             if report is not None:
@@ -152,7 +155,7 @@ def finetune(
     accelerator.wait_for_everyone()
     best = load_best(folder, tuned)
     judged, on = _judged(faces, test, judge.rows)
-    result = Tuned(best, pd.DataFrame(trainer.history), folder, judged)
+    result = Tuned(best, pd.DataFrame(trainer.history), folder, judged, first=first)
     if first:
         counts = {"train": len(pool.rows), "validation": len(judge.rows), "skipped": pool.skipped | judge.skipped}
         _manifest(folder, facts, counts, trainer, judged, time.monotonic() - started)
@@ -294,8 +297,18 @@ def _compare(
         )
     table = compare(runs[0], runs[1], recipe.seed)
     write_atomic(result.folder / "compare.csv", csv_bytes(table))
+    before_after_sheet(
+        before,
+        result.model,
+        on,
+        provider,
+        result.folder / "before_after.png",
+        recipe.guide.protocol,
+        *recipe.guide.rules,
+    )
     return dataclasses.replace(result, before=runs[0], after=runs[1], comparison=table)
 
 
-def _quiet(what: str, done: int, total: int, note: str = "") -> None:
+def quiet(what: str, done: int, total: int, note: str = "") -> None:
+    """Report nothing."""
     del what, done, total, note

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ def test_demo_leaves_a_tour_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(COUNTS, "train", 28)
     monkeypatch.setitem(COUNTS, "test", 14)
     monkeypatch.setattr(interpfer.demo, "EPOCHS", 1)
+    monkeypatch.setattr(interpfer.demo, "TUNING", replace(interpfer.demo.TUNING, epochs=1))
     folder = tmp_path / "demo"
     done = CliRunner().invoke(group, ["demo", "--out", str(folder)])
     assert done.exit_code == 0, done.output
@@ -20,6 +22,8 @@ def test_demo_leaves_a_tour_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (folder / "maps.png").stat().st_size > 10_000
     assert len(pd.read_csv(folder / "train" / "labels.csv")) == 28
     assert (folder / "run" / "run.json").is_file()
+    assert "fine-tuned towards the action units" in done.stdout
+    assert (folder / "tuned" / "before_after.png").stat().st_size > 10_000
 
     again = CliRunner().invoke(group, ["demo", "--out", str(folder)])
     assert again.exit_code == 1

@@ -1,0 +1,98 @@
+"""One training per weight of the guide: what agreement costs in accuracy."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from interpfer.datasets.base import Dataset
+from interpfer.errors import InterpferError
+from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.run import Tuned, finetune
+from interpfer.models.model import Model
+from interpfer.reports.tuning import pareto_picture
+from interpfer.results.files import csv_bytes, write_atomic
+from interpfer.results.run import Run
+
+
+def sweep(
+    model: Model | str | Path,
+    dataset: Dataset | str,
+    weights: Sequence[float],
+    *,
+    out: str | Path,
+    recipe: Recipe | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Fine-tune with each weight, into folders of their own, and draw accuracy against agreement.
+
+    The class map's weight keeps its proportion to attention's, so that 0 is training without a guide.
+
+    Args:
+        model: as for ``finetune``.
+        dataset: as for ``finetune``.
+        weights: of the leading term, which is attention unless the recipe leaves it out.
+        out: gets one folder per weight, sweep.csv and sweep.png.
+        recipe: what all trainings share.
+        report: called with each line of the table.
+        options: as for ``finetune``.
+
+    Returns:
+        One line per weight, the model that came in first (weight NaN).
+
+    Raises:
+        InterpferError: as ``finetune``, and where nothing is compared.
+    """
+    recipe = recipe or Recipe()
+    if options.get("test", "test") is None:
+        raise InterpferError("a sweep compares its trainings: name a split to compare on (--test-split).")
+    lines: list[dict[str, Any]] = []
+    for weight in weights:
+        tuned = finetune(
+            model,
+            dataset,
+            out=Path(out) / f"weight-{weight:g}",
+            recipe=replace(recipe, guide=scaled(recipe.guide, weight)),
+            **options,
+        )
+        if not tuned.first:
+            continue
+        lines += _lines(tuned, weight, not lines)
+        if report is not None:
+            report(lines[-1])
+    table = pd.DataFrame(lines)
+    if lines:
+        write_atomic(Path(out) / "sweep.csv", csv_bytes(table))
+        pareto_picture(table, Path(out) / "sweep.png")
+    return table
+
+
+def scaled(guide: Guide, weight: float) -> Guide:
+    """Return a guide whose leading term has a weight, the other one in proportion."""
+    if not guide.attention:
+        return replace(guide, cam=weight)
+    return replace(guide, attention=weight, cam=guide.cam * weight / guide.attention)
+
+
+def _lines(tuned: Tuned, weight: float, with_start: bool) -> list[dict[str, Any]]:
+    assert tuned.before is not None
+    assert tuned.after is not None
+    sides = [(np.nan, tuned.before)] if with_start else []
+    return [_line(run, value) for value, run in (*sides, (weight, tuned.after))]
+
+
+def _line(run: Run, weight: float) -> dict[str, Any]:
+    classification = run.manifest["classification"]
+    return {
+        "weight": weight,
+        "accuracy": classification["accuracy"],
+        "macro_f1": classification["macro_f1"],
+        "att_cos": run.score("attention"),
+        "cam_cos": run.score("gradcam"),
+        "n": classification["n"],
+    }
