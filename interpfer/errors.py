@@ -7,6 +7,9 @@ status 1; anything else that escapes is a defect of interpfer and shows its trac
 import difflib
 from collections.abc import Iterable
 
+MANY = 12
+"""Names that a message lists at most."""
+
 
 class InterpferError(Exception):
     """Base of every error that the user can mend; ``str(error)`` is one clear line."""
@@ -43,5 +46,18 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     >>> nearest("zzz", ["gradcam"])
     ''
     """
-    close = difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(known), n=count, cutoff=0.6)
     return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+def choices(name: str, known: Iterable[str], command: str) -> str:
+    """Name the nearest spellings, and all of them if they are few, else the command that lists them.
+
+    >>> choices("cosin", ["cosine", "pxap"], "interpfer ls metrics")
+    ' Did you mean cosine? Known: cosine, pxap.'
+    >>> choices("m1", [f"map{i}" for i in range(40)], "interpfer ls maps")
+    ' Did you mean map1? `interpfer ls maps` lists them.'
+    """
+    names = list(known)
+    listed = f"Known: {', '.join(names)}." if len(names) <= MANY else f"`{command}` lists them."
+    return f"{nearest(name, names)} {listed}"

@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
 from interpfer.expressions import NEUTRAL
-from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.base import NO_FACE, UNREADABLE, LandmarkProvider
 from interpfer.maps import DEFAULT_MAPS
 from interpfer.maps.memory import auto_batch_size
+from interpfer.maps.resample import conventions
 from interpfer.metrics import DEFAULT_METRICS
 from interpfer.metrics.au_profile import summarise_profiles
 from interpfer.metrics.classification import classify, wrong_order
@@ -54,6 +56,7 @@ def score(
     seed: int = 0,
     limit: int | None = None,
     align: bool = False,
+    autocast: str = "off",
     resume: bool = False,
     overwrite: bool = False,
     trust: bool = False,
@@ -82,6 +85,8 @@ def score(
         seed: of the bootstrap, of ``limit`` and of drawn data sets.
         limit: score a seeded random sample of so many images.
         align: turn, scale and move each face by its landmarks first.
+        autocast: "bf16" or "fp16" lets the network compute in half precision where it can: faster, but maps of early
+            layers move.
         resume: continue an interrupted run in ``out``.
         overwrite: replace the run in ``out``.
         trust: as for ``load_model``.
@@ -101,21 +106,35 @@ def score(
         model = load_model(model, trust=trust)
     model.to(pick_device(device))
     plan = Plan.make(
-        model, dataset, landmarks, maps, layers, metrics, target, protocol, codebook, geometry, seed, limit, align
+        model,
+        dataset,
+        landmarks,
+        maps,
+        layers,
+        metrics,
+        target,
+        protocol,
+        codebook,
+        geometry,
+        seed,
+        limit,
+        align,
+        autocast,
     )
-    if isinstance(batch_size, str):
-        batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
-    _ = plan.columns  # a map that cannot be made is told before a folder is begun
-    folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
-    if folder.complete and resume:
-        run = load_run(Path(str(out)))
-    else:
-        try:
-            _score_missing(plan, folder, batch_size, progress or (lambda *_: None))
-            run = _conclude(plan, folder, started)
-        except DataError:
-            folder.discard()
-            raise
+    with model.autocast(autocast):
+        if isinstance(batch_size, str):
+            batch_size = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
+        _ = plan.columns  # a map that cannot be made is told before a folder is begun
+        folder = RunFolder(None if out is None else Path(out), plan.facts, resume, overwrite)
+        if folder.complete and resume:
+            run = load_run(Path(str(out)))
+        else:
+            try:
+                _score_missing(plan, folder, batch_size, progress or (lambda *_: None))
+                run = _conclude(plan, folder, started)
+            except DataError:
+                folder.discard()
+                raise
     if leaderboard is not None:
         append(Path(leaderboard), leaderboard_rows(run))
     return run
@@ -153,15 +172,15 @@ def _sum_heatmaps(plan: Plan, tell: Progress) -> HeatmapMeans:
     Raises:
         DataError: there is none.
     """
-    means, faceless = HeatmapMeans(len(plan.dataset.classes)), 0
+    means, missing = HeatmapMeans(len(plan.dataset.classes)), dict[int, str]()
     for start in range(0, len(plan.rows), CPU_CHUNK):
         rows = plan.rows[start : start + CPU_CHUNK]
         landmarks = plan.stream.landmarks(rows)
-        faceless += int((~landmarks.found).sum())
+        missing |= {row: landmarks.note(i) for i, row in enumerate(rows) if not landmarks.found[i]}
         means.add(*plan.heatmaps(landmarks, rows), plan.classes(rows))
         tell("AU heatmaps", start + len(rows), len(plan.rows))
     if not means.counts.any():
-        raise DataError(_nothing_to_score(plan, f"{faceless} unreadable or without landmarks"))
+        raise DataError(_nothing_to_score(plan, missing))
     return means
 
 
@@ -176,11 +195,10 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         plan.seed,
     )
     if not tables.heat.any():
-        reason = f"{len(tables.skipped)} unreadable, {len(tables.faceless)} without landmarks"
-        raise DataError(_nothing_to_score(plan, reason))
+        raise DataError(_nothing_to_score(plan, tables.missing))
     outputs = plan.model.classes
     classification = classify(tables.labels, tables.predicted, plan.dataset.classes, outputs, tables.confidence)
-    warnings = [wrong_order(classification.confusion, outputs)]
+    warnings = [*plan.dataset.remarks, wrong_order(classification.confusion, outputs)]
     scores, per_image = tables.scores(), tables.per_image()
     groupings = {"true": tables.labels, "predicted": tables.predicted}
     evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
@@ -194,12 +212,13 @@ def _conclude(plan: Plan, folder: RunFolder, started: float) -> Run:
         "checkpoint_sha256": plan.facts["checkpoint"],
         "dataset_digest": _digest(tables),
         "landmarks_digest": plan.provider.digest,
+        "conventions": conventions(plan.protocol),
         "counts": tables.counts(),
         "classification": classification.facts(),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
         "warnings": [warning for warning in warnings if warning],
-        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in plan.unlike},
-        "refused": {"@".join(key): reason for key, reason in plan.refused.items()},
+        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in tables.unlike},
+        "refused": {"@".join(key): reason for key, reason in (plan.refused | tables.refused).items()},
         "timings": {"seconds": round(time.monotonic() - started, 3)},
     }
     written = {
@@ -221,10 +240,18 @@ def _digest(tables: Tables) -> str:
     return content.hexdigest()
 
 
-def _nothing_to_score(plan: Plan, reason: str) -> str:
-    labels = plan.labels(plan.rows)
-    return (
-        f"no image of the data set {plan.dataset.name} can be scored: of {len(labels)}, {reason}, "
-        f"{labels.count(NEUTRAL)} neutral, {labels.count('')} without a label. "
-        f"The names in a landmark file must be those of the images, such as {plan.dataset.samples[plan.rows[0]].id}."
-    )
+def _nothing_to_score(plan: Plan, missing: Mapping[int, str]) -> str:
+    """Say what became of every image; ``missing`` tells why one has no landmarks."""
+
+    def fate(row: int, label: str) -> str:
+        if missing.get(row, "").startswith(UNREADABLE):
+            return "unreadable"
+        if label in ("", NEUTRAL):
+            return label or "without a label"
+        return "without landmarks" if row in missing else f"with no action units in {plan.codebook}"
+
+    fates = {row: fate(row, label) for row, label in zip(plan.rows, plan.labels(plan.rows), strict=True)}
+    counts = ", ".join(f"{count} {what}" for what, count in Counter(fates.values()).most_common())
+    first = next((row for row, what in fates.items() if what in ("without landmarks", "unreadable")), None)
+    example = "" if first is None else f" {plan.dataset.samples[first].id}: {missing[first] or NO_FACE}."
+    return f"no image of the data set {plan.dataset.name} can be scored: of {len(fates)}, {counts}.{example}"

@@ -22,37 +22,41 @@ EXPRESSIONS: tuple[str, ...] = (
 
 SYNONYMS: dict[str, str] = {
     "angry": "anger",
-    "ang": "anger",
-    "an": "anger",
     "disgusted": "disgust",
     "disgusting": "disgust",
-    "dis": "disgust",
-    "di": "disgust",
     "fearful": "fear",
     "afraid": "fear",
     "scared": "fear",
-    "fe": "fear",
     "happy": "happiness",
     "joy": "happiness",
     "smile": "happiness",
-    "hap": "happiness",
-    "ha": "happiness",
     "sad": "sadness",
     "sadly": "sadness",
-    "sa": "sadness",
     "surprised": "surprise",
     "surprising": "surprise",
-    "sur": "surprise",
-    "su": "surprise",
     "neutrality": NEUTRAL,
     "normal": NEUTRAL,
     "calm": NEUTRAL,
+    "contemptuous": "contempt",
+}
+
+ABBREVIATIONS: dict[str, str] = {
+    "ang": "anger",
+    "an": "anger",
+    "dis": "disgust",
+    "di": "disgust",
+    "fe": "fear",
+    "hap": "happiness",
+    "ha": "happiness",
+    "sa": "sadness",
+    "sur": "surprise",
+    "su": "surprise",
     "neu": NEUTRAL,
     "ne": NEUTRAL,
-    "contemptuous": "contempt",
     "con": "contempt",
     "co": "contempt",
 }
+"""Understood, but never suggested."""
 
 
 def canonical(name: str) -> str:
@@ -65,7 +69,7 @@ def canonical(name: str) -> str:
     'happiness'
     """
     key = name.strip().lower()
-    found = key if key in EXPRESSIONS else SYNONYMS.get(key)
+    found = key if key in EXPRESSIONS else SYNONYMS.get(key, ABBREVIATIONS.get(key))
     if found is None:
         raise DataError(
             f"'{name}' is no known expression.{nearest(key, [*EXPRESSIONS, *SYNONYMS])} "

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from interpfer.maps.resample import PROTOCOLS
 from interpfer.metrics import METRICS, select_metrics
 from interpfer.metrics.au_profile import Evidence, evidence, shares
 from interpfer.metrics.base import Metric
-from interpfer.models.model import Model
+from interpfer.models.model import AUTOCAST, Model
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS, Landmarks
 
@@ -61,8 +61,8 @@ class Plan:
         seed: of everything random.
         rows: positions in the data set of the images to score.
         named: maps asked for by their own names: that one cannot be made is an error.
-        refused: (map, layer) -> why it cannot be made, as far as it is known.
         align: whether faces are aligned by their landmarks first.
+        autocast: "off", "bf16" or "fp16".
     """
 
     model: Model
@@ -78,8 +78,8 @@ class Plan:
     seed: int
     rows: tuple[int, ...]
     align: bool = False
+    autocast: str = "off"
     named: frozenset[str] = frozenset()
-    refused: dict[Key, str] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -97,6 +97,7 @@ class Plan:
         seed: int,
         limit: int | None,
         align: bool,
+        autocast: str,
     ) -> "Plan":
         """Resolve names and defaults; see ``interpfer.score`` for the arguments.
 
@@ -105,6 +106,7 @@ class Plan:
         """
         require_choice("target", target, TARGETS)
         require_choice("protocol", protocol, PROTOCOLS)
+        require_choice("autocast", autocast, tuple(AUTOCAST))
         if limit is not None and limit < 1:
             raise InterpferError(f"limit {limit}: score at least one image.")
         book, place = PROTOCOL_DEFAULTS[protocol]
@@ -125,18 +127,19 @@ class Plan:
             rows=sample_rows(len(dataset), limit, seed),
             named=frozenset(named_maps(maps)),
             align=align,
+            autocast=autocast,
         )
 
     @cached_property
     def columns(self) -> tuple[Key, ...]:
         """The (map, layer) pairs that can be made; a baseline has the layer "-"."""
         pairs = ((name, layer) for name, method in self.maps.items() for layer in layers_of(method, self.layers))
-        return tuple(pair for pair in pairs if pair not in self._probe[1])
+        return tuple(pair for pair in pairs if pair not in self.refused)
 
-    @cached_property
-    def unlike(self) -> set[Key]:
-        """Maps that were taken for the same as another, and were not on some batch: there they were scored apart."""
-        return set()
+    @property
+    def refused(self) -> dict[Key, str]:
+        """(map, layer) -> why it cannot be made; of maps of many passes this is only known when they are tried."""
+        return self._probe[1]
 
     @cached_property
     def same(self) -> dict[Key, Key]:
@@ -157,7 +160,6 @@ class Plan:
         x = self.model.normalise(batch.faces.images)
         shown = run_maps(self.model, x, methods, self.layers, None, self.seed)
         require_named(shown.refused, methods, self.layers, set(self.named), self.model.name)
-        self.refused.update(shown.refused)
         shared = {key: raw for key, raw in shown.maps.items() if isinstance(methods[key[0]], LayerMap)}
         return same_maps(shared), shown.refused
 
@@ -232,6 +234,7 @@ class Plan:
             "codebook_digest": hashlib.sha256(repr(self.book).encode()).hexdigest(),
             "geometry": self.geometry,
             "align": self.align,
+            "autocast": self.autocast,
             "seed": self.seed,
         }
 

@@ -2,24 +2,30 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
 from interpfer.datasets.base import Dataset
+from interpfer.errors import DataError
 from interpfer.landmarks.alignment import carry, inverse
-from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.base import NO_FACE, UNREADABLE, LandmarkProvider
+from interpfer.landmarks.cache import CachedLandmarks
+from interpfer.landmarks.sheet import COLUMNS, Block, Tile, draw_sheet
 from interpfer.results.files import csv_bytes, write_atomic
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
 
-SHEET = (6, 8)
-"""Rows and columns of faces on the sheet."""
+SHOWN = {"failed": 3 * COLUMNS, "doubtful": 2 * COLUMNS, "found": 4 * COLUMNS}
+"""How many faces of each kind the sheet shows at most."""
+
+COLOURS = {"failed": "#c62828", "doubtful": "#b26a00", "found": "#2e7d32"}
 
 BATCH = 32
 
@@ -30,10 +36,12 @@ class Prepared:
 
     Attributes:
         landmarks: the file, in the format of ``--landmarks FILE``.
-        failures: a CSV with the columns image, reason.
-        sheet: a picture of faces with their points.
+        failures: a CSV with the columns image, kind (failed or doubtful), reason, detail.
+        sheet: a picture of faces with their points: the failures, the doubtful ones, and a sample of the others.
         found: number of faces found.
-        failed: image name -> reason.
+        failed: image name -> "reason: detail". Reasons are "unreadable image", and what the provider says: "no face",
+            "several faces", "low confidence".
+        doubtful: the same of faces that were found.
     """
 
     landmarks: Path
@@ -41,6 +49,16 @@ class Prepared:
     sheet: Path
     found: int
     failed: dict[str, str]
+    doubtful: dict[str, str]
+
+
+def reasons(notes: Iterable[str]) -> str:
+    """Count notes by their reason, the most frequent first.
+
+    >>> reasons(["no face", "several faces: 2 of them", "no face"])
+    'no face 2, several faces 1'
+    """
+    return ", ".join(f"{why} {count}" for why, count in Counter(n.partition(":")[0] for n in notes).most_common())
 
 
 def prepare(
@@ -64,40 +82,82 @@ def prepare(
     """
     tell = progress or (lambda *_: None)
     lines = io.StringIO()
-    failed: dict[str, str] = {}
-    shown: list[tuple[str, np.ndarray, np.ndarray]] = []
     table = csv.writer(lines, lineterminator="\n")
-    every = max(len(dataset) // (SHEET[0] * SHEET[1]), 1)
+    failed: dict[str, str] = {}
+    doubtful: dict[str, str] = {}
+    points: dict[int, NDArray[np.float64]] = {}
     done = 0
     for batch in FaceStream(dataset, provider, CANVAS).batches(range(len(dataset)), BATCH):
-        names = batch.faces.ids
-        failed |= {dataset.samples[row].id: why for row, why in batch.skipped.items()}
-        for i, name in enumerate(names):
-            points = carry(batch.landmarks.points[i], inverse(batch.transforms[i])).numpy()
-            found = bool(batch.landmarks.found[i])
-            x, y = (points if found else np.full_like(points, np.inf)).T.tolist()
+        for row, why in batch.skipped.items():
+            sample = dataset.samples[row]
+            failed[sample.id] = f"{UNREADABLE}: {why.removeprefix(f'{sample.path}: ')}"
+        back = carry(batch.landmarks.points, inverse(batch.transforms)).double().numpy()
+        for i, (row, name) in enumerate(zip(batch.rows, batch.faces.ids, strict=True)):
+            note = batch.landmarks.note(i)
+            if batch.landmarks.found[i]:
+                points[row] = back[i]
+                doubtful |= {name: note} if note else {}
+            else:
+                failed[name] = note or NO_FACE
+            x, y = points.get(row, np.full_like(back[i], np.inf)).T.tolist()
             table.writerow([name, *(f"{value:.2f}" for value in (*x, *y))])
-            if not found:
-                failed[name] = "no face found"
-            if batch.rows[i] % every == 0 and len(shown) < SHEET[0] * SHEET[1]:
-                shown.append((name, batch.faces.images[i].permute(1, 2, 0).numpy(), batch.landmarks.points[i].numpy()))
         done += len(batch.rows) + len(batch.skipped)
         tell("landmarks", done, len(dataset))
     failures, sheet = out.with_suffix(".failures.csv"), out.with_suffix(".png")
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(failures, csv_bytes(pd.DataFrame(failed.items(), columns=["image", "reason"])))
-    _draw_sheet(shown, sheet)
+    write_atomic(failures, csv_bytes(_listed({"failed": failed, "doubtful": doubtful})))
+    image = io.BytesIO()
+    draw_sheet(_title(dataset, provider), _blocks(dataset, points, failed, doubtful)).save(image, "png")
+    write_atomic(sheet, image.getvalue())
     write_atomic(out, lines.getvalue().encode())
-    return Prepared(out, failures, sheet, len(dataset) - len(failed), failed)
+    return Prepared(out, failures, sheet, len(points), failed, doubtful)
 
 
-def _draw_sheet(shown: list[tuple[str, np.ndarray, np.ndarray]], path: Path) -> None:
-    figure = Figure(figsize=(1.6 * SHEET[1], 1.75 * SHEET[0]), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axis in (axes := figure.subplots(*SHEET)).flat:
-        axis.set_axis_off()
-    for axis, (name, image, points) in zip(axes.flat, shown, strict=False):
-        axis.imshow(image)
-        axis.plot(points[:, 0], points[:, 1], ".", color="#00e5ff", markersize=1.6)
-        axis.set_title(name if np.isfinite(points).all() else f"{name}: none", fontsize=6)
-    figure.savefig(path, dpi=110)
+def _listed(kinds: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Return one line per failure and per doubt."""
+    rows = [
+        (name, kind, reason, detail.strip())
+        for kind, notes in kinds.items()
+        for name, note in notes.items()
+        for reason, _, detail in [note.partition(":")]
+    ]
+    return pd.DataFrame(rows, columns=["image", "kind", "reason", "detail"])
+
+
+def _title(dataset: Dataset, provider: LandmarkProvider) -> str:
+    looked = provider.provider if isinstance(provider, CachedLandmarks) else provider
+    return f"{dataset.name}, split {dataset.split}, landmarks: {looked.name}"
+
+
+def _blocks(
+    dataset: Dataset,
+    points: Mapping[int, NDArray[np.float64]],
+    failed: Mapping[str, str],
+    doubtful: Mapping[str, str],
+) -> list[Block]:
+    """Choose what the sheet shows; the pictures are read once more."""
+    kinds: dict[str, list[int]] = {"failed": [], "doubtful": [], "found": []}
+    for row, sample in enumerate(dataset.samples):
+        kinds["failed" if sample.id in failed else "doubtful" if sample.id in doubtful else "found"].append(row)
+    blocks = []
+    for kind, rows in kinds.items():
+        most = SHOWN[kind]
+        chosen = rows if len(rows) <= most else [rows[int(i)] for i in np.linspace(0, len(rows) - 1, most).round()]
+        told = failed if kind == "failed" else doubtful
+        tiles = []
+        for row in chosen:
+            name = dataset.samples[row].id
+            note = told.get(name, "").removeprefix(f"{UNREADABLE}: ")
+            tiles.append(Tile(name, _picture(dataset, row), points.get(row), note))
+        some = f", of which {most} are shown" if len(chosen) < len(rows) else ""
+        why = reasons(told.values()) if rows else ""
+        detail = f" ({why})" if why and kind != "found" else ""
+        blocks.append(Block(f"{kind}: {len(rows)}{some}{detail}", COLOURS[kind], tiles))
+    return blocks
+
+
+def _picture(dataset: Dataset, row: int) -> Image.Image | None:
+    try:
+        return dataset.image(row)
+    except DataError:
+        return None

@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
-from interpfer.errors import PluginError, nearest
+from interpfer.errors import PluginError, choices
 
 T = TypeVar("T")
 
@@ -46,6 +46,11 @@ class Registry(Generic[T]):
             targets[point.name] = (point.value, origin)
         return targets
 
+    @property
+    def command(self) -> str:
+        """The command that lists the plugins."""
+        return f"interpfer ls {self.group.rpartition('.')[2]}"
+
     def names(self) -> tuple[str, ...]:
         """Return the names of all plugins, built-in ones first; imports none of them."""
         return tuple(self._targets)
@@ -68,8 +73,8 @@ class Registry(Generic[T]):
         """
         if name not in self._targets:
             raise PluginError(
-                f"no {self.kind} is called '{name}'.{nearest(name, self._targets)} "
-                f"Known: {', '.join(self._targets)}. A package adds one by an entry point in the group {self.group}."
+                f"no {self.kind} is called '{name}'.{choices(name, self._targets, self.command)} "
+                f"A package adds one by an entry point in the group {self.group}."
             )
         target, origin = self._targets[name]
         module, _, attribute = target.partition(":")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from interpfer.au.means import HeatmapMeans
 from interpfer.maps.base import BaselineMap, Surroundings
-from interpfer.maps.engine import require_named, run_maps, same_maps
+from interpfer.maps.engine import Shown, require_named, run_maps, same_maps
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics.au_profile import profile
 from interpfer.metrics.base import DatasetMetric, ModelMetric
@@ -37,9 +37,9 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
     counts: dict[str, NDArray[np.unsignedinteger]] = {}
     profiles = torch.full((rows, columns + 2, len(plan.evidence.names)), torch.nan, dtype=torch.float64)
     heat_valid = torch.zeros(rows, dtype=torch.bool)
-    logits, raw = _raw_maps(plan, batch) if rows else (torch.zeros(0, len(plan.model.classes)), {})
+    shown = _shown(plan, batch) if rows else Shown(torch.zeros(0, len(plan.model.classes)))
+    logits, raw = shown.logits.cpu(), shown.maps
     twins = {key: twin for key, twin in plan.same.items() if rows and same_maps({twin: raw[twin], key: raw[key]})}
-    plan.unlike.update(set(plan.same) - set(twins) if rows else ())
     told = plan.targets(batch.rows)
     targets = logits.argmax(1) if told is None else told
     step = CPU_CHUNK if plan.model.device.type == "cpu" else max(rows, 1)
@@ -101,18 +101,19 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None) -> Part:
         single={name: value.numpy() for name, value in single.items()},
         profiles=profiles.numpy(),
         heat=heat_valid.numpy(),
-        faceless=tuple(row for row, found in zip(batch.rows, batch.landmarks.found.tolist(), strict=True) if not found),
+        faceless={row: batch.landmarks.note(i) for i, row in enumerate(batch.rows) if not batch.landmarks.found[i]},
         skipped=batch.skipped,
+        refused=shown.refused,
+        unlike=frozenset(plan.same) - set(twins) if rows else frozenset(),
     )
 
 
-def _raw_maps(plan: Plan, batch: Batch) -> tuple[Tensor, dict[tuple[str, str], Tensor]]:
+def _shown(plan: Plan, batch: Batch) -> Shown:
     """Return the logits per image, and the raw map of each (map, layer) out of one forward and backward."""
     x = plan.model.normalise(batch.faces.images)
     shown = run_maps(plan.model, x, plan.maps, plan.layers, plan.targets(batch.rows), plan.seed)
     require_named(shown.refused, plan.maps, plan.layers, set(plan.named), plan.model.name)
-    plan.refused.update(shown.refused)
-    return shown.logits.cpu(), shown.maps
+    return shown
 
 
 def _plain_logits(plan: Plan, images: Float[Tensor, "m 3 s s"]) -> Float[Tensor, "m k"]:

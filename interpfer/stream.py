@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
@@ -15,7 +14,8 @@ from torch import Tensor
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
 from interpfer.landmarks.alignment import carry, similarity, stretch, warp
-from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.base import UNREADABLE, LandmarkProvider
+from interpfer.resizing import to_square
 from interpfer.types import CANVAS, Faces, Landmarks
 
 
@@ -85,7 +85,7 @@ class FaceStream:
             aligned = self.align and bool(found.found[i])
             shown = warp(picture, transforms[i] * (self.size / CANVAS), self.size) if aligned else picture
             images[i] = to_tensor(np.array(shown), self.size)
-        landmarks = Landmarks.of(carry(found.points, transforms))
+        landmarks = Landmarks.of(carry(found.points, transforms), found.notes)
         faces = Faces(tuple(self._ids(pictures)), images, self._labels(pictures), self.dataset.classes)
         return Batch(tuple(pictures), faces, landmarks, transforms, tuple(digests), skipped)
 
@@ -98,15 +98,19 @@ class FaceStream:
             batch = self.read(rows)
             points = torch.full((len(rows), 68, 2), torch.nan, dtype=batch.landmarks.points.dtype)
             points[[rows.index(row) for row in batch.rows]] = batch.landmarks.points
-            return Landmarks.of(points)
-        sizes = []
-        for row in rows:
+            told = dict(zip(batch.rows, batch.landmarks.notes, strict=False))
+            lost = {row: f"{UNREADABLE}: {why}" for row, why in batch.skipped.items()}
+            return Landmarks.of(points, tuple((told | lost).get(row, "") for row in rows))
+        sizes, lost = [], dict[int, str]()
+        for i, row in enumerate(rows):
             try:
                 sizes.append(self.dataset.size(row))
-            except DataError:
+            except DataError as error:
                 sizes.append((0, 0))
+                lost[i] = f"{UNREADABLE}: {error}"
         found = self.provider.locate(self._ids(rows), None)
-        return Landmarks.of(carry(found.points, self._transforms(found, sizes)))
+        notes = tuple(lost.get(i) or found.note(i) for i in range(len(rows)))
+        return Landmarks.of(carry(found.points, self._transforms(found, sizes)), notes)
 
     def _transforms(self, found: Landmarks, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "n 2 3"]:
         plain = [
@@ -127,8 +131,5 @@ class FaceStream:
 
 
 def to_tensor(pixels: np.ndarray, size: int) -> Float[Tensor, "3 {size} {size}"]:
-    """Return (h, w, 3) bytes as RGB in [0, 1], resized (bilinear, antialiased)."""
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255)
-    if image.shape[-2:] == (size, size):
-        return image[0]
-    return F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)[0]
+    """Return (h, w, 3) bytes as RGB in [0, 1], resized by ``to_square``."""
+    return to_square(torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255), size)[0]

@@ -44,16 +44,27 @@ class Landmarks:
     Attributes:
         points: (n, 68, 2) as (x, y) pixels of the image; NaN where none were found.
         found: (n,) whether all 68 points are finite.
+        notes: n texts "reason: detail": why a face was not found, or what is doubtful about one that was; "" for
+            nothing to say. Without any, where the provider says nothing.
     """
 
     points: Float[Tensor, "n 68 2"]
     found: Bool[Tensor, " n"]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.notes and len(self.notes) != len(self.points):
+            raise ValueError(f"{len(self.notes)} notes for {len(self.points)} faces")
 
     @classmethod
-    def of(cls, points: Float[Tensor, "n 68 2"]) -> "Landmarks":
+    def of(cls, points: Float[Tensor, "n 68 2"], notes: tuple[str, ...] = ()) -> "Landmarks":
         """Wrap raw points; a face with any non-finite coordinate counts as not found and becomes NaN."""
         found = points.isfinite().flatten(1).all(1)
-        return cls(torch.where(found[:, None, None], points, torch.nan), found)
+        return cls(torch.where(found[:, None, None], points, torch.nan), found, notes)
+
+    def note(self, row: int) -> str:
+        """Return what there is to say of a face, "" for nothing."""
+        return self.notes[row] if self.notes else ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ ROOT = Path(interpfer.__file__).parent
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("expressions", "registry", "types"),
+    ("expressions", "registry", "resizing", "types"),
     ("landmarks.base",),
     ("datasets",),
     ("landmarks",),

@@ -51,3 +51,12 @@ def test_classes_keep_their_order() -> None:
 def test_two_names_for_one_expression() -> None:
     with pytest.raises(DataError, match="classes name anger, happiness more than once"):
         canonical_classes(["happy", "joy", "angry", "anger", "fear"])
+
+
+def test_abbreviations_are_understood_and_never_suggested() -> None:
+    assert canonical("SU") == "surprise"
+    for typo in ("ann", "hapy", "sur.", "dit", "neut"):
+        with pytest.raises(DataError) as error:
+            canonical(typo)
+        suggested = str(error.value).partition("Did you mean ")[2].partition("?")[0].split(" or ")
+        assert not {"an", "ang", "ha", "hap", "sur", "di", "dis", "neu", "ne"} & set(suggested)

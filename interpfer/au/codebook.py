@@ -54,6 +54,11 @@ class Codebook:
         """Return the entries of a canonical expression; none for neutral and for what the codebook does not list."""
         return self.classes.get(expression, ())
 
+    def listing(self) -> dict[str, str]:
+        """Return what ``interpfer ls codebooks`` says, column -> text."""
+        lines = (f"{name}: {' '.join(str(unit.au) for unit in units)}" for name, units in self.classes.items())
+        return {"AUs": "\n".join(lines), "source": self.citation}
+
     def aus(self, expressions: Iterable[str] | None = None) -> tuple[int, ...]:
         """Return the sorted FACS numbers of some expressions, by default of all."""
         names = self.classes if expressions is None else expressions

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from interpfer.cli.options import Command
+
 SHOWN = 10
 """Lines per kind of problem."""
 
 
-@click.command("check-data")
+@click.command("check-data", cls=Command)
 @click.option("--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset rafdb (see `ls datasets`).")
 @click.option(
     "--data-root", type=click.Path(path_type=Path), metavar="DIR", help="Its folder, e.g. --data-root RAF-DB."
@@ -47,14 +49,16 @@ def command(ctx: click.Context, dataset: str, data_root: Path | None, split: str
     for reason in dict.fromkeys(reason for counts in check.left_out.values() for reason in counts):
         table.add_row(f"left out: {reason}", *(str(counts.get(reason, 0)) for counts in check.left_out.values()))
     stdout().print(table)
-    known = [name for name, known in check.published.items() if known]
-    click.echo(f"{check.read} images read; counts are published for: {', '.join(known) or 'no split'}")
     for problem, lines in check.problems.items():
         click.echo(f"{problem}: {len(lines)}")
         for line in lines[:SHOWN]:
             click.echo(f"  {line}")
         if len(lines) > SHOWN:
             click.echo(f"  and {len(lines) - SHOWN} more")
+    known = ", ".join(name for name, known in check.published.items() if known)
+    compared = f" and compared the counts of {known} with the published ones" if known else ""
+    click.echo(f"read {check.read} images{compared or '; no counts are published to compare with'}")
     if check.problems:
+        click.echo(f"{sum(map(len, check.problems.values()))} things are wrong")
         ctx.exit(1)
     click.echo("nothing is wrong")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, model_options, numbers, stack
+from interpfer.cli.options import MODEL_OVERRIDES, Command, model_options, numbers, stack
 
 DATA = ("dataset", "data_root", "split", "landmarks")
 GUIDE = {
@@ -124,7 +124,7 @@ training_options = stack(
 )
 
 
-@click.command("finetune")
+@click.command("finetune", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @data_options
 @click.option(
@@ -133,6 +133,7 @@ training_options = stack(
 @guide_options
 @training_options
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu or cuda.")
+@click.option("--tensorboard", is_flag=True, help="Write the history for TensorBoard too.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted training in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the training in --out.")
 @model_options
@@ -184,6 +185,7 @@ def command(model: Path, **options: Any) -> None:
         "device": given["device"],
         "resume": given["resume"],
         "overwrite": given["overwrite"],
+        "tensorboard": given["tensorboard"],
     }
     if "sweep" in given:
         with progress_bars() as tell:

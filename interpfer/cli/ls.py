@@ -1,14 +1,28 @@
 """interpfer ls."""
 
+from importlib import import_module
+from typing import Any
+
 import click
 
-KINDS = ("maps", "metrics", "datasets", "landmarks", "codebooks", "models")
+KINDS = {
+    "maps": ("interpfer.maps:MAPS", "Maps of where a model looks, for --maps (groups: all, everything, baselines)"),
+    "metrics": ("interpfer.metrics:METRICS", "Scores of a map, for --metrics (groups: all, agreement, faithfulness)"),
+    "datasets": ("interpfer.datasets:DATASETS", "Data sets, for --dataset"),
+    "landmarks": ("interpfer.landmarks:PROVIDERS", "Who finds the 68 points of a face, for --landmarks"),
+    "codebooks": ("interpfer.au:CODEBOOKS", "Action units per expression, for --codebook"),
+    "models": (
+        "interpfer.models:ARCHITECTURES",
+        "Architectures, for arch: NAME:... in a model card",
+    ),
+}
+"""Kind -> its registry, and the title of its list."""
 
 
 @click.command("ls")
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(list(KINDS)))
 def command(kind: str) -> None:
-    """List the plugins of a KIND with what is worth knowing of each.
+    """List what there is of a KIND, with what is worth knowing of each.
 
     \b
     interpfer ls maps
@@ -17,72 +31,40 @@ def command(kind: str) -> None:
 
     from interpfer.cli.terminal import stdout
     from interpfer.errors import PluginError
+    from interpfer.registry import Registry
 
-    registry, facts = _registry(kind)
-    table = Table(title=f"{kind}: entry-point group {registry.group}", title_justify="left")
-    table.add_column("name", no_wrap=True)
-    for name in facts:
-        table.add_column(name, overflow="fold")
-    for name in registry:
+    place, title = KINDS[kind]
+    module, _, name = place.partition(":")
+    registry: Registry[Any] = getattr(import_module(module), name)
+    told: dict[str, dict[str, str]] = {}
+    for plugin in registry:
         try:
-            plugin = registry.get(name)
-            cells = [fact(plugin) for fact in facts.values()]
+            told[plugin] = listing(registry.get(plugin))
         except PluginError as error:
-            cells = [str(error), *[""] * (len(facts) - 1)]
-        table.add_row(name, *cells)
-    stdout().print(table)
+            told[plugin] = {"what": str(error)}
+    columns = list(dict.fromkeys(column for facts in told.values() for column in facts))
+    links = [column for column in columns if any("://" in facts.get(column, "") for facts in told.values())]
+    table = Table(title=title, title_justify="left")
+    table.add_column("name", no_wrap=True)
+    for column in columns:
+        if column not in links:
+            table.add_column(column, overflow="fold")
+    for plugin, facts in told.items():
+        cells = (facts.get(column, "") for column in columns if column not in links)
+        table.add_row(plugin, *(cell.replace(", arXiv ", ",\narXiv ") for cell in cells))
+    console = stdout()
+    console.print(table)
+    for column in links:  # an address that is broken into lines cannot be followed
+        console.print(column)
+        for plugin, facts in told.items():
+            if facts.get(column):
+                console.print(f"  {plugin}: {facts[column]}", markup=False, soft_wrap=True)
+    console.print("A package of your own adds to the list: docs/extending.md", markup=False)
 
 
-def _needs(method):  # type: ignore[no-untyped-def]
-    if method.source == "baseline":
-        return "heatmaps"
-    return "many passes" if method.cost != "one pass" else "backward" if method.gradient else "forward"
-
-
-def _registry(kind: str):  # type: ignore[no-untyped-def]
-    from interpfer.au import CODEBOOKS
-    from interpfer.datasets import DATASETS
-    from interpfer.landmarks import PROVIDERS
-    from interpfer.maps import MAPS
-    from interpfer.metrics import METRICS
-    from interpfer.models import ARCHITECTURES
-
-    return {
-        "maps": (
-            MAPS,
-            {
-                "what": lambda m: m.summary,
-                "needs": _needs,
-                "class": lambda m: "yes" if m.class_specific else "no",
-                "by": lambda m: m.provider,
-                "source": lambda m: m.source.replace(", arXiv", ",\narXiv"),
-            },
-        ),
-        "metrics": (
-            METRICS,
-            {
-                "what": lambda m: m.facts.summary,
-                "better": lambda m: "higher" if m.facts.higher_is_better else "lower",
-                "bounds": lambda m: "{:g} .. {:g}".format(*m.facts.bounds),
-                "source": lambda m: m.facts.source,
-            },
-        ),
-        "datasets": (
-            DATASETS,
-            {
-                "what": lambda d: d.summary,
-                "classes in order": lambda d: ", ".join(d.order) or "by name",
-                "splits": lambda d: ", ".join(d.splits),
-                "licence and where to request it": lambda d: "\n".join(filter(None, (d.licence, d.request))) or "-",
-            },
-        ),
-        "landmarks": (PROVIDERS, {"what": lambda p: p.summary}),
-        "codebooks": (
-            CODEBOOKS,
-            {
-                "AUs": lambda c: "\n".join(f"{k}: {' '.join(str(u.au) for u in v)}" for k, v in c.classes.items()),
-                "source": lambda c: c.citation,
-            },
-        ),
-        "models": (ARCHITECTURES, {"what": lambda b: (b.__doc__ or "").partition("\n")[0]}),
-    }[kind]
+def listing(plugin: object) -> dict[str, str]:
+    """Return what a plugin says of itself: its ``listing()``, its ``summary``, or the first line of its docstring."""
+    told = getattr(plugin, "listing", None)
+    if callable(told):
+        return dict(told())
+    return {"what": getattr(plugin, "summary", None) or (plugin.__doc__ or "").strip().partition("\n")[0]}

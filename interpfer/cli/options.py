@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,43 @@ def numbers(_: click.Context, param: click.Parameter, value: str | None) -> list
 
 def _key(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
     return int(value) if value is not None and value.lstrip("-").isdigit() else value
+
+
+class Command(click.Command):
+    """Names everything that a call lacks at once, also the folder of a data set that needs one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse a call.
+
+        Raises:
+            UsageError: something is missing; the message names all of it.
+        """
+        given = list(args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.MissingParameter:
+            values, _, _ = self.make_parser(ctx).parse_args(given)
+            present = {name for name, value in values.items() if isinstance(value, str)}
+            lacking = [param for param in self.get_params(ctx) if param.required and param.name not in present]
+            raise click.UsageError(_lacks(ctx, lacking, _needs_folder(values)), ctx) from None
+        if _needs_folder(ctx.params):
+            raise click.UsageError(_lacks(ctx, [], True), ctx)
+        return rest
+
+
+def _lacks(ctx: click.Context, lacking: list[click.Parameter], folder: bool) -> str:
+    options = [param for param in lacking if isinstance(param, click.Option)]
+    names = [param.make_metavar(ctx) for param in lacking if param not in options]
+    names += [f"{param.opts[0]} {param.make_metavar(ctx)}" for param in options]
+    return f"missing: {', '.join([*names, *(['--data-root DIR'] if folder else [])])}"
+
+
+def _needs_folder(values: Mapping[str, Any]) -> bool:
+    """Whether a data set is named that lies in a folder, and no folder is."""
+    from interpfer.datasets import DATASETS
+
+    name = values.get("dataset")
+    return bool(name in DATASETS and values.get("data_root") is None and DATASETS.get(str(name)).needs_root)
 
 
 model_options = stack(

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import click
 
-from interpfer.cli.options import data_options
+from interpfer.cli.options import Command, data_options
+
+SHOWN = 10
+"""Lines per kind of trouble."""
 
 
-@click.command("prepare")
+@click.command("prepare", cls=Command)
 @data_options
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="e.g. --out rafdb-landmarks.txt."
@@ -16,8 +19,9 @@ from interpfer.cli.options import data_options
 def command(dataset: str, data_root: Path | None, split: str, landmarks: str | None, out: Path, seed: int) -> None:
     """Find the landmarks of a data set once.
 
-    Writes a landmark file for --landmarks, a list of failures (FILE.failures.csv) and a sheet of faces to look at
-    (FILE.png). What was found is remembered: an interrupted call goes on where it stopped, and score uses it too.
+    Writes a landmark file for --landmarks, a list of failures and doubts with their reasons (FILE.failures.csv) and a
+    sheet of faces to look at, failures first (FILE.png). What was found is remembered: an interrupted call goes on
+    where it stopped, and score uses it too.
 
     \b
     interpfer prepare --dataset csv --data-root faces --landmarks embedded --out landmarks.txt
@@ -25,14 +29,17 @@ def command(dataset: str, data_root: Path | None, split: str, landmarks: str | N
     from interpfer.cli.terminal import progress_bars, stderr
     from interpfer.datasets import DATASETS
     from interpfer.plan import find_landmarks
-    from interpfer.prepare import prepare
+    from interpfer.prepare import prepare, reasons
 
     faces = DATASETS.get(dataset).open(data_root, split, seed)
     with progress_bars() as tell:
         done = prepare(faces, find_landmarks(landmarks, faces), out, tell)
     click.echo(f"{done.found} of {len(faces)} faces found: {done.landmarks}")
-    for name, why in list(done.failed.items())[:10]:
-        stderr.print(f"failed: {name}: {why}", markup=False)
-    if len(done.failed) > 10:
-        stderr.print(f"and {len(done.failed) - 10} more: {done.failures}")
-    stderr.print(f"look at {done.sheet}")
+    for kind, notes in {"failed": done.failed, "doubtful": done.doubtful}.items():
+        if notes:
+            stderr.print(f"{kind}: {len(notes)} ({reasons(notes.values())})", markup=False)
+        for name, note in list(notes.items())[:SHOWN]:
+            stderr.print(f"  {name}: {note}", markup=False, soft_wrap=True)
+        if len(notes) > SHOWN:
+            stderr.print(f"  and {len(notes) - SHOWN} more in {done.failures}", markup=False, soft_wrap=True)
+    stderr.print(f"look at {done.sheet}", soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, data_options, model_options
+from interpfer.cli.options import MODEL_OVERRIDES, Command, data_options, model_options
 
 
 def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | str:
@@ -16,7 +16,7 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
     return int(value)
 
 
-@click.command("score")
+@click.command("score", cls=Command)
 @click.argument("model", type=click.Path(path_type=Path))
 @data_options
 @click.option("--maps", metavar="LIST", help="Maps or groups, e.g. --maps gradcam,attention,baselines or --maps all.")
@@ -64,6 +64,13 @@ def _batch_size(_: click.Context, param: click.Parameter, value: str) -> int | s
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random, e.g. --seed 1.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score a random sample, e.g. --limit 100.")
 @click.option("--align", is_flag=True, help="Turn, scale and move each face by its landmarks first.")
+@click.option(
+    "--autocast",
+    type=click.Choice(["off", "bf16", "fp16"]),
+    default="off",
+    show_default=True,
+    help="Compute in half precision where possible: faster, but maps of early layers move, e.g. --autocast bf16.",
+)
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @model_options

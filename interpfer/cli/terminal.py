@@ -54,8 +54,9 @@ def progress_bars() -> Iterator[Callable[..., None]]:
 def score_table(run: Run) -> Table:
     """Lay out one line per map and layer, baselines last, the headline value of each metric with its interval."""
     facts = run.manifest["arguments"]
+    part = "all images" if facts["split"] == "all" else facts["split"]
     table = Table(
-        title=f"{facts['model']} on {facts['dataset']} {facts['split']}, protocol {facts['protocol']}",
+        title=f"{facts['model']} on {facts['dataset']}, {part}, protocol {facts['protocol']}",
         title_justify="left",
     )
     metrics = list(dict.fromkeys(run.scores["metric"]))

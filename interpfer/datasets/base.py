@@ -15,6 +15,12 @@ from interpfer.landmarks.base import LandmarkProvider
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 
+ALL = "all"
+"""The split of a data set that names none, where every image belongs to every split."""
+
+USUAL = ("test", ALL)
+"""Splits that nobody has to be told of when there are none."""
+
 Counts = Mapping[str, int]
 """Images per expression; a total that is published without its classes stands under the name ""."""
 
@@ -50,11 +56,14 @@ class Dataset(ABC):
     Attributes:
         classes: the expressions that occur, in canonical order.
         left_out: how many images the data set lists that are no sample, by reason.
+        remarks: sentences that belong to every result.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     """One line for ``interpfer ls datasets``."""
+    needs_root: ClassVar[bool] = True
+    """Whether it lies in a folder that the user has to name."""
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
     aliases: ClassVar[Mapping[str, str]] = {"training": "train", "validation": "val", "valid": "val"}
     """Other names of splits; "test" where only the validation part is labelled, for instance."""
@@ -72,6 +81,7 @@ class Dataset(ABC):
         self.split = split
         self.root = root
         self.left_out: dict[str, int] = {}
+        self.remarks: tuple[str, ...] = ()
         labels = {sample.label for sample in self.samples}
         self.classes = tuple(name for name in EXPRESSIONS if name in labels)
         if not self.samples:
@@ -98,6 +108,17 @@ class Dataset(ABC):
         return cls.splits
 
     @classmethod
+    def listing(cls) -> dict[str, str]:
+        """Return what ``interpfer ls datasets`` says, column -> text."""
+        return {
+            "what": cls.summary,
+            "classes in order": ", ".join(cls.order) or "by name",
+            "splits": ", ".join(cls.splits),
+            "licence": cls.licence or "-",
+            "requested at": cls.request,
+        }
+
+    @classmethod
     def resolve(cls, split: str) -> str:
         """Return the split that ``split`` or an alias names.
 
@@ -117,6 +138,11 @@ class Dataset(ABC):
             if len(looked_for) > 1
             else f"data set {cls.name}: found no {looked_for[0]} in {root} or the folders below it.{request}"
         )
+
+    def remark_on(self, split: str, why: str) -> None:
+        """Say that all images are used where a part of a data set without parts was asked for."""
+        if split not in USUAL:
+            self.remarks = (f"{why}: all {len(self)} images are used where the split '{split}' was asked for.",)
 
     def __len__(self) -> int:
         return len(self.samples)

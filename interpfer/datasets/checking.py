@@ -85,7 +85,7 @@ def compare(counts: Counts, published: Sequence[Counts]) -> str:
         if "" not in expected and counts.get(name, 0) != expected.get(name, 0)
     ]
     detail = f" ({', '.join(classes)})" if classes else ""
-    return f"{sum(counts.values())} images, published {sum(expected.values())}{detail}"
+    return f"{sum(counts.values())} images where {sum(expected.values())} are published{detail}"
 
 
 def read_images(opened: Sequence[Dataset], check: Check, progress: Callable[[str, int, int], None]) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from interpfer.datasets.base import Dataset, Sample, require_root, require_split
+from interpfer.datasets.base import ALL, Dataset, Sample, require_root, require_split
 from interpfer.errors import DataError
 from interpfer.expressions import canonical
 
@@ -49,13 +49,16 @@ class CsvDataset(Dataset):
             samples.append(Sample(image.strip(), expression, images / image.strip(), subject.strip() or None))
         if not samples:
             raise DataError(f"{path} has no rows; it needs the columns image and label, and one line per image.")
-        return cls(samples, split, folder)
+        made = cls(samples, split if "split" in table else ALL, folder)
+        if "split" not in table:
+            made.remark_on(split, f"{path} has no column split")
+        return made
 
     @classmethod
     def available(cls, root: Path | None) -> tuple[str, ...]:
         """Return the splits that the file names; "all" where it names none."""
         table = _read(require_root(root, cls.name) / "labels.csv")
-        return tuple(sorted(set(table["split"].str.strip()))) if "split" in table else ("all",)
+        return tuple(sorted(set(table["split"].str.strip()))) if "split" in table else (ALL,)
 
 
 def _read(path: Path) -> pd.DataFrame:

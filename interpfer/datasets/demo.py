@@ -36,6 +36,7 @@ class DemoDataset(Dataset):
     """
 
     name: ClassVar[str] = "demo"
+    needs_root: ClassVar[bool] = False
     summary: ClassVar[str] = "faces drawn by interpfer, seven expressions, exact landmarks; needs no download"
 
     def __init__(self, split: str = "test", seed: int = 0, count: int | None = None, size: int = 112) -> None:

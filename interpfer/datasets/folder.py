@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from interpfer.datasets.base import IMAGE_SUFFIXES, Dataset, Sample, require_root, require_split
+from interpfer.datasets.base import ALL, IMAGE_SUFFIXES, Dataset, Sample, require_root, require_split
 from interpfer.errors import DataError
 from interpfer.expressions import canonical
 
@@ -39,11 +39,14 @@ class FolderDataset(Dataset):
                 raise DataError(f"{entry}: {error}") from error
             paths = sorted(path for path in entry.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
             samples += [Sample(path.relative_to(base).as_posix(), expression, path) for path in paths]
-        return cls(samples, split, folder)
+        made = cls(samples, ALL if base == folder else split, folder)
+        if base == folder:
+            made.remark_on(split, f"{folder} has no folder {split}")
+        return made
 
     @classmethod
     def available(cls, root: Path | None) -> tuple[str, ...]:
         """Return the splits that have a folder; "all" where none has."""
         folder = require_root(root, cls.name)
         present = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in SPLITS))
-        return present or ("all",)
+        return present or (ALL,)

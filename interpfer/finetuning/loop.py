@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ Line = dict[str, Any]
 PARTS = ("loss", "cross_entropy", "attention", "cam", "accuracy")
 
 
+@runtime_checkable
 class Tell(Protocol):
     """Takes reports of progress: what is done, how far, and a note on how it goes."""
 

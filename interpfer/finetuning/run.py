@@ -20,6 +20,7 @@ from interpfer.errors import DataError, InterpferError
 from interpfer.evaluate import pick_device, score
 from interpfer.finetuning.checkpoints import BEST, LAST, STATE, read_state, require_folder, write_model, write_torch
 from interpfer.finetuning.faces import FacePool
+from interpfer.finetuning.history import require_tensorboard, write_scalars
 from interpfer.finetuning.loop import Line, Tell, Trainer, make_accelerator
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.split import hold_out
@@ -80,6 +81,7 @@ def finetune(
     resume: bool = False,
     overwrite: bool = False,
     trust: bool = False,
+    tensorboard: bool = False,
     progress: Tell | None = None,
     report: Callable[[Line], None] | None = None,
 ) -> Tuned:
@@ -105,6 +107,7 @@ def finetune(
         resume: continue an interrupted training in ``out``; on a CPU the weights are the same to the bit.
         overwrite: replace what is in ``out``.
         trust: as for ``load_model``.
+        tensorboard: write the history for TensorBoard too, into ``out``/tensorboard.
         progress: called with (what, done, total, note).
         report: called with each epoch's line of the history.
 
@@ -120,6 +123,8 @@ def finetune(
         device = "cpu"
     if device not in ("auto", "cpu"):
         pick_device(device)
+    if tensorboard:
+        require_tensorboard()
     accelerator = make_accelerator(device, recipe.precision)
     first = accelerator.is_main_process
     if first:
@@ -150,6 +155,8 @@ def finetune(
         line = trainer.run_epoch(tell if first else quiet)
         if first:
             _save(folder, trainer, facts, line)
+            if tensorboard:
+                write_scalars(folder / "tensorboard", line)
             if report is not None:
                 report(line)
     accelerator.wait_for_everyone()

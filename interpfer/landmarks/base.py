@@ -7,6 +7,31 @@ from PIL import Image
 
 from interpfer.types import Landmarks
 
+NO_FACE, SEVERAL, UNSURE, UNREADABLE = "no face", "several faces", "low confidence", "unreadable image"
+"""Reasons that notes begin with."""
+
+DOMINANT = 1.5
+"""How many times wider than the next one a face has to be, to be the one that is meant."""
+
+
+def choose_largest(widths: Sequence[float], centre: tuple[float, float]) -> tuple[bool, str]:
+    """Say whether the widest of the faces of a picture is clearly the one that is meant, and the note on it.
+
+    Args:
+        widths: of all faces that are plausible, in pixels, the widest first.
+        centre: of the widest.
+    """
+    if len(widths) < 2:
+        return True, ""
+    most, next_most = widths[:2]
+    if most >= DOMINANT * next_most:
+        where = f"{most:.0f} px wide at ({centre[0]:.0f}, {centre[1]:.0f})"
+        return True, f"{SEVERAL}: took the largest of {len(widths)}, {where}; the next is {next_most:.0f} px wide"
+    return False, (
+        f"{SEVERAL}: {len(widths)}, and none is clearly the largest ({most:.0f} and {next_most:.0f} px wide); "
+        "crop the one that is meant"
+    )
+
 
 @runtime_checkable
 class LandmarkProvider(Protocol):
@@ -25,7 +50,7 @@ class LandmarkProvider(Protocol):
     digest: str
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:
-        """Return the points in pixels of each image, not found where there is no face.
+        """Return the points in pixels of each image, not found where there is no face; notes say why.
 
         Args:
             ids: the names of the n images within their data set.

@@ -1,4 +1,4 @@
-"""Landmarks are found once: a cache by what the picture shows and who looked.
+"""Landmarks are found once: a cache by what the picture shows and who looked, with the notes on what was found.
 
 One SQLite file in the user's cache folder; processes may share it, and a kill loses nothing that was found. Where the
 file cannot be used, landmarks are found anew: the cache saves time, and nothing depends on it.
@@ -21,6 +21,10 @@ from interpfer.types import LANDMARKS, Landmarks
 
 PATIENCE = 60.0
 """Seconds to wait for another process that is writing."""
+
+
+Remembered = tuple[torch.Tensor, str]
+"""(68, 2) points of a face and the note on it."""
 
 
 class CachedLandmarks:
@@ -48,11 +52,13 @@ class CachedLandmarks:
         new = [row for row, key in enumerate(keys) if key not in known]
         if new:
             found = self.provider.locate([ids[row] for row in new], [images[row] for row in new])
-            fresh = {keys[row]: points for row, points in zip(new, found.points.double().cpu(), strict=True)}
+            points = found.points.double().cpu()
+            fresh = {keys[row]: (points[place], found.note(place)) for place, row in enumerate(new)}
             self._write(fresh)
             known |= fresh
         blank = torch.zeros(0, LANDMARKS, 2, dtype=torch.float64)
-        return Landmarks.of(torch.stack([known[key] for key in keys]) if keys else blank)
+        points = torch.stack([known[key][0] for key in keys]) if keys else blank
+        return Landmarks.of(points, tuple(known[key][1] for key in keys))
 
     def _key(self, image: Image.Image) -> str:
         content = hashlib.sha256(self.digest.encode())
@@ -60,23 +66,27 @@ class CachedLandmarks:
         content.update(image.tobytes())
         return content.hexdigest()
 
-    def _read(self, keys: Sequence[str]) -> dict[str, torch.Tensor]:
+    def _read(self, keys: Sequence[str]) -> dict[str, Remembered]:
         if not self.path.exists():
             return {}
         with suppress(OSError, sqlite3.Error), closing(self._open()) as connection:
             marks = ",".join("?" * len(keys))
-            rows = connection.execute(f"SELECT key, points FROM landmarks WHERE key IN ({marks})", keys).fetchall()
-            return {key: torch.from_numpy(np.frombuffer(blob).copy()).view(LANDMARKS, 2) for key, blob in rows}
+            rows = connection.execute(f"SELECT key, points, note FROM faces WHERE key IN ({marks})", keys).fetchall()
+            return {
+                key: (torch.from_numpy(np.frombuffer(blob).copy()).view(LANDMARKS, 2), note) for key, blob, note in rows
+            }
         return {}
 
-    def _write(self, fresh: dict[str, torch.Tensor]) -> None:
-        rows = [(key, points.numpy().tobytes()) for key, points in fresh.items()]
+    def _write(self, fresh: dict[str, Remembered]) -> None:
+        rows = [(key, points.numpy().tobytes(), note) for key, (points, note) in fresh.items()]
         with suppress(OSError, sqlite3.Error):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(self._open()) as connection, connection:
-                connection.executemany("INSERT OR REPLACE INTO landmarks VALUES (?, ?)", rows)
+                connection.executemany("INSERT OR REPLACE INTO faces VALUES (?, ?, ?)", rows)
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=PATIENCE)
-        connection.execute("CREATE TABLE IF NOT EXISTS landmarks (key TEXT PRIMARY KEY, points BLOB NOT NULL)")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS faces (key TEXT PRIMARY KEY, points BLOB NOT NULL, note TEXT NOT NULL)"
+        )
         return connection

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from interpfer.errors import DataError
+from interpfer.landmarks.base import NO_FACE, choose_largest
 from interpfer.types import LANDMARKS, Landmarks
 
 
@@ -35,7 +36,7 @@ class FaceAlignmentLandmarks:
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
-        self.digest = f"{self.name} {version('face-alignment')} 2DFAN-4 {self.detector}"
+        self.digest = f"{self.name} {version('face-alignment')} 2DFAN-4 {self.detector} one face"
 
     @cached_property
     def network(self) -> Any:
@@ -66,14 +67,21 @@ class FaceAlignmentLandmarks:
         """Return the points of the largest face of each image."""
         assert images is not None
         points = torch.full((len(images), LANDMARKS, 2), torch.nan, dtype=torch.float64)
+        notes = []
         for row, image in enumerate(images):
             pixels = np.asarray(image.convert("RGB"))
-            boxes = self._boxes(pixels)
-            if boxes:
-                largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
-                found = self.network.get_landmarks_from_image(pixels, detected_faces=[largest])
+            boxes = sorted(self._boxes(pixels), key=lambda box: box[0] - box[2])  # the widest first
+            if not boxes:
+                notes.append(f"{NO_FACE}: its detector sees none")
+                continue
+            left, top, right, bottom = boxes[0][:4]
+            widths = [float(box[2] - box[0]) for box in boxes]
+            meant, note = choose_largest(widths, ((left + right) / 2, (top + bottom) / 2))
+            notes.append(note)
+            if meant:
+                found = self.network.get_landmarks_from_image(pixels, detected_faces=boxes[:1])
                 points[row] = torch.from_numpy(np.asarray(found[0], np.float64))
-        return Landmarks.of(points)
+        return Landmarks.of(points, tuple(notes))
 
     def _boxes(self, pixels: np.ndarray) -> list[Sequence[float]]:
         with warnings.catch_warnings():

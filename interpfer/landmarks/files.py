@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from interpfer.errors import DataError
+from interpfer.landmarks.base import NO_FACE
 from interpfer.types import LANDMARKS, Landmarks
 
 COLUMNS = ("image", *(f"{axis}{i}" for axis in "xy" for i in range(1, LANDMARKS + 1)))
@@ -50,9 +51,16 @@ class FileLandmarks:
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:  # noqa: ARG002
         """Look the images up by name, and by bare file name where the file does not tell folders."""
+        known = [next((self._points[name] for name in _names(key) if name in self._points), None) for key in ids]
         missing = np.full((LANDMARKS, 2), np.nan)
-        points = [next((self._points[name] for name in _names(key) if name in self._points), missing) for key in ids]
-        return Landmarks.of(torch.from_numpy(np.array(points).reshape(-1, LANDMARKS, 2)))
+        points = np.array([missing if face is None else face for face in known]).reshape(-1, LANDMARKS, 2)
+        example = next(iter(self._points), "none")
+        absent = f"not in the landmark file: {self.path.name} has names such as {example}"
+        notes = (
+            absent if face is None else f"{NO_FACE}: says {self.path.name}" if np.isnan(face).any() else ""
+            for face in known
+        )
+        return Landmarks.of(torch.from_numpy(points), tuple(notes))
 
 
 def _names(key: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from interpfer.errors import PluginError, nearest
+from interpfer.errors import PluginError, choices
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap
 from interpfer.registry import Registry
 
@@ -30,6 +30,7 @@ MAPS: Registry[AnyMap] = Registry(
         "class-token-attention": "interpfer.maps.rollout:class_token_attention",
         "gradient-rollout": "interpfer.maps.rollout:gradient_rollout",
         "gradient-attention": "interpfer.maps.rollout:gradient_attention",
+        "ts-cam": "interpfer.maps.tscam:ts_cam",
         "scorecam": "interpfer.maps.perturbation:scorecam",
         "ss-cam": "interpfer.maps.perturbation:ss_cam",
         "is-cam": "interpfer.maps.perturbation:is_cam",
@@ -75,10 +76,8 @@ def select_maps(wanted: str | Iterable[str]) -> tuple[str, ...]:
     names = _split(wanted)
     for name in names:
         if name not in MAPS and name not in GROUPS:
-            known = [*GROUPS, *MAPS]
-            raise PluginError(
-                f"no map or group of maps is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}."
-            )
+            told = choices(name, [*GROUPS, *MAPS], MAPS.command)
+            raise PluginError(f"no map or group of maps is called '{name}'.{told}")
     members = (entry for name in names for entry in (_members(name) if name in GROUPS else (name,)))
     return tuple(dict.fromkeys(members))
 

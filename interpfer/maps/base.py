@@ -30,8 +30,34 @@ INPUT = "input"
 """The layer of a map that has none."""
 
 
+class Listed:
+    """What ``interpfer ls maps`` says of a map."""
+
+    summary: str
+    source: str
+    provider: str
+    cost: str
+    gradient: bool
+    class_specific: bool
+
+    @property
+    def needs(self) -> str:
+        """What the map costs, in a word or two."""
+        return MANY_PASSES if self.cost != ONE_PASS else "backward" if self.gradient else "forward"
+
+    def listing(self) -> dict[str, str]:
+        """Return column -> text."""
+        return {
+            "what": self.summary,
+            "needs": self.needs,
+            "class": "yes" if self.class_specific else "no",
+            "by": self.provider,
+            "source": self.source,
+        }
+
+
 @dataclass(frozen=True)
-class LayerMap:
+class LayerMap(Listed):
     """A map made of what one layer showed in the shared forward and backward.
 
     Attributes:
@@ -99,7 +125,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class ModelMap:
+class ModelMap(Listed):
     """A map that runs the model itself.
 
     Attributes:
@@ -124,6 +150,11 @@ class ModelMap:
     provider: str = "interpfer"
     cost: str = MANY_PASSES
 
+    @property
+    def needs(self) -> str:
+        """What the map costs; it shares its passes with no other."""
+        return super().needs if self.cost != ONE_PASS else f"{super().needs}, own"
+
 
 def model_map(
     source: str,
@@ -144,7 +175,7 @@ def model_map(
 
 
 @dataclass(frozen=True)
-class BaselineMap:
+class BaselineMap(Listed):
     """A map that knows nothing of the model: what a score has to beat.
 
     Attributes:
@@ -162,6 +193,11 @@ class BaselineMap:
     attention: bool = True
     provider: str = "interpfer"
     cost: str = ONE_PASS
+
+    @property
+    def needs(self) -> str:
+        """What the map is made of."""
+        return "heatmaps" if self.heatmaps else "nothing"
 
 
 AnyMap = LayerMap | ModelMap | BaselineMap

@@ -20,6 +20,9 @@ from interpfer.models.hooks import Hook, first_tensor, hooked, replace_first
 from interpfer.models.layers import split_call
 from interpfer.models.model import Model
 
+HALF_SCALE = 1024.0
+"""Factor on the target logits in a backward of float16, taken off the gradients again: small ones would become zero."""
+
 
 @dataclass(frozen=True)
 class LayerCapture:
@@ -82,10 +85,16 @@ class Forward:
     def backward(self, targets: Int[Tensor, " n"], keep: bool = False) -> Capture:
         """Go backward from the target logits to all layers at once; ``keep`` the graph for another target."""
         chosen = self.logits.gather(1, targets.clamp(min=0)[:, None])[:, 0]
+        scale = HALF_SCALE if self.model.precision == torch.float16 else 1.0
         slopes = torch.autograd.grad(
-            (chosen * (targets >= 0)).sum(), list(self.outputs.values()), retain_graph=keep, materialize_grads=True
+            (chosen * (targets >= 0)).sum() * scale,
+            list(self.outputs.values()),
+            retain_graph=keep,
+            materialize_grads=True,
         )
-        on_grid = (self.model.to_grid(name, slope).float() for name, slope in zip(self.outputs, slopes, strict=True))
+        on_grid = (
+            self.model.to_grid(name, slope).float() / scale for name, slope in zip(self.outputs, slopes, strict=True)
+        )
         return self._captured(targets, list(on_grid))
 
     def without_gradients(self, targets: Int[Tensor, " n"]) -> Capture:

@@ -26,6 +26,7 @@ def compute_maps(
     *,
     seed: int = 0,
     batch_size: int | str = "auto",
+    autocast: str = "off",
 ) -> dict[Key, Float[Tensor, "n *k gh gw"]]:
     """Return raw maps; all those of activations and gradients come out of one forward and one backward.
 
@@ -39,6 +40,7 @@ def compute_maps(
             many backwards as there are classes.
         seed: of maps that draw at random.
         batch_size: images per forward; "auto" takes as many as fit into memory.
+        autocast: "bf16" or "fp16" lets the network compute in half precision where it can; maps of early layers move.
 
     Returns:
         (map, layer) -> maps at the layer's own grid, with a second axis of classes if all are asked for. A map
@@ -58,21 +60,22 @@ def compute_maps(
             continue
         methods[name] = method
     chosen = model.layers(layers if isinstance(layers, str) else list(layers))
-    if isinstance(batch_size, str):
-        gradients = any(method.gradient for method in methods.values())
-        batch_size = auto_batch_size(model, chosen, gradients, len(images))
     everything = targets == ALL_CLASSES if isinstance(targets, str) else False
     indices = None if everything else _indices(model, targets, len(images))
     parts = []
-    for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
-        x = model.preprocess(images[part])
-        if everything:
-            shown = run_all_classes(model, x, methods, chosen, seed)
-        else:
-            shown = run_maps(model, x, methods, chosen, None if indices is None else indices[part], seed)
-        require_named(shown.refused, methods, chosen, named, model.name)
-        parts.append({key: value for key, value in shown.maps.items() if key not in shown.refused or key[0] in named})
+    with model.autocast(autocast):
+        if isinstance(batch_size, str):
+            gradients = any(method.gradient for method in methods.values())
+            batch_size = auto_batch_size(model, chosen, gradients, len(images))
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            x = model.preprocess(images[part])
+            if everything:
+                shown = run_all_classes(model, x, methods, chosen, seed)
+            else:
+                shown = run_maps(model, x, methods, chosen, None if indices is None else indices[part], seed)
+            require_named(shown.refused, methods, chosen, named, model.name)
+            parts.append({key: raw for key, raw in shown.maps.items() if key not in shown.refused or key[0] in named})
     keys = parts[0] if parts else {}
     return {key: torch.cat([part[key] for part in parts]) for key in keys if all(key in part for part in parts)}
 

@@ -136,7 +136,7 @@ def _draw_layers(
         seen = captured.layers.pop(layer)
 
         def head(activation: Tensor = seen.activation) -> Tensor:
-            return class_map(model.module, activation, captured.logits, captured.targets)
+            return class_map(model.module, activation, captured.logits, captured.targets, model.precision)
 
         seen = replace(seen, class_map=head, seeds=seeds)
         for name, method in methods.items():

@@ -25,15 +25,23 @@ def class_map(
     activation: Float[Tensor, "n c gh gw"],
     logits: Float[Tensor, "n k"],
     targets: Int[Tensor, " n"],
+    precision: torch.dtype = torch.float32,
 ) -> Float[Tensor, "n gh gw"]:
     """Return the map of the target class whose sum over the grid is the logit without its bias; NaN for no target.
+
+    Args:
+        network: whose head it is.
+        activation: of the layer before the head.
+        logits: that it gave.
+        targets: class index per image, -1 for none.
+        precision: that the logits were computed in.
 
     Raises:
         ModelError: no linear layer or convolution turns this activation into the logits.
     """
     tried = []
     for name, sums, drawn in _candidates(network, activation, logits.shape[1]):
-        if _equal(sums, logits, network):
+        if same_logits(sums, logits, precision):
             return drawn(targets.clamp(min=0)).where((targets >= 0)[:, None, None], torch.nan)
         tried.append(name)
     reason = f"{', '.join(tried)} of the pooled activation does not give the logits" if tried else "none was found"
@@ -91,9 +99,8 @@ def _bias(module: nn.Linear | nn.Conv2d, like: Tensor) -> Tensor:
     return like.new_zeros(()) if module.bias is None else module.bias.detach().float()
 
 
-def _equal(sums: Tensor, logits: Tensor, network: nn.Module) -> bool:
-    """Whether two sets of logits are one, with a margin for the precision of the network."""
-    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+def same_logits(sums: Tensor, logits: Tensor, precision: torch.dtype) -> bool:
+    """Whether two sets of logits are one, with a margin for the precision that they were computed in."""
     error = (sums - logits).abs().amax(1)
-    margin = (FINE if dtype.itemsize >= 4 else COARSE) * logits.abs().amax(1).clamp(min=1e-6)
+    margin = (FINE if precision.itemsize >= 4 else COARSE) * logits.abs().amax(1).clamp(min=1e-6)
     return bool((error <= margin).all())

@@ -20,7 +20,7 @@ SHARE = 0.4
 WORKING_COPIES = 4
 """Tensors of a layer's size that exist while its maps are drawn: activation, gradient, product, one more."""
 
-_measured: WeakKeyDictionary[Model, dict[tuple[tuple[str, ...], bool], int]] = WeakKeyDictionary()
+_measured: WeakKeyDictionary[Model, dict[tuple[tuple[str, ...], bool, torch.dtype], int]] = WeakKeyDictionary()
 
 
 def auto_batch_size(model: Model, layers: Sequence[str], gradients: bool, wanted: int = LARGEST_BATCH) -> int:
@@ -40,7 +40,7 @@ def auto_batch_size(model: Model, layers: Sequence[str], gradients: bool, wanted
 
 def bytes_per_image(model: Model, layers: Sequence[str], gradients: bool) -> int:
     """Measure what one image takes: everything its graph saves, the largest output, and the layers' working copies."""
-    key = (tuple(layers), gradients)
+    key = (tuple(layers), gradients, model.precision)
     known = _measured.setdefault(model, {})
     if key not in known:
         known[key] = _measure(model, layers, gradients)

@@ -18,6 +18,17 @@ RELATIVE_EPS = 1e-6
 """A map whose range is below this share of its largest magnitude is constant."""
 
 
+def conventions(protocol: str) -> dict[str, str]:
+    """Say how maps get to the canvas, where libraries differ: for ``run.json``."""
+    slip = " with align_corners and antialias" if protocol == "paper" else ", align_corners false"
+    return {
+        "cam": "signed, ReLU only where its definition has one; min-max per image once, at the layer's grid; "
+        "enlarged bilinearly, align_corners false; clamped to [0, 1]",
+        "attention": f"enlarged bilinearly{slip}; clamped to its own range; raised by its minimum where negative",
+        "undefined": f"not finite, or a range of at most {RELATIVE_EPS:g} of the largest magnitude",
+    }
+
+
 def to_canvas(
     raw: Float[Tensor, "n gh gw"], attention: bool, protocol: str = "paper", size: int = CANVAS
 ) -> tuple[Float[Tensor, "n {size} {size}"], Bool[Tensor, " n"]]:

@@ -31,14 +31,14 @@ def attention_rollout(scene: Scene) -> RawMap:
         mixed = mixed / mixed.sum(2, keepdim=True)
         rolled = mixed if rolled is None else mixed @ rolled
     assert rolled is not None
-    return _to_grid(rolled, scene)
+    return to_grid(rolled, scene)
 
 
 @model_map(source="Caron et al. 2021, arXiv 2104.14294", layer=False, class_specific=False, cost=ONE_PASS)
 def class_token_attention(scene: Scene) -> RawMap:
     """Attention of the class token to the patches in the last block, mean over the heads."""
     found, _ = _attention(scene, gradients=False)
-    return _to_grid(found[-1].mean(1), scene)
+    return to_grid(found[-1].mean(1), scene)
 
 
 @model_map(source="Chefer et al. 2021, arXiv 2103.15679", layer=False, gradient=True, cost=ONE_PASS)
@@ -48,7 +48,7 @@ def gradient_rollout(scene: Scene) -> RawMap:
     relevance = torch.eye(found[0].shape[-1], device=found[0].device).expand(len(scene.x), -1, -1)
     for block, gradient in zip(found, gradients, strict=True):
         relevance = relevance + (block * gradient).relu().mean(1) @ relevance
-    return _to_grid(relevance, scene)
+    return to_grid(relevance, scene)
 
 
 @model_map(
@@ -57,10 +57,10 @@ def gradient_rollout(scene: Scene) -> RawMap:
 def gradient_attention(scene: Scene) -> RawMap:
     """Attention of the class token in the last block, weighted by its positive gradients."""
     found, gradients = _attention(scene, gradients=True)
-    return _to_grid((found[-1] * gradients[-1]).relu().mean(1), scene)
+    return to_grid((found[-1] * gradients[-1]).relu().mean(1), scene)
 
 
-def _to_grid(mixed: Float[Tensor, "n t t"], scene: Scene) -> RawMap:
+def to_grid(mixed: Float[Tensor, "n t t"], scene: Scene) -> RawMap:
     """Lay out what the class token takes from the patches; without one, what all tokens take on average."""
     tokens = mixed.shape[-1]
     told = getattr(scene.model.module, "num_prefix_tokens", None)
@@ -79,26 +79,32 @@ def _attention(scene: Scene, gradients: bool) -> tuple[list[Probabilities], list
         ModelError: the network has no attention of all tokens to all.
     """
     found: list[Tensor] = []
-    with _exposed(scene.model.module, found), torch.set_grad_enabled(True):
-        logits = scene.model.logits(scene.x.detach().requires_grad_())
-        n, sizes = len(scene.x), {block.shape[-2:] for block in found}
-        per_image = all(block.dim() == 3 or len(block) == n for block in found)
-        if not found or not per_image or len(sizes) > 1 or len(set(*sizes)) > 1:
-            reason = "its attention is not of all tokens to all" if found else "no attention was found in it"
-            raise ModelError(f"attention cannot be rolled out: {reason}.")
-        slopes: list[Tensor] = []
+    slopes: list[Tensor] = []
+    with exposed(scene.model.module, found), torch.set_grad_enabled(gradients):
+        logits = scene.model.logits(scene.x.detach().requires_grad_(gradients))
+        blocks = by_head(found, len(scene.x))
         if gradients:
             chosen = logits.gather(1, scene.targets[:, None]).sum()
             slopes = list(torch.autograd.grad(chosen, found, materialize_grads=True))
+    return blocks, by_head(slopes, len(scene.x)) if gradients else []
 
-    def by_head(block: Tensor) -> Tensor:
-        return block.detach().float().reshape(n, -1, *block.shape[-2:])
 
-    return [by_head(block) for block in found], [by_head(slope) for slope in slopes]
+def by_head(found: list[Tensor], n: int) -> list[Probabilities]:
+    """Lay the probabilities of each block out by image and head.
+
+    Raises:
+        ModelError: they are not of all tokens to all.
+    """
+    sizes = {block.shape[-2:] for block in found}
+    per_image = all(block.dim() == 3 or len(block) == n for block in found)
+    if not found or not per_image or len(sizes) > 1 or len(set(*sizes)) > 1:
+        reason = "its attention is not of all tokens to all" if found else "no attention was found in it"
+        raise ModelError(f"attention cannot be rolled out: {reason}.")
+    return [block.detach().float().reshape(n, -1, *block.shape[-2:]) for block in found]
 
 
 @contextmanager
-def _exposed(network: nn.Module, found: list[Tensor]) -> Iterator[None]:
+def exposed(network: nn.Module, found: list[Tensor]) -> Iterator[None]:
     """Make every attention module hand its probabilities over, and put everything back."""
     handles: list[Any] = []
     restore: list[tuple[Any, str, Any]] = []

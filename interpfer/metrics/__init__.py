@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from interpfer.errors import PluginError, nearest
+from interpfer.errors import PluginError, choices
 from interpfer.registry import Registry
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def select_metrics(wanted: str | Iterable[str]) -> tuple[str, ...]:
     }
     for name in names:
         if name not in METRICS and name not in groups:
-            known = [*groups, *METRICS]
-            raise PluginError(f"no metric is called '{name}'.{nearest(name, known)} Known: {', '.join(known)}.")
+            told = choices(name, [*groups, *METRICS], METRICS.command)
+            raise PluginError(f"no metric or group of metrics is called '{name}'.{told}")
     return tuple(dict.fromkeys(name for entry in names for name in groups.get(entry, (entry,))))
 
 

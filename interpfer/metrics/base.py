@@ -37,8 +37,23 @@ class Facts:
     summary: str
 
 
+class Listed:
+    """What ``interpfer ls metrics`` says of a metric."""
+
+    facts: Facts
+
+    def listing(self) -> dict[str, str]:
+        """Return column -> text."""
+        return {
+            "what": self.facts.summary,
+            "better": "higher" if self.facts.higher_is_better else "lower",
+            "bounds": "{:g} .. {:g}".format(*self.facts.bounds),
+            "source": self.facts.source,
+        }
+
+
 @dataclass(frozen=True)
-class ImageMetric:
+class ImageMetric(Listed):
     """One score per image; a data set's score is the mean of the class means.
 
     Attributes:
@@ -57,7 +72,7 @@ class ImageMetric:
 
 
 @dataclass(frozen=True)
-class DatasetMetric:
+class DatasetMetric(Listed):
     """One score for a whole data set, made of counts that add up over images in any order.
 
     Attributes:
@@ -81,7 +96,7 @@ class DatasetMetric:
 
 
 @dataclass(frozen=True)
-class ModelMetric:
+class ModelMetric(Listed):
     """One score per image that the model itself has to be asked for; much slower than the others.
 
     Attributes:

@@ -1,20 +1,24 @@
 """One face for every classifier: prepared input in, logits and layers out."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interpfer.errors import ModelError
+from interpfer.errors import ModelError, nearest
 from interpfer.models.card import COLORS, ModelCard
 from interpfer.models.layers import Layer, describe_outputs, find_layers, resolve_layers, split_call
+from interpfer.resizing import to_square
 
 LUMA = (0.299, 0.587, 0.114)
+
+AUTOCAST: dict[str, torch.dtype | None] = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What the network computes in where it can."""
 
 
 class Model:
@@ -25,10 +29,7 @@ class Model:
         module: the network, unwrapped from DataParallel and from compilation.
         card: its card.
         classes: canonical expressions in output order.
-        autocast: whether the network runs in bfloat16 where it can: faster on a CPU, but maps of early layers move.
     """
-
-    autocast = False
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Model:
         self.card = card
         self.classes = card.classes
         self._sha256 = sha256
+        self._autocast: torch.dtype | None = None
 
     def __repr__(self) -> str:
         size = self.card.input.size
@@ -73,6 +75,28 @@ class Model:
         """Where the weights are."""
         return self._parameter.device
 
+    @contextmanager
+    def autocast(self, kind: str) -> Iterator[None]:
+        """Let the network compute in half precision where it can: "bf16", "fp16", or "off".
+
+        It is faster and takes less memory, but maps of early layers move.
+
+        Raises:
+            ModelError: ``kind`` is none of these.
+        """
+        if kind not in AUTOCAST:
+            raise ModelError(f"autocast '{kind}' is none of {', '.join(AUTOCAST)}.{nearest(kind, AUTOCAST)}")
+        before, self._autocast = self._autocast, AUTOCAST[kind]
+        try:
+            yield
+        finally:
+            self._autocast = before
+
+    @property
+    def precision(self) -> torch.dtype:
+        """What the network computes in: that of its weights, or of autocast."""
+        return self._autocast or self._parameter.dtype
+
     def preprocess(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c s s"]:
         """Return what the network eats: resized (bilinear, antialiased), its channels, its normalisation.
 
@@ -83,10 +107,7 @@ class Model:
 
     def resize(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 s s"]:
         """Return the images at the model's input size."""
-        size = (self.card.input.size,) * 2
-        if images.shape[-2:] == size:
-            return images
-        return F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+        return to_square(images, self.card.input.size)
 
     def normalise(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n c s s"]:
         """Return images of the right size in the model's channels, range, type and place."""
@@ -105,7 +126,7 @@ class Model:
         Raises:
             ModelError: the output is not one logit per class.
         """
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(x.device.type, self._autocast, enabled=self._autocast is not None):
             output = self.module(x)
         return self.select(output, len(x))
 

@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,10 @@ class Part:
         single: metric name -> (rows, maps) score of each image alone.
         profiles: (rows, maps + 2, regions) AU evidence of each map, of a uniform one and of the AU heatmap.
         heat: whether each row has an AU heatmap.
-        faceless: positions without landmarks.
+        faceless: positions without landmarks -> why, "" where the provider does not say.
         skipped: position -> why the image could not be read.
+        refused: (map, layer) -> why it cannot be made.
+        unlike: (map, layer) pairs that are the same as another in general, and were not in this batch.
     """
 
     rows: NDArray[np.int64]
@@ -52,8 +54,10 @@ class Part:
     single: dict[str, NDArray[np.float64]]
     profiles: NDArray[np.float64]
     heat: NDArray[np.bool_]
-    faceless: tuple[int, ...]
+    faceless: dict[int, str]
     skipped: dict[int, str]
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    unlike: frozenset[tuple[str, str]] = frozenset()
 
 
 class RunFolder:
@@ -131,6 +135,7 @@ class RunFolder:
             arrays |= {f"counts/{name}/{column}": value[:, column] for column in range(value.shape[1])}
         arrays |= {f"single/{name}": value for name, value in part.single.items()}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
+        facts |= {"refused": [[*key, why] for key, why in part.refused.items()], "unlike": sorted(part.unlike)}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         write_atomic(self._parts / f"{first:09d}.npz", buffer.getvalue(), durable=False)
@@ -150,8 +155,10 @@ class RunFolder:
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
                     arrays["profiles"],
                     arrays["heat"],
-                    tuple(facts["faceless"]),
+                    {int(row): why for row, why in facts["faceless"].items()},
                     {int(row): why for row, why in facts["skipped"].items()},
+                    {(name, layer): why for name, layer, why in facts["refused"]},
+                    frozenset((name, layer) for name, layer in facts["unlike"]),
                 )
 
     def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:

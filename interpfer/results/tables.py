@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from interpfer.datasets.base import Dataset
 from interpfer.expressions import NEUTRAL
+from interpfer.landmarks.base import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
 from interpfer.metrics.statistics import (
     POOLED_RESAMPLES,
@@ -83,9 +84,25 @@ class Tables:
         return [self.dataset.samples[row].id for part in self.parts for row in part.faceless]
 
     @cached_property
+    def missing(self) -> dict[int, str]:
+        """Position of each image without landmarks -> why."""
+        lost = {row: f"{UNREADABLE}: {why}" for part in self.parts for row, why in part.skipped.items()}
+        return lost | {row: why for part in self.parts for row, why in part.faceless.items()}
+
+    @cached_property
     def skipped(self) -> dict[str, str]:
         """Names of the images that could not be read, and why."""
         return {self.dataset.samples[row].id: why for part in self.parts for row, why in part.skipped.items()}
+
+    @cached_property
+    def refused(self) -> dict[tuple[str, str], str]:
+        """Maps that could not be made in some batch, and why."""
+        return {key: why for part in self.parts for key, why in part.refused.items()}
+
+    @cached_property
+    def unlike(self) -> set[tuple[str, str]]:
+        """Maps that are the same as another in general, and were not in some batch: there they were scored apart."""
+        return {key for part in self.parts for key in part.unlike}
 
     @cached_property
     def values(self) -> dict[str, NDArray[np.float64]]:

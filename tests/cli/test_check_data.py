@@ -32,7 +32,7 @@ def test_a_whole_data_set(jaffe: Path) -> None:
     test, train, everything = (int(row(done.stdout, "images")[i]) for i in (1, 0, 2))
     assert test + train == everything == 213
     assert row(done.stdout, "disgust")[2] == "29"
-    assert "213 images read; counts are published for: all" in done.stdout
+    assert "read 213 images and compared the counts of all with the published ones" in done.stdout
     assert "nothing is wrong" in done.stdout
 
 
@@ -43,10 +43,11 @@ def test_what_is_wrong_is_named_ten_lines_a_kind(jaffe: Path) -> None:
     sad.unlink()
     done = check("--dataset", "jaffe", "--data-root", jaffe)
     assert done.exit_code == 1
-    assert "split all: 212 images, published 213 (sadness 30 of 31)" in done.stdout
+    assert "split all: 212 images where 213 are published (sadness 30 of 31)" in done.stdout
     assert "images not readable: 12" in done.stdout
     assert done.stdout.count("not a readable image") == 10
     assert "and 2 more" in done.stdout
+    assert "13 things are wrong" in done.stdout
     assert "nothing is wrong" not in done.stdout
 
 
@@ -57,7 +58,7 @@ def test_missing_images_and_one_split(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "images missing: 1" in done.stdout
     assert "test_0002_aligned.jpg: no such image file" in done.stdout
-    assert "split test: 2 images, published 3068 (surprise 1 of 329" in done.stdout
+    assert "split test: 2 images where 3068 are published (surprise 1 of 329" in done.stdout
     assert "train" not in done.stdout
     both = check("--dataset", "rafdb", "--data-root", tmp_path)
     assert row(both.stdout, "images") == ["1", "2"]
@@ -85,7 +86,7 @@ def test_left_out_images_and_classes_out_of_order(tmp_path: Path) -> None:
     done = check("--dataset", "ferplus", "--data-root", tmp_path, "--split", "train")
     assert done.exit_code == 0, done.output
     assert row(done.stdout, "left out: without agreement on an expression") == ["1"]
-    assert "counts are published for: no split" in done.stdout
+    assert "no counts are published to compare with" in done.stdout
 
 
 @pytest.mark.parametrize("header", ["image,label", "image,label,split"])
@@ -109,9 +110,9 @@ def test_compare_takes_the_nearest_release() -> None:
     assert compare({"anger": 3}, ()) == ""
     assert compare({"anger": 3}, ({"anger": 3}, {"anger": 9})) == ""
     assert compare({"anger": 8, "fear": 1}, ({"anger": 3}, {"anger": 9})) == (
-        "9 images, published 9 (anger 8 of 9, fear 1 of 0)"
+        "9 images where 9 are published (anger 8 of 9, fear 1 of 0)"
     )
-    assert compare({"anger": 430}, ({"": 436}, {"": 431})) == "430 images, published 431"
+    assert compare({"anger": 430}, ({"": 436}, {"": 431})) == "430 images where 431 are published"
 
 
 def test_a_wrong_call(tmp_path: Path) -> None:
@@ -119,4 +120,21 @@ def test_a_wrong_call(tmp_path: Path) -> None:
     done = check("--dataset", "jafe", "--data-root", tmp_path)
     assert done.exit_code == 1
     assert "Did you mean jaffe" in done.stderr
-    assert check("--dataset", "jaffe").stderr.startswith("error: data set jaffe needs the folder")
+    assert "missing: --dataset NAME" in check().stderr
+    lacking = check("--dataset", "jaffe")
+    assert lacking.exit_code == 2
+    assert "missing: --data-root DIR" in lacking.stderr
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    def told(*args: str) -> str:
+        done = CliRunner().invoke(group, list(args))
+        assert done.exit_code == 2
+        return done.stderr.rpartition("Error: ")[2].strip()
+
+    assert told("prepare") == "missing: --dataset NAME, --out FILE"
+    assert told("prepare", "--dataset", "csv") == "missing: --out FILE, --data-root DIR"
+    assert told("prepare", "--dataset", "demo") == "missing: --out FILE"
+    assert told("prepare", "--dataset", "csv", "--out", "x") == "missing: --data-root DIR"
+    assert told("score") == "missing: MODEL, --dataset NAME"
+    assert told("score", "--dataset", "rafdb") == "missing: MODEL, --data-root DIR"

@@ -2,6 +2,28 @@ import pytest
 from click.testing import CliRunner
 
 from interpfer.cli import COMMANDS, group
+from interpfer.cli.ls import listing
+
+
+def test_addresses_are_in_one_piece() -> None:
+    lines = CliRunner().invoke(group, ["ls", "datasets"]).stdout.splitlines()
+    long = "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge"
+    assert f"  fer2013: {long}" in lines
+    assert lines[0].strip() == "Data sets, for --dataset"
+
+
+def test_a_plugin_tells_of_itself() -> None:
+    class Foreign:
+        """A landmark provider of another package.
+
+        It has no listing of its own.
+        """
+
+    assert listing(Foreign) == {"what": "A landmark provider of another package."}
+    Foreign.summary = "finds points"
+    assert listing(Foreign) == {"what": "finds points"}
+    Foreign.listing = staticmethod(lambda: {"what": "finds", "speed": "slow"})
+    assert listing(Foreign) == {"what": "finds", "speed": "slow"}
 
 
 @pytest.mark.parametrize(

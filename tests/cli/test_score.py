@@ -26,7 +26,7 @@ def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path
     done = invoke(*arguments(faces, checkpoint), "--out", tmp_path / "run", "--leaderboard", tmp_path / "board.csv")
     assert done.exit_code == 0, done.output
     for text in (
-        "model on csv test, protocol paper",
+        "model on csv, all images, protocol paper",
         "gradcam++",
         "baseline:class-mean-au",
         "cosine_skill",

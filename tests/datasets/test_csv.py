@@ -23,8 +23,11 @@ def test_without_a_split_every_row_belongs_to_every_split(tmp_path: Path) -> Non
         dataset = CsvDataset.open(root, split)
         assert rows(dataset) == [("b.png", "happiness"), ("a.png", "surprise")]
         assert dataset.classes == ("happiness", "surprise")
-        assert dataset.split == split
-    assert repr(dataset) == "csv, split val: 2 images of 2 classes"
+        assert dataset.split == "all"
+        all_used = f"all 2 images are used where the split '{split}' was asked for."
+        told = (f"{root / 'labels.csv'} has no column split: {all_used}",)
+        assert dataset.remarks == (() if split == "test" else told)  # test is what nobody asked for
+    assert repr(dataset) == "csv, split all: 2 images of 2 classes"
 
 
 def test_splits(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_another_split_than_the_folders(tmp_path: Path) -> None:
 
 def test_no_images(tmp_path: Path) -> None:
     (tmp_path / "happy").mkdir()
-    with pytest.raises(DataError, match="the split 'test' of .* holds no image"):
+    with pytest.raises(DataError, match="the split 'all' of .* holds no image"):
         FolderDataset.open(tmp_path, "test")
 
 

@@ -45,6 +45,19 @@ def test_a_picture_is_looked_at_once_whatever_its_name(tmp_path: Path) -> None:
     assert len(cached.locate([], []).points) == 0
 
 
+def test_notes_are_remembered(tmp_path: Path) -> None:
+    class Noting(Counting):
+        def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:
+            return Landmarks.of(super().locate(ids, images).points, tuple(f"no face: {name}" for name in ids))
+
+    provider = Noting("v1")
+    cached = CachedLandmarks(provider, tmp_path / "cache.sqlite")
+    first = cached.locate(["a", "b"], [picture(13), picture(2)])
+    assert first.notes == cached.locate(["x", "y"], [picture(13), picture(2)]).notes == ("no face: a", "no face: b")
+    assert CachedLandmarks(Counting("v2"), cached.path).locate(["a"], [picture(5)]).note(0) == ""
+    assert provider.asked == ["a", "b"]
+
+
 def test_another_version_of_the_provider_looks_again(tmp_path: Path) -> None:
     for digest in ("v1", "v2"):
         provider = Counting(digest)

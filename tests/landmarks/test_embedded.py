@@ -121,6 +121,36 @@ def test_confidence_says_what_is_a_face(face: Image.Image) -> None:
     assert points.isfinite().all()
 
 
+def together(face: Image.Image, *widths: int) -> Image.Image:
+    """Faces of some widths side by side."""
+    scene = Image.new("RGB", (640, 400), (90, 110, 80))
+    for place, width in enumerate(widths):
+        scene.paste(face.resize((width, width * 7 // 6)), (20 + place * 310, 60))
+    return scene
+
+
+def test_of_several_faces_the_largest_is_taken_where_it_clearly_is(
+    provider: EmbeddedLandmarks, face: Image.Image
+) -> None:
+    found = provider.locate(list("abc"), [together(face, *w) for w in ((220,), (110, 220), (220, 210))])
+    assert found.found.tolist() == [True, True, False]
+    assert found.note(0) == ""
+    assert (found.points[1, :, 0] > 310).all()  # the larger one, on the right
+    assert found.note(1).startswith("several faces: took the largest of 2, ")
+    assert found.note(2).startswith("several faces: 2, and none is clearly the largest (")
+
+
+def test_what_is_doubtful_is_told_from_what_is_no_face(
+    provider: EmbeddedLandmarks, face: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = provider._look([face])
+    for sure, note in ((0.69, "low confidence: 0.69 < 0.7"), (0.2, "no face"), (0.71, "")):
+        monkeypatch.setattr(provider, "_look", lambda _, sure=sure: (look[0].clone(), torch.tensor([sure]), [[]]))
+        found = provider.locate(["a"], [face])
+        assert found.notes == (note,)
+        assert found.found.item() == (not note)
+
+
 def test_a_face_in_a_larger_picture_is_found(locate: Locate, astronaut: Image.Image) -> None:
     points = locate(astronaut)
     x, y = points[17:].T

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -18,6 +19,30 @@ def test_crop_is_driven_up_to_its_weights(tmp_path: Path, monkeypatch: pytest.Mo
     found = FaceAlignmentCrop().locate(["a", "b"], [Image.new("RGB", (90, 120), "grey"), Image.new("L", (64, 64))])
     assert found.found.all()
     assert found.points.shape == (2, 68, 2)
+
+
+def test_the_face_that_is_clearly_largest_is_taken_and_the_others_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Network:
+        def get_landmarks_from_image(self, _: object, detected_faces: list[list[float]]) -> list[np.ndarray]:
+            return [np.full((68, 2), detected_faces[0][0])]
+
+    seen = {
+        40: [],
+        80: [[5.0, 5.0, 25.0, 30.0, 0.9]],
+        120: [[50.0, 5.0, 70.0, 30.0, 0.9], [5.0, 5.0, 45.0, 50.0, 0.8]],
+        160: [[50.0, 5.0, 85.0, 30.0, 0.9], [5.0, 5.0, 45.0, 50.0, 0.8]],
+    }
+    monkeypatch.setattr(FaceAlignmentLandmarks, "network", Network())
+    monkeypatch.setattr(FaceAlignmentLandmarks, "_boxes", lambda _, pixels: seen[int(pixels[0, 0, 0])])
+    found = FaceAlignmentLandmarks().locate(list("abcd"), [Image.new("RGB", (90, 60), (s, 0, 0)) for s in seen])
+    assert found.found.tolist() == [False, True, True, False]
+    assert found.points[1:3, 0, 0].tolist() == [5, 5]
+    assert found.notes == (
+        "no face: its detector sees none",
+        "",
+        "several faces: took the largest of 2, 40 px wide at (25, 28); the next is 20 px wide",
+        "several faces: 2, and none is clearly the largest (40 and 35 px wide); crop the one that is meant",
+    )
 
 
 @pytest.mark.parametrize("provider", [FaceAlignmentLandmarks, FaceAlignmentCrop])

@@ -34,6 +34,8 @@ def test_the_format_of_the_reference(tmp_path: Path) -> None:
     np.testing.assert_array_equal(points[0], face(3))
     np.testing.assert_array_equal(points[1], face(1))
     assert points[2:].isnan().all()
+    told = FileLandmarks(tmp_path / "l.txt").locate(["c.jpg", "b.jpg", "nobody.jpg"], None).notes
+    assert told == ("", "no face: says l.txt", "not in the landmark file: l.txt has names such as a.jpg")
 
 
 @given(seed=st.integers(0, 2**32 - 1))

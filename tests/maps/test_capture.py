@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
-from interpfer.maps.capture import capture
+from interpfer.maps.capture import capture, forward
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 
@@ -193,6 +193,50 @@ def test_a_layer_that_runs_twice_or_never_is_refused(x: Tensor) -> None:
         capture(chosen, x, ["conv"])
     with pytest.raises(ModelError, match="layer spare of model Twice ran 0 times"):
         capture(chosen, x, ["spare"])
+
+
+class Watched(torch.autograd.Function):
+    """Counts how often a backward comes by."""
+
+    passed = 0
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:  # noqa: ARG004
+        Watched.passed += 1
+        return slope
+
+
+class Guarded(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        x = Watched.apply(self.norm(self.one(x)))
+        return self.fc(self.drop(self.two(self.relu(x)).relu()).mean((2, 3)))
+
+
+def test_the_backward_ends_at_the_shallowest_layer_and_spares_the_parameters(x: Tensor) -> None:
+    # trap: other libraries go back to every parameter, which takes three times as long
+    chosen = model(Guarded())
+    assert {layer.name for layer in chosen.spatial_layers} >= {"one", "two"}  # which looks at the whole network
+    Watched.passed = 0
+    with forward(chosen, x, ["two"]) as seen:
+        reached: set[str] = set()
+        waiting = [seen.logits.grad_fn]
+        while waiting:
+            node = waiting.pop()
+            if node is not None and id(node) not in reached:
+                reached.add(id(node))
+                assert node.name() != "WatchedBackward"
+                if node.name() == "struct torch::autograd::AccumulateGrad":
+                    assert not isinstance(node.variable, nn.Parameter)
+                waiting += [following for following, _ in node.next_functions]
+        seen.backward(seen.logits.argmax(1))
+    assert Watched.passed == 0
+    capture(chosen, x, ["one", "two"])
+    assert Watched.passed == 1
+    assert all(parameter.grad is None for parameter in chosen.module.parameters())
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile])

@@ -195,6 +195,21 @@ def test_targets_by_name_by_index_predicted_and_all() -> None:
         compute_maps(model, pictures, ["gradcam"], targets=[7, 0, 0])
 
 
+def test_all_classes_cost_one_forward_and_a_backward_each() -> None:
+    model = make()
+    passes = {"forward": 0, "backward": 0}
+
+    def count(_: nn.Module, __: object, output: Tensor) -> None:
+        passes["forward"] += 1
+        if output.requires_grad:
+            output.register_hook(lambda _: passes.update(backward=passes["backward"] + 1))
+
+    model.layers("all")  # finding layers looks at the network, too
+    model.module.head.register_forward_hook(count)
+    compute_maps(model, images(), ["gradcam", "layercam", "attention", "cam"], "all", "all", batch_size=3)
+    assert passes == {"forward": 1, "backward": 4}
+
+
 @pytest.mark.parametrize("bad", [0.0, 1.0, torch.nan, torch.inf])
 def test_undefined_maps_are_nan_in_every_family(bad: float) -> None:
     a = torch.full((2, 4, 3, 3), bad)

@@ -16,6 +16,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from interpfer.errors import ModelError
 from interpfer.maps.capture import capture
 from interpfer.maps.compute import compute_maps
 from interpfer.maps.resample import normalise
@@ -67,6 +68,11 @@ def build(name: str) -> tuple[Model, list[str]]:
         network = resnet18(num_classes=4)
         network.fc.weight.data *= 300  # gradients large against pytorch-grad-cam's absolute epsilons
         layers = ["layer1", "layer2", "layer3", "layer4"]
+    elif name == "swin":
+        small = {"embed_dim": 24, "depths": (2, 2), "num_heads": (2, 4), "window_size": 4, "num_classes": 4}
+        network = timm.create_model("swin_tiny_patch4_window7_224", img_size=SIZE, **small)
+        network.head.fc.weight.data *= 1e5
+        layers = ["layers.0", "layers.1"]
     else:
         network = timm.create_model(
             "vit_tiny_patch16_224", img_size=SIZE, patch_size=8, depth=3, embed_dim=48, num_heads=3, num_classes=4
@@ -80,7 +86,7 @@ def build(name: str) -> tuple[Model, list[str]]:
     return load_model(network.eval(), classes=CLASSES, input_size=SIZE, name=name), layers
 
 
-MODELS = ("small", "resnet18", "vit")
+MODELS = ("small", "resnet18", "vit", "swin")
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -178,6 +184,33 @@ def test_pytorch_grad_cam_averages_layers_and_leaves_gradients_behind() -> None:
     with peer.GradCAM(model.module, [model.module.get_submodule(layer) for layer in layers]) as cam:
         assert cam(images(), [ClassifierOutputTarget(t) for t in TARGETS]).shape == (N, SIZE, SIZE)
     assert all(p.grad is not None for p in model.module.parameters())
+
+
+def test_images_without_a_target_of_their_own_are_no_zeros() -> None:
+    # trap: with fewer targets than images pytorch-grad-cam's other maps are silently zero; ours is an error
+    model, layers = build("small")
+    with peer.GradCAM(model.module, [model.module.get_submodule(layers[1])]) as cam:
+        drawn = cam(images(), [ClassifierOutputTarget(1)])
+    assert drawn[0].any()
+    assert not drawn[1:].any()
+    with pytest.raises(ModelError, match="1 targets for 3 images"):
+        compute_maps(model, images(), ["gradcam"], layers[1:2], [1])
+
+
+def test_an_index_error_is_not_swallowed() -> None:
+    # trap: the context of pytorch-grad-cam eats IndexError, and the code goes on without a map
+    model, layers = build("small")
+
+    def broken(*_: object) -> None:
+        raise IndexError("a hole in the network")
+
+    model.module.blocks[2].register_forward_hook(broken)
+    drawn = None
+    with peer.GradCAM(model.module, [model.module.get_submodule(layers[0])]) as cam:
+        drawn = cam(images(), [ClassifierOutputTarget(target) for target in TARGETS])
+    assert drawn is None
+    with pytest.raises(IndexError, match="a hole in the network"):
+        compute_maps(model, images(), ["gradcam"], layers[:1], TARGETS)
 
 
 def test_gradcam_is_captums_layer_gradcam_with_a_relu() -> None:

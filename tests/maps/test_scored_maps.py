@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import interpfer
 from interpfer.datasets.demo import DemoDataset
-from interpfer.errors import InterpferError, ModelError
+from interpfer.errors import InterpferError, ModelError, RunError
 from interpfer.expressions import NEUTRAL
+from interpfer.maps.engine import Key, same_maps
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 
@@ -71,6 +72,66 @@ def test_the_group_leaves_out_what_cannot_be_made_and_a_name_does_not(model: Mod
     assert {"cam", "eigencam", "cf-cam", "saliency"} <= set(run.scores["map"])
     with pytest.raises(ModelError, match="map 'attention-rollout' cannot be made"):
         interpfer.score(model, data, maps="attention-rollout", limit=4)
+
+
+def test_the_conventions_are_on_record(model: Model, data: DemoDataset) -> None:
+    # trap: libraries differ in eps, in how often they stretch, and in how they enlarge
+    for protocol, how in (("paper", "with align_corners and antialias"), ("corrected", "align_corners false")):
+        told = interpfer.score(model, data, maps="gradcam", limit=2, protocol=protocol).manifest["conventions"]
+        assert how in told["attention"]
+        assert "min-max per image once, at the layer's grid" in told["cam"]
+        assert "1e-06 of the largest magnitude" in told["undefined"]
+
+
+def test_autocast_is_part_of_the_plan(model: Model, data: DemoDataset, tmp_path: Path) -> None:
+    maps, out = ["gradcam", "cam", "baseline:uniform"], tmp_path / "run"
+    plain = interpfer.score(model, data, maps=maps, limit=8)
+    half = interpfer.score(model, data, maps=maps, limit=8, autocast="bf16", out=out)
+    assert json.loads((out / "run.json").read_text())["arguments"]["autocast"] == "bf16"
+    assert plain.manifest["arguments"]["autocast"] == "off"
+    assert half.score("gradcam") == pytest.approx(plain.score("gradcam"), abs=0.02)
+    assert half.score("gradcam") != plain.score("gradcam")
+    with pytest.raises(RunError, match="was started with another autocast"):
+        interpfer.score(model, data, maps=maps, limit=8, out=out, resume=True)
+    with pytest.raises(InterpferError, match="autocast 'half' is none of off, bf16, fp16"):
+        interpfer.score(model, data, maps=maps, autocast="half")
+
+
+def test_reasons_outlive_a_kill_after_the_last_batch(
+    model: Model, data: DemoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a map of many passes is only known to be impossible when it is tried, and nothing is left to try
+    maps = ["gradcam", "hirescam", "guided-gradcam", "everything"]
+    monkeypatch.setattr("interpfer.maps.GROUPS", {"everything": ""})
+    monkeypatch.setattr("interpfer.maps._members", lambda _: ("cam", "lrp"))
+    monkeypatch.setattr("interpfer.maps.captum_provider.RUNAWAY", -1.0)  # every relevance runs away
+    arguments = {"maps": maps, "layers": "all", "limit": 8, "batch_size": 4}
+    whole = interpfer.score(model, data, **arguments)
+    assert "does not conserve relevance" in whole.manifest["refused"]["lrp@input"]
+    with monkeypatch.context() as patch:
+        patch.setattr("interpfer.evaluate._conclude", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            interpfer.score(model, data, **arguments, out=tmp_path / "run")
+    monkeypatch.setattr("interpfer.evaluate.score_batch", lambda *_: pytest.fail("nothing is left to score"))
+    resumed = interpfer.score(model, data, **arguments, out=tmp_path / "run", resume=True)
+    assert resumed.manifest["refused"] == whole.manifest["refused"]
+    assert resumed.manifest["same"] == whole.manifest["same"]
+    pd.testing.assert_frame_equal(resumed.scores, whole.scores)
+
+
+def test_maps_that_once_differ_are_never_called_the_same(
+    model: Model, data: DemoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tell_apart(maps: dict[Key, Tensor]) -> dict[Key, Key]:
+        return {} if len(maps) == 2 else same_maps(maps)  # the pairs of a batch, not those of the first images
+
+    monkeypatch.setattr("interpfer.scoring.same_maps", tell_apart)
+    arguments = {"maps": ["gradcam", "hirescam", "attention"], "limit": 6}
+    with monkeypatch.context() as patch:
+        patch.setattr("interpfer.evaluate._conclude", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            interpfer.score(model, data, **arguments, out=tmp_path / "run")
+    assert interpfer.score(model, data, **arguments, out=tmp_path / "run", resume=True).manifest["same"] == {}
 
 
 def test_batch_size_is_a_number_or_auto(model: Model, data: DemoDataset) -> None:

@@ -139,26 +139,94 @@ def test_attention_is_rolled_out(name: str) -> None:
     assert all(getattr(module, "fused_attn", True) for module in model.module.modules())
 
 
+def by_hand(model: Model, x: Tensor) -> tuple[list[np.ndarray], Tensor]:
+    """Probabilities of each block of one picture, (heads, t, t), and the last tokens, (t, c), of a ViT of timm."""
+    tokens: dict[int, Tensor] = {}
+    network = model.module
+    handles = [
+        block.attn.register_forward_pre_hook(lambda _, inputs, i=i: tokens.__setitem__(i, inputs[0].detach()))
+        for i, block in enumerate(network.blocks)
+    ]
+    network.eval()
+    with torch.no_grad():
+        last = network.forward_features(x)[0]
+    for handle in handles:
+        handle.remove()
+    blocks = []
+    for index, block in enumerate(network.blocks):
+        q, k, _ = block.attn.qkv(tokens[index]).reshape(1, -1, 3, 2, 16).permute(2, 0, 3, 1, 4).unbind()
+        blocks.append((q @ k.mT / 16**0.5).softmax(-1)[0].detach().double().numpy())
+    return blocks, last
+
+
 @pytest.mark.parametrize(("name", "prefix"), [("vit", 1), ("vit with registers", 5)])
 def test_rollout_is_the_plain_formula(name: str, prefix: int) -> None:
-    model = load(name)
-    blocks: list[Tensor] = []
-    x = images(1)
-    tokens = {}
-    for index, block in enumerate(model.module.blocks):
-        block.attn.register_forward_pre_hook(lambda _, inputs, i=index: tokens.__setitem__(i, inputs[0].detach()))
-    model.module.eval()
-    with torch.no_grad():
-        model.module(x)
-    for index, block in enumerate(model.module.blocks):
-        attention = block.attn
-        q, k, _ = attention.qkv(tokens[index]).reshape(1, -1, 3, 2, 16).permute(2, 0, 3, 1, 4).unbind()
-        blocks.append((q @ k.mT / 16**0.5).softmax(-1)[0].detach())
+    model, x = load(name), images(1)
+    blocks, _ = by_hand(model, x)
     raw = compute_maps(model, x, ["attention-rollout", "class-token-attention"])
-    expected = oracle.rollout([block.double().numpy() for block in blocks], 4, prefix)
-    np.testing.assert_allclose(raw["attention-rollout", "input"][0], expected, rtol=1e-4)
+    np.testing.assert_allclose(raw["attention-rollout", "input"][0], oracle.rollout(blocks, 4, prefix), rtol=1e-4)
     row = blocks[-1].mean(0)[0, prefix:].reshape(4, 4)
-    torch.testing.assert_close(raw["class-token-attention", "input"][0], row)
+    np.testing.assert_allclose(raw["class-token-attention", "input"][0], row, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "prefix"), [("vit", 1), ("vit with registers", 5)])
+def test_ts_cam_is_the_plain_formula(name: str, prefix: int) -> None:
+    model, x = load(name), images(1)
+    blocks, tokens = by_hand(model, x)
+    weight = model.module.head.weight[2].detach().double().numpy()
+    raw = compute_maps(model, x, ["ts-cam"], targets=[2])["ts-cam", "input"][0]
+    expected = oracle.ts_cam(blocks, tokens.double().numpy(), weight, 4, prefix)
+    np.testing.assert_allclose(raw, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+
+class SemanticHead(nn.Module):
+    """A ViT as TS-CAM has it: patch tokens of the last block, a convolution to the classes, pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vit, self.head = timm_vit(), nn.Conv2d(32, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.vit.forward_features(x)[:, 1:]
+        return self.head(tokens.mT.reshape(len(x), 32, 4, 4)).mean((2, 3))
+
+
+def test_ts_cam_of_a_network_that_was_built_for_it() -> None:
+    torch.manual_seed(0)
+    network = SemanticHead().eval()
+    model, x = load_model(network, classes=CLASSES, input_size=SIZE), images()
+    raw = compute_maps(model, x, ["ts-cam"], targets=[0, 2])["ts-cam", "input"]
+    vit = load_model(network.vit, classes=CLASSES, input_size=SIZE)
+    for picture, target, found in zip(x, (0, 2), raw, strict=True):
+        blocks, tokens = by_hand(vit, picture[None])
+        looked = torch.from_numpy(np.mean([block.mean(0)[0, 1:] for block in blocks], 0)).float().reshape(4, 4)
+        grid = tokens[1:].T.reshape(1, 32, 4, 4)
+        classes = nn.functional.conv2d(grid, network.head.weight.detach(), padding=1)[0]
+        expected = looked * classes[target] / 16
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["hugging face", "torchvision"])
+def test_ts_cam_knows_the_class_wherever_the_network_comes_from(name: str) -> None:
+    model = load(name)
+    one, other = (compute_maps(model, images(), ["ts-cam"], targets=[0, k])["ts-cam", "input"] for k in (1, 2))
+    assert torch.equal(one[0], other[0])
+    assert not torch.allclose(one[1], other[1])
+    assert one.shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("vit, mean of the patches", "needs a transformer with a class token"),
+        ("convnext", "needs a transformer with a class token"),
+        ("swin", "needs a transformer with a class token"),
+        ("deit", "needs a head of pooling and one linear layer"),
+    ],
+)
+def test_ts_cam_is_refused_with_a_reason(name: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=f"map 'ts-cam' cannot be made for model {name} at input: .*{reason}"):
+        compute_maps(load(name), images(), ["ts-cam"])
 
 
 def test_attention_in_windows_is_refused() -> None:

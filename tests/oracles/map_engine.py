@@ -60,6 +60,16 @@ def rollout(blocks: list[Array], side: int, prefix: int) -> Array:
     return rolled[0, prefix:].reshape(side, side)
 
 
+def ts_cam(blocks: list[Array], tokens: Array, weight: Array, side: int, prefix: int) -> Array:
+    """Gao et al.: (heads, t, t) probabilities per block, (t, c) last tokens, (c,) weights of the class."""
+    result = np.zeros((side, side))
+    for place in range(side * side):
+        looked = [head[0, prefix + place] for block in blocks for head in block]
+        speaks = sum(w * t for w, t in zip(weight, tokens[prefix + place], strict=True))
+        result[divmod(place, side)] = np.mean(looked) * speaks
+    return result
+
+
 def bilateral_mean(picture: Array, spatial: float, value: float) -> float:
     total = 0.0
     for (i, j), here in np.ndenumerate(picture):

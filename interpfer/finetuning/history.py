@@ -1,0 +1,29 @@
+"""The history of a training for TensorBoard."""
+
+import importlib.util
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from interpfer.errors import PluginError
+
+
+def require_tensorboard() -> None:
+    """Check that TensorBoard is there.
+
+    Raises:
+        PluginError: it is not.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise PluginError("--tensorboard needs a package that is not installed: pip install 'interpfer[tensorboard]'")
+
+
+def write_scalars(folder: Path, line: Mapping[str, Any]) -> None:
+    """Append one epoch to the event files of a folder, one curve per column."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        for name, value in line.items():
+            if name != "epoch" and isinstance(value, int | float) and math.isfinite(value):
+                writer.add_scalar(name, float(value), line["epoch"])

@@ -1,0 +1,101 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from click.testing import CliRunner
+
+from interpfer.cli import group
+
+COMMAND = ("-m", "interpfer", "finetune")
+
+
+def arguments(checkpoint: Path, faces: Path, out: Path, *more: str) -> list[str]:
+    return [str(checkpoint), "--dataset", "csv", "--data-root", str(faces), "--landmarks", str(faces / "landmarks.txt"),
+            "--out", str(out), "--device", "cpu", "--batch-size", "8", *more]  # fmt: skip
+
+
+def same(a: Path, b: Path) -> bool:
+    first, second = (torch.load(path, weights_only=True) for path in (a, b))
+    return all(torch.equal(first[key], second[key]) for key in first)
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 240
+    while not path.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    assert path.exists()
+
+
+def test_finetune_then_score(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
+    runner, out = CliRunner(), tmp_path / "out"
+    done = runner.invoke(
+        group,
+        ["finetune", *arguments(checkpoint, faces, out, "--epochs", "1", "--align", "attention", "--loss", "l2",
+                                "--weight", "2", "--freeze", "stages.0", "--augment", "flip", "--tensorboard")],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "a: before, b: after" in done.stdout
+    assert "epoch 1: loss" in done.stderr
+    assert "held-out images" in done.stderr
+    assert list((out / "tensorboard").iterdir())
+    scored = runner.invoke(
+        group,
+        ["score", str(out / "model.pt"), "--dataset", "csv", "--data-root", str(faces), "--landmarks",
+         str(faces / "landmarks.txt"), "--maps", "attention"],
+    )  # fmt: skip
+    assert scored.exit_code == 0, scored.output
+
+
+def test_wrong_calls_are_one_line(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    both = runner.invoke(group, ["finetune", *arguments(checkpoint, faces, tmp_path, "--resume", "--overwrite")])
+    assert both.exit_code == 2
+    frozen = runner.invoke(group, ["finetune", *arguments(checkpoint, faces, tmp_path / "x", "--freeze", "stem")])
+    assert frozen.exit_code == 1
+    assert "error: --freeze stem: the network has no such module" in frozen.stderr
+    full = runner.invoke(group, ["finetune", *arguments(checkpoint, faces, faces)])
+    assert full.exit_code == 1
+    assert "is not empty: continue with --resume" in full.stderr
+
+
+def test_a_killed_process_resumes_to_the_same_bits(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    options = ("--epochs", "6", "--test-split", "none", "--augment", "paper", "--ema", "0.9")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *COMMAND, *arguments(checkpoint, faces, cut, *options)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    wait_for(cut / "history.csv", process)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    again = CliRunner().invoke(group, ["finetune", *arguments(checkpoint, faces, cut, *options, "--resume")])
+    assert again.exit_code == 0, again.output
+    whole = tmp_path / "whole"
+    done = CliRunner().invoke(group, ["finetune", *arguments(checkpoint, faces, whole, *options)])
+    assert done.exit_code == 0, done.output
+    assert same(whole / "last.pt", cut / "last.pt")
+    assert same(whole / "model.pt", cut / "model.pt")
+
+
+def test_two_processes_train_and_resume(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
+    def launch(out: Path, *more: str) -> subprocess.Popen[str]:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        call = [*launcher, *COMMAND, *arguments(checkpoint, faces, out, "--epochs", "5", "--test-split", "none", *more)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(call, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+    cut = tmp_path / "cut"
+    process = launch(cut)
+    wait_for(cut / "history.csv", process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    process = launch(cut, "--resume")
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    assert said.count("epoch 5: loss") == 1
+    state = torch.load(cut / "state.pt", weights_only=True)
+    assert state["facts"]["processes"] == 2
+    assert [line["epoch"] for line in state["history"]] == [1, 2, 3, 4, 5]

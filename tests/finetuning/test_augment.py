@@ -1,0 +1,136 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interpfer.au.codebook import parse_codebook
+from interpfer.finetuning.augment import AUGMENTS, MIRRORED, Augment, draw_transforms, geometric, photometric
+from interpfer.finetuning.loop import draw
+from interpfer.finetuning.mixing import mix
+from interpfer.landmarks.alignment import carry
+from interpfer.types import CANVAS
+
+
+def spot(x: float, y: float, size: int) -> torch.Tensor:
+    """A Gaussian whose centre stands at a point of the canvas."""
+    at = (torch.arange(size) + 0.5) * CANVAS / size
+    return torch.exp(-((at[None, :] - x) ** 2 + (at[:, None] - y) ** 2) / (2 * 8**2)).expand(1, 3, size, size)
+
+
+def centre(image: torch.Tensor) -> tuple[float, float]:
+    size = image.shape[-1]
+    at = (torch.arange(size) + 0.5) * CANVAS / size
+    weight = image[0, 0].double() / image[0, 0].double().sum()
+    return float((weight.sum(0) * at).sum()), float((weight.sum(1) * at).sum())
+
+
+@given(
+    x=st.floats(85, 139),
+    y=st.floats(85, 139),
+    seed=st.integers(0, 10_000),
+    degrees=st.floats(0, 40),
+    crop=st.floats(0.6, 1),
+    size=st.sampled_from([48, 64, 112]),
+)
+def test_points_move_with_the_pixels(x: float, y: float, seed: int, degrees: float, crop: float, size: int) -> None:
+    augment = Augment(degrees=degrees, rotate=1, crop=crop)
+    points = torch.tensor([[[x, y]]]).expand(1, 68, 2)
+    random = torch.Generator().manual_seed(seed)
+    image, moved, _ = geometric(spot(x, y, 96), points, size, augment, random)
+    assert image.shape == (1, 3, size, size)
+    if moved[0, 0].min() > 30 and moved[0, 0].max() < CANVAS - 30:
+        assert centre(image) == pytest.approx(moved[0, 0].tolist(), abs=0.6)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_transforms_stay_within_what_is_allowed(seed: int) -> None:
+    transform, flipped = draw_transforms(
+        20, Augment(degrees=10, rotate=1, crop=0.5), torch.Generator().manual_seed(seed)
+    )
+    scale = transform[:, :, :2].det().abs().sqrt()
+    assert ((scale >= 1 - 1e-9) & (scale <= 0.5**-0.5 + 1e-9)).all()
+    assert ((transform[:, :, :2].det() < 0) == flipped).all()
+    angle = torch.atan2(transform[:, 1, 0], transform[:, 1, 1])
+    assert (angle.abs() <= math.radians(10) + 1e-9).all()
+
+
+def test_a_crop_without_rotation_shows_nothing_from_outside() -> None:
+    transform, _ = draw_transforms(200, Augment(rotate=0, crop=0.6), torch.Generator().manual_seed(0))
+    corners = torch.tensor([[0.0, 0], [CANVAS, 0], [0, CANVAS], [CANVAS, CANVAS]], dtype=torch.float64)
+    carried = carry(corners.repeat(17, 1).expand(200, 68, 2), transform)
+    low, high = carried.amin(1), carried.amax(1)
+    assert (low <= 1e-6).all()
+    assert (high >= CANVAS - 1e-6).all()
+
+
+def test_mirroring_swaps_the_sides_of_the_face(demo_points: torch.Tensor) -> None:
+    assert sorted(MIRRORED) == list(range(68))
+    assert all(MIRRORED[MIRRORED[i]] == i for i in range(68))
+    assert (MIRRORED[0], MIRRORED[8], MIRRORED[17], MIRRORED[36], MIRRORED[48], MIRRORED[60]) == (16, 8, 26, 45, 54, 64)
+    images = torch.rand(len(demo_points), 3, 32, 32)
+    always = Augment(flip=1, rotate=0, crop=1)
+    moved, points, flipped = geometric(images, demo_points, 32, always, torch.Generator())
+    assert flipped.all()
+    torch.testing.assert_close(moved, images.flip(3), atol=1e-4, rtol=0)
+    left_eye, right_eye = points[:, 36:42].mean(1), points[:, 42:48].mean(1)
+    assert (left_eye[:, 0] < right_eye[:, 0]).all()
+    torch.testing.assert_close(left_eye[:, 0], CANVAS - demo_points[:, 42:48].mean(1)[:, 0])
+
+
+def test_no_augmentation_leaves_all_as_it_was(demo_points: torch.Tensor) -> None:
+    images = torch.rand(len(demo_points), 3, 40, 40)
+    moved, points, flipped = geometric(images, demo_points, 40, AUGMENTS["none"], torch.Generator())
+    assert not flipped.any()
+    torch.testing.assert_close(moved, images, atol=1e-4, rtol=0)
+    torch.testing.assert_close(points, demo_points)
+    torch.testing.assert_close(photometric(images, AUGMENTS["none"], torch.Generator()), images)
+
+
+def test_missing_landmarks_stay_missing() -> None:
+    points = torch.full((2, 68, 2), torch.nan)
+    _, moved, _ = geometric(torch.rand(2, 3, 16, 16), points, 16, Augment(), torch.Generator())
+    assert moved.isnan().all()
+
+
+def test_a_one_sided_action_unit_changes_sides(demo_points: torch.Tensor) -> None:
+    book = parse_codebook("{name: mine, citation: x, classes: {contempt: [{au: 14, side: left}]}}", "here")
+    names = ["contempt"] * 2
+    heat, valid = draw(demo_points[:2].float(), names, torch.tensor([False, True]), book, "reference")
+    assert valid.all()
+    half = CANVAS // 2
+    assert heat[0, :, :half].sum() > 10 * heat[0, :, half:].sum()
+    assert heat[1, :, half:].sum() > 10 * heat[1, :, :half].sum()
+
+
+def test_colours_change_and_rectangles_go_but_chance_is_only_the_generator() -> None:
+    images = torch.rand(8, 3, 32, 32)
+    strong = Augment(grey=0.5, jitter=0.4, erase=1)
+    first, again = (photometric(images, strong, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, photometric(images, strong, torch.Generator().manual_seed(4)))
+    grey = photometric(images, Augment(grey=1), torch.Generator())
+    assert torch.equal(grey[:, 0], grey[:, 2])
+    assert ((first >= 0) & (first <= 1)).all()
+
+
+@pytest.mark.parametrize("augment", [Augment(cutmix=1), Augment(mixup=1)])
+@pytest.mark.parametrize("seed", range(4))
+def test_heatmaps_move_along_with_what_is_mixed(augment: Augment, seed: int) -> None:
+    n, side = 6, 56
+    images = (torch.arange(n).float()[:, None, None, None] / 10 + 0.1).expand(n, 3, side, side).contiguous()
+    heat = (torch.arange(n).float()[:, None, None] / 10 + 0.1).expand(n, side, side).contiguous()
+    heat[2] = torch.nan
+    valid = heat[:, 0, 0].isfinite()
+    random = torch.Generator().manual_seed(seed)
+    mixed = mix(images, torch.arange(n), heat, valid, augment, random)
+    assert 0.5 - 1e-2 <= mixed.share <= 1
+    for i in range(n):
+        own = mixed.images[i, 0] == images[i, 0]
+        if valid[i] and valid[mixed.others[i]]:
+            torch.testing.assert_close(mixed.heat[i], mixed.images[i, 0])
+            if augment.cutmix and mixed.others[i] != i:
+                assert float(own.float().mean()) == pytest.approx(mixed.share, abs=1e-6)
+                assert torch.equal(mixed.cam_heat[i] > 0, own)
+    assert not mixed.valid[2]

@@ -1,0 +1,198 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import interpfer
+from interpfer.errors import InterpferError
+from interpfer.finetuning.guide import Guidance, Guide, alignment_loss
+from interpfer.finetuning.kinds import KINDS, barrier_temperature, log_barrier
+from interpfer.maps.capture import Watch, capture
+from interpfer.maps.gradient import gradcam
+from interpfer.maps.resample import to_canvas
+from interpfer.metrics.functional import cosine
+from interpfer.models.loading import load_model
+from interpfer.models.model import Model
+from tests.conftest import EXPRESSIONS, Golden
+from tests.oracles.alignment import alignment
+
+
+def test_golden_values(golden: Golden) -> None:
+    table = golden("loss")
+    names = [key for key in table if key.startswith("name_")]
+    assert names
+    for key in names:
+        number = key.removeprefix("name_")
+        heat = torch.from_numpy(table[f"hm_{number}"].astype("float32"))
+        features = torch.from_numpy(table[f"feat_{number}_0"])
+        found = interpfer.alignment_loss([features], heat, str(table[key]).replace("_", "-"))
+        assert 9 * float(found) == pytest.approx(float(table[f"loss_{number}"]), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_kinds_are_the_plain_formulas(kind: str, seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    features = torch.rand(4, 3, 5, 5, generator=random)
+    heat = torch.rand(4, 1, 20, 20, generator=random)
+    heat[1] = torch.inf
+    assert float(alignment_loss([features], heat, kind)) == pytest.approx(alignment(kind, features, heat), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("resize", ["grid", "canvas"])
+def test_gradients_are_those_of_finite_differences(kind: str, resize: str) -> None:
+    features = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    heat = torch.rand(2, 1, 8, 8, dtype=torch.float64)
+    guide = Guide(kind=kind, resize=resize, protocol="corrected")
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        maps = x.mean(1)
+        if resize == "grid":
+            small = torch.nn.functional.interpolate(heat, size=(4, 4), mode="area")[:, 0]
+            return guide.distance(maps.flatten(1), small.flatten(1)).mean()
+        large = torch.nn.functional.interpolate(maps[:, None], size=(8, 8), mode="bilinear")[:, 0]
+        return guide.distance(large.flatten(1), heat.flatten(1)).mean()
+
+    assert torch.autograd.gradcheck(loss, features.requires_grad_())
+
+
+def test_alignment_loss_goes_down_its_gradient() -> None:
+    features = torch.rand(3, 6, 7, 7, requires_grad=True)
+    heat = torch.rand(3, 1, 56, 56)
+    for resize in ("grid", "canvas"):
+        loss = alignment_loss([features], heat, resize=resize)
+        (slope,) = torch.autograd.grad(loss, features)
+        direction = torch.randn_like(features)
+        step = 1e-2
+        base = features.detach()
+        ahead, behind = (alignment_loss([base + s * step * direction], heat, resize=resize) for s in (1, -1))
+        assert float((ahead - behind) / (2 * step)) == pytest.approx(
+            float((slope * direction).sum()), rel=2e-2, abs=1e-4
+        )
+
+
+def test_faces_without_a_heatmap_take_no_part() -> None:
+    features = torch.rand(3, 2, 4, 4, requires_grad=True)
+    heat = torch.rand(3, 1, 16, 16)
+    heat[0], heat[2] = torch.nan, torch.inf
+    loss = alignment_loss([features], heat)
+    assert float(loss.detach()) == pytest.approx(float(alignment_loss([features[1:2].detach()], heat[1:2])))
+    loss.backward()
+    assert features.grad is not None
+    assert not features.grad[0].any()
+    assert features.grad[1].any()
+    assert float(alignment_loss([features.detach()], torch.full_like(heat, torch.nan))) == 0
+
+
+def test_layers_are_averaged_and_a_dead_map_is_no_nan() -> None:
+    heat = torch.rand(2, 1, 16, 16)
+    a, b = torch.rand(2, 3, 4, 4), torch.rand(2, 5, 8, 8)
+    both = alignment_loss([a, b], heat)
+    assert float(both) == pytest.approx(float(alignment_loss([a], heat) + alignment_loss([b], heat)) / 2)
+    dead = torch.zeros(2, 3, 4, 4, requires_grad=True)
+    loss = alignment_loss([dead], heat)
+    loss.backward()
+    assert dead.grad is not None
+    assert float(loss.detach()) == 0
+    assert dead.grad.isfinite().all()
+
+
+def test_attention_of_half_the_channels() -> None:
+    features, heat = torch.rand(2, 4, 4, 4), torch.rand(2, 1, 16, 16)
+    half = alignment_loss([features], heat, attention_map="attention-first-half")
+    assert float(half) == pytest.approx(float(alignment_loss([features[:, :2]], heat)))
+    draws = {float(alignment_loss([features], heat, attention_map="attention-random", seed=seed)) for seed in range(9)}
+    assert len(draws) > 2
+
+
+def test_the_shift_is_that_of_the_metric() -> None:
+    features, heat = torch.randn(2, 3, 7, 7), torch.rand(2, 1, 224, 224)
+    score = cosine(to_canvas(features.mean(1), attention=True)[0], heat[:, 0])
+    shifted = alignment_loss([features], heat, resize="canvas", shift=True)
+    assert float(shifted) == pytest.approx(1 - float(score.mean()), abs=1e-5)
+    assert float(alignment_loss([features], heat, resize="canvas")) != pytest.approx(float(shifted), abs=1e-3)
+
+
+def test_log_barrier_is_continuous_and_grows_steeper() -> None:
+    assert barrier_temperature(0) == 1
+    assert barrier_temperature(1) == pytest.approx(1.01)
+    assert barrier_temperature(1000) == 10
+    t = 3.0
+    heat = torch.tensor([[1.0, 0.0]])
+    at = [math.acos(1 / t**2 + side) for side in (1e-5, -1e-5)]
+    values = [float(log_barrier(torch.tensor([[math.cos(x), math.sin(x)]]), heat, t)) for x in at]
+    assert values[0] == pytest.approx(values[1], abs=1e-3)
+
+
+def small_model() -> Model:
+    network = nn.Sequential()
+    network.add_module("body", nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(inplace=True)))
+    network.add_module("top", nn.Sequential(nn.Conv2d(6, 8, 3, 2, 1), nn.Tanh()))
+    network.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    network.add_module("flat", nn.Flatten())
+    network.add_module("head", nn.Linear(8, 7))
+    return load_model(network, classes=EXPRESSIONS, input_size=16)
+
+
+def penalty_of(model: Model, guide: Guide, x: torch.Tensor, heat: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    guidance = Guidance(guide, model)
+    watch = Watch(model, guidance.watched)
+    handles = [module.register_forward_hook(hook) for module, hook in watch.hooks.items()]
+    logits = model.logits(x)
+    for handle in handles:
+        handle.remove()
+    return guidance.penalty(watch.collect(), logits, targets, heat, torch.ones(len(x), dtype=torch.bool)).total
+
+
+def test_the_terms_are_what_score_measures() -> None:
+    model, x = small_model(), torch.randn(3, 3, 16, 16)
+    heat, targets = torch.rand(3, 224, 224), torch.tensor([0, 3, 6])
+    shown = capture(model, x, model.layers("last"), targets).layers[model.layers("last")[0]]
+    large = to_canvas(gradcam(shown), attention=False)[0]
+    alive = large[:, 0, 0].isfinite()
+    wanted = float(1 - cosine(large[alive], heat[alive]).mean())
+    assert float(penalty_of(model, Guide(attention=0, cam=1), x, heat, targets).detach()) == pytest.approx(
+        wanted, abs=1e-5
+    )
+    attention = to_canvas(shown.activation.mean(1), attention=True)[0]
+    wanted = float(1 - cosine(attention, heat).mean())
+    found = penalty_of(model, Guide(attention=2, cam=0, shift=True), x, heat, targets)
+    assert float(found.detach()) == pytest.approx(2 * wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("cam_map", ["gradcam", "hirescam", "layercam"])
+def test_the_class_map_is_differentiable_down_to_the_weights(cam_map: str) -> None:
+    model = small_model()
+    model.module.double()
+    x = torch.randn(3, 3, 16, 16, dtype=torch.float64)
+    heat, targets = torch.rand(3, 224, 224, dtype=torch.float32), torch.tensor([0, 3, 6])
+    guide = Guide(attention=1, cam=1, cam_map=cam_map, layers="all")
+    for name in ("body.0.weight", "head.weight"):
+        parameter = dict(model.module.named_parameters())[name]
+        (slope,) = torch.autograd.grad(penalty_of(model, guide, x, heat, targets), parameter)
+        direction = torch.randn_like(parameter)
+        values = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                parameter += sign * 1e-3 * direction
+            values.append(float(penalty_of(model, guide, x, heat, targets).detach()))
+            with torch.no_grad():
+                parameter -= sign * 1e-3 * direction
+        found = float((slope * direction).sum())
+        assert (values[0] - values[1]) / 2e-3 == pytest.approx(found, rel=5e-2, abs=2e-3)
+        assert found != 0
+
+
+def test_wrong_choices_are_told() -> None:
+    with pytest.raises(InterpferError, match="loss 'cosin' is none of cosine, .*Did you mean cosine"):
+        Guide(kind="cosin")
+    with pytest.raises(InterpferError, match="resize 'x' is none of canvas, grid"):
+        Guide(resize="x")
+    with pytest.raises(InterpferError, match="must not be negative"):
+        Guide(attention=-1)
+    with pytest.raises(InterpferError, match="map 'gradcam' cannot be aligned: it is no map of a layer's activations"):
+        alignment_loss([torch.rand(1, 2, 4, 4)], torch.rand(1, 1, 8, 8), attention_map="gradcam")
+    with pytest.raises(InterpferError, match="name at least one layer"):
+        alignment_loss([], torch.rand(1, 1, 8, 8))

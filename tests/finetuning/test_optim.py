@@ -1,0 +1,117 @@
+import pytest
+import torch
+
+from interpfer.errors import InterpferError, ModelError
+from interpfer.finetuning.optim import (
+    Optim,
+    freeze,
+    head_parameters,
+    idle_parameters,
+    make_average,
+    make_optimiser,
+    make_schedule,
+    rest_frozen,
+)
+from interpfer.finetuning.recipe import Recipe
+from interpfer.models.loading import load_model
+from interpfer.models.model import Model
+from interpfer.models.small import SmallCNN
+from tests.conftest import EXPRESSIONS
+
+
+@pytest.fixture
+def model() -> Model:
+    return load_model(SmallCNN(7, width=8), classes=EXPRESSIONS, input_size=32)
+
+
+def test_the_head_is_what_follows_the_last_grid(model: Model) -> None:
+    assert head_parameters(model) == {"head.weight", "head.bias"}
+    assert all(parameter.requires_grad for parameter in model.module.parameters())
+
+
+def test_head_and_body_learn_at_their_own_rates(model: Model) -> None:
+    optimiser = make_optimiser(model, Optim(lr=0.1, head=10, body=0.5))
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    decays = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+    for name, parameter in model.module.named_parameters():
+        assert rates[id(parameter)] == pytest.approx(1.0 if name.startswith("head") else 0.05)
+        assert bool(decays[id(parameter)]) == (parameter.dim() > 1)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "step", "constant"])
+@pytest.mark.parametrize("warmup", [0.0, 0.2])
+def test_every_schedule_lasts_the_whole_training(model: Model, optimiser: str, schedule: str, warmup: float) -> None:
+    optim = Optim(optimiser=optimiser, schedule=schedule, warmup=warmup, lr=0.1, step_epochs=1, step_factor=0.5)
+    opt = make_optimiser(model, optim)
+    course = make_schedule(opt, optim, epochs=4, per_epoch=5)
+    rates = []
+    for _ in range(20):
+        rates.append(opt.param_groups[0]["lr"])
+        opt.step()
+        course.step()
+    assert max(rates) == pytest.approx(0.1)
+    if warmup or schedule == "one-cycle":
+        assert rates[0] < rates[3]
+    if schedule != "constant":
+        assert rates[-1] < 0.06
+    else:
+        assert rates[-1] == pytest.approx(0.1)
+
+
+def test_frozen_parts_rest(model: Model) -> None:
+    freeze(model.module, ["stages.0", "head.bias"])
+    model.module.train()
+    rest_frozen(model.module, ["stages.0"], statistics=False)
+    assert not model.module.stages[0][1].training
+    assert model.module.stages[1][1].training
+    trained = {id(p) for group in make_optimiser(model, Optim()).param_groups for p in group["params"]}
+    assert id(model.module.stages[0][0].weight) not in trained
+    assert id(model.module.head.bias) not in trained
+    rest_frozen(model.module, [], statistics=True)
+    assert not model.module.stages[1][1].training
+    assert model.module.dropout.training
+    with pytest.raises(ModelError, match=r"--freeze stage: the network has no such module. Did you mean stages"):
+        freeze(model.module, ["stage"])
+    freeze(model.module, ["stages", "head"])
+    with pytest.raises(ModelError, match="every parameter is frozen"):
+        make_optimiser(model, Optim())
+
+
+def test_parameters_without_part_in_the_logits_are_found(model: Model) -> None:
+    assert idle_parameters(model) == set()
+    model.module.extra = torch.nn.Linear(2, 2)
+    assert idle_parameters(model) == {"extra.weight", "extra.bias"}
+
+
+def test_the_average_follows_slowly(model: Model) -> None:
+    assert make_average(model.module, Optim()) is None
+    average = make_average(model.module, Optim(ema=0.9))
+    assert average is not None
+    start = model.module.head.bias.detach().clone()
+    average.update_parameters(model.module)
+    with torch.no_grad():
+        model.module.head.bias += 1
+    average.update_parameters(model.module)
+    torch.testing.assert_close(average.module.head.bias.detach(), start + 0.1)
+
+
+def test_wrong_numbers_are_told() -> None:
+    with pytest.raises(InterpferError, match="optimizer 'adam' is none of sgd, adamw"):
+        Optim(optimiser="adam")
+    with pytest.raises(InterpferError, match="learning rate -1 must be above 0"):
+        Optim(lr=-1)
+    with pytest.raises(InterpferError, match="epochs 0 must be at least 1"):
+        Recipe(epochs=0)
+
+
+def test_selection_is_by_accuracy_then_agreement_or_as_traded() -> None:
+    def line(accuracy: float, att: float, cam: float) -> dict[str, float]:
+        return {"val_accuracy": accuracy, "att_cos": att, "cam_cos": cam}
+
+    nan = float("nan")
+    assert Recipe().better(line(0.5, nan, nan), None)
+    assert Recipe().better(line(0.6, 0.1, 0.1), line(0.5, 0.9, 0.9))
+    assert Recipe().better(line(0.5, 0.6, 0.6), line(0.5, 0.5, 0.5))
+    assert not Recipe().better(line(0.5, 0.5, 0.5), line(0.5, 0.5, 0.5))
+    assert not Recipe(tradeoff=1).better(line(0.6, 0.1, 0.1), line(0.5, 0.9, 0.9))

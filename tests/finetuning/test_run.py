@@ -1,0 +1,239 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import timm
+import torch
+from torch import nn
+
+import interpfer
+from interpfer.datasets.csv import CsvDataset
+from interpfer.datasets.demo import DemoDataset
+from interpfer.datasets.part import Part
+from interpfer.errors import InterpferError, RunError
+from interpfer.finetuning.augment import AUGMENTS
+from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.optim import Optim
+from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.run import Tuned, finetune
+from interpfer.finetuning.sweep import scaled, sweep
+from interpfer.landmarks.files import FileLandmarks
+from interpfer.models.loading import load_model
+from interpfer.models.small import SmallCNN
+from interpfer.reports.tuning import undominated
+from tests.conftest import EXPRESSIONS
+
+QUICK = Recipe(epochs=2, batch_size=14, optim=Optim(lr=1e-2), augment=AUGMENTS["light"])
+RICH = replace(
+    QUICK,
+    accumulate=2,
+    label_smoothing=0.1,
+    class_weights=True,
+    freeze_bn=True,
+    optim=Optim(optimiser="adamw", lr=1e-3, schedule="cosine", warmup=0.2, ema=0.5, clip=1.0, head=2.0),
+    augment=replace(AUGMENTS["paper"], cutmix=0.4, mixup=0.4),
+)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> DemoDataset:
+    return DemoDataset("train", count=42, size=48)
+
+
+def tune(model: object, data: DemoDataset, out: Path, recipe: Recipe = QUICK, **options: object) -> Tuned:
+    return finetune(model, data, out=out, recipe=recipe, device="cpu", **{"test": None} | options)
+
+
+def weights(folder: Path, name: str = "last.pt") -> dict[str, torch.Tensor]:
+    return torch.load(folder / name, weights_only=True)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_training_leaves_what_score_takes(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
+    model = load_model(checkpoint)
+    before = torch.random.get_rng_state()
+    told: list[tuple[str, int, int, str]] = []
+    tuned = tune(model, drawn, tmp_path / "out", progress=lambda *said: told.append(said))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert same(weights(checkpoint.parent, "model.pt"), {k: v for k, v in model.module.state_dict().items()})
+    again = load_model(tmp_path / "out" / "model.pt")
+    assert again.classes == model.classes
+    assert again.card.input == model.card.input
+    assert same(dict(again.module.state_dict()), dict(tuned.model.module.state_dict()))
+    assert again.sha256 == tuned.model.sha256
+    assert not same(dict(again.module.state_dict()), dict(model.module.state_dict()))
+    table = pd.read_csv(tmp_path / "out" / "history.csv")
+    assert list(table["epoch"]) == [1, 2]
+    assert table["attention"].notna().all()
+    assert any("ce " in note for _, _, _, *note in told for note in note)
+    best = table[table["best"]].iloc[-1]
+    assert best["val_accuracy"] == table["val_accuracy"].max()
+    scored = interpfer.score(tmp_path / "out" / "model.pt", drawn, maps="attention", limit=7, device="cpu")
+    assert scored.manifest["checkpoint_sha256"] == tuned.model.sha256
+
+
+def test_an_interrupted_training_ends_with_the_same_bits(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(_: dict[str, object]) -> None:
+        raise Killed
+
+    tune(checkpoint, drawn, tmp_path / "whole", RICH)
+    with pytest.raises(Killed):
+        tune(checkpoint, drawn, tmp_path / "cut", RICH, report=kill)
+    assert len(pd.read_csv(tmp_path / "cut" / "history.csv")) == 1
+    with pytest.raises(RunError, match="is not empty: continue with --resume, replace with --overwrite"):
+        tune(checkpoint, drawn, tmp_path / "cut", RICH)
+    with pytest.raises(RunError, match="cannot resume .*: recipe was .*Use the same options, or --overwrite"):
+        tune(checkpoint, drawn, tmp_path / "cut", replace(RICH, seed=1), resume=True)
+    tune(checkpoint, drawn, tmp_path / "cut", RICH, resume=True)
+    for name in ("last.pt", "model.pt"):
+        assert same(weights(tmp_path / "whole", name), weights(tmp_path / "cut", name))
+    columns = ["epoch", "loss", "cross_entropy", "attention", "cam", "val_loss", "att_cos"]
+    whole, cut = (pd.read_csv(tmp_path / side / "history.csv")[columns] for side in ("whole", "cut"))
+    pd.testing.assert_frame_equal(whole, cut)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_last_epoch_intact(
+    checkpoint: Path, drawn: DemoDataset, tmp_path: Path
+) -> None:
+    calls = []
+
+    def fails_later(maps: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+        calls.append(len(maps))
+        return (maps - heat).square().mean(1) * (1 if len(calls) < 5 else float("nan"))
+
+    recipe = replace(QUICK, epochs=4, guide=Guide(kind=fails_later, cam=0))
+    with pytest.raises(
+        RunError, match=r"the loss is not finite in epoch \d, step \d .*the checkpoints of epoch \d are"
+    ):
+        tune(checkpoint, drawn, tmp_path / "out", recipe)
+    model = load_model(tmp_path / "out" / "last.pt")
+    assert all(value.isfinite().all() for value in model.module.state_dict().values())
+    assert len(pd.read_csv(tmp_path / "out" / "history.csv")) >= 1
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_a_training(
+    checkpoint: Path, drawn: DemoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = iter([0.2, 0.6, 0.6, 0.5, 0.9])
+    agreement = iter([0.9, 0.1, 0.3, 0.9, 0.9])
+
+    def told(*_: object) -> dict[str, float]:
+        value = next(agreement)
+        return {"val_loss": 1.0, "val_accuracy": next(accuracies), "att_cos": value, "cam_cos": value}
+
+    monkeypatch.setattr("interpfer.finetuning.loop.validate", told)
+    recipe = replace(QUICK, epochs=9, patience=1, guide=Guide(attention=0, cam=0))
+    kept = {}
+
+    def look(line: dict[str, object]) -> None:
+        kept[line["epoch"]] = weights(tmp_path / "out", "model.pt")
+
+    tuned = tune(checkpoint, drawn, tmp_path / "out", recipe, report=look)
+    assert list(tuned.history["epoch"]) == [1, 2, 3, 4]
+    assert list(tuned.history["best"]) == [True, True, True, False]
+    assert tuned.history["attention"].isna().all()
+    assert same(kept[3], kept[4])
+    assert not same(kept[2], kept[3])
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = SmallCNN(7, width=4)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.mean(), self.inner(x)
+
+
+def networks() -> dict[str, tuple[nn.Module, dict[str, object]]]:
+    vit = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=2, embed_dim=24, num_heads=2,
+                            num_classes=7, drop_rate=0.1)  # fmt: skip
+    swin = timm.create_model("swin_tiny_patch4_window7_224", img_size=64, embed_dim=12, depths=(1, 1), num_heads=(1, 2),
+                             window_size=4, num_classes=7)  # fmt: skip
+    return {
+        "cnn": (SmallCNN(7, width=4), {}),
+        "tuple": (Pair(), {"output": 1}),
+        "vit": (vit, {}),
+        "swin": (swin, {"input_size": 64}),
+    }
+
+
+@pytest.mark.parametrize("name", ["cnn", "tuple", "vit", "swin"])
+def test_any_architecture_learns(name: str, tmp_path: Path) -> None:
+    data = DemoDataset("train", count=28, size=48)
+    network, options = networks()[name]
+    model = load_model(network, **{"classes": EXPRESSIONS, "input_size": 32, "mean": 0.5, "std": 0.25} | options)
+    recipe = replace(QUICK, epochs=3, augment=AUGMENTS["none"], optim=Optim(optimiser="adamw", lr=2e-3))
+    tuned = tune(model, data, tmp_path / "out", recipe)
+    assert tuned.history["attention"].iloc[-1] < tuned.history["attention"].iloc[0]
+    assert tuned.history[["loss", "cam"]].notna().all(axis=None)
+    assert load_model(tmp_path / "out" / "model.pt", trust=True).layers() == model.layers()
+
+
+def test_before_and_after_are_compared_on_a_split_that_was_not_looked_at(
+    checkpoint: Path, drawn: DemoDataset, tmp_path: Path
+) -> None:
+    test = DemoDataset("test", count=14, size=48)
+    tuned = tune(checkpoint, drawn, tmp_path / "out", replace(QUICK, epochs=1), test=test)
+    assert tuned.judged == "the split 'test', 14 images never looked at while training"
+    assert tuned.comparison is not None
+    assert {"accuracy", "cosine", "pxap"} <= set(tuned.comparison["metric"])
+    assert (tmp_path / "out" / "before_after.png").stat().st_size > 10_000
+    assert tuned.before is not None
+    assert tuned.before.manifest["counts"]["images"] == 14
+
+
+def test_without_a_split_of_its_own_the_held_out_images_judge(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
+    tuned = finetune(
+        checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", out=tmp_path / "out", device="cpu",
+        recipe=replace(QUICK, epochs=1),
+    )  # fmt: skip
+    assert tuned.judged.startswith("the 7 held-out images, on which the best epoch was chosen too")
+    assert tuned.after is not None
+    assert tuned.after.manifest["counts"]["images"] == 7
+
+
+def test_a_part_is_the_whole_with_fewer_rows(faces: Path) -> None:
+    whole = CsvDataset.open(faces, "test")
+    part = Part(whole, (5, 2), "held-out")
+    assert [sample.id for sample in part.samples] == [whole.samples[5].id, whole.samples[2].id]
+    assert part.image(1).tobytes() == whole.image(2).tobytes()
+    assert part.size(0) == whole.size(5)
+    assert part.classes == whole.classes
+    assert part.name == "csv"
+
+
+def test_a_sweep_trains_each_weight(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
+    table = sweep(
+        checkpoint, drawn, [0, 4], out=tmp_path / "out", recipe=replace(QUICK, epochs=1), device="cpu",
+        test=DemoDataset("test", count=14, size=48), compare_maps=("attention", "gradcam"),
+    )  # fmt: skip
+    assert list(table["weight"].fillna(-1)) == [-1, 0, 4]
+    assert (tmp_path / "out" / "sweep.png").stat().st_size > 5_000
+    assert len(pd.read_csv(tmp_path / "out" / "sweep.csv")) == 3
+    assert scaled(Guide(attention=4, cam=1), 8) == Guide(attention=8, cam=2)
+    assert scaled(Guide(attention=0, cam=1), 8) == Guide(attention=0, cam=8)
+    with pytest.raises(InterpferError, match="a sweep compares its trainings"):
+        sweep(checkpoint, drawn, [0], out=tmp_path / "none", test=None)
+
+
+def test_undominated_points() -> None:
+    table = pd.DataFrame({"x": [0.1, 0.5, 0.4, 0.6], "y": [0.9, 0.8, 0.7, 0.6]})
+    assert undominated(table["x"].to_numpy(), table["y"].to_numpy()).tolist() == [True, True, False, True]
+
+
+def test_labels_that_the_model_does_not_know_are_told(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
+    model = load_model(checkpoint)
+    model.classes = ("contempt",)
+    with pytest.raises(InterpferError, match=r"has a label that the model knows \(contempt\)"):
+        finetune(
+            model, CsvDataset.open(faces, "test"), landmarks=FileLandmarks(faces / "landmarks.txt"), out=tmp_path / "x",
+            test=None, device="cpu",
+        )  # fmt: skip

@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interpfer.errors import InterpferError
+from interpfer.finetuning.faces import deal
+from interpfer.finetuning.split import hold_out
+
+CLASSES = ("anger", "fear", "happiness")
+
+
+@given(
+    labels=st.lists(st.sampled_from(CLASSES), min_size=6, max_size=80),
+    fraction=st.sampled_from([0.1, 0.2, 0.25, 0.5]),
+    seed=st.integers(0, 99),
+)
+def test_every_class_is_held_out_in_proportion(labels: list[str], fraction: float, seed: int) -> None:
+    try:
+        kept, held = hold_out(labels, [None] * len(labels), fraction, seed)
+    except InterpferError:
+        return
+    assert sorted((*kept, *held)) == list(range(len(labels)))
+    assert (kept, held) == hold_out(labels, [None] * len(labels), fraction, seed)
+    for name in set(labels):
+        total, out = labels.count(name), sum(labels[row] == name for row in held)
+        assert abs(out - fraction * total) <= 1
+        assert total == 1 or 0 < out < total
+
+
+@given(seed=st.integers(0, 99))
+def test_no_subject_is_on_both_sides(seed: int) -> None:
+    labels = [CLASSES[i % 3] for i in range(60)]
+    subjects = [f"S{i // 6}" for i in range(60)]
+    kept, held = hold_out(labels, subjects, 0.2, seed)
+    assert not {subjects[row] for row in kept} & {subjects[row] for row in held}
+    assert len(held) == 12
+    assert {labels[row] for row in held} == set(CLASSES)
+
+
+def test_what_cannot_be_split_is_told() -> None:
+    with pytest.raises(InterpferError, match="validation fraction 1.5: hold out a share between 0 and 1"):
+        hold_out(["anger"] * 4, [None] * 4, 1.5, 0)
+    with pytest.raises(InterpferError, match="1 usable images cannot be split"):
+        hold_out(["anger"], [None], 0.2, 0)
+
+
+@given(
+    n=st.integers(1, 90),
+    batch=st.integers(1, 20),
+    seed=st.integers(0, 99),
+    epoch=st.integers(0, 5),
+    world=st.integers(1, 3),
+)
+def test_processes_share_every_row(n: int, batch: int, seed: int, epoch: int, world: int) -> None:
+    rows = [10 * i for i in range(n)]
+    shares = [deal(rows, batch, seed, epoch, rank, world) for rank in range(world)]
+    assert len({len(share) for share in shares}) == 1
+    seen = [row for share in shares for part in share for row in part]
+    assert set(seen) == set(rows)
+    assert len(seen) == max(n, world * len(shares[0])) if n >= world else True
+    sizes = [len(part) for share in shares for part in share]
+    assert max(sizes) <= batch
+    assert max(sizes) - min(sizes) <= 1
