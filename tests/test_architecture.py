@@ -29,6 +29,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("explain", "finetuning"),
     ("demo", "testing"),
     ("cli",),
+    ("__main__",),
 )
 """Rooms from left to right; those of one line do not know each other."""
 
