@@ -33,7 +33,6 @@ from interpfer.evaluate import score
 from interpfer.finetuning.faces import FacePool
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.loop import Trainer, make_accelerator
-from interpfer.finetuning.optim import Optim
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.run import finetune
 from interpfer.finetuning.split import hold_out
@@ -52,7 +51,7 @@ GUIDES = {
     "guided": Guide(),
 }
 """By name: no guide; that of Belharbi et al. 2024; ours, the default."""
-FROM_NOISE = Recipe(epochs=30, optim=Optim(lr=2e-2))
+FROM_NOISE = Recipe(epochs=20)
 """How a network without any training begins: the same for every guide."""
 
 

@@ -54,7 +54,7 @@ class Guide:
     """
 
     attention: float = 4.0
-    cam: float = 1.0
+    cam: float = 4.0
     kind: str | Kind = "cosine"
     layers: str | tuple[str, ...] = "last"
     cam_layers: str | tuple[str, ...] = "last"
