@@ -33,6 +33,7 @@ from interpfer.evaluate import score
 from interpfer.finetuning.faces import FacePool
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.loop import Trainer, make_accelerator
+from interpfer.finetuning.optim import Optim
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.run import finetune
 from interpfer.finetuning.split import hold_out
@@ -51,7 +52,7 @@ GUIDES = {
     "guided": Guide(),
 }
 """By name: no guide; that of Belharbi et al. 2024; ours, the default."""
-FROM_NOISE = Recipe(epochs=20)
+FROM_NOISE = Recipe(epochs=20, optim=Optim(lr=2e-2))
 """How a network without any training begins: the same for every guide."""
 
 
@@ -100,7 +101,9 @@ def faces(options: argparse.Namespace, work: Path) -> None:
                 rows.append(line)
                 print(", ".join(f"{key} {value}" for key, value in line.items()), flush=True)
     settings = {"seeds": options.seeds, "test_share": TEST_SHARE, "guides": {n: repr(g) for n, g in GUIDES.items()}}
-    write_results("finetune_faces", rows, settings | {"recipes": {s.name: repr(s.recipe) for s in subjects([])}})
+    write_results(
+        "finetune_faces", rows, settings | {"recipes": {s.name: repr(s.recipe) for s in subjects(options.checkpoint)}}
+    )
     numbers = pd.DataFrame(rows).drop(columns=["seed"]).groupby(["model", "guide"], sort=False)
     print(numbers.mean().round(3).to_string())
     print(numbers.std().round(3).to_string())

@@ -84,7 +84,7 @@ guide_options = stack(
 training_options = stack(
     click.option("--epochs", type=int, metavar="N", help="e.g. --epochs 12 (default)."),
     click.option("--batch-size", type=int, metavar="N", help="Per process, e.g. --batch-size 32 (default)."),
-    click.option("--lr", type=float, metavar="X", help="Largest learning rate, e.g. --lr 0.02 (default)."),
+    click.option("--lr", type=float, metavar="X", help="Largest learning rate, e.g. --lr 0.01 (default)."),
     click.option("--optimizer", type=click.Choice(["sgd", "adamw"]), help="e.g. --optimizer adamw; sgd by default."),
     click.option(
         "--schedule",
