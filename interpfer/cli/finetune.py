@@ -46,7 +46,7 @@ guide_options = stack(
         "--weight", type=float, metavar="L", help="Of the attention term, e.g. --weight 4 (default), 0 for none."
     ),
     click.option(
-        "--cam-weight", type=float, metavar="L", help="Of the class map's term, e.g. --cam-weight 1 (default)."
+        "--cam-weight", type=float, metavar="L", help="Of the class map's term, e.g. --cam-weight 4 (default)."
     ),
     click.option(
         "--align",
@@ -84,7 +84,7 @@ guide_options = stack(
 training_options = stack(
     click.option("--epochs", type=int, metavar="N", help="e.g. --epochs 12 (default)."),
     click.option("--batch-size", type=int, metavar="N", help="Per process, e.g. --batch-size 32 (default)."),
-    click.option("--lr", type=float, metavar="X", help="Largest learning rate, e.g. --lr 0.005 (default)."),
+    click.option("--lr", type=float, metavar="X", help="Largest learning rate, e.g. --lr 0.01 (default)."),
     click.option("--optimizer", type=click.Choice(["sgd", "adamw"]), help="e.g. --optimizer adamw; sgd by default."),
     click.option(
         "--schedule",

@@ -17,11 +17,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interpfer.errors import InterpferError, nearest
-from interpfer.finetuning.kinds import KINDS, Kind, barrier_temperature, log_barrier
+from interpfer.finetuning.kinds import BY_ANGLE, KINDS, Kind, barrier_temperature, log_barrier
 from interpfer.maps import MAPS
 from interpfer.maps.base import LayerMap, RawMap
 from interpfer.maps.capture import LayerCapture
-from interpfer.maps.resample import PROTOCOLS, enlarge_attention, normalise, to_canvas
+from interpfer.maps.resample import PROTOCOLS, enlarge_attention, normalise, shorten, to_canvas
 from interpfer.models.model import Model
 from interpfer.plan import PROTOCOL_DEFAULTS, require_choice
 
@@ -54,7 +54,7 @@ class Guide:
     """
 
     attention: float = 4.0
-    cam: float = 1.0
+    cam: float = 4.0
     kind: str | Kind = "cosine"
     layers: str | tuple[str, ...] = "last"
     cam_layers: str | tuple[str, ...] = "last"
@@ -80,6 +80,10 @@ class Guide:
         book, place = PROTOCOL_DEFAULTS[self.protocol]
         return self.codebook or book, self.geometry or place
 
+    @property
+    def _by_angle(self) -> bool:
+        return (KINDS[self.kind] if isinstance(self.kind, str) else self.kind) in BY_ANGLE
+
     def distance(self, maps: Float[Tensor, "n p"], heat: Float[Tensor, "n p"], epoch: int = 0) -> Float[Tensor, " n"]:
         """Compare flattened maps with flattened heatmaps."""
         kind = KINDS[self.kind] if isinstance(self.kind, str) else self.kind
@@ -101,6 +105,8 @@ class Guide:
         if not len(chosen):
             return raw.sum() * 0
         raw, heat = raw[chosen], heat[chosen]
+        if attention and self.shift:
+            raw = raw - raw.amin((1, 2), keepdim=True).clamp(max=0)
         if self.resize == "grid":
             small = F.interpolate(
                 heat[:, None],
@@ -110,12 +116,13 @@ class Guide:
                 antialias=True,
             )[:, 0].clamp(0, 1)
             maps, heat = (raw if attention else normalise(raw)[0]), small
+        elif self._by_angle and max(raw.shape[1:]) < heat.shape[-1]:  # what the branches below give, for less
+            small = raw if attention else normalise(raw)[0]
+            maps, heat = shorten(small, heat, reference=attention and self.protocol == "paper")
         elif attention:
             maps = enlarge_attention(raw, self.protocol, heat.shape[-1])
         else:
             maps = to_canvas(raw, False, self.protocol, heat.shape[-1])[0]
-        if attention and self.shift:
-            maps = maps - raw.amin((1, 2), keepdim=True).clamp(max=0)
         return self.distance(maps.flatten(1), heat.flatten(1), epoch).mean()
 
 

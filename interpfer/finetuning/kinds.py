@@ -82,3 +82,6 @@ KINDS: Mapping[str, Kind] = {
     "kl": kl,
     "log-barrier": log_barrier,
 }
+
+BY_ANGLE = frozenset({cosine, log_barrier})
+"""Kinds to which nothing but lengths and inner products matters, so that shorter vectors of the same do as well."""

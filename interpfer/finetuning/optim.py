@@ -38,7 +38,7 @@ class Optim:
     """
 
     optimiser: str = "sgd"
-    lr: float = 5e-3
+    lr: float = 1e-2
     weight_decay: float = 5e-4
     momentum: float = 0.9
     schedule: str = "one-cycle"

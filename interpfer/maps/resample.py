@@ -78,6 +78,35 @@ def resize(maps: Float[Tensor, "n h w"], size: int, reference: bool = False) -> 
     return rows @ (maps @ columns.mT)
 
 
+def shorten(
+    maps: Float[Tensor, "n gh gw"], heat: Float[Tensor, "n size size"], reference: bool = False
+) -> tuple[Float[Tensor, "n p"], Float[Tensor, "n p"]]:
+    """Return vectors with the lengths and the inner products of the resized maps and of the heatmaps, but few numbers.
+
+    Resizing multiplies rows by Q U and columns likewise, where Q is orthonormal: a resized map is as long as U a U^T,
+    and meets a heatmap in Q^T h Q alone. What of a heatmap no resized map can reach is one number more.
+
+    Args:
+        maps: at a layer's grid, smaller than the heatmaps.
+        heat: at the size to which the maps are thought to be resized.
+        reference: as for ``resize``.
+    """
+    (rows, tall), (columns, wide) = (_factors(n, heat.shape[-1], reference, maps.device) for n in maps.shape[1:])
+    seen = (rows.mT.to(heat) @ (heat @ columns.to(heat))).flatten(1)
+    beyond = (torch.linalg.vecdot(heat.flatten(1), heat.flatten(1)) - torch.linalg.vecdot(seen, seen)).clamp(min=0)
+    short = (tall.to(maps) @ maps @ wide.mT.to(maps)).flatten(1)
+    return F.pad(short, (0, 1)), torch.cat([seen, beyond.sqrt()[:, None]], 1)
+
+
+@cache
+def _factors(
+    small: int, large: int, reference: bool, device: torch.device
+) -> tuple[Float[Tensor, "{large} {small}"], Float[Tensor, "{small} {small}"]]:
+    """Return what ``_matrix`` returns as an orthonormal and a triangular matrix."""
+    q, u = torch.linalg.qr(_matrix(small, large, reference, device).double())
+    return q.float(), u.float()
+
+
 @cache
 def _matrix(small: int, large: int, reference: bool, device: torch.device) -> Float[Tensor, "{large} {small}"]:
     eye = torch.eye(small)[None, None]

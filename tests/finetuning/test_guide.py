@@ -115,6 +115,20 @@ def test_the_shift_is_that_of_the_metric() -> None:
     assert float(alignment_loss([features], heat, resize="canvas")) != pytest.approx(float(shifted), abs=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["cosine", "log-barrier"])
+@pytest.mark.parametrize("protocol", ["paper", "corrected"])
+@pytest.mark.parametrize("attention", [True, False])
+def test_the_short_way_to_an_angle_is_the_long_one(kind: str, protocol: str, attention: bool) -> None:
+    raw = torch.rand(3, 7, 7, requires_grad=True)
+    heat, valid = torch.rand(3, 224, 224), torch.tensor([True, False, True])
+    short = Guide(kind=kind, protocol=protocol)
+    long = Guide(kind=lambda maps, heat: KINDS[kind](maps, heat), protocol=protocol)
+    values = [guide.align(raw, heat, valid, attention) for guide in (short, long)]
+    slopes = [torch.autograd.grad(value, raw)[0] for value in values]
+    torch.testing.assert_close(values[0], values[1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(slopes[0], slopes[1], atol=1e-5, rtol=1e-3)
+
+
 def test_log_barrier_is_continuous_and_grows_steeper() -> None:
     assert barrier_temperature(0) == 1
     assert barrier_temperature(1) == pytest.approx(1.01)

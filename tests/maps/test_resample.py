@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interpfer.maps.resample import normalise, resize, to_canvas
+from interpfer.maps.resample import normalise, resize, shorten, to_canvas
 from tests.oracles import maps as oracle
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -30,6 +30,22 @@ def test_resize_is_that_of_torch(seed: int, h: int, w: int, size: int, reference
         maps[:, None], size=(size, size), mode="bilinear", align_corners=reference, antialias=reference
     )[:, 0]
     torch.testing.assert_close(resize(maps, size, reference), theirs, atol=1e-5, rtol=1e-5)
+
+
+@given(seed=SEEDS, h=SIDES, w=SIDES, size=st.integers(10, 40), reference=st.booleans())
+def test_short_vectors_have_the_lengths_and_products_of_the_resized_maps(
+    seed: int, h: int, w: int, size: int, reference: bool
+) -> None:
+    maps, heat = raw(seed, h, w), raw(seed + 1, size, size).abs()
+    large = resize(maps, size, reference).flatten(1)
+    short, seen = shorten(maps, heat, reference)
+    assert short.shape == seen.shape == (3, h * w + 1)
+    for found, wanted in (
+        (short @ short.T, large @ large.T),
+        (short @ seen.T, large @ heat.flatten(1).T),
+        (seen.norm(dim=1), heat.flatten(1).norm(dim=1)),
+    ):
+        torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("protocol", ["paper", "corrected"])
