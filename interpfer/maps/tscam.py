@@ -17,7 +17,7 @@ from interpfer.maps.rollout import by_head, exposed, to_grid
 from interpfer.models.model import Model
 
 
-@model_map(source="TS-CAM, Gao et al. 2021, arXiv 2103.14862", layer=False, cost=ONE_PASS)
+@model_map(source="TS-CAM, Gao et al. 2021, arXiv 2103.14862", layer=False, cost=ONE_PASS, inside=True)
 def ts_cam(scene: Scene) -> RawMap:
     """Attention of the class token, mean over heads and blocks, times the class's map of the patch tokens; signed."""
     model, found = scene.model, list[Tensor]()

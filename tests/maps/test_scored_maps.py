@@ -102,7 +102,7 @@ def test_reasons_outlive_a_kill_after_the_last_batch(
 ) -> None:
     # a map of many passes is only known to be impossible when it is tried, and nothing is left to try
     maps = ["gradcam", "hirescam", "guided-gradcam", "everything"]
-    monkeypatch.setattr("interpfer.maps.GROUPS", {"everything": ""})
+    monkeypatch.setattr("interpfer.maps.GROUPS", {"everything": "", "baselines": ""})
     monkeypatch.setattr("interpfer.maps._members", lambda _: ("cam", "lrp"))
     monkeypatch.setattr("interpfer.maps.captum_provider.RUNAWAY", -1.0)  # every relevance runs away
     arguments = {"maps": maps, "layers": "all", "limit": 8, "batch_size": 4}
