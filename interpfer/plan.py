@@ -167,7 +167,6 @@ class Plan:
         """
         sealed = sealed_maps(self.model, self.maps, self.layers)
         require_named(sealed, self.maps, self.layers, set(self.named), self.model.name)
-        self.refused.update(sealed)
         methods = {name: method for name, method in self.maps.items() if method.cost == ONE_PASS}
         batch = self.stream.read(self.rows[:PROBED])
         if not batch.rows or all(isinstance(method, BaselineMap) for method in methods.values()):
