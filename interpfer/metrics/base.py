@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interpfer.metrics.memo import remembered
 from interpfer.metrics.trial import Trial
 
 MapBatch = Float[Tensor, "n h w"]
@@ -172,6 +173,20 @@ def model_metric(
     return wrap
 
 
+@remembered
+def extent(maps: MapBatch) -> tuple[Scores, Scores]:
+    """Return the least and the largest value of each map, without gradients; NaN where one is undefined."""
+    rows = maps.detach().flatten(1)
+    return rows.amin(1), rows.amax(1)
+
+
+@remembered
+def energy(maps: MapBatch) -> Scores:
+    """Return the sum of each map."""
+    return maps.sum((1, 2))
+
+
+@remembered
 def defined(maps: MapBatch, heat: MapBatch) -> Bool[Tensor, " n"]:
     """Return which pairs of map and heatmap are both defined."""
     return maps[:, 0, 0].isfinite() & heat[:, 0, 0].isfinite()

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -31,6 +30,7 @@ class Boxes(NamedTuple):
         return (self.right - self.left) * (self.bottom - self.top)
 
 
+@remembered
 def box_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n {TONES + 1}"]:
     """Return per image whether its box is right at each threshold, and last a 1; zeros where undefined."""
     thresholds = torch.arange(1, TONES + 1, device=maps.device, dtype=maps.dtype) / TONES
@@ -62,16 +62,13 @@ def _wanted(heat: MapBatch) -> Boxes:
 def boxes(maps: MapBatch, thresholds: Float[Tensor, " k"]) -> Boxes:
     """Return the least box around all pixels that reach each threshold."""
     height, width = maps.shape[1:]
-    columns, rows = (maps.amax(axis).nan_to_num(0) for axis in (1, 2))
-    sides = [F.pad(side, (0, max(height, width) - side.shape[1]), value=torch.inf) for side in (columns, rows)]
-    sides += [F.pad(side.flip(1), (0, max(height, width) - side.shape[1]), value=torch.inf) for side in (columns, rows)]
-    reached = torch.stack(sides)  # the highest value of each column or row, from each of the four sides
-    step = 1
-    while step < reached.shape[2]:  # running maximum by doubling, which beats cummax
-        reached[..., step:] = torch.maximum(reached[..., step:], reached[..., :-step])
-        step *= 2
+    highest = maps.new_full((4, len(maps), max(height, width)), torch.inf)  # of each column, row, and from behind
+    for side, (axis, length) in zip(highest[:2], ((1, width), (2, height)), strict=True):
+        side[:, :length] = maps.amax(axis).nan_to_num(0)
+    highest[2, :, :width] = highest[0, :, :width].flip(1)
+    highest[3, :, :height] = highest[1, :, :height].flip(1)
     wanted = thresholds.expand(4, len(maps), -1).contiguous()
-    left, top, right, bottom = torch.searchsorted(reached, wanted).to(maps.dtype)
+    left, top, right, bottom = torch.searchsorted(highest.cummax(2).values, wanted).to(maps.dtype)
     right, bottom = width - right, height - bottom
     empty = right <= left
     return Boxes(*(end.masked_fill(empty, 0) for end in (left, top, right, bottom)))

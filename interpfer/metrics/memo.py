@@ -21,12 +21,13 @@ def remembered(function: Callable[..., T]) -> Callable[..., T]:
 
     @wraps(function)
     def call(*tensors: Tensor) -> T:
-        if any(tensor.requires_grad or tensor.is_inference() for tensor in tensors):
-            return function(*tensors)
-        key = tuple(id(tensor) for tensor in tensors)
-        versions = tuple(tensor._version for tensor in tensors)
+        for tensor in tensors:
+            if tensor.requires_grad or tensor.is_inference():
+                return function(*tensors)
+        key = tuple(map(id, tensors))
+        versions = tuple([tensor._version for tensor in tensors])
         held = known.get(key)
-        if held and held[1] == versions and all(ref() is own for ref, own in zip(held[0], tensors, strict=True)):
+        if held and held[1] == versions and all([ref() is own for ref, own in zip(held[0], tensors, strict=True)]):
             result: T = held[2]
             return result
         result = function(*tensors)

@@ -1,12 +1,12 @@
 """Overlap of thresholded map and thresholded heatmap, each at its own Otsu threshold, as the reference measures it."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
 from interpfer.metrics.functional import PAPER
-from interpfer.metrics.levels import LEVELS, STEPS, histogram, joint_histogram
+from interpfer.metrics.levels import LEVELS, STEPS, histogram, joint_histogram, marked
 from interpfer.metrics.memo import remembered
 
 
@@ -28,22 +28,22 @@ def dice(maps: MapBatch, heat: MapBatch) -> Scores:
 def _overlap(maps: MapBatch, heat: MapBatch) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Return the sizes of intersection and union; NaN where undefined."""
     a, b = otsu_mask(maps, joint_histogram(maps, heat).sum(1)), _heat_mask(heat)
-    both, size_a, size_b = (torch.count_nonzero(mask, 1).to(maps.dtype) for mask in (a & b, a, b))
+    both, sizes = torch.linalg.vecdot(a, b), a.sum(1) + b.sum(1)
     valid = defined(maps, heat)
-    return torch.where(valid, both, torch.nan), torch.where(valid, size_a + size_b - both, torch.nan)
+    return torch.where(valid, both, torch.nan), torch.where(valid, sizes - both, torch.nan)
 
 
 @remembered
-def _heat_mask(heat: MapBatch) -> Bool[Tensor, "n p"]:
+def _heat_mask(heat: MapBatch) -> Float[Tensor, "n p"]:
     return otsu_mask(heat, histogram(heat))
 
 
-def otsu_mask(maps: MapBatch, counts: Int[Tensor, f"n {LEVELS}"]) -> Bool[Tensor, "n p"]:
-    """Return which pixels lie above Otsu's threshold, out of the pixels at each level; none of a constant map."""
+def otsu_mask(maps: MapBatch, counts: Int[Tensor, f"n {LEVELS}"]) -> Float[Tensor, "n p"]:
+    """Return 1 for pixels above Otsu's threshold, out of the pixels at each level, else 0; none of a constant map."""
     below = counts.double().cumsum(1)
     weighted = (counts * torch.arange(LEVELS, dtype=torch.float64, device=maps.device)).cumsum(1)
     total, above = weighted[:, -1:], below[:, -1:] - below
     parted = (weighted * below[:, -1:] - total * below).square() / (below * above)
     best = torch.where((below > 0) & (above > 0), parted, -1).max(1)
     threshold = torch.where(best.values > 0, best.indices, LEVELS)
-    return maps.flatten(1) >= ((threshold + 1) / STEPS)[:, None].to(maps.dtype)
+    return marked(maps, ((threshold + 1) / STEPS)[:, None].to(maps.dtype))
