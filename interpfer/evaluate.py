@@ -1,28 +1,19 @@
 """The only place where the streams meet: faces, landmarks, heatmaps, maps and metrics become a run."""
 
-import hashlib
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from interpfer import __version__
 from interpfer.au.means import HeatmapMeans
+from interpfer.conclude import conclude, nothing_to_score
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
-from interpfer.expressions import NEUTRAL
-from interpfer.gallery import gather
-from interpfer.landmarks.base import NO_FACE, UNREADABLE, LandmarkProvider
+from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps.memory import auto_batch_size
-from interpfer.maps.resample import conventions
 from interpfer.metrics import DEFAULT_METRICS
-from interpfer.metrics.au_profile import summarise_profiles
-from interpfer.metrics.classification import classify, wrong_order
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
@@ -30,10 +21,9 @@ from interpfer.processes import Processes, processes
 from interpfer.reports.leaderboard import append, leaderboard_rows
 from interpfer.reports.page import write_page
 from interpfer.reports.run_figures import run_figures
-from interpfer.results.exhibit import Exhibit, Keep, load_exhibit
+from interpfer.results.exhibit import Keep, load_exhibit
 from interpfer.results.folder import FIGURES, REPORT, RunFolder
 from interpfer.results.run import Run, load_run
-from interpfer.results.tables import Tables
 from interpfer.sanity import check
 from interpfer.scoring import CPU_CHUNK, score_batch
 
@@ -123,18 +113,18 @@ def score(
     plan = Plan.make(
         model,
         dataset,
-        landmarks,
-        maps,
-        layers,
-        metrics,
-        target,
-        protocol,
-        codebook,
-        geometry,
-        seed,
-        limit,
-        align,
-        autocast,
+        landmarks=landmarks,
+        maps=maps,
+        layers=layers,
+        metrics=metrics,
+        target=target,
+        protocol=protocol,
+        codebook=codebook,
+        geometry=geometry,
+        seed=seed,
+        limit=limit,
+        align=align,
+        autocast=autocast,
     )
     with model.autocast(autocast):
         if isinstance(batch_size, str):
@@ -151,7 +141,7 @@ def score(
                 tell = progress or (lambda *_: None)
                 _score_missing(plan, folder, batch_size, keep, group, tell)
                 checked = check(plan, tell) if sanity and group.main else None
-                concluded = _conclude(plan, folder, keep, started, checked) if group.main else None
+                concluded = conclude(plan, folder, keep, started, checked) if group.main else None
             except DataError:
                 folder.discard()
                 raise
@@ -224,83 +214,5 @@ def _sum_heatmaps(plan: Plan, group: Processes, tell: Progress) -> HeatmapMeans:
     means.sums, means.counts = group.add(means.sums), group.add(means.counts)
     missing = {row: reason for part in group.gather(missing) for row, reason in part.items()}
     if not means.counts.any():
-        raise DataError(_nothing_to_score(plan, missing))
+        raise DataError(nothing_to_score(plan, missing))
     return means
-
-
-def _conclude(
-    plan: Plan, folder: RunFolder, keep: Keep, started: float, sanity: dict[str, Any] | None
-) -> tuple[Run, Exhibit | None]:
-    tables = Tables(
-        list(folder.parts()),
-        folder.counts,
-        plan.dataset,
-        plan.model.classes,
-        plan.columns,
-        plan.metrics,
-        plan.seed,
-    )
-    if not tables.heat.any():
-        raise DataError(_nothing_to_score(plan, tables.missing))
-    outputs = plan.model.classes
-    classification = classify(tables.labels, tables.predicted, plan.dataset.classes, outputs, tables.confidence)
-    warnings = [*plan.dataset.remarks, *plan.model.notes, wrong_order(classification.confusion, outputs)]
-    scores, per_image = tables.scores(), tables.per_image()
-    groupings = {"true": tables.labels, "predicted": tables.predicted}
-    evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
-    confusion = classification.confusion.rename_axis("true")
-    shown = gather(plan, folder, tables, keep) if keep.maps else None
-    packages = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
-    manifest: dict[str, Any] = {
-        "arguments": plan.facts,
-        "seed": plan.seed,
-        "device": str(plan.model.device),
-        "versions": {"interpfer": __version__} | {name: version(name) for name in packages},
-        "checkpoint_sha256": plan.facts["checkpoint"],
-        "dataset_digest": _digest(tables),
-        "landmarks_digest": plan.provider.digest,
-        "limit": len(plan.rows) if len(plan.rows) < len(plan.dataset) else None,
-        "conventions": conventions(plan.protocol),
-        "counts": tables.counts(),
-        "classification": classification.facts(),
-        "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
-        "warnings": [warning for warning in warnings if warning],
-        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in tables.unlike},
-        "refused": {"@".join(key): reason for key, reason in (plan.refused | tables.refused).items()},
-        **({"sanity": sanity} if sanity else {}),
-        "timings": {"seconds": round(time.monotonic() - started, 3)},
-    }
-    written = {
-        "scores.csv": scores,
-        "per_image.csv": per_image,
-        "confusion.csv": confusion,
-        "au_profile.csv": evidence,
-    }
-    folder.finish(written, manifest, None if shown is None else shown.to_bytes())
-    return Run(scores, per_image, confusion, manifest, folder.path, evidence), shown
-
-
-def _digest(tables: Tables) -> str:
-    """Hash the names, labels and pixels of the images that were read."""
-    content = hashlib.sha256()
-    digests = [digest for part in tables.parts for digest in part.digests]
-    for row, label, digest in zip(tables.rows, tables.labels, digests, strict=True):
-        content.update(f"{tables.dataset.samples[row].id},{label},{digest}\n".encode())
-    return content.hexdigest()
-
-
-def _nothing_to_score(plan: Plan, missing: Mapping[int, str]) -> str:
-    """Say what became of every image; ``missing`` tells why one has no landmarks."""
-
-    def fate(row: int, label: str) -> str:
-        if missing.get(row, "").startswith(UNREADABLE):
-            return "unreadable"
-        if label in ("", NEUTRAL):
-            return label or "without a label"
-        return "without landmarks" if row in missing else f"with no action units in {plan.codebook}"
-
-    fates = {row: fate(row, label) for row, label in zip(plan.rows, plan.labels(plan.rows), strict=True)}
-    counts = ", ".join(f"{count} {what}" for what, count in Counter(fates.values()).most_common())
-    first = next((row for row, what in fates.items() if what in ("without landmarks", "unreadable")), None)
-    example = "" if first is None else f" {plan.dataset.samples[first].id}: {missing[first] or NO_FACE}."
-    return f"no image of the data set {plan.dataset.name} can be scored: of {len(fates)}, {counts}.{example}"

@@ -19,6 +19,7 @@ from interpfer.evaluate import pick_device
 from interpfer.expressions import canonical
 from interpfer.landmarks.alignment import carry, face_square, similarity, stretch, warp
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.named import DEFAULT_PROVIDER, named_landmarks
 from interpfer.maps import named_maps
 from interpfer.maps.base import AnyMap
 from interpfer.maps.compute import model_maps
@@ -28,7 +29,7 @@ from interpfer.metrics.au_profile import USED, evidence, profile, shares
 from interpfer.metrics.functional import cosine, cosine_skill
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
-from interpfer.plan import DEFAULT_PROVIDER, PROTOCOL_DEFAULTS, named_landmarks, require_choice
+from interpfer.plan import PROTOCOL_DEFAULTS, require_choice
 from interpfer.reports.explanation import Explanation, Region, Score, ShownMap
 from interpfer.scoring import probabilities
 from interpfer.stream import to_tensor
@@ -98,13 +99,11 @@ class Explainer:
             model = load_model(model, trust=trust)
         model.to(pick_device(device))
         book, place = PROTOCOL_DEFAULTS[protocol]
-        if isinstance(layers, str) and layers not in ("last", "all"):
-            layers = [name.strip() for name in layers.split(",")]
         return cls(
             model=model,
             provider=named_landmarks(landmarks),
             methods=model_maps(maps),
-            layers=model.layers(layers if isinstance(layers, str) else list(layers)),
+            layers=model.layers(layers),
             named=frozenset(named_maps(maps)),
             protocol=protocol,
             book=load_codebook(codebook or book),

@@ -15,16 +15,15 @@ from torch import Tensor
 from interpfer.au.codebook import Codebook, load_codebook
 from interpfer.au.heatmaps import au_heatmaps
 from interpfer.datasets.base import Dataset
-from interpfer.errors import InterpferError, PluginError, nearest
-from interpfer.landmarks import PROVIDERS
+from interpfer.errors import InterpferError, nearest
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.landmarks.cache import CachedLandmarks
-from interpfer.landmarks.files import FileLandmarks
-from interpfer.maps import DEFAULT_MAPS, MAPS, PROGRAM_MAPS, named_maps, select_maps
+from interpfer.landmarks.named import DEFAULT_PROVIDER, named_landmarks
+from interpfer.maps import MAPS, named_maps, select_maps
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_of
+from interpfer.maps.compute import default_maps
 from interpfer.maps.engine import Key, require_named, run_maps, same_maps, sealed_maps
 from interpfer.maps.resample import PROTOCOLS
-from interpfer.metrics import METRICS, select_metrics
+from interpfer.metrics import DEFAULT_METRICS, METRICS, select_metrics
 from interpfer.metrics.au_profile import Evidence, evidence, shares
 from interpfer.metrics.base import Metric
 from interpfer.models.model import AUTOCAST, Model
@@ -41,9 +40,6 @@ PROBED = 4
 
 SHOWN_MAPS = 24
 """(map, layer) pairs that a report shows as pictures at most, so that it stays small."""
-
-DEFAULT_PROVIDER = "embedded"
-"""Who finds the landmarks of a data set that brings none."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +85,19 @@ class Plan:
         cls,
         model: Model,
         dataset: Dataset,
-        landmarks: LandmarkProvider | str | Path | None,
-        maps: str | Sequence[str] | None,
-        layers: str | Sequence[str],
-        metrics: str | Sequence[str],
-        target: str,
-        protocol: str,
-        codebook: str | None,
-        geometry: str | None,
-        seed: int,
-        limit: int | None,
-        align: bool,
-        autocast: str,
+        *,
+        landmarks: LandmarkProvider | str | Path | None = None,
+        maps: str | Sequence[str] | None = None,
+        layers: str | Sequence[str] = "last",
+        metrics: str | Sequence[str] = DEFAULT_METRICS,
+        target: str = "label",
+        protocol: str = "paper",
+        codebook: str | None = None,
+        geometry: str | None = None,
+        seed: int = 0,
+        limit: int | None = None,
+        align: bool = False,
+        autocast: str = "off",
     ) -> "Plan":
         """Resolve names and defaults; see ``interpfer.score`` for the arguments.
 
@@ -113,15 +110,13 @@ class Plan:
         if limit is not None and limit < 1:
             raise InterpferError(f"limit {limit}: score at least one image.")
         book, place = PROTOCOL_DEFAULTS[protocol]
-        if isinstance(layers, str) and layers not in ("last", "all"):
-            layers = [name.strip() for name in layers.split(",")]
         maps = default_maps(model) if maps is None else maps
         return cls(
             model=model,
             dataset=dataset,
             provider=find_landmarks(landmarks, dataset),
             maps={name: MAPS.get(name) for name in select_maps(maps)},
-            layers=model.layers(layers if isinstance(layers, str) else list(layers)),
+            layers=model.layers(layers),
             metrics={name: METRICS.get(name) for name in select_metrics(metrics)},
             target=target,
             protocol=protocol,
@@ -253,14 +248,6 @@ class Plan:
         }
 
 
-def default_maps(model: Model) -> tuple[str, ...]:
-    """Return the maps that are made where none are asked for: those that the model allows."""
-    if model.program is None:
-        return DEFAULT_MAPS
-    sealed = sealed_maps(model, {name: MAPS.get(name) for name in PROGRAM_MAPS}, ())
-    return tuple(name for name in PROGRAM_MAPS if not any(key[0] == name for key in sealed))
-
-
 def require_choice(what: str, value: str, known: Sequence[str]) -> None:
     """Check one of a few words.
 
@@ -279,27 +266,6 @@ def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dat
         PluginError: there is no such provider.
     """
     return named_landmarks(landmarks or dataset.landmarks() or DEFAULT_PROVIDER)
-
-
-def named_landmarks(landmarks: LandmarkProvider | str | Path) -> LandmarkProvider:
-    """Return a provider out of its name or a file; what it finds in images is remembered from call to call.
-
-    Raises:
-        DataError: there is no such file.
-        PluginError: there is no such provider.
-    """
-    if not isinstance(landmarks, str | Path):
-        return landmarks
-    name = str(landmarks)
-    if name in PROVIDERS and name != FileLandmarks.name:
-        provider = PROVIDERS.get(name)()
-        return CachedLandmarks(provider) if provider.needs_images else provider
-    if not Path(name).exists() and not Path(name).suffix:
-        raise PluginError(
-            f"'{name}' is neither a landmark file nor a provider.{nearest(name, PROVIDERS)} "
-            f"Known providers: {', '.join(PROVIDERS)}."
-        )
-    return FileLandmarks(Path(name))
 
 
 def sample_rows(total: int, limit: int | None, seed: int) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("prepare", "reports"),
     ("sanity", "scoring"),
     ("gallery",),
+    ("conclude",),
     ("evaluate", "inspection"),
     ("explain", "finetuning"),
     ("demo", "testing"),

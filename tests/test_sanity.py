@@ -21,10 +21,7 @@ from tests.conftest import EXPRESSIONS
 
 def plan(model: Model, faces: Path, maps: tuple[str, ...] = ("gradcam",), layers: str = "last") -> Plan:
     dataset = CsvDataset.open(faces, "test")
-    landmarks = faces / "landmarks.txt"
-    return Plan.make(
-        model, dataset, landmarks, maps, layers, ("cosine",), "label", "paper", None, None, 0, None, False, "off"
-    )
+    return Plan.make(model, dataset, landmarks=faces / "landmarks.txt", maps=maps, layers=layers, metrics=("cosine",))
 
 
 @pytest.fixture(scope="module")

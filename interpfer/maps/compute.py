@@ -8,9 +8,9 @@ from torch import Tensor
 
 from interpfer.errors import ModelError, PluginError
 from interpfer.expressions import canonical
-from interpfer.maps import MAPS, named_maps, select_maps
+from interpfer.maps import DEFAULT_MAPS, MAPS, PROGRAM_MAPS, named_maps, select_maps
 from interpfer.maps.base import AnyMap, BaselineMap
-from interpfer.maps.engine import Key, require_named, run_all_classes, run_maps
+from interpfer.maps.engine import Key, require_named, run_all_classes, run_maps, sealed_maps
 from interpfer.maps.memory import auto_batch_size
 from interpfer.models.model import Model
 
@@ -52,7 +52,7 @@ def compute_maps(
     """
     named = named_maps(maps)
     methods = model_maps(maps)
-    chosen = model.layers(layers if isinstance(layers, str) else list(layers))
+    chosen = model.layers(layers)
     everything = targets == ALL_CLASSES if isinstance(targets, str) else False
     indices = None if everything else _indices(model, targets, len(images))
     parts = []
@@ -71,6 +71,14 @@ def compute_maps(
             parts.append({key: raw for key, raw in shown.maps.items() if key not in shown.refused or key[0] in named})
     keys = parts[0] if parts else {}
     return {key: torch.cat([part[key] for part in parts]) for key in keys if all(key in part for part in parts)}
+
+
+def default_maps(model: Model) -> tuple[str, ...]:
+    """Return the maps that are made where none are asked for: those that the model allows."""
+    if model.program is None:
+        return DEFAULT_MAPS
+    sealed = sealed_maps(model, {name: MAPS.get(name) for name in PROGRAM_MAPS}, ())
+    return tuple(name for name in PROGRAM_MAPS if not any(key[0] == name for key in sealed))
 
 
 def model_maps(maps: str | Sequence[str]) -> dict[str, AnyMap]:

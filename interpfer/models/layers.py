@@ -169,13 +169,13 @@ def output_shapes(network: nn.Module, run: Callable[[], Any]) -> dict[str, str]:
 
 
 def resolve_layers(
-    layers: Sequence[Layer], wanted: str | Sequence[str], preferred: Sequence[str] | None, model: str
+    layers: Sequence[Layer], wanted: Sequence[str], preferred: Sequence[str] | None, model: str
 ) -> tuple[str, ...]:
     """Resolve ``last``, ``all`` or names.
 
     Args:
         layers: what ``find_layers`` returned.
-        wanted: "last", "all", one name, or a list of names.
+        wanted: "last" or "all" alone, or names.
         preferred: the card's layers, shallow to deep.
         model: the model's name, for messages.
 
@@ -185,11 +185,10 @@ def resolve_layers(
     by_name = {layer.name: layer for layer in layers}
     if not by_name:
         raise ModelError(f"model {model}: no layer keeps a grid of at least 2 x 2, so there is nothing to map.")
-    if wanted in ("last", "all"):
-        names = tuple(preferred) if preferred else tuple(_last_call(by_name[name]) for name in _stage_ends(layers))
-        names = names[-1:] if wanted == "last" else names
-    else:
-        names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    names = tuple(wanted)
+    if names in (("last",), ("all",)):
+        stages = tuple(preferred) if preferred else tuple(_last_call(by_name[name]) for name in _stage_ends(layers))
+        names = stages[-1:] if names == ("last",) else stages
     for name in names:
         if split_call(name)[0] not in by_name:
             shown = [by_name[key].describe() for key in dict.fromkeys([*_stage_ends(layers)])]

@@ -2,7 +2,7 @@
 
 import hashlib
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -196,20 +196,21 @@ class Model:
         noise = torch.randn(1, channels, size, size, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self._parameter.dtype)
 
-    def layers(self, wanted: str | tuple[str, ...] | list[str] = "last") -> tuple[str, ...]:
-        """Resolve ``last``, ``all`` or names of layers; those of a program stay as they are, as it shows none.
+    def layers(self, wanted: str | Sequence[str] = "last") -> tuple[str, ...]:
+        """Resolve ``last``, ``all`` or names of layers, a list or comma-separated; a program's stay as they are.
 
         Raises:
             ModelError: no such layer, or it is not spatial; the message suggests and lists.
         """
+        names = [name.strip() for name in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
         if self.program is not None:
-            return (wanted,) if isinstance(wanted, str) else tuple(wanted)
+            return tuple(names)
         if not self.spatial_layers:
             raise ModelError(
                 f"model {self.name}: no layer keeps a grid of at least 2 x 2, so there is nothing to map. "
                 f"Its layers return {describe_outputs(self.module, lambda: self.forward(self.noise))}."
             )
-        return resolve_layers(self.spatial_layers, wanted, self.card.layers, self.name)
+        return resolve_layers(self.spatial_layers, names, self.card.layers, self.name)
 
     def to_grid(self, layer: str, activation: Tensor) -> Float[Tensor, "n c gh gw"]:
         """Lay the output (or gradient) of a layer out as channels on a grid; class and register tokens are dropped."""

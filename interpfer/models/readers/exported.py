@@ -69,17 +69,6 @@ class ExportedFile:
         return Read(KIND, weights, call, program=True)
 
 
-def unflattened(path: Path) -> torch.nn.Module:
-    """Return the modules of a program that :class:`ExportedFile` has checked, as ``torch.export.unflatten`` finds them.
-
-    Raises:
-        Exception: torch cannot.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.export.unflatten(torch.export.load(str(path)))
-
-
 def _fixed_batch(program: Any) -> int | None:
     for node in program.graph.nodes:
         if node.op == "placeholder" and node.name in program.graph_signature.user_inputs:
