@@ -22,7 +22,9 @@ from tests.conftest import EXPRESSIONS
 def plan(model: Model, faces: Path, maps: tuple[str, ...] = ("gradcam",), layers: str = "last") -> Plan:
     dataset = CsvDataset.open(faces, "test")
     landmarks = faces / "landmarks.txt"
-    return Plan.make(model, dataset, landmarks, maps, layers, ("cosine",), "label", "paper", None, None, 0, None, False)
+    return Plan.make(
+        model, dataset, landmarks, maps, layers, ("cosine",), "label", "paper", None, None, 0, None, False, "off"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def learned(faces: Path) -> Model:
     """A small classifier that knows the drawn faces by heart."""
     torch.manual_seed(0)
     network = SmallCNN(7, width=8)
-    model = interpfer.load_model(network, classes=EXPRESSIONS, input_size=48, mean=[0.5], std=[0.25])
+    model = interpfer.load_model(network, classes=EXPRESSIONS, input_size=96, mean=[0.5], std=[0.25])
     batch = plan(model, faces).stream.read(range(42))
     x = model.normalise(batch.faces.images)
     labels = torch.tensor([EXPRESSIONS.index(batch.faces.classes[i]) for i in batch.faces.labels.tolist()])

@@ -68,7 +68,7 @@ def command(kind: str, json_wanted: bool) -> None:
         console.print(column)
         for plugin, facts in told.items():
             if facts.get(column):
-                console.print(f"  {plugin}: {facts[column]}", markup=False, soft_wrap=True)
+                console.print(f"  {plugin.partition(chr(10))[0]}: {facts[column]}", markup=False, soft_wrap=True)
     console.print("A package of your own adds to the list: docs/howto", markup=False)
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from interpfer.errors import RunError
 from interpfer.models.card import ModelCard, card_path
+from interpfer.models.input import describe_input
 from interpfer.results.files import write_atomic
 
 BEST, LAST, STATE = "model.pt", "last.pt", "state.pt"
@@ -42,20 +43,14 @@ def card_fields(card: ModelCard) -> dict[str, Any]:
     """Return the fields of a card as its file holds them; a FILE.py is named without its folder."""
     source, colon, name = (card.arch or "").rpartition(":")
     arch = f"{Path(source).name}:{name}" if colon and source.endswith(".py") else card.arch
-    spec = card.input
     fields: dict[str, Any] = {
         "arch": arch,
         "arch_args": dict(card.arch_args) or None,
         "classes": list(card.classes),
-        "input": {
-            "size": spec.size,
-            "color": spec.color,
-            "scale": spec.scale,
-            "mean": list(spec.mean),
-            "std": list(spec.std),
-        },
-        "output": card.output,
+        "input": describe_input(card.input),
+        "output": None if card.output is None else str(card.output),
         "layers": None if card.layers is None else list(card.layers),
+        "forward_args": dict(card.forward_args) or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

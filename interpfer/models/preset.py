@@ -99,6 +99,7 @@ def list_presets() -> dict[str, dict[str, str]]:
             "what": f"{preset.summary}\n{preset.citation}",
             "--arch": preset.arch or "the file brings it",
             "worth knowing": "\n".join(preset.notes),
+            "code": preset.code,
         }
         for name, preset in presets.items()
     }

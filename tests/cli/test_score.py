@@ -91,7 +91,7 @@ def test_wrong_calls_exit_2(faces: Path, checkpoint: Path) -> None:
     both = invoke(*arguments(faces, checkpoint), "--resume", "--overwrite", "--out", "x")
     assert both.exit_code == 2
     assert "--resume needs --out" in invoke(*arguments(faces, checkpoint), "--resume").stderr
-    assert "is no list of numbers" in invoke(*arguments(faces, checkpoint), "--mean", "a,b").stderr
+    assert "is neither a list of numbers" in invoke(*arguments(faces, checkpoint), "--mean", "a,b").stderr
 
 
 def test_a_label_that_is_no_expression_is_named_with_its_line(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
