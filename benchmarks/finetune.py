@@ -47,7 +47,7 @@ TEST_SHARE = 0.2
 CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 MAPS = ("attention", "gradcam", "layercam", "baseline:uniform", "baseline:mean-au", "baseline:class-mean-au")
 GUIDES = {
-    "plain": Guide(attention=0, cam=0),
+    "plain": Guide(attention=0),
     "paper": Guide(attention=4, cam=0, resize="grid"),
     "guided": Guide(),
 }

@@ -8,19 +8,6 @@ import click
 from interpfer.cli.options import MODEL_OVERRIDES, Command, model_options, numbers, stack
 
 DATA = ("dataset", "data_root", "split", "landmarks")
-GUIDE = {
-    "weight": "attention", "cam_weight": "cam", "loss": "kind", "align_layers": "layers", "loss_resize": "resize",
-    "loss_shift": "shift", "protocol": "protocol", "codebook": "codebook", "geometry": "geometry",
-    "attention_map": "attention_map", "cam_map": "cam_map",
-}  # fmt: skip
-OPTIM = {
-    "optimizer": "optimiser", "lr": "lr", "weight_decay": "weight_decay", "schedule": "schedule", "warmup": "warmup",
-    "head_lr": "head", "body_lr": "body", "clip": "clip", "ema": "ema",
-}  # fmt: skip
-RECIPE = (
-    "epochs", "batch_size", "accumulate", "precision", "label_smoothing", "class_weights", "freeze", "freeze_bn",
-    "patience", "tradeoff", "val_fraction", "seed",
-)  # fmt: skip
 
 data_options = stack(
     click.option(
@@ -43,10 +30,10 @@ data_options = stack(
 
 guide_options = stack(
     click.option(
-        "--weight", type=float, metavar="L", help="Of the attention term, e.g. --weight 4 (default), 0 for none."
+        "--weight", type=float, metavar="L", help="Of the guide, e.g. --weight 4 (default); 0 is plain training."
     ),
     click.option(
-        "--cam-weight", type=float, metavar="L", help="Of the class map's term, e.g. --cam-weight 4 (default)."
+        "--cam-weight", type=float, metavar="L", help="Of the class map's term where it differs, e.g. --cam-weight 1."
     ),
     click.option(
         "--align",
@@ -76,9 +63,7 @@ guide_options = stack(
     ),
     click.option("--codebook", metavar="NAME|FILE", help="AUs per expression, e.g. --codebook emfacs."),
     click.option("--geometry", type=click.Choice(["reference", "scaled"]), help="e.g. --geometry scaled."),
-    click.option(
-        "--sweep", callback=numbers, metavar="LIST", help="Train each attention weight, e.g. --sweep 0,1,4,9."
-    ),
+    click.option("--sweep", callback=numbers, metavar="LIST", help="Train with each weight, e.g. --sweep 0,1,4,9."),
 )
 
 training_options = stack(
@@ -151,48 +136,22 @@ def command(model: Path, **options: Any) -> None:
     if options["resume"] and options["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other.")
 
-    from dataclasses import replace
-
     from interpfer.cli.terminal import comparison_table, history_line, progress_bars, stderr, stdout, sweep_table
-    from interpfer.finetuning.augment import AUGMENTS
-    from interpfer.finetuning.guide import Guide
-    from interpfer.finetuning.optim import Optim
-    from interpfer.finetuning.recipe import Recipe
+    from interpfer.finetuning.recipe import CHOICES, Recipe
     from interpfer.finetuning.run import finetune
     from interpfer.finetuning.sweep import sweep
     from interpfer.models.loading import load_model
 
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
-    given = {name: value for name, value in options.items() if value is not None}
-    guide = Guide(**{field: given[name] for name, field in GUIDE.items() if name in given})
-    if given["align"] == "attention":
-        guide = replace(guide, cam=0)
-    elif given["align"] == "cam":
-        guide = replace(guide, attention=0)
-    recipe = Recipe(
-        guide=guide,
-        optim=Optim(**{field: given[name] for name, field in OPTIM.items() if name in given}),
-        augment=replace(
-            AUGMENTS[given["augment"]], **{name: given[name] for name in ("cutmix", "mixup") if name in given}
-        ),
-        **{name: given[name] for name in RECIPE if name in given and name != "freeze"},
-        freeze=tuple(name.strip() for name in given.get("freeze", "").split(",") if name.strip()),
-    )
-    common = {name: given[name] for name in DATA if name in given} | {
-        "out": given["out"],
-        "recipe": recipe,
-        "test": None if given["test_split"] == "none" else given["test_split"],
-        "device": given["device"],
-        "resume": given["resume"],
-        "overwrite": given["overwrite"],
-        "tensorboard": given["tensorboard"],
-    }
-    if "sweep" in given:
+    weights, folder, test = options.pop("sweep"), options["out"], options.pop("test_split")
+    recipe = Recipe.of(**{name: options.pop(name) for name in CHOICES})
+    common = options | {"recipe": recipe, "test": None if test == "none" else test}
+    if weights is not None:
         with progress_bars() as tell:
-            table = sweep(loaded, weights=given["sweep"], progress=tell, **common)
+            table = sweep(loaded, weights=weights, progress=tell, **common)
         if len(table):
             stdout().print(sweep_table(table))
-            stderr.print(f"look at {given['out'] / 'sweep.png'}", markup=False)
+            stderr.print(f"look at {folder / 'sweep.png'}", markup=False)
         return
     with progress_bars() as tell:
         tuned = finetune(

@@ -35,7 +35,8 @@ class Guide:
 
     Attributes:
         attention: weight of the attention term; 0 leaves it out.
-        cam: weight of the class map's term; 0 leaves it out.
+        cam: weight of the class map's term; 0 leaves it out, None follows the attention's, so that attention 0 alone is
+            no guide at all.
         kind: how maps are compared: a name in ``interpfer.finetuning.kinds.KINDS``, or a function of flattened maps and
             heatmaps to one distance per image.
         layers: whose attention is aligned: "last", "all", or names.
@@ -54,7 +55,7 @@ class Guide:
     """
 
     attention: float = 4.0
-    cam: float = 4.0
+    cam: float | None = None
     kind: str | Kind = "cosine"
     layers: str | tuple[str, ...] = "last"
     cam_layers: str | tuple[str, ...] = "last"
@@ -71,8 +72,13 @@ class Guide:
         require_choice("protocol", self.protocol, PROTOCOLS)
         if isinstance(self.kind, str):
             require_choice("loss", self.kind, tuple(KINDS))
-        if min(self.attention, self.cam) < 0:
-            raise InterpferError(f"the guide's weights {self.attention} and {self.cam} must not be negative.")
+        if not min(self.weights) >= 0:
+            raise InterpferError(f"the guide's weights {self.weights[0]} and {self.weights[1]} must not be negative.")
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """Of the attention's term and of the class map's."""
+        return self.attention, self.attention if self.cam is None else self.cam
 
     @property
     def rules(self) -> tuple[str, str]:
@@ -153,8 +159,9 @@ class Guidance:
     def __init__(self, guide: Guide, model: Model) -> None:
         self.guide = guide
         self.model = model
-        self.layers = _layers(model, guide.layers) if guide.attention else ()
-        self.cam_layers = _layers(model, guide.cam_layers) if guide.cam else ()
+        attention, cam = guide.weights
+        self.layers = _layers(model, guide.layers) if attention else ()
+        self.cam_layers = _layers(model, guide.cam_layers) if cam else ()
         self.watched = tuple(dict.fromkeys((*self.layers, *self.cam_layers)))
         self._attention = layer_method(guide.attention_map, gradient=False)
         self._cam = layer_method(guide.cam_map, gradient=True)
@@ -202,7 +209,7 @@ class Guidance:
                 losses.append(self.guide.align(raw, heat if cam_heat is None else cam_heat, valid, False, epoch))
             terms["cam"] = torch.stack(losses).mean()
         total = logits.new_zeros(())
-        for weight, term in ((self.guide.attention, terms["attention"]), (self.guide.cam, terms["cam"])):
+        for weight, term in zip(self.guide.weights, terms.values(), strict=True):
             total = total if term is None else total + weight * term
         return Penalty(terms["attention"], terms["cam"], total)
 

@@ -4,7 +4,6 @@ Whatever is random in a step follows from seed, epoch, step and process alone, s
 remember no generator, and ends with the same weights.
 """
 
-import random as python_random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -34,6 +33,7 @@ from interpfer.finetuning.optim import (
     make_schedule,
     rest_frozen,
 )
+from interpfer.finetuning.randomness import own_randomness, step_seed
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.validate import Share, validate
 from interpfer.maps.capture import Watch
@@ -264,23 +264,6 @@ def draw(
         names = [labels[i] for i in turned.tolist()]
         heat[turned], valid[turned] = au_heatmaps(points[turned], names, CANVAS, book.mirrored(), geometry)
     return heat, valid
-
-
-def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
-    """Return the seed of everything random in a step."""
-    return int(np.random.SeedSequence([seed, epoch, step, rank]).generate_state(1)[0])
-
-
-@contextmanager
-def own_randomness() -> Iterator[None]:
-    """Leave the global generators of python, numpy and torch as they were."""
-    python, numpy = python_random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            python_random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:

@@ -1,16 +1,35 @@
-"""How a training goes: what does not concern the guide, the pictures or the optimiser."""
+"""All choices of a training, and how they are called."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from interpfer.errors import InterpferError
-from interpfer.finetuning.augment import Augment
+from interpfer.errors import InterpferError, nearest
+from interpfer.finetuning.augment import AUGMENTS, Augment
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.optim import Optim
 from interpfer.plan import require_choice
 
 PRECISIONS = ("no", "bf16", "fp16")
+
+GUIDE = {
+    "weight": "attention", "cam_weight": "cam", "loss": "kind", "align_layers": "layers", "loss_resize": "resize",
+    "loss_shift": "shift", "protocol": "protocol", "codebook": "codebook", "geometry": "geometry",
+    "attention_map": "attention_map", "cam_map": "cam_map",
+}  # fmt: skip
+OPTIM = {
+    "optimizer": "optimiser", "lr": "lr", "weight_decay": "weight_decay", "schedule": "schedule", "warmup": "warmup",
+    "head_lr": "head", "body_lr": "body", "clip": "clip", "ema": "ema",
+}  # fmt: skip
+AUGMENT = ("cutmix", "mixup")
+OWN = (
+    "epochs", "batch_size", "accumulate", "precision", "label_smoothing", "class_weights", "freeze", "freeze_bn",
+    "patience", "tradeoff", "val_fraction", "seed",
+)  # fmt: skip
+ALIGNED = ("attention", "cam", "both")
+CHOICES = ("align", "augment", *GUIDE, *OPTIM, *AUGMENT, *OWN)
+"""What ``Recipe.of`` takes: the options of `interpfer finetune`."""
+HELP = " `interpfer finetune --help` lists them."
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,43 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise InterpferError(f"{name.replace('_', ' ')} {getattr(self, name)} must be at least 1.")
 
+    @classmethod
+    def of(cls, **chosen: Any) -> "Recipe":
+        """Return a recipe from single choices, called as the options of `interpfer finetune` are.
+
+        ``weight=0`` is plain training: the class map's weight follows unless ``cam_weight`` sets it apart.
+        ``align="attention"`` or ``"cam"`` leaves the other term out. ``augment`` is an ``Augment`` or the name of one,
+        ``freeze`` a list of names or one string with commas. None leaves the default.
+
+        Raises:
+            InterpferError: there is no such choice, or its value is impossible.
+        """
+        given = {name: value for name, value in chosen.items() if value is not None}
+        for name in given:
+            if name not in CHOICES:
+                raise InterpferError(f"fine-tuning has no option '{name}'.{nearest(name, CHOICES)}{HELP}")
+        guide = {part: given[name] for name, part in GUIDE.items() if name in given}
+        align = given.get("align", "both")
+        require_choice("align", align, ALIGNED)
+        if align == "attention":
+            guide["cam"] = 0.0
+        elif align == "cam":
+            guide |= {"cam": Guide(**guide).weights[1], "attention": 0.0}
+        augment = given.get("augment", cls().augment)
+        if isinstance(augment, str):
+            require_choice("augment", augment, tuple(AUGMENTS))
+            augment = AUGMENTS[augment]
+        own = {name: given[name] for name in OWN if name in given}
+        if isinstance(own.get("freeze", ()), str):
+            own["freeze"] = [name.strip() for name in own["freeze"].split(",") if name.strip()]
+        own["freeze"] = tuple(own.get("freeze", ()))
+        return cls(
+            guide=Guide(**guide),
+            optim=Optim(**{part: given[name] for name, part in OPTIM.items() if name in given}),
+            augment=replace(augment, **{name: given[name] for name in AUGMENT if name in given}),
+            **own,
+        )
+
     def better(self, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
         """Whether an epoch is better than the best before; both as lines of the history."""
         return old is None or self._rank(new) > self._rank(old)
@@ -66,3 +122,23 @@ class Recipe:
         found = [value for value in (line["att_cos"], line["cam_cos"]) if value == value]
         agreement = sum(found) / len(found) if found else 0.0
         return line["val_accuracy"] + self.tradeoff * agreement, agreement
+
+
+def settled(recipe: Recipe | None, chosen: Mapping[str, Any], known: Iterable[str] = ()) -> Recipe:
+    """Return the recipe, or the one that single choices make.
+
+    Args:
+        recipe: or None.
+        chosen: as for ``Recipe.of``.
+        known: what else the caller takes, to name where a choice is misspelt.
+
+    Raises:
+        InterpferError: both are given, or there is no such choice.
+    """
+    for name in chosen:
+        if name not in CHOICES:
+            also = [word for word in known if word != "choices"]
+            raise InterpferError(f"fine-tuning has no option '{name}'.{nearest(name, (*also, *CHOICES))}{HELP}")
+    if recipe is not None and chosen:
+        raise InterpferError(f"give a recipe or single choices ({', '.join(chosen)}), not both.")
+    return recipe or Recipe.of(**chosen)

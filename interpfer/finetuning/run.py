@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import hashlib
+import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,21 +16,19 @@ import torch
 from interpfer import __version__
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
-from interpfer.datasets.part import Part
 from interpfer.errors import DataError, InterpferError
-from interpfer.evaluate import pick_device, score
+from interpfer.evaluate import pick_device
 from interpfer.finetuning.checkpoints import BEST, LAST, STATE, read_state, require_folder, write_model, write_torch
 from interpfer.finetuning.faces import FacePool
 from interpfer.finetuning.history import require_tensorboard, write_scalars
+from interpfer.finetuning.judging import compare_sides, judged_on
 from interpfer.finetuning.loop import Line, Tell, Trainer, make_accelerator
-from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.recipe import Recipe, settled
 from interpfer.finetuning.split import hold_out
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import find_landmarks
-from interpfer.reports.comparison import compare
-from interpfer.reports.tuning import before_after_sheet
 from interpfer.results.files import csv_bytes, json_bytes, write_atomic
 from interpfer.results.run import Run
 from interpfer.stream import FaceStream
@@ -84,6 +83,7 @@ def finetune(
     tensorboard: bool = False,
     progress: Tell | None = None,
     report: Callable[[Line], None] | None = None,
+    **choices: Any,
 ) -> Tuned:
     """Fine-tune a classifier so that it looks where the action units are.
 
@@ -97,7 +97,7 @@ def finetune(
         data_root: the folder of a data set given by name.
         split: the split to train on, of a data set given by name.
         landmarks: as for ``interpfer.score``.
-        recipe: all choices of the training; see ``interpfer.finetuning.recipe``.
+        recipe: all choices of the training; see ``interpfer.finetuning.recipe``. Or name single ``choices``.
         test: what before and after are compared on: a ``Dataset``, a split of the data set given by name, or None for
             no comparison. Where it holds images of the training split, as in a list without splits, the held-out
             images take its place.
@@ -110,11 +110,13 @@ def finetune(
         tensorboard: write the history for TensorBoard too, into ``out``/tensorboard.
         progress: called with (what, done, total, note).
         report: called with each epoch's line of the history.
+        choices: in place of a recipe, options of `interpfer finetune` that concern the training: epochs=20, lr=0.01,
+            weight=4, loss="cosine"; see ``Recipe.of``.
 
     Raises:
         InterpferError: anything the user can mend; the message says how.
     """
-    recipe = recipe or Recipe()
+    recipe = settled(recipe, choices, known=inspect.signature(finetune).parameters)
     tell: Tell = progress or quiet
     folder = Path(out)
     given = load_model(model, trust=trust) if not isinstance(model, Model) else model
@@ -161,15 +163,25 @@ def finetune(
                 report(line)
     accelerator.wait_for_everyone()
     best = load_best(folder, tuned)
-    judged, on = _judged(faces, test, judge.rows)
+    judged, on = judged_on(faces, test, judge.rows)
     result = Tuned(best, pd.DataFrame(trainer.history), folder, judged, first=first)
     if first:
         counts = {"train": len(pool.rows), "validation": len(judge.rows), "skipped": pool.skipped | judge.skipped}
         _manifest(folder, facts, counts, trainer, judged, time.monotonic() - started)
         if on is not None:
-            result = _compare(
-                result, given, on, find_landmarks(landmarks, on), recipe, compare_maps, compare_metrics, tell
+            before, after, table = compare_sides(
+                given,
+                best,
+                on,
+                find_landmarks(landmarks, on),
+                folder,
+                recipe.guide,
+                compare_maps,
+                compare_metrics,
+                recipe.seed,
+                tell,
             )
+            result = dataclasses.replace(result, before=before, after=after, comparison=table)
     accelerator.wait_for_everyone()
     return result
 
@@ -237,16 +249,6 @@ def _save(folder: Path, trainer: Trainer, facts: dict[str, Any], line: Line) -> 
     write_atomic(folder / "history.csv", csv_bytes(pd.DataFrame(trainer.history)))
 
 
-def _judged(faces: Dataset, test: Dataset | None, held: tuple[int, ...]) -> tuple[str, Dataset | None]:
-    if test is None:
-        return "", None
-    own = {sample.id for sample in faces.samples}
-    if test is not faces and not own & {sample.id for sample in test.samples}:
-        return f"the split '{test.split}', {len(test)} images never looked at while training", test
-    part = Part(faces, held, "held-out")
-    return f"the {len(held)} held-out images, on which the best epoch was chosen too: read gains with care", part
-
-
 def _manifest(
     folder: Path, facts: dict[str, Any], counts: dict[str, Any], trainer: Trainer, judged: str, seconds: float
 ) -> None:
@@ -267,53 +269,6 @@ def _manifest(
         "seconds": round(seconds, 2),
     }
     write_atomic(folder / "finetune.json", json_bytes(content))
-
-
-def _compare(
-    result: Tuned,
-    before: Model,
-    on: Dataset,
-    provider: LandmarkProvider,
-    recipe: Recipe,
-    maps: tuple[str, ...],
-    metrics: tuple[str, ...],
-    tell: Tell,
-) -> Tuned:
-    runs = []
-    for name, model in (("before", before), ("after", result.model)):
-        codebook, geometry = recipe.guide.rules
-
-        def under(what: str, done: int, total: int, name: str = name) -> None:
-            tell(f"{what} {name}", done, total)
-
-        runs.append(
-            score(
-                model,
-                on,
-                landmarks=provider,
-                maps=maps,
-                metrics=metrics,
-                protocol=recipe.guide.protocol,
-                codebook=codebook,
-                geometry=geometry,
-                out=result.folder / name,
-                overwrite=True,
-                seed=recipe.seed,
-                progress=under,
-            )
-        )
-    table = compare(runs[0], runs[1], recipe.seed)
-    write_atomic(result.folder / "compare.csv", csv_bytes(table))
-    before_after_sheet(
-        before,
-        result.model,
-        on,
-        provider,
-        result.folder / "before_after.png",
-        recipe.guide.protocol,
-        *recipe.guide.rules,
-    )
-    return dataclasses.replace(result, before=runs[0], after=runs[1], comparison=table)
 
 
 def quiet(what: str, done: int, total: int, note: str = "") -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from interpfer.datasets.base import Dataset
 from interpfer.errors import InterpferError
 from interpfer.finetuning.guide import Guide
-from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.recipe import CHOICES, Recipe, settled
 from interpfer.finetuning.run import Tuned, finetune
 from interpfer.models.model import Model
 from interpfer.reports.tuning import pareto_picture
@@ -31,7 +31,7 @@ def sweep(
 ) -> pd.DataFrame:
     """Fine-tune with each weight, into folders of their own, and draw accuracy against agreement.
 
-    The class map's weight keeps its proportion to attention's, so that 0 is training without a guide.
+    The class map's weight keeps its proportion to attention's, so that 0 is plain training.
 
     Args:
         model: as for ``finetune``.
@@ -40,7 +40,7 @@ def sweep(
         out: gets one folder per weight, sweep.csv and sweep.png.
         recipe: what all trainings share.
         report: called with each line of the table.
-        options: as for ``finetune``.
+        options: as for ``finetune``, single choices too.
 
     Returns:
         One line per weight, the model that came in first (weight NaN).
@@ -48,7 +48,8 @@ def sweep(
     Raises:
         InterpferError: as ``finetune``, and where nothing is compared.
     """
-    recipe = recipe or Recipe()
+    choices = {name: options.pop(name) for name in CHOICES if name in options}
+    recipe = settled(recipe, choices)
     if options.get("test", "test") is None:
         raise InterpferError("a sweep compares its trainings: name a split to compare on (--test-split).")
     lines: list[dict[str, Any]] = []
@@ -74,9 +75,10 @@ def sweep(
 
 def scaled(guide: Guide, weight: float) -> Guide:
     """Return a guide whose leading term has a weight, the other one in proportion."""
-    if not guide.attention:
+    attention, cam = guide.weights
+    if not attention and cam:
         return replace(guide, cam=weight)
-    return replace(guide, attention=weight, cam=guide.cam * weight / guide.attention)
+    return replace(guide, attention=weight, cam=cam * weight / attention if attention else None)
 
 
 def _lines(tuned: Tuned, weight: float, with_start: bool) -> list[dict[str, Any]]:

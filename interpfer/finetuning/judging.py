@@ -1,0 +1,92 @@
+"""Which images judge a fine-tuning, and the comparison of before and after on them."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from interpfer.datasets.base import Dataset
+from interpfer.datasets.part import Part
+from interpfer.evaluate import score
+from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.loop import Tell
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.models.model import Model
+from interpfer.reports.comparison import compare
+from interpfer.reports.tuning import before_after_sheet
+from interpfer.results.files import csv_bytes, write_atomic
+from interpfer.results.run import Run
+
+
+def judged_on(faces: Dataset, test: Dataset | None, held: tuple[int, ...]) -> tuple[str, Dataset | None]:
+    """Return what before and after are scored on, in words and as a data set: the held-out part where no other is left.
+
+    Args:
+        faces: what was trained and selected on.
+        test: what was asked for; None for no comparison.
+        held: rows of ``faces`` that were held out.
+    """
+    if test is None:
+        return "", None
+    own = {sample.id for sample in faces.samples}
+    if test is not faces and not own & {sample.id for sample in test.samples}:
+        return f"the split '{test.split}', {len(test)} images never looked at while training", test
+    part = Part(faces, held, "held-out")
+    return f"the {len(held)} held-out images, on which the best epoch was chosen too: read gains with care", part
+
+
+def compare_sides(
+    before: Model,
+    after: Model,
+    on: Dataset,
+    provider: LandmarkProvider,
+    folder: Path,
+    guide: Guide,
+    maps: tuple[str, ...],
+    metrics: tuple[str, ...],
+    seed: int,
+    tell: Tell,
+) -> tuple[Run, Run, pd.DataFrame]:
+    """Score two models on the same images; write compare.csv and before_after.png.
+
+    Args:
+        before: scored into before/.
+        after: scored into after/.
+        on: the images.
+        provider: their landmarks.
+        folder: where everything goes.
+        guide: tells protocol, codebook and geometry.
+        maps: to score.
+        metrics: to score.
+        seed: of what is random.
+        tell: called with (what, done, total).
+
+    Returns:
+        Both runs, and their paired statistics.
+    """
+    codebook, geometry = guide.rules
+    runs = []
+    for name, model in (("before", before), ("after", after)):
+
+        def under(what: str, done: int, total: int, name: str = name) -> None:
+            tell(f"{what} {name}", done, total)
+
+        runs.append(
+            score(
+                model,
+                on,
+                landmarks=provider,
+                maps=maps,
+                metrics=metrics,
+                protocol=guide.protocol,
+                codebook=codebook,
+                geometry=geometry,
+                out=folder / name,
+                overwrite=True,
+                seed=seed,
+                progress=under,
+            )
+        )
+    table = compare(runs[0], runs[1], seed)
+    write_atomic(folder / "compare.csv", csv_bytes(table))
+    before_after_sheet(before, after, on, provider, folder / "before_after.png", guide.protocol, codebook, geometry)
+    return runs[0], runs[1], table

@@ -1,0 +1,93 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import interpfer
+from interpfer.cli import finetune as command_file
+from interpfer.errors import InterpferError
+from interpfer.finetuning.augment import AUGMENTS
+from interpfer.finetuning.guide import Guidance, Guide
+from interpfer.finetuning.optim import Optim
+from interpfer.finetuning.recipe import CHOICES, Recipe, settled
+from interpfer.finetuning.sweep import scaled, sweep
+from interpfer.models.loading import load_model
+
+
+def test_options_make_a_recipe() -> None:
+    made = Recipe.of(
+        weight=2, loss="l2", align_layers="all", optimizer="adamw", lr=1e-3, head_lr=10, epochs=3,
+        freeze="stem, body.0", augment="flip", cutmix=0.5, patience=None,
+    )  # fmt: skip
+    assert made == Recipe(
+        epochs=3,
+        freeze=("stem", "body.0"),
+        guide=Guide(attention=2, kind="l2", layers="all"),
+        optim=Optim(optimiser="adamw", lr=1e-3, head=10),
+        augment=replace(AUGMENTS["flip"], cutmix=0.5),
+    )
+    assert Recipe.of() == Recipe()
+    assert Recipe.of(freeze=["a", "b"]).freeze == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "weights"),
+    [
+        ({}, (4, 4)),
+        ({"weight": 0}, (0, 0)),
+        ({"weight": 9}, (9, 9)),
+        ({"cam_weight": 1}, (4, 1)),
+        ({"weight": 0, "cam_weight": 1}, (0, 1)),
+        ({"align": "attention"}, (4, 0)),
+        ({"align": "attention", "cam_weight": 1}, (4, 0)),
+        ({"align": "cam"}, (0, 4)),
+        ({"align": "cam", "weight": 9}, (0, 9)),
+        ({"align": "cam", "cam_weight": 1}, (0, 1)),
+        ({"align": "cam", "weight": 0}, (0, 0)),
+    ],
+)
+def test_one_weight_is_the_guide_as_a_whole(chosen: dict[str, float], weights: tuple[float, float]) -> None:
+    assert Recipe.of(**chosen).guide.weights == weights
+
+
+def test_weight_0_watches_nothing(checkpoint: Path) -> None:
+    assert not Guidance(Recipe.of(weight=0).guide, load_model(checkpoint)).watched
+
+
+def test_a_sweep_keeps_the_proportion_and_0_is_plain() -> None:
+    assert scaled(Guide(), 9).weights == (9, 9)
+    assert scaled(Guide(attention=4, cam=1), 8).weights == (8, 2)
+    assert scaled(Guide(attention=0, cam=1), 8).weights == (0, 8)
+    assert scaled(Guide(attention=4, cam=0), 8).weights == (8, 0)
+    for guide in (Guide(), Guide(attention=4, cam=1), Guide(attention=0, cam=1), Guide(attention=0)):
+        assert scaled(guide, 0).weights == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"wieght": 1}, "fine-tuning has no option 'wieght'. Did you mean weight"),
+        ({"augment": "fliip"}, "augment 'fliip' is none of none, flip, light, paper. Did you mean flip"),
+        ({"align": "both of them"}, "align 'both of them' is none of attention, cam, both"),
+        ({"weight": -1}, "must not be negative"),
+        ({"weight": float("nan")}, "must not be negative"),
+        ({"lr": 0}, "must be above 0"),
+    ],
+)
+def test_impossible_choices(chosen: dict[str, object], message: str) -> None:
+    with pytest.raises(InterpferError, match=message):
+        Recipe.of(**chosen)
+
+
+def test_python_takes_single_choices_too(tmp_path: Path) -> None:
+    with pytest.raises(InterpferError, match="no option 'dataroot'. Did you mean data_root"):
+        interpfer.finetune("model.pt", "demo", out=tmp_path, dataroot="faces")
+    with pytest.raises(InterpferError, match="no option 'epoch'. Did you mean epochs"):
+        sweep("model.pt", "demo", [0, 4], out=tmp_path, epoch=1)
+    with pytest.raises(InterpferError, match=r"give a recipe or single choices \(lr\), not both"):
+        settled(Recipe(), {"lr": 1})
+    assert settled(None, {"epochs": 20, "weight": 4, "loss": "cosine"}) == Recipe(epochs=20)
+
+
+def test_every_choice_is_an_option_of_the_command() -> None:
+    assert set(CHOICES) <= {option.name for option in command_file.command.params}
