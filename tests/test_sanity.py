@@ -33,7 +33,7 @@ def learned(faces: Path) -> Model:
     batch = plan(model, faces).stream.read(range(42))
     x = model.normalise(batch.faces.images)
     labels = torch.tensor([EXPRESSIONS.index(batch.faces.classes[i]) for i in batch.faces.labels.tolist()])
-    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     network.train()
     for _ in range(60):
         optimiser.zero_grad()

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from interpfer.metrics import decimals
 from interpfer.reports.comparison import better
-from interpfer.results.run import HEADLINE, Run
+from interpfer.results.run import Run, headline_group
 from interpfer.sanity import sentences
 
 PLAIN_WIDTH = 140
@@ -97,7 +97,7 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
             baselines = True
         cells, n = [], 0
         for metric in metrics:
-            row = rows[(rows["metric"] == metric) & (rows["group"] == HEADLINE.get(metric, "macro"))].iloc[0]
+            row = rows[(rows["metric"] == metric) & (rows["group"] == headline_group(metric))].iloc[0]
             places = decimals(metric)
             known = row["ci_low"] == row["ci_low"]
             interval = f" [{row['ci_low']:.{places}f}, {row['ci_high']:.{places}f}]" if known else ""

@@ -6,7 +6,6 @@ raise a lot. Every way to prepare the picture needs a forward; orders of the cla
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 from interpfer.datasets.base import Dataset
-from interpfer.errors import DataError, InterpferError
+from interpfer.errors import InterpferError
 from interpfer.expressions import CLASS_ORDERS
+from interpfer.inspection.labelled import LabelledFaces, read_labelled
 from interpfer.inspection.report import Report
 from interpfer.metrics.classification import better_order
 from interpfer.models.hooks import hooked
@@ -103,7 +103,7 @@ def try_cards(
     Raises:
         DataError: no image has a label, or none can be read.
     """
-    faces = _read(dataset, limit, seed)
+    faces = read_labelled(dataset, limit, seed)
     few = faces.first(FIRST_LOOK)
     tell = tell or (lambda *_: None)
     specs = _inputs(model.card.input)
@@ -150,43 +150,12 @@ def suggested(report: Report, trial: Trial) -> Report:
     )
 
 
-@dataclass(frozen=True)
-class _Faces:
-    pictures: tuple[NDArray[np.uint8], ...]
-    labels: tuple[str, ...]
-
-    def first(self, count: int) -> "_Faces":
-        return _Faces(self.pictures[:count], self.labels[:count])
-
-
 def _told(specs: Sequence[InputSpec], tell: Tell, what: str) -> Iterator[InputSpec]:
     """Yield the inputs, and report how far this has come."""
     for done, spec in enumerate(specs):
         tell(what, done, len(specs))
         yield spec
     tell(what, len(specs), len(specs))
-
-
-def _read(dataset: Dataset, limit: int, seed: int) -> _Faces:
-    """Read labelled images, the classes taking turns."""
-    rows: dict[str, list[int]] = {}
-    for row in np.random.default_rng(seed).permutation(len(dataset)).tolist():
-        if dataset.samples[row].label:
-            rows.setdefault(dataset.samples[row].label, []).append(row)
-    turns = [row for turn in zip_longest(*rows.values()) for row in turn if row is not None]
-    pictures: list[NDArray[np.uint8]] = []
-    labels: list[str] = []
-    for row in turns:
-        if len(pictures) == limit:
-            break
-        try:
-            pictures.append(np.asarray(dataset.image(row)))
-        except DataError:
-            continue
-        labels.append(dataset.samples[row].label)
-    if not pictures:
-        raise DataError(f"no labelled image of the data set {dataset.name} can be read, so no card can be tried.")
-    return _Faces(tuple(pictures), tuple(labels))
 
 
 def _inputs(own: InputSpec) -> list[InputSpec]:
@@ -198,7 +167,7 @@ def _inputs(own: InputSpec) -> list[InputSpec]:
     return list(dict.fromkeys([own, *plain]))
 
 
-def _predict(model: Model, spec: InputSpec, faces: _Faces) -> NDArray[np.int64] | None:
+def _predict(model: Model, spec: InputSpec, faces: LabelledFaces) -> NDArray[np.int64] | None:
     """Return the strongest output per image; None where the network cannot eat this."""
     tried = Model(model.name, model.module, replace(model.card, input=spec), model.device)
     found: list[Tensor] = []
@@ -213,7 +182,7 @@ def _predict(model: Model, spec: InputSpec, faces: _Faces) -> NDArray[np.int64] 
     return torch.cat(found).numpy()
 
 
-def _score(model: Model, spec: InputSpec, faces: _Faces, known: bool) -> Attempt | None:
+def _score(model: Model, spec: InputSpec, faces: LabelledFaces, known: bool) -> Attempt | None:
     predicted = _predict(model, spec, faces)
     if predicted is None:
         return None

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from interpfer.errors import RunError
-from interpfer.metrics import METRICS
 from interpfer.metrics.comparison import compare_accuracy, compare_scores, holm
+from interpfer.reports.direction import rises
 from interpfer.results.run import Run
 
 COLUMNS = ["map", "layer_a", "layer_b", "metric", "a", "b", "difference", "ci_low", "ci_high", "p", "p_holm", "n"]
@@ -67,9 +67,8 @@ def better(table: pd.DataFrame, level: float = 0.05) -> list[str]:
     """Say per line of ``compare`` which run is better: "a", "b", or "" where chance would do as much."""
     found = []
     for _, line in table.iterrows():
-        rises = line["metric"] not in METRICS or METRICS.get(line["metric"]).facts.higher_is_better
         sure = line["p_holm"] < level
-        found.append(("b" if (line["difference"] > 0) == rises else "a") if sure else "")
+        found.append(("b" if (line["difference"] > 0) == rises(line["metric"]) else "a") if sure else "")
     return found
 
 

@@ -15,8 +15,7 @@ from filelock import FileLock
 from interpfer.errors import RunError
 from interpfer.reports.escape import FORMULA, guard, unguard
 from interpfer.results.files import csv_bytes, write_atomic
-from interpfer.results.run import HEADLINE as HEADLINE
-from interpfer.results.run import Run, load_run
+from interpfer.results.run import Run, headline_group, load_run
 
 COLUMNS = (
     "model",
@@ -52,7 +51,7 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
         row["same_as"] = facts.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         row |= {key: facts["classification"][key] for key in ("accuracy", "macro_f1")}
         for metric, values in scores.groupby("metric", sort=False):
-            headline = values[values["group"] == HEADLINE.get(str(metric), "macro")]
+            headline = values[values["group"] == headline_group(str(metric))]
             row[str(metric)] = headline["value"].iloc[0]
         row |= {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), "version": facts["versions"]["interpfer"]}
         row |= {key: facts[key] for key in ("checkpoint_sha256", "dataset_digest", "seed")}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from interpfer.errors import RunError
 from interpfer.reports.figures import profile_figure
-from interpfer.reports.page.scores import SAID, Scores, headline_group, number
+from interpfer.reports.page.scores import SAID, Scores, number
 from interpfer.reports.style import (
     ACCENT,
     FORMATS,
@@ -28,7 +28,7 @@ from interpfer.reports.style import (
     scale_of_maps,
 )
 from interpfer.results.exhibit import AU_HEATMAP, Exhibit
-from interpfer.results.run import Run
+from interpfer.results.run import Run, headline_group
 
 DASHES = ("--", ":", "-")
 

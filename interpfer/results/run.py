@@ -12,9 +12,12 @@ from interpfer.errors import RunError
 
 MANIFEST = "run.json"
 
+_MICRO = ("pxap",)
 
-HEADLINE = {"pxap": "micro"}
-"""The group that stands for a metric; ``macro`` where nothing else is said."""
+
+def headline_group(metric: str) -> str:
+    """Return the group of rows whose value stands for a metric."""
+    return "micro" if metric in _MICRO else "macro"
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +43,7 @@ class Run:
     @property
     def summary(self) -> pd.DataFrame:
         """One line per map and layer with the headline value of each metric, baselines last, as ``score`` prints it."""
-        groups = self.scores["metric"].map(lambda name: HEADLINE.get(name, "macro"))
+        groups = self.scores["metric"].map(headline_group)
         rows = self.scores[self.scores["group"] == groups]
         order = list(dict.fromkeys(zip(rows["map"], rows["layer"], strict=True)))
         order.sort(key=lambda key: key[1] == "-")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from interpfer import __version__
-from interpfer.reports.board.ranking import Ranking, rises
+from interpfer.reports.board.ranking import Ranking
 from interpfer.reports.board.text import cell, labels
+from interpfer.reports.direction import rises
 from interpfer.reports.escape import plain
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from interpfer.errors import RunError, nearest
+from interpfer.reports.direction import rises
 from interpfer.reports.leaderboard import COLUMNS, SETTINGS, TRAILER
 
 RULES = ("dataset", "split", "protocol", *SETTINGS, "dataset_digest")
@@ -152,13 +153,6 @@ def rank(table: pd.DataFrame, sort: str = "cosine", each: bool = False) -> Ranke
         _ranking(dict(zip(RULES, key, strict=True)), group, metrics, sort, each) for key, group in groups.items()
     ]
     return Ranked(tuple(rankings), repeated)
-
-
-def rises(metric: str) -> bool:
-    """Whether more is better; so it is taken to be of a metric that is not installed here."""
-    from interpfer.metrics import METRICS
-
-    return metric not in METRICS or bool(METRICS.get(metric).facts.higher_is_better)
 
 
 def number(value: float, metric: str) -> str:

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from interpfer.reports.page.scores import CLASS_MEAN, SAID, Key, Scores, Value, higher_is_better, interval, number
+from interpfer.reports.direction import rises
+from interpfer.reports.page.scores import CLASS_MEAN, SAID, Key, Scores, Value, interval, number
 from interpfer.reports.page.scores import UNIFORM as UNIFORM_MAP
 from interpfer.results.run import Run
 
@@ -56,7 +57,7 @@ def headline(run: Run, scores: Scores) -> Headline:
 
 
 def _verdict(model: str, metric: str, found: Value, uniform: Value, label: Value) -> str:
-    if not uniform.defined or not higher_is_better(metric):
+    if not uniform.defined or not rises(metric):
         return f"{model} was scored without a uniform map to compare with."
     looks = f"{model} looks at the expected action units"
     if found.high <= uniform.value:

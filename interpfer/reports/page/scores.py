@@ -6,8 +6,8 @@ from typing import NamedTuple
 from interpfer.errors import PluginError
 from interpfer.expressions import EXPRESSIONS
 from interpfer.metrics import METRICS
-from interpfer.reports.leaderboard import HEADLINE
-from interpfer.results.run import Run
+from interpfer.reports.direction import rises
+from interpfer.results.run import Run, headline_group
 
 Key = tuple[str, str]
 
@@ -85,24 +85,11 @@ class Scores:
     def best(self, metric: str) -> Key | None:
         """Return the map with the best headline value."""
         found = [key for key in self.maps if self.at(key, metric).defined]
-        sign = 1 if higher_is_better(metric) else -1
+        sign = 1 if rises(metric) else -1
         return max(found, key=lambda key: sign * self.at(key, metric).value, default=None)
 
     def _scored(self, group: str) -> bool:
         return any(cell.defined for (*_, name), cell in self._cells.items() if name == group)
-
-
-def headline_group(metric: str) -> str:
-    """Return the group that stands for a metric."""
-    return HEADLINE.get(metric, "macro")
-
-
-def higher_is_better(metric: str) -> bool:
-    """Return the direction of a metric; one that is not installed here counts as rising."""
-    try:
-        return METRICS.get(metric).facts.higher_is_better
-    except PluginError:
-        return True
 
 
 def summary(metric: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from interpfer.expressions import EXPRESSIONS
 from interpfer.metrics.au_profile import BACKGROUND, agreement
-from interpfer.reports.page.scores import Key, Scores, higher_is_better, interval, number, percent, summary
+from interpfer.reports.direction import rises
+from interpfer.reports.page.scores import Key, Scores, interval, number, percent, summary
 from interpfer.results.run import Run
 
 
@@ -100,7 +101,7 @@ def _sheet(
             digits = 2 if group else 3
             cells.append(Cell(number(found.value, metric, digits), found.value, shade(found.value), title))
         lines.append(Line(name, cells, detail, row[1] == "-"))
-    better = "higher is better" if higher_is_better(metric) else "lower is better"
+    better = "higher is better" if rises(metric) else "lower is better"
     unit = ", in percent" if percent(metric) else ""
     note = f"{metric}: {summary(metric).rstrip(chr(46))} ({better}{unit})." if summary(metric) else ""
     return Sheet(key, caption, head, ["all", *(str(group) for group in groups[1:])], lines, note)
