@@ -66,8 +66,8 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
 def better(table: pd.DataFrame, level: float = 0.05) -> list[str]:
     """Say per line of ``compare`` which run is better: "a", "b", or "" where chance would do as much.
 
-    Both witnesses have to agree: the adjusted p-value is below ``level``, and the interval of the mean of the class means
-    leaves 0 out on the side of the difference. They can differ, since ranks weigh every image alike.
+    Both witnesses have to agree: the adjusted p-value is below ``level``, and the interval of the mean of the class
+    means leaves 0 out. They can differ, since ranks weigh every image alike.
     """
     found = []
     for _, line in table.iterrows():
