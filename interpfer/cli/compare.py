@@ -18,13 +18,13 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None, json_wanted: 
 
     Differences come with 95 % intervals over images; p is McNemar's for the accuracy and Wilcoxon's for scores,
     adjusted for all lines after Holm. The last column names the run that is better where chance would seldom do as
-    much.
+    much: p below 0.05, and an interval without 0.
 
     \b
     interpfer compare runs/before runs/after
     interpfer compare runs/before runs/after --json
     """
-    from interpfer.cli.terminal import comparison_table, stdout
+    from interpfer.cli.terminal import comparison_notes, comparison_table, say, stdout
     from interpfer.reports.comparison import better, compare
     from interpfer.results.files import csv_bytes, json_bytes, write_atomic
     from interpfer.results.run import load_run
@@ -37,3 +37,5 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None, json_wanted: 
         click.echo(json_bytes(told), nl=False)
         return
     stdout().print(comparison_table(lines, str(run_a), str(run_b)))
+    for note in comparison_notes(lines):
+        say(note)

@@ -106,8 +106,11 @@ def command(model: Path, json_wanted: bool, quiet: bool, **options: Any) -> None
     from interpfer.evaluate import score
     from interpfer.models.loading import load_model
     from interpfer.processes import leave, processes
+    from interpfer.reports.leaderboard import check
     from interpfer.results.files import json_bytes
 
+    if options["leaderboard"] is not None:
+        check(options["leaderboard"])
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     given = {name: value for name, value in options.items() if value is not None}
     group = processes(given["device"])

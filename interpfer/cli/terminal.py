@@ -11,6 +11,8 @@ from rich.table import Table
 
 from interpfer.metrics import decimals
 from interpfer.reports.comparison import better
+from interpfer.reports.page.headline import headline
+from interpfer.reports.page.scores import Scores
 from interpfer.results.run import Run, headline_group
 from interpfer.sanity import sentences
 
@@ -81,6 +83,8 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
     """Lay out one line per map and layer, baselines last, the headline value of each metric with its interval."""
     facts = run.manifest["arguments"]
     part = "all images" if facts["split"] == "all" else facts["split"]
+    if run.manifest.get("limit"):
+        part = f"{run.manifest['limit']} images" + ("" if facts["split"] == "all" else f" of {facts['split']}")
     table = Table(
         title=f"{facts['model']} on {facts['dataset']}, {part}, protocol {facts['protocol']}",
         title_justify="left",
@@ -126,6 +130,12 @@ def comparison_table(lines: pd.DataFrame, name_a: str, name_b: str) -> Table:
     return table
 
 
+def comparison_notes(lines: pd.DataFrame) -> Iterator[str]:
+    """Yield what has to be known of the numbers of a comparison."""
+    for metric in dict.fromkeys(name for name in lines["metric"] if name in HEADLINE):
+        yield f"{metric} here is a mean over faces; in a run's own table it is pooled over all pixels, and differs"
+
+
 def sweep_table(lines: pd.DataFrame) -> Table:
     """Lay out what ``interpfer.finetuning.sweep.sweep`` found."""
     table = Table(title="one training per weight of the guide", title_justify="left")
@@ -148,7 +158,8 @@ def history_line(line: Mapping[str, Any]) -> str:
 
 
 def notes(run: Run) -> Iterator[str]:
-    """Yield the sentences that belong to a table: accuracy, what was left out, where the results are."""
+    """Yield the sentences that belong to a table: the verdict, accuracy, what was left out, where the results are."""
+    yield headline(run, Scores(run)).verdict
     counts, classification = run.manifest["counts"], run.manifest["classification"]
     yield (
         f"accuracy {classification['accuracy']:.3f}, macro F1 {classification['macro_f1']:.3f} "
@@ -161,7 +172,10 @@ def notes(run: Run) -> Iterator[str]:
         *([_named(skipped["no landmarks"], "without landmarks")] if skipped["no landmarks"] else []),
         *([_named(list(skipped["unreadable"]), "unreadable")] if skipped["unreadable"] else []),
     ]
-    yield f"scored {counts['scored']} of {counts['images']} images" + (f"; left out: {'; '.join(left)}" if left else "")
+    sample = " of a random sample (--limit)" if run.manifest.get("limit") else ""
+    yield f"scored {counts['scored']} of {counts['images']} images{sample}" + (
+        f"; left out: {'; '.join(left)}" if left else ""
+    )
     if run.manifest.get("same"):
         yield "map = another: the two are the same thing for this model and layer, and were computed once"
     for why, keys in _by_reason(run.manifest.get("refused", {})).items():

@@ -32,7 +32,10 @@ class CsvDataset(Dataset):
         table = _read(path)
         for column in ("image", "label"):
             if column not in table:
-                raise DataError(f"{path}: there is no column '{column}'; it has {', '.join(table.columns)}.")
+                raise DataError(
+                    f"{path}: there is no column '{column}'; it has {', '.join(table.columns)}. "
+                    "The first line names the columns: image,label."
+                )
         if "split" in table:
             require_split(split, sorted(set(table["split"].str.strip())), str(path))
             table = table[table["split"].str.strip() == split]

@@ -64,10 +64,14 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
 
 
 def better(table: pd.DataFrame, level: float = 0.05) -> list[str]:
-    """Say per line of ``compare`` which run is better: "a", "b", or "" where chance would do as much."""
+    """Say per line of ``compare`` which run is better: "a", "b", or "" where chance would do as much.
+
+    Both witnesses have to agree: the adjusted p-value is below ``level``, and the interval of the mean of the class
+    means leaves 0 out. They can differ, since ranks weigh every image alike.
+    """
     found = []
     for _, line in table.iterrows():
-        sure = line["p_holm"] < level
+        sure = line["p_holm"] < level and (line["ci_low"] > 0 or line["ci_high"] < 0)
         found.append(("b" if (line["difference"] > 0) == rises(line["metric"]) else "a") if sure else "")
     return found
 

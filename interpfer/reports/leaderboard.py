@@ -73,7 +73,24 @@ def append(path: Path, rows: pd.DataFrame) -> None:
             table = pd.concat([_without(_read(path), new), new], ignore_index=True) if path.exists() else new
             write_atomic(path, _bytes(_ordered(table)))
     except OSError as error:
-        raise RunError(f"cannot write the leaderboard {path}: {error}.") from error
+        raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; name another file.") from error
+
+
+def check(path: Path) -> None:
+    """Refuse a file that ``append`` could not add to, before any work is done for it.
+
+    Raises:
+        RunError: the file is there but is no leaderboard, or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if path.exists():
+                _read(path)
+                with path.open("ab"):
+                    pass
+    except OSError as error:
+        raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; name another file.") from error
 
 
 def gather(sources: Iterable[Path]) -> pd.DataFrame:

@@ -81,9 +81,11 @@ def load_run(path: Path) -> Run:
     """Read a finished run folder.
 
     Raises:
-        RunError: the folder holds no finished run.
+        RunError: there is no folder, or it holds no finished run.
     """
     manifest = path / MANIFEST
+    if not path.is_dir():
+        raise RunError(f"there is no run folder {path}; name the --out of a score.")
     if not manifest.is_file():
         raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
     return Run(

@@ -24,4 +24,4 @@ def test_compare_prints_differences_with_intervals(faces: Path, checkpoint: Path
 
     nothing = CliRunner().invoke(group, ["compare", str(tmp_path / "a"), str(tmp_path / "c")])
     assert nothing.exit_code == 1
-    assert "holds no finished run" in nothing.stderr
+    assert "there is no run folder" in nothing.stderr

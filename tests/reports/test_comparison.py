@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -37,6 +38,14 @@ def test_a_run_does_not_differ_from_itself(runs: tuple[Run, Run]) -> None:
     assert (table["difference"] == 0).all()
     assert (table["p_holm"] == 1).all()
     assert set(better(table)) == {""}
+
+
+def test_no_run_is_better_where_p_and_interval_disagree() -> None:
+    table = pd.DataFrame(
+        [("cosine", 0.1, -0.01, 0.2, 0.001), ("cosine", 0.1, 0.01, 0.2, 0.001), ("cosine", -0.1, -0.2, -0.01, 0.2)],
+        columns=["metric", "difference", "ci_low", "ci_high", "p_holm"],
+    )
+    assert better(table) == ["", "b", ""]
 
 
 def test_lines_are_accuracy_and_each_map_with_each_metric(runs: tuple[Run, Run]) -> None:

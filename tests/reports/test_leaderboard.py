@@ -9,7 +9,7 @@ import pytest
 
 import interpfer
 from interpfer.errors import RunError
-from interpfer.reports.leaderboard import append, gather, leaderboard_rows
+from interpfer.reports.leaderboard import append, check, gather, leaderboard_rows
 
 
 def test_rows_hold_the_headline_of_each_metric(faces: Path, checkpoint: Path) -> None:
@@ -104,3 +104,15 @@ def test_the_same_run_appended_again_stays_one_row(faces: Path, checkpoint: Path
             maps="gradcam", target=target, leaderboard=board,
         )  # fmt: skip
     assert pd.read_csv(board)["target"].tolist() == ["label", "predicted"]
+
+
+def test_a_leaderboard_that_cannot_be_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("image,label\n")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"list\.csv is no leaderboard: it has no columns model and map"):
+        check(tmp_path / "list.csv")
+    for path in (tmp_path, tmp_path / "file" / "board.csv"):
+        with pytest.raises(RunError, match="cannot write the leaderboard .*; name another file"):
+            check(path)
+    check(tmp_path / "new" / "board.csv")
+    assert not (tmp_path / "new" / "board.csv").exists()
