@@ -69,7 +69,7 @@ guide_options = stack(
 training_options = stack(
     click.option("--epochs", type=int, metavar="N", help="e.g. --epochs 12 (default)."),
     click.option("--batch-size", type=int, metavar="N", help="Per process, e.g. --batch-size 32 (default)."),
-    click.option("--lr", type=float, metavar="X", help="Largest learning rate, e.g. --lr 0.01 (default)."),
+    click.option("--lr", type=float, metavar="X", help="Largest learning rate, e.g. --lr 0.02 (default)."),
     click.option("--optimizer", type=click.Choice(["sgd", "adamw"]), help="e.g. --optimizer adamw; sgd by default."),
     click.option(
         "--schedule",
@@ -84,7 +84,9 @@ training_options = stack(
     click.option("--body-lr", type=float, metavar="X", help="Factor on the body's rate, e.g. --body-lr 0.1."),
     click.option("--clip", type=float, metavar="X", help="Largest norm of the gradient, e.g. --clip 1."),
     click.option("--ema", type=float, metavar="X", help="Decay of averaged weights, e.g. --ema 0.99."),
-    click.option("--freeze", metavar="LIST", help="Modules whose weights stay, e.g. --freeze conv1,layer1."),
+    click.option(
+        "--freeze", metavar="LIST", help="What stays: half (default), none or modules, e.g. --freeze conv1,layer1."
+    ),
     click.option("--freeze-bn", is_flag=True, default=None, help="Keep batch statistics: for small data."),
     click.option("--label-smoothing", type=float, metavar="X", help="e.g. --label-smoothing 0.1."),
     click.option("--class-weights", is_flag=True, default=None, help="Rare classes weigh more."),
@@ -95,9 +97,9 @@ training_options = stack(
     click.option(
         "--augment",
         type=click.Choice(["none", "flip", "light", "paper"]),
-        default="light",
+        default="flip",
         show_default=True,
-        help="light: mirror, turn, crop; paper: colours and erasing too, e.g. --augment paper.",
+        help="flip mirrors; light turns and crops too; paper changes colours and erases, e.g. --augment paper.",
     ),
     click.option("--cutmix", type=float, metavar="P", help="Share of batches mixed by rectangles, e.g. --cutmix 0.5."),
     click.option("--mixup", type=float, metavar="P", help="Share of batches mixed by overlay, e.g. --mixup 0.5."),

@@ -27,6 +27,7 @@ from interpfer.finetuning.guide import Guidance
 from interpfer.finetuning.mixing import Mixture, mix
 from interpfer.finetuning.optim import (
     freeze,
+    frozen_names,
     idle_parameters,
     make_average,
     make_optimiser,
@@ -80,7 +81,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         recipe, module = self.recipe, self.model.module
-        freeze(module, recipe.freeze)
+        self.frozen = frozen_names(self.model, recipe.freeze)
+        freeze(module, self.frozen)
         self.model.to(self.accelerator.device)
         self.guidance = Guidance(recipe.guide, self.model)
         self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
@@ -121,7 +123,8 @@ class Trainer:
         judged = Model(self.model.name, self.kept, self.model.card, self.accelerator.device)
         scores = validate(judged, self.held, self.held.rows, self.recipe.guide, self.recipe.batch_size, self.share)
         line = {"epoch": self.epoch + 1, "lr": self.raw_optimiser.param_groups[0]["lr"]} | sums | scores
-        line["best"] = self.recipe.better(line, self.best)
+        top = max((past["val_accuracy"] for past in self.history), default=0.0)
+        line["best"] = self.recipe.better(line, self.best, top, len(self.held.rows))
         line["seconds"] = round(time.monotonic() - started, 2)
         self.epoch += 1
         self.history.append(line)
@@ -163,7 +166,7 @@ class Trainer:
         what = f"epoch {self.epoch + 1}/{recipe.epochs}"
         with own_randomness(), _hooks(watch), _double_backward(bool(self.guidance.cam_layers)):
             self.network.train()
-            rest_frozen(self.model.module, recipe.freeze, recipe.freeze_bn)
+            rest_frozen(self.model.module, self.frozen, recipe.freeze_bn)
             for step, lesson in enumerate(self.pool.batches(parts)):
                 last = step + 1 == len(parts) or (step + 1) % recipe.accumulate == 0
                 group = min(recipe.accumulate, len(parts) - step // recipe.accumulate * recipe.accumulate)

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from interpfer.errors import InterpferError, ModelError, nearest
 from interpfer.models.hooks import Hook, first_tensor, hooked, replace_first
+from interpfer.models.layers import split_call
 from interpfer.models.model import Model
 from interpfer.plan import require_choice
 
@@ -38,7 +39,7 @@ class Optim:
     """
 
     optimiser: str = "sgd"
-    lr: float = 1e-2
+    lr: float = 2e-2
     weight_decay: float = 5e-4
     momentum: float = 0.9
     schedule: str = "one-cycle"
@@ -125,6 +126,29 @@ def make_average(module: nn.Module, optim: Optim) -> AveragedModel | None:
     return AveragedModel(module, multi_avg_fn=average, use_buffers=True)
 
 
+def frozen_names(model: Model, chosen: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return which modules and parameters rest: those named, or "half", the first half of the network.
+
+    The half ends with the stage in the middle of the card's layers, else of the model's stages. All that is registered
+    up to there belongs to it. A network with a single stage has none.
+    """
+    if chosen != "half":
+        return tuple(chosen)
+    stages = model.layers("all") if model.spatial_layers else ()
+    if len(stages) < 2:
+        return ()
+    end = f"{split_call(stages[len(stages) // 2 - 1])[0]}."
+    modules = list(model.module.named_modules())
+    last = max(place for place, (name, _) in enumerate(modules) if f"{name}.".startswith(end))
+    found: list[str] = []
+    for name, child in modules[: last + 1]:
+        if not any(True for _ in child.children()):
+            found.append(name)
+        else:
+            found += [f"{name}.{key}".lstrip(".") for key, _ in child.named_parameters(recurse=False)]
+    return tuple(found)
+
+
 def freeze(module: nn.Module, names: Iterable[str]) -> None:
     """Freeze the parameters below some modules, or of some names.
 
@@ -132,10 +156,10 @@ def freeze(module: nn.Module, names: Iterable[str]) -> None:
         ModelError: there is no such module or parameter.
     """
     parameters = dict(module.named_parameters())
+    known = [key for key, _ in module.named_modules() if key]
     for name in names:
         chosen = [key for key in parameters if key == name or key.startswith(f"{name}.")]
-        if not chosen:
-            known = [key for key, _ in module.named_modules() if key]
+        if not chosen and name not in known:
             raise ModelError(
                 f"--freeze {name}: the network has no such module.{nearest(name, known)} "
                 f"At its top: {', '.join(key for key, _ in module.named_children())}."

@@ -1,5 +1,6 @@
 """All choices of a training, and how they are called."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ OWN = (
     "epochs", "batch_size", "accumulate", "precision", "label_smoothing", "class_weights", "freeze", "freeze_bn",
     "patience", "tradeoff", "val_fraction", "seed",
 )  # fmt: skip
+HALF = "half"
 ALIGNED = ("attention", "cam", "both")
 CHOICES = ("align", "augment", *GUIDE, *OPTIM, *AUGMENT, *OWN)
 """What ``Recipe.of`` takes: the options of `interpfer finetune`."""
@@ -43,11 +45,12 @@ class Recipe:
         precision: "no" for float32, else mixed precision "bf16" or "fp16".
         label_smoothing: of the cross-entropy.
         class_weights: whether rare classes weigh more in the cross-entropy: total / (classes x count).
-        freeze: modules whose weights stay.
+        freeze: modules whose weights and batch statistics stay: "half" is the first half of the network, "none" or ()
+            nothing; else names, also as one string with commas.
         freeze_bn: whether batch normalisation keeps its statistics: for small data.
         patience: epochs without a better one after which training stops; None never.
         tradeoff: the best epoch has the largest accuracy + tradeoff x mean of ATT-COS and CAM-COS on the validation
-            part; 0 selects by accuracy, agreement breaking ties.
+            part; 0 selects by accuracy, agreement breaking ties (see ``better``).
         val_fraction: share of the training split that is held out for selection.
         seed: of everything random.
         guide: what asks the network to look at action units.
@@ -61,7 +64,7 @@ class Recipe:
     precision: str = "no"
     label_smoothing: float = 0.0
     class_weights: bool = False
-    freeze: tuple[str, ...] = ()
+    freeze: str | tuple[str, ...] = HALF
     freeze_bn: bool = False
     patience: int | None = None
     tradeoff: float = 0.0
@@ -69,10 +72,11 @@ class Recipe:
     seed: int = 0
     guide: Guide = field(default_factory=Guide)
     optim: Optim = field(default_factory=Optim)
-    augment: Augment = field(default_factory=Augment)
+    augment: Augment = AUGMENTS["flip"]
 
     def __post_init__(self) -> None:
         require_choice("mixed precision", self.precision, PRECISIONS)
+        object.__setattr__(self, "freeze", _names(self.freeze))
         for name in ("epochs", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise InterpferError(f"{name.replace('_', ' ')} {getattr(self, name)} must be at least 1.")
@@ -82,8 +86,8 @@ class Recipe:
         """Return a recipe from single choices, called as the options of `interpfer finetune` are.
 
         ``weight=0`` is plain training: the class map's weight follows unless ``cam_weight`` sets it apart.
-        ``align="attention"`` or ``"cam"`` leaves the other term out. ``augment`` is an ``Augment`` or the name of one,
-        ``freeze`` a list of names or one string with commas. None leaves the default.
+        ``align="attention"`` or ``"cam"`` leaves the other term out. ``augment`` is an ``Augment`` or the name of one.
+        None leaves the default.
 
         Raises:
             InterpferError: there is no such choice, or its value is impossible.
@@ -104,9 +108,6 @@ class Recipe:
             require_choice("augment", augment, tuple(AUGMENTS))
             augment = AUGMENTS[augment]
         own = {name: given[name] for name in OWN if name in given}
-        if isinstance(own.get("freeze", ()), str):
-            own["freeze"] = [name.strip() for name in own["freeze"].split(",") if name.strip()]
-        own["freeze"] = tuple(own.get("freeze", ()))
         return cls(
             guide=Guide(**guide),
             optim=Optim(**{part: given[name] for name, part in OPTIM.items() if name in given}),
@@ -114,14 +115,47 @@ class Recipe:
             **own,
         )
 
-    def better(self, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
-        """Whether an epoch is better than the best before; both as lines of the history."""
-        return old is None or self._rank(new) > self._rank(old)
+    def better(
+        self, new: Mapping[str, Any], old: Mapping[str, Any] | None, top: float | None = None, images: int = 0
+    ) -> bool:
+        """Whether an epoch takes the place of the one kept; both as lines of the history.
 
-    def _rank(self, line: Mapping[str, Any]) -> tuple[float, float]:
-        found = [value for value in (line["att_cos"], line["cam_cos"]) if value == value]
-        agreement = sum(found) / len(found) if found else 0.0
-        return line["val_accuracy"] + self.tradeoff * agreement, agreement
+        Accuracies that the held-out images cannot tell apart, within one standard error of the highest, are ties;
+        agreement breaks them.
+
+        Args:
+            new: the epoch.
+            old: the one kept.
+            top: the highest accuracy so far.
+            images: how many were held out; 0 knows no standard error.
+        """
+        if old is None:
+            return True
+        if self.tradeoff:
+            return self._traded(new) > self._traded(old)
+        top = max(new["val_accuracy"], old["val_accuracy"], top or 0.0)
+        enough = top - (math.sqrt(top * (1 - top) / images) if images else 0.0)
+        if old["val_accuracy"] < enough:
+            return bool(new["val_accuracy"] >= enough)
+        return new["val_accuracy"] >= enough and self._ties(new) > self._ties(old)
+
+    def _ties(self, line: Mapping[str, Any]) -> tuple[float, float]:
+        return _agreement(line), line["val_accuracy"]
+
+    def _traded(self, line: Mapping[str, Any]) -> float:
+        return float(line["val_accuracy"] + self.tradeoff * _agreement(line))
+
+
+def _agreement(line: Mapping[str, Any]) -> float:
+    found = [value for value in (line["att_cos"], line["cam_cos"]) if value == value]
+    return sum(found) / len(found) if found else 0.0
+
+
+def _names(freeze: str | Iterable[str]) -> str | tuple[str, ...]:
+    if not isinstance(freeze, str):
+        return tuple(freeze)
+    names = tuple(name.strip() for name in freeze.split(",") if name.strip())
+    return HALF if names == (HALF,) else () if names == ("none",) else names
 
 
 def settled(recipe: Recipe | None, chosen: Mapping[str, Any], known: Iterable[str] = ()) -> Recipe:

@@ -87,30 +87,65 @@ def pareto_picture(table: pd.DataFrame, path: Path) -> None:
     """Draw accuracy against ATT-COS and CAM-COS, one point per weight of the guide; the undominated ones are joined.
 
     Args:
-        table: one line per training with the columns weight, accuracy, att_cos and cam_cos; weight is NaN for the
-            model that came in.
+        table: one line per training with the columns weight, accuracy, att_cos, cam_cos and n, the images it was judged
+            on; weight is NaN for the model that came in.
         path: the picture to write.
     """
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2, sharey=True)
     for axis, (column, title) in zip(axes, (("att_cos", "ATT-COS"), ("cam_cos", "CAM-COS (gradcam)")), strict=True):
         trained = table[table["weight"].notna()]
         front = trained[undominated(trained[column].to_numpy(float), trained["accuracy"].to_numpy(float))]
         front = front.sort_values(column)
-        axis.plot(front[column], front["accuracy"], color="0.7", zorder=1, label="not dominated")
-        axis.scatter(trained[column], trained["accuracy"], zorder=2, label="fine-tuned, by weight of the guide")
-        start = table[table["weight"].isna()]
-        axis.scatter(
-            start[column], start["accuracy"], marker="o", facecolors="none", edgecolors="k", label="as it came"
-        )
-        for x, y, weight in zip(trained[column], trained["accuracy"], trained["weight"], strict=True):
-            axis.annotate(f"{weight:g}", (x, y), xytext=(5, 5), textcoords="offset points", fontsize=9)
+        axis.plot(front[column], front["accuracy"], color="C0", alpha=0.35, lw=3, zorder=1, label="not dominated")
+        for rows, fill, name in (
+            (table[table["weight"].isna()], "white", "as it came"),
+            (trained, "C0", "fine-tuned, by weight of the guide"),
+        ):
+            low, high = _wilson(rows["accuracy"].to_numpy(float), rows["n"].to_numpy(float))
+            spread = np.stack([rows["accuracy"] - low, high - rows["accuracy"]]).clip(min=0)
+            axis.errorbar(
+                rows[column], rows["accuracy"], yerr=spread, fmt="none", ecolor="0.75", elinewidth=1, zorder=0
+            )
+            axis.scatter(rows[column], rows["accuracy"], s=45, color=fill, edgecolors="k", zorder=3, label=name)
+        span = float(np.ptp(table[column])) or 1.0
+        last = -np.inf
+        for line in table.sort_values(column).to_dict("records"):
+            crowded = line[column] - last < 0.06 * span
+            last = line[column]
+            axis.annotate(
+                _weight_name(line["weight"]),
+                (line[column], line["accuracy"]),
+                xytext=(7, -13 if crowded else 6),
+                textcoords="offset points",
+                fontsize=10,
+            )
+        axis.margins(x=0.18)
+        axis.set_title("better: up and to the right", loc="right", fontsize=9, color="0.4")
         axis.set_xlabel(title)
         axis.grid(alpha=0.3)
+        axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("accuracy")
-    axes[0].legend(fontsize=8, loc="best")
+    handles, names = axes[0].get_legend_handles_labels()
+    count = int(table["n"].iloc[0])
+    figure.legend(handles, names, loc="outside upper center", ncols=3, fontsize=9, frameon=False)
+    figure.supxlabel(f"grey: 95 % interval of an accuracy on {count} images", fontsize=9, color="0.4")
     figure.savefig(path, dpi=130)
+
+
+def _weight_name(weight: float) -> str:
+    if np.isnan(weight):
+        return "as it came"
+    return "0, plain" if weight == 0 else f"{weight:g}"
+
+
+def _wilson(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95 % interval of proportions (Wilson 1927)."""
+    z = 1.96
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return middle - half, middle + half
 
 
 def undominated(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -5,12 +5,23 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from click.testing import CliRunner
 
+import interpfer
 from interpfer.cli import group
+from interpfer.datasets.demo import DemoDataset
+from interpfer.datasets.export import write_csv_layout
 
 COMMAND = ("-m", "interpfer", "finetune")
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("few")
+    write_csv_layout(DemoDataset("test", count=21, size=48), folder)
+    return folder
 
 
 def arguments(checkpoint: Path, faces: Path, out: Path, *more: str) -> list[str]:
@@ -23,15 +34,15 @@ def same(a: Path, b: Path) -> bool:
     return all(torch.equal(first[key], second[key]) for key in first)
 
 
-def wait_for(path: Path, process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
+def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + 240
     while not path.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     assert path.exists()
 
 
-def test_finetune_then_score(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
-    runner, out = CliRunner(), tmp_path / "out"
+def test_finetune_then_score(checkpoint: Path, few: Path, tmp_path: Path) -> None:
+    runner, faces, out = CliRunner(), few, tmp_path / "out"
     done = runner.invoke(
         group,
         ["finetune", *arguments(checkpoint, faces, out, "--epochs", "1", "--align", "attention", "--loss", "l2",
@@ -62,9 +73,9 @@ def test_wrong_calls_are_one_line(checkpoint: Path, faces: Path, tmp_path: Path)
     assert "is not empty: continue with --resume" in full.stderr
 
 
-def test_a_killed_process_resumes_to_the_same_bits(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
-    cut = tmp_path / "cut"
-    options = ("--epochs", "4", "--test-split", "none", "--augment", "paper", "--ema", "0.9")
+def test_a_killed_process_resumes_to_the_same_bits(checkpoint: Path, few: Path, tmp_path: Path) -> None:
+    faces, cut = few, tmp_path / "cut"
+    options = ("--epochs", "3", "--test-split", "none", "--augment", "paper", "--ema", "0.9")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, *COMMAND, *arguments(checkpoint, faces, cut, *options)]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
@@ -80,22 +91,30 @@ def test_a_killed_process_resumes_to_the_same_bits(checkpoint: Path, faces: Path
     assert same(whole / "model.pt", cut / "model.pt")
 
 
-def test_two_processes_train_and_resume(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
-    def launch(out: Path, *more: str) -> subprocess.Popen[str]:
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        call = [*launcher, *COMMAND, *arguments(checkpoint, faces, out, "--epochs", "4", "--test-split", "none", *more)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(call, env=environment, stderr=subprocess.PIPE, text=True)
+def test_two_processes_resume_and_train_on(checkpoint: Path, few: Path, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
 
-    cut = tmp_path / "cut"
-    process = launch(cut)
-    wait_for(cut / "history.csv", process)
-    process.terminate()  # the launcher ends its workers
-    process.communicate()
-    process = launch(cut, "--resume")
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
-    assert said.count("epoch 4: loss") == 1
-    state = torch.load(cut / "state.pt", weights_only=True)
-    assert state["facts"]["processes"] == 2
-    assert [line["epoch"] for line in state["history"]] == [1, 2, 3, 4]
+    def kill(_: dict[str, object]) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        interpfer.finetune(
+            checkpoint, "csv", data_root=few, landmarks=few / "landmarks.txt", out=tmp_path, device="cpu", epochs=2,
+            batch_size=8, test=None, report=kill,
+        )  # fmt: skip
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    state["facts"]["processes"] = 2
+    torch.save(state, tmp_path / "state.pt")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    call = arguments(checkpoint, few, tmp_path, "--epochs", "2", "--test-split", "none", "--resume")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launcher, *COMMAND, *call], env=environment, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("epoch 2: loss") == 1
+    after = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert after["facts"]["processes"] == 2
+    assert [line["epoch"] for line in after["history"]] == [1, 2]
+    assert any(not torch.equal(after["module"][key], value) for key, value in state["module"].items())

@@ -1,10 +1,13 @@
 import pytest
+import timm
 import torch
+from torch import nn
 
 from interpfer.errors import InterpferError, ModelError
 from interpfer.finetuning.optim import (
     Optim,
     freeze,
+    frozen_names,
     head_parameters,
     idle_parameters,
     make_average,
@@ -84,6 +87,42 @@ def test_parameters_without_part_in_the_logits_are_found(model: Model) -> None:
     assert idle_parameters(model) == {"extra.weight", "extra.bias"}
 
 
+def test_half_of_a_network_is_what_comes_before_its_middle(model: Model) -> None:
+    resting = frozen_names(model, "half")
+    freeze(model.module, resting)
+    moving = {name for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+    assert moving == {
+        name for name, _ in model.module.named_parameters() if name.startswith(("stages.2", "stages.3", "head"))
+    }
+    model.module.train()
+    rest_frozen(model.module, resting, False)
+    leaves = {name: child.training for name, child in model.module.named_modules() if not list(child.children())}
+    assert [name for name, on in leaves.items() if not on] == [
+        name for name in leaves if name.startswith(("stages.0", "stages.1"))
+    ]
+    assert frozen_names(model, ("head",)) == ("head",)
+
+
+def test_half_of_a_transformer_holds_its_tokens() -> None:
+    network = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=4, embed_dim=24, num_heads=2,
+                                num_classes=7)  # fmt: skip
+    resting = frozen_names(load_model(network, classes=EXPRESSIONS, input_size=32), "half")
+    assert {"cls_token", "pos_embed", "patch_embed.proj", "blocks.0.attn.qkv"} <= set(resting)
+    assert not any(name.startswith(("blocks.3", "head")) for name in resting)
+
+
+def test_a_network_without_stages_has_no_half() -> None:
+    flat = nn.Sequential(nn.Conv2d(3, 7, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert frozen_names(load_model(flat, classes=EXPRESSIONS, input_size=32), "half") == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("none", ()), ("half", "half"), ("a, b", ("a", "b")), (("a",), ("a",)), ((), ())]
+)
+def test_what_is_frozen_is_named(given: str | tuple[str, ...], kept: str | tuple[str, ...]) -> None:
+    assert Recipe(freeze=given).freeze == kept
+
+
 def test_the_average_follows_slowly(model: Model) -> None:
     assert make_average(model.module, Optim()) is None
     average = make_average(model.module, Optim(ema=0.9))
@@ -115,3 +154,9 @@ def test_selection_is_by_accuracy_then_agreement_or_as_traded() -> None:
     assert Recipe().better(line(0.5, 0.6, 0.6), line(0.5, 0.5, 0.5))
     assert not Recipe().better(line(0.5, 0.5, 0.5), line(0.5, 0.5, 0.5))
     assert not Recipe(tradeoff=1).better(line(0.6, 0.1, 0.1), line(0.5, 0.9, 0.9))
+    # 100 images cannot tell .60 from .56: a standard error is .049
+    assert Recipe().better(line(0.56, 0.6, 0.6), line(0.6, 0.5, 0.5), 0.6, 100)
+    assert not Recipe().better(line(0.54, 0.9, 0.9), line(0.6, 0.5, 0.5), 0.6, 100)
+    assert not Recipe().better(line(0.6, 0.5, 0.5), line(0.56, 0.6, 0.6), 0.6, 100)
+    assert Recipe().better(line(0.66, 0.5, 0.5), line(0.56, 0.6, 0.6), 0.6, 100)
+    assert Recipe().better(line(0.6, nan, nan), line(0.56, nan, nan), 0.6, 100)

@@ -27,6 +27,7 @@ def test_options_make_a_recipe() -> None:
         augment=replace(AUGMENTS["flip"], cutmix=0.5),
     )
     assert Recipe.of() == Recipe()
+    assert Recipe().augment == AUGMENTS["flip"]
     assert Recipe.of(freeze=["a", "b"]).freeze == ("a", "b")
 
 
