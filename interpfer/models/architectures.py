@@ -14,6 +14,9 @@ from interpfer.models import ARCHITECTURES
 from interpfer.models.card import ModelCard
 from interpfer.registry import missing_package
 
+OTHER_WEIGHTS = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
+"""Arguments with which timm reads other files, which may run code, or the network."""
+
 
 def build(card: ModelCard, trust: bool) -> nn.Module:
     """Return the untrained network of a card.
@@ -59,6 +62,9 @@ def from_timm(name: str, classes: int, **arguments: Any) -> nn.Module:
 
     if not timm.is_model(name):
         raise ModelError(f"timm has no model '{name}'.{nearest(name, timm.list_models())}")
+    if OTHER_WEIGHTS & set(arguments):
+        told = ", ".join(sorted(OTHER_WEIGHTS & set(arguments)))
+        raise ModelError(f"arch 'timm:{name}': arch_args may not hold {told}: the weights are those of the checkpoint.")
     network: nn.Module = timm.create_model(name, pretrained=False, **{"num_classes": classes} | arguments)
     return network
 

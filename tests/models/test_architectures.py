@@ -50,6 +50,21 @@ def test_arguments_that_the_architecture_does_not_take() -> None:
         build(card("torchvision:resnet18", widht=3), trust=False)
 
 
+def test_a_card_cannot_make_timm_read_other_files(tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({}, path)
+    with pytest.raises(ModelError, match="arch_args may not hold checkpoint_path: the weights are those of the check"):
+        build(card("timm:resnet10t", checkpoint_path=str(path)), trust=False)
+
+
+@pytest.mark.parametrize(
+    "arch", ["os:system", "subprocess:run", "builtins:exec", "interpfer.cli:group", "os.path:join"]
+)
+def test_any_importable_callable_needs_trust(arch: str) -> None:
+    with pytest.raises(TrustError, match="would run the module"):
+        build(card(arch, command="true"), trust=False)
+
+
 def test_a_missing_timm_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     real = builtins.__import__

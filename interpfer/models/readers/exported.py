@@ -4,6 +4,7 @@ torch reads their pickles in full, looks operators up by dotted names below ``to
 shapes as Python. So everything in the archive is checked before torch sees it.
 """
 
+import io
 import json
 import re
 import warnings
@@ -19,14 +20,21 @@ from interpfer.models.program import Program
 from interpfer.models.readers.base import Read, Request
 from interpfer.models.readers.contents import without_wrappers
 from interpfer.models.readers.pickles import imports, imports_of
-from interpfer.models.readers.signatures import first_line, members
+from interpfer.models.readers.signatures import ambiguous, first_line, members
 
 KIND = "torch.export program"
 OPERATOR = re.compile(
-    r"torch\.ops\.(aten|prim|prims|torchvision|quantized_decomposed|higher_order\.wrap_with_\w+)(\.[\w.]+)?"
-    r"|_operator\.\w+|math\.\w+|torch\.sym_\w+|torch\._sym_sqrt|torch\._C\._set_grad_enabled"
+    r"torch\.ops\.(aten|prim|prims|torchvision|quantized_decomposed|higher_order)\.(?!_*from_file|save|load)(?!__)\w+"
+    r"(\.(?!__)\w+)?|_operator\.(eq|ne|[lg][te]|neg|pos|mul|add|sub|floordiv|mod|pow|truediv|and_|or_|[lr]shift|getitem)"
+    r"|math\.\w+|torch\.sym_\w+|torch\._sym_sqrt|torch\._C\._set_grad_enabled"
 )
-REACHING = re.compile(r"torch\.ops\.aten\.(from_file|save|load)\b.*|_operator\.(attrgetter|methodcaller|itemgetter)")
+HIGHER_ORDER = re.compile(r"torch\.ops\.higher_order\.(?!wrap_with_).*")
+NAME = re.compile(r"[\w.]*")
+"""What torch puts into Python source as it is: names of inputs, values and fields."""
+TEXTS = ("as_string", "as_strings", "torch_version", "guards_code")
+"""Fields whose text torch keeps, quotes, or is told to leave alone."""
+TREES = ("in_spec", "out_spec", "context")
+"""Fields that hold JSON of their own."""
 EXPRESSION = re.compile(r"[\w\s+\-*/%(),.<>=&|~']*")
 WORD = re.compile(r"[A-Za-z_]\w*")
 KNOWN_WORDS = re.compile(
@@ -79,10 +87,10 @@ def _fixed_batch(program: Any) -> int | None:
 
 def _odd(path: Path) -> list[str]:
     """Return what is in the archive beyond operators on tensors and plain expressions."""
-    found = {f"{name} (a pickle)" for name in imports(path)}
+    found = {f"{name} (a pickle)" for name in imports(path)} | set(ambiguous(path))
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            if name.endswith(".json"):
+            if name.lower().endswith(".json"):
                 try:
                     content = json.loads(archive.read(name))
                 except ValueError:
@@ -90,9 +98,13 @@ def _odd(path: Path) -> list[str]:
                     continue
                 found.update(_odd_texts(content))
                 for part in _pickled(content):
-                    held = [other for other in archive.namelist() if other.endswith(f"/{part}")]
-                    found.update(f"{wanted} (a pickle)" for item in held for wanted in imports_of(archive.read(item)))
-            elif name.endswith((".so", ".py", ".pyc", ".dll", ".cubin")):
+                    for item in (other for other in archive.namelist() if other.lower().endswith(f"/{part}".lower())):
+                        wanted = imports_of(archive.read(item))
+                        careful = wanted or _is_tensor(archive.read(item))
+                        found.update(f"{what} (a pickle)" for what in wanted or ([] if careful else [item]))
+            elif name.lower().endswith(".pt") and (held := archive.read(name)) and not _is_tensor(held):
+                found.add(f"{name} (a pickle)")
+            elif name.lower().endswith((".so", ".py", ".pyc", ".dll", ".cubin")):
                 found.add(name)
     return sorted(found)
 
@@ -105,28 +117,52 @@ def _pickled(content: Any) -> Iterator[str]:
             yield str(entry.get("path_name"))
 
 
-def _odd_texts(content: Any) -> Iterator[str]:
+def _is_tensor(content: bytes) -> bool:
+    """Whether a pickle is tensors and plain containers, as torch's own careful reading has it."""
+    try:
+        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # whatever a broken or hostile one brings torch to raise
+        return False
+    return True
+
+
+def _odd_texts(content: Any, field: str = "") -> Iterator[str]:
+    """Yield what in the JSON of a program torch would run: as Python source, as a name to look up, or evaluated."""
     if isinstance(content, list):
         for item in content:
-            yield from _odd_texts(item)
+            yield from _odd_texts(item, field)
     elif isinstance(content, dict):
         for key, value in content.items():
-            if key == "target" and isinstance(value, str) and _is_code(value):
-                yield f"the operator {value}"
-            elif key == "expr_str" and isinstance(value, str) and not _is_plain(value):
-                yield f"the expression {value}"
-            else:
-                yield from _odd_texts(value)
-        ranges = content.get("range_constraints")
-        for symbol in ranges if isinstance(ranges, dict) else ():
-            if not _is_plain(symbol):
-                yield f"the expression {symbol}"
+            if field == "range_constraints":
+                yield from [] if _is_plain(key) else [f"the expression {key}"]
+            elif not NAME.fullmatch(key) or key == "__enum__":
+                yield f"the name {key}"
+            if key != "metadata":  # remarks on where a node comes from
+                yield from _odd_texts(value, key)
+    elif isinstance(content, str):
+        yield from _odd_text(content, field)
+
+
+def _odd_text(text: str, field: str) -> Iterator[str]:
+    if field in ("target", "as_operator"):
+        if _is_code(text):
+            yield f"the operator {text}"
+    elif field == "expr_str":
+        if not _is_plain(text):
+            yield f"the expression {text}"
+    elif field in TREES:
+        try:
+            yield from _odd_texts(json.loads(text))
+        except ValueError:
+            yield from _odd_texts(text)
+    elif field not in TEXTS and not NAME.fullmatch(text):
+        yield f"the name {text}"
 
 
 def _is_code(target: str) -> bool:
     """Whether torch would look a target up among its own names, beyond operators on tensors."""
     looked_up = target.startswith(("torch", "_operator", "math", "#"))
-    return looked_up and (not OPERATOR.fullmatch(target) or REACHING.fullmatch(target) is not None)
+    return looked_up and (not OPERATOR.fullmatch(target) or HIGHER_ORDER.fullmatch(target) is not None)
 
 
 def _is_plain(expression: str) -> bool:

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,10 @@ class HuggingFaceFolder:
             raise ModelError(f"{path} has a config.json but no weights ({' or '.join(WEIGHTS[:2])}): copy them too.")
         if "architecture" in config and "model_type" not in config:
             return _timm(path, config, request)
-        if "auto_map" in config and not request.trust:
+        brought = list(_brought(config))
+        if brought and not request.trust:
             raise TrustError(
-                f"{path} brings its own code ({', '.join(map(str, _flat(config['auto_map'])))}); read it, then say "
-                "--trust (trust=True)."
+                f"{path} brings its own code ({', '.join(brought)}); read it, then say --trust (trust=True)."
             )
         try:
             from transformers import AutoModelForImageClassification
@@ -120,5 +120,15 @@ def _input(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     return {"input": given} if given else {}
 
 
-def _flat(value: Any) -> list[Any]:
-    return [item for part in value.values() for item in _flat(part)] if isinstance(value, Mapping) else [value]
+def _brought(config: Any, field: str = "") -> Iterator[str]:
+    """Yield what transformers would run beyond its own code: classes, kernels of others, other checkpoints for timm."""
+    if isinstance(config, Mapping):
+        for name, value in config.items():
+            yield from _brought(value, "auto_map" if field == "auto_map" else str(name))
+    elif isinstance(config, list):
+        for value in config:
+            yield from _brought(value, field)
+    elif config is not None and (
+        field in ("auto_map", "checkpoint_path") or (field.endswith("attn_implementation") and "/" in str(config))
+    ):
+        yield str(config)

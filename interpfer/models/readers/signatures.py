@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 SIGNATURES = (
@@ -51,6 +52,12 @@ def members(path: Path) -> tuple[str, ...]:
             return tuple(archive.namelist())
     except (zipfile.BadZipFile, OSError, NotImplementedError):
         return ()
+
+
+def ambiguous(path: Path) -> tuple[str, ...]:
+    """Return the names in a zip archive that torch, which takes no heed of case, may read as another member."""
+    seen = Counter(name.lower() for name in members(path))
+    return tuple(f"{name}, of which there are several" for name, count in seen.items() if count > 1)
 
 
 def is_safetensors(path: Path) -> bool:

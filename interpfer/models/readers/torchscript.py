@@ -16,14 +16,16 @@ from interpfer.models.program import Program
 from interpfer.models.readers.base import Read, Request
 from interpfer.models.readers.contents import without_wrappers
 from interpfer.models.readers.pickles import imports
-from interpfer.models.readers.signatures import first_line, members
+from interpfer.models.readers.signatures import ambiguous, first_line, members
 
 KIND = "TorchScript program"
 REACHING = re.compile(
-    r"\b(torch|aten)\.(save|load|from_file|classes|ops\.load_library)\b|\bops\.(?!aten\b|prim\b|prims\b|torchvision\b"
-    r"|quantized\b|_caffe2\b|image\b)\w+\.\w+|__torch__\.torch\.classes\.(?!quantized)\w+"
+    r"\b(save|from_file|load_library)\b|(?<!\.)\bops\b(?!\.(aten|prim|prims|torchvision|quantized|_caffe2)\.)(\.\w+)*"
+    r"|__torch__\.torch\.classes\.(?!quantized)\w+"
 )
-"""Operations that touch files or run code of other libraries."""
+"""Operations that touch files or run code of other libraries, however they are reached; spaces around dots are gone."""
+ESCAPED = re.compile(r""",\s*["']\w*\\[\w\\]*["'],?\s*\)""")
+"""A name in quotes, as ``getattr`` takes it last, that is spelled with escapes."""
 
 
 class TorchScriptFile:
@@ -57,12 +59,13 @@ class TorchScriptFile:
 
 def _reaching(path: Path) -> list[str]:
     """Return what the code of an archive uses beyond tensors, and what its pickles import beyond its own classes."""
-    found: set[str] = set()
+    found = set(ambiguous(path))
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            if "/code/" in name and name.endswith(".py"):
-                text = archive.read(name).decode("utf-8", "replace")
+            if "/code/" in name.lower() and name.lower().endswith(".py"):
+                text = re.sub(r"[\s\\]*\.[\s\\]*", ".", archive.read(name).decode("utf-8", "replace"))
                 found.update(match.group() for match in REACHING.finditer(text))
+                found.update(match.group() for match in ESCAPED.finditer(text))
     names = imports(path)
     allowed = re.compile(r"__torch__\..*|torch\.jit\._pickle\.\w+|torch\._utils\.\w+|torch\.\w+")
     found.update(name for name in names if not allowed.fullmatch(name) or name.startswith("__torch__.torch.classes"))

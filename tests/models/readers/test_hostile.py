@@ -197,6 +197,13 @@ def altered(source: Path, path: Path, change: Callable[[str, bytes], bytes]) -> 
         ("torch.ops.aten.conv2d.default", "torch.os.system", r"would run the operator torch\.os\.system"),
         ("torch.ops.aten.conv2d.default", "torch.hub.load", r"would run the operator torch\.hub\.load"),
         ("torch.ops.aten.conv2d.default", "_operator.methodcaller", "would run the operator _operator.methodcaller"),
+        ("torch.ops.aten.conv2d.default", "torch.ops.aten.from_file.default", "would run the operator"),
+        ("torch.ops.aten.conv2d.default", "torch.ops.aten.conv2d.__class__", "would run the operator"),
+        ("torch.ops.aten.conv2d.default", "_operator.call", "would run the operator _operator.call"),
+        ('"as_tensor": {"name": "p_0_bias"}}, "kind"', '"as_operator": "torch.os"}, "kind"', "the operator torch.os"),
+        ('{"name": "input"', '{"name": "input or print(1)"', r"would run the name input or print\(1\)"),
+        ('"in_spec": "', '"in_spec": "{\\"__enum__\\": true} ', "would run the name"),
+        ('"out_spec": ', '"out_spec": "{\\"__enum__\\": true}", "x": ', "the name __enum__"),
         ('"range_constraints": {', '"range_constraints": {"id(print)": {}', r"would run the expression id\(print"),
         ('"as_int": 4', '"as_expr": {"expr_str": "eval(\'1\')", "hint": null}', "would run the expression eval"),
     ],
@@ -229,6 +236,75 @@ def test_an_exported_program_with_a_pickle(tmp_path: Path, exported: Path) -> No
     assert not trace.exists()
 
 
+def test_an_exported_program_whose_pickle_is_hidden(tmp_path: Path, exported: Path) -> None:
+    hidden = b"I0x1\n0cos\nsystem\n(S'true'\ntR."  # a number that readers of opcodes stumble over
+    assert imports(altered(exported, tmp_path / "m.pt2", _hide(hidden, "sample_inputs/model.pt"))) == ()
+    with pytest.raises(TrustError, match=r"sample_inputs/model\.pt \(a pickle\)"):
+        read_checkpoint(tmp_path / "m.pt2")
+    path = altered(exported, tmp_path / "n.pt2", _hide(hidden, "/weights/weight_0", "WEIGHT_0"))
+    with pytest.raises(TrustError, match=r"weights/weight_0 \(a pickle\)"):
+        read_checkpoint(path)
+
+
+def _hide(hidden: bytes, member: str, said: str = "weight_0") -> Callable[[str, bytes], bytes]:
+    def change(name: str, content: bytes) -> bytes:
+        if name.endswith("model_weights_config.json") and said != "weight_0":
+            table = json.loads(content)
+            for entry in table["config"].values():
+                entry.update(use_pickle=True, path_name=entry["path_name"].replace("weight_0", said))
+            return json.dumps(table).encode()
+        return hidden if name.endswith(member) else content
+
+    return change
+
+
+def test_a_member_that_is_there_twice(tmp_path: Path, exported: Path) -> None:
+    script = tmp_path / "s.pt"
+    torch.jit.save(torch.jit.script(nn.Sequential(nn.Conv2d(3, 2, 1))), str(script))
+    for source, member in ((exported, "models/model.json"), (script, "code/__torch__.py")):
+        path = altered(source, tmp_path / f"twice{source.suffix}", lambda _, content: content)
+        with zipfile.ZipFile(path, "a") as archive:
+            (name,) = (
+                (name for name in archive.namelist() if name.endswith(member)) if source is exported else ("s/version",)
+            )
+            archive.writestr(name.upper(), b"{}")
+        with pytest.raises(TrustError, match="of which there are several"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'torch .save(x, "t")',
+        'torch.\\\n save(x, "t")',
+        '(torch).save(x, "t")',
+        'm = torch\n    m.save(x, "t")',
+        'getattr(torch, "save")(x, "t")',
+        'getattr(torch, "sa\\166e")(x, "t")',
+        '(torch).from_file("t", True, 8)',
+        'ops.image.write_file("t", x)',
+        'o = ops\n    o.image.write_file("t", x)',
+    ],
+)
+def test_a_torchscript_program_that_writes_in_disguise(tmp_path: Path, line: str) -> None:
+    torch.jit.save(torch.jit.script(nn.Sequential(nn.Conv2d(3, 2, 1))), str(tmp_path / "fine.pt"))
+
+    def change(name: str, content: bytes) -> bytes:
+        return content + f"\n    {line}\n".encode() if "/code/" in name and name.endswith(".py") else content
+
+    def louder(name: str) -> str:
+        return name.replace("/code/", "/CODE/").replace(".py", ".PY")
+
+    path = altered(tmp_path / "fine.pt", tmp_path / "m.pt", change)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "loud.pt", "w") as new:
+        for name in old.namelist():
+            new.writestr(louder(name), old.read(name))
+        new.writestr("m/code/other", b"")
+    for file in (path, tmp_path / "loud.pt"):
+        with pytest.raises(TrustError, match="which is more than computing on tensors"):
+            read_checkpoint(file)
+
+
 def test_a_torchscript_program_that_writes(tmp_path: Path) -> None:
     script = torch.jit.script(nn.Sequential(nn.Conv2d(3, 2, 1)))
     torch.jit.save(script, str(tmp_path / "fine.pt"))
@@ -236,7 +312,7 @@ def test_a_torchscript_program_that_writes(tmp_path: Path) -> None:
     def change(name: str, content: bytes) -> bytes:
         return content + b"\n    torch.save(1, 'trace')\n" if "/code/" in name and name.endswith(".py") else content
 
-    with pytest.raises(TrustError, match=r"is a TorchScript program that would use torch\.save"):
+    with pytest.raises(TrustError, match=r"is a TorchScript program that would use save"):
         read_checkpoint(altered(tmp_path / "fine.pt", tmp_path / "m.pt", change))
 
 
@@ -275,6 +351,31 @@ def test_a_hugging_face_folder_with_code_of_its_own(tmp_path: Path) -> None:
     torch.save(WEIGHTS, tmp_path / "pytorch_model.bin")
     with pytest.raises(TrustError, match=r"brings its own code \(own\.Own\); read it, then say --trust"):
         read_checkpoint(tmp_path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        {"vision_config": {"auto_map": {"AutoModel": ["own.Own"]}}},
+        {"model_type": "timm_wrapper", "architecture": "resnet18", "model_args": {"checkpoint_path": "own.Own"}},
+        {"_attn_implementation": "somebody/own.Own"},
+    ],
+)
+def test_a_hugging_face_folder_that_hides_what_it_brings(tmp_path: Path, brought: dict[str, Any]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"} | brought))
+    torch.save(WEIGHTS, tmp_path / "pytorch_model.bin")
+    with pytest.raises(TrustError, match=r"brings its own code \(.*own\.Own\)"):
+        read_checkpoint(tmp_path)
+
+
+def test_a_hostile_pickle_in_a_hugging_face_folder(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    for config in ({"model_type": "vit"}, {"architecture": "resnet10t"}):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        torch.save(WEIGHTS | {"more": Calls(open, str(trace), "w")}, tmp_path / "pytorch_model.bin")
+        with pytest.raises(InterpferError):
+            read_checkpoint(tmp_path)
     assert not trace.exists()
 
 
