@@ -132,7 +132,7 @@ def comparison_table(lines: pd.DataFrame, name_a: str, name_b: str) -> Table:
 
 def comparison_notes(lines: pd.DataFrame) -> Iterator[str]:
     """Yield what has to be known of the numbers of a comparison."""
-    for metric in dict.fromkeys(name for name in lines["metric"] if name in HEADLINE):
+    for metric in dict.fromkeys(name for name in lines["metric"] if headline_group(name) == "micro"):
         yield f"{metric} here is a mean over faces; in a run's own table it is pooled over all pixels, and differs"
 
 

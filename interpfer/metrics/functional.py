@@ -93,4 +93,5 @@ def _cosine(maps: Float[Tensor, "m h w"], heat: Float[Tensor, "n h w"]) -> Float
 @remembered
 def _length(maps: MapBatch) -> Float[Tensor, " n"]:
     rows = maps.flatten(1)
-    return torch.linalg.vecdot(rows, rows).sqrt()
+    length: Tensor = torch.linalg.vecdot(rows, rows).sqrt()
+    return length
