@@ -109,7 +109,7 @@ def test_reasons_outlive_a_kill_after_the_last_batch(
     whole = interpfer.score(model, data, **arguments)
     assert "does not conserve relevance" in whole.manifest["refused"]["lrp@input"]
     with monkeypatch.context() as patch:
-        patch.setattr("interpfer.evaluate._conclude", lambda *_: pytest.fail("killed"))
+        patch.setattr("interpfer.evaluate.conclude", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             interpfer.score(model, data, **arguments, out=tmp_path / "run")
     monkeypatch.setattr("interpfer.evaluate.score_batch", lambda *_: pytest.fail("nothing is left to score"))
@@ -128,7 +128,7 @@ def test_maps_that_once_differ_are_never_called_the_same(
     monkeypatch.setattr("interpfer.scoring.same_maps", tell_apart)
     arguments = {"maps": ["gradcam", "hirescam", "attention"], "limit": 6}
     with monkeypatch.context() as patch:
-        patch.setattr("interpfer.evaluate._conclude", lambda *_: pytest.fail("killed"))
+        patch.setattr("interpfer.evaluate.conclude", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             interpfer.score(model, data, **arguments, out=tmp_path / "run")
     assert interpfer.score(model, data, **arguments, out=tmp_path / "run", resume=True).manifest["same"] == {}
