@@ -61,7 +61,7 @@ def test_figures_are_vectors_and_pictures(runs: Path) -> None:
 def test_errors_are_one_line(tmp_path: Path) -> None:
     nothing = invoke("report", tmp_path)
     assert nothing.exit_code == 1
-    assert "there is no run folder" in nothing.stderr
+    assert "holds no finished run" in nothing.stderr
     assert invoke("report").exit_code == 2
 
 
