@@ -186,6 +186,8 @@ class Trainer:
         seed = step_seed(self.recipe.seed, self.epoch, step, self.share.rank)
         set_seed(seed)
         mixture = self._prepare(lesson, torch.Generator().manual_seed(seed))
+        if self.recipe.guide.cam_layers != "last":  # a class map needs gradients in the half that rests too
+            mixture.images.requires_grad_()
         logits = self.model.select(self.network(self.model.normalise(mixture.images)), len(lesson.rows))
         entropy = self._cross_entropy(logits, mixture)
         penalty = self.guidance.penalty(

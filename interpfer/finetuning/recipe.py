@@ -108,6 +108,8 @@ class Recipe:
             require_choice("augment", augment, tuple(AUGMENTS))
             augment = AUGMENTS[augment]
         own = {name: given[name] for name in OWN if name in given}
+        if "freeze" in own:
+            own["freeze"] = _names(own["freeze"])
         return cls(
             guide=Guide(**guide),
             optim=Optim(**{part: given[name] for name, part in OPTIM.items() if name in given}),
