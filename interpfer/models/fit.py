@@ -1,6 +1,7 @@
 """Brings the weights of a file into a network: finds the prefix under which they fit, and says what was left over."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
@@ -75,9 +76,9 @@ def _renamed(own: Weights, weights: Weights) -> Iterator[Weights]:
         yield weights
         for prefix in PREFIXES if depth else ():
             inner = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-            if inner:
-                rest = {name: value for name, value in weights.items() if not name.startswith(prefix)}
-                yield from stripped(inner | {name: rest[name] for name in rest if name not in inner}, depth - 1)
+            rest = {name: value for name, value in weights.items() if not name.startswith(prefix)}
+            if inner and not set(inner) & set(rest):
+                yield from stripped(inner | rest, depth - 1)
 
     yield from (found for found in stripped(weights, 3))
     for child in children:
@@ -86,20 +87,26 @@ def _renamed(own: Weights, weights: Weights) -> Iterator[Weights]:
 
 
 def _by_parts(own: Weights, weights: Weights, children: tuple[str, ...]) -> Weights:
-    """Place each top-level part of the weights wherever all of it fits."""
+    """Place each top-level part of the weights where all of it fits; of several that fit one place, none is moved."""
     parts: dict[str, dict[str, Tensor]] = {}
     for name, value in weights.items():
         part, _, rest = name.partition(".")
         parts.setdefault(part, {})[rest] = value
-    placed: dict[str, Tensor] = {}
+    kept = {
+        part: {f"{part}.{name}".rstrip("."): value for name, value in inner.items()} for part, inner in parts.items()
+    }
+    found: dict[str, dict[str, Tensor]] = {}
     for part, inner in parts.items():
         for place in dict.fromkeys(chain([f"{part}.", ""], (f"{child}." for child in children))):
-            named = {f"{place}{name}": value for name, value in inner.items()}
+            named = {f"{place}{name}".rstrip("."): value for name, value in inner.items()}
             if all(name in own and own[name].shape == value.shape for name, value in named.items()):
-                placed.update(named)
+                found[part] = named
                 break
-        else:
-            placed.update({f"{part}.{name}": value for name, value in inner.items()})
+    claims = Counter(name for named in found.values() for name in named)
+    placed: dict[str, Tensor] = {}
+    for part in parts:
+        named = found.get(part, kept[part])
+        placed.update(named if all(claims[name] <= 1 for name in named) else kept[part])
     return placed
 
 

@@ -204,3 +204,42 @@ def test_an_input_that_is_no_mapping(tmp_path: Path) -> None:
     )
     with pytest.raises(ModelError, match="input should be a mapping"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [
+        (("student.weight", "teacher.weight"), 0),
+        (("teacher.weight", "student.weight"), 1),
+        (("model.weight", "model_ema.weight"), 0),
+        (("backbone.weight", "weight"), 1),
+        (("one.weight", "two.weight"), None),
+    ],
+)
+def test_of_two_copies_of_a_network_none_is_taken_for_the_other(names: tuple[str, str], taken: int | None) -> None:
+    network = nn.Linear(1, 1, bias=False)
+    weights = {name: torch.full((1, 1), float(i)) for i, name in enumerate(names)}
+    if taken is None:
+        with pytest.raises(ModelError, match="do not fit the architecture: missing: weight"):
+            load_weights(network, weights, "m.pt")
+    else:
+        notes = load_weights(network, weights, "m.pt")
+        assert network.weight.item() == taken
+        assert notes[0].startswith("1 tensors of the file have no place in the architecture")
+
+
+def test_parts_move_beside_a_tensor_of_the_network_itself() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = nn.Parameter(torch.zeros(1))
+            self.features, self.fc = nn.Linear(2, 2), nn.Linear(2, 1)
+
+    weights = {"token": torch.ones(1)} | {
+        f"{part}.{name}": torch.ones_like(value)
+        for part, layer in (("trunk", nn.Linear(2, 2)), ("top", nn.Linear(2, 1)))
+        for name, value in layer.state_dict().items()
+    }
+    network = Network()
+    assert load_weights(network, weights, "m.pt") == ()
+    assert all(value.eq(1).all() for value in network.state_dict().values())
