@@ -139,6 +139,6 @@ def _table(told: "Explanation") -> "Table":
         table.add_row(shown.name, shown.layer, *cells)
     if told.heat and told.maps:
         table.add_section()
-        uniform = [text for score in told.maps[0].scores.values() for text in (f"{score.uniform:.3f}", "0")]
+        uniform = [text for score in told.maps[0].scores.values() for text in (f"{score.uniform:.3f}", "0.000")]
         table.add_row("baseline:uniform", "-", *uniform)
     return table

@@ -24,6 +24,8 @@ from interpfer.landmarks.alignment import carry, inverse
 from interpfer.reports.escape import plain
 from interpfer.reports.explanation import Explanation, ShownMap
 from interpfer.reports.facs import sentence
+from interpfer.reports.style import ACCENT, INK, LOW, SOFT
+from interpfer.reports.style import MAPS as COLOURS
 from interpfer.types import CANVAS
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -32,12 +34,10 @@ COLUMNS = 4
 PANEL = (1.85, 2.22)
 """Inches of a panel."""
 
-COLOURS = "inferno"
 OPACITY = 0.6
-INK, SOFT, ACCENT, PALE = "#1b1f24", "#57606a", "#0072b2", "#b3bcc5"
+PALE = "#b3bcc5"
 TRACK = "#eef1f4"
 DOTS = "#56b4e9"
-MISSED = "#d55e00"
 
 Panel = Callable[[Axes], None]
 
@@ -89,7 +89,7 @@ def _draw(told: Explanation) -> Figure:
     columns = max(COLUMNS, len(first))
     rows = [first, *(maps[start : start + columns] for start in range(0, len(maps), columns))]
     main = told.main if told.main is not None and told.main.regions else None
-    foot = 0.75 + 0.15 * len(main.regions) if main else 1.2
+    foot = 0.85 + 0.15 * len(main.regions) if main else 1.2
     width, height = columns * PANEL[0], len(rows) * PANEL[1] + foot + 0.08
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
@@ -103,7 +103,7 @@ def _draw(told: Explanation) -> Figure:
     left = 0.15 / width
     if main:
         _evidence(
-            figure.add_axes((1.75 / width, 0.4 / height, 1.9 / width, (foot - 0.65) / height)), main, told.expected
+            figure.add_axes((1.75 / width, 0.5 / height, 1.9 / width, (foot - 0.75) / height)), main, told.expected
         )
         left = 3.95 / width
     _words(figure, told, left, foot)
@@ -242,8 +242,8 @@ def _scores(told: Explanation, shown: ShownMap) -> str:
     if len(shown.scores) == 1:
         name, score = next(iter(shown.scores.items()))
         whom = "" if name == told.predicted else f" with {name}"
-        skill = f"skill {round(score.skill, 2) + 0.0:+.2f}, at {shown.layer}"
-        return f"cosine{whom} {score.cosine:.2f} (uniform {score.uniform:.2f})\n{skill}"
+        skill = f"{round(score.skill, 2) + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}")
+        return f"cosine{whom} {score.cosine:.2f} (uniform {score.uniform:.2f})\nskill {skill}, at {shown.layer}"
     pairs = [f"{name} {score.cosine:.2f} (uniform {score.uniform:.2f})" for name, score in shown.scores.items()]
     return "\n".join([f"at {shown.layer}, cosine with" if pairs else f"at {shown.layer}", *pairs])
 
@@ -252,7 +252,7 @@ def _evidence(axis: Axes, shown: ShownMap, expected: str) -> None:
     """Draw the share of the map's energy per region, a tick where a uniform map would be."""
     regions = sorted(shown.regions, key=lambda region: (not region.asked, -region.share))
     places = np.arange(len(regions))
-    colours = [PALE if not region.asked else ACCENT if region.used else MISSED for region in regions]
+    colours = [PALE if not region.asked else ACCENT if region.used else LOW for region in regions]
     axis.barh(places, [100 * region.share for region in regions], color=colours, height=0.66)
     axis.vlines([100 * region.uniform for region in regions], places - 0.42, places + 0.42, color=INK, linewidth=1)
     axis.set_yticks(
@@ -262,7 +262,11 @@ def _evidence(axis: Axes, shown: ShownMap, expected: str) -> None:
         label.set_fontweight("bold" if region.asked else "normal")
     axis.set_ylim(len(regions) - 0.4, -0.6)
     axis.tick_params(length=0, labelsize=6.3)
-    axis.set_xlabel("% of the map's energy; tick: uniform map", fontsize=6.3, labelpad=2)
+    axis.set_xlabel(
+        "% of the map's energy; tick: uniform map;\nblue: expected and used, orange: expected and missed",
+        fontsize=6.3,
+        labelpad=2,
+    )
     whom = f", bold: expected of {expected}" if expected else ""
     axis.set_title(f"{shown.name} per action unit{whom}", loc="right", fontsize=7.5)
     for side in ("top", "right", "left"):

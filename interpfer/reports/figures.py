@@ -24,15 +24,13 @@ from interpfer.metrics.au_profile import BACKGROUND
 from interpfer.metrics.functional import cosine
 from interpfer.models.model import Model
 from interpfer.plan import find_landmarks
+from interpfer.reports.page.action_units import FARTHEST
+from interpfer.reports.style import INK, LESS_MORE, OPACITY, SOFT, bare, draw, new_figure, save, scale_of_maps
 from interpfer.reports.style import MAPS as COLOURS
-from interpfer.reports.style import OPACITY, bare, draw, new_figure, save, scale_of_maps
 from interpfer.results.run import Run
 from interpfer.stream import FaceStream
 from interpfer.types import CANVAS
 
-PROFILE_COLOURS = "RdBu_r"
-FARTHEST = 4
-"""Times the energy of a uniform map at which the colours of a profile end."""
 SHEET_MAPS = ("attention", "gradcam", "layercam")
 SHEET_TITLE = (
     "Where an expert would look (AU heatmap of the label) and where the classifier looks.\n"
@@ -134,31 +132,33 @@ def profile_figure(run: Run, map_name: str, layer: str | None = None, by: str = 
     cells = {value: table.pivot(index="expression", columns="au", values=value).loc[names]
              for value in ("share", "codebook", "uniform", "expected")}  # fmt: skip
     expected = cells["expected"][aus].to_numpy(bool)
-    figure = new_figure(2.2 + 0.86 * len(aus), 1.5 + 0.42 * len(names))
-    axes = figure.subplots(1, 2, sharey=True)
+    figure = new_figure(1.9 + 0.42 * len(aus), 1.3 + 0.56 * len(names))
+    axes = figure.subplots(2, 1, sharex=True)
     for axis, (title, value) in zip(axes, sides.items(), strict=True):
         times = (cells[value][aus] / cells["uniform"][aus]).to_numpy(float)
-        drawn = axis.imshow(times.clip(1 / FARTHEST, FARTHEST), cmap=PROFILE_COLOURS, aspect="auto",
+        drawn = axis.imshow(times.clip(1 / FARTHEST, FARTHEST), cmap=LESS_MORE, aspect="auto",
                             norm=LogNorm(1 / FARTHEST, FARTHEST))  # fmt: skip
         for row, column in np.ndindex(times.shape):
             shown = float(times[row, column])
             if np.isfinite(shown):
-                ink = "white" if abs(np.log(max(float(shown), 1e-9))) > 0.7 * np.log(FARTHEST) else "black"
+                ink = "white" if abs(np.log(max(shown, 1e-9))) > 0.45 * np.log(FARTHEST) else INK
                 axis.text(column, row, f"{shown:.1f}", ha="center", va="center", fontsize=7, color=ink)
             if expected[row, column]:
-                axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color="black", lw=1.4))
+                axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color=INK, lw=1.3))
         for row in np.flatnonzero(~np.isfinite(times).any(1)):
-            axis.text((len(aus) - 1) / 2, row, "no action units", ha="center", va="center", fontsize=7, color="grey")
-        axis.set_xticks(range(len(aus)), [au.replace("+", "\n") for au in aus], fontsize=8)
-        axis.set_xlabel("action unit (FACS)", fontsize=8)
+            axis.text((len(aus) - 1) / 2, row, "no action units", ha="center", va="center", fontsize=7, color=SOFT)
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylabel(f"{by} expression")
         outside = np.nanmean(cells[value][BACKGROUND].to_numpy(float))
-        axis.set_title(f"{title}\n{100 * outside:.0f} % of the energy in no region", fontsize=9)
+        axis.set_title(f"{title}: {100 * outside:.0f} % of the energy in no region", loc="left")
+        axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-    axes[0].set_yticks(range(len(names)), names, fontsize=8)
-    axes[0].set_ylabel(f"{by} expression", fontsize=8)
+    axes[1].set_xticks(range(len(aus)), [au.replace("+", "\n") for au in aus])
+    axes[1].set_xlabel("action unit (FACS); framed: expected by the codebook")
     ticks = [1 / FARTHEST, 0.5, 1, 2, FARTHEST]
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.9, pad=0.01, ticks=ticks)
-    bar.set_label("energy, times a uniform map's\nframed: expected by the codebook", fontsize=7)
-    bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks], fontsize=7)
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=30, pad=0.02, ticks=ticks)
+    bar.set_label("energy, times a uniform map's")
+    bar.ax.set_yticklabels(["≤ ¼", "½", "1", "2", f"≥ {FARTHEST}"])
     bar.ax.minorticks_off()
+    bar.outline.set_visible(False)
     return figure

@@ -16,6 +16,7 @@ from interpfer.reports.page.scores import SAID, Scores, number
 from interpfer.reports.style import (
     ACCENT,
     FORMATS,
+    INK,
     MAPS,
     MARK,
     OPACITY,
@@ -141,6 +142,7 @@ def means_figure(exhibit: Exhibit, scores: Scores) -> Figure | None:
         return None
     figure = new_figure(1.05 * (1 + len(wanted)) + 0.9, 1.05 * len(rows) + 0.4)
     axes = figure.subplots(len(rows), 1 + len(wanted), squeeze=False)
+    axes[0][0].set_title("mean face", fontsize=8)
     drawn = None
     for line, row in enumerate(rows):
         face = _face(exhibit, row)
@@ -153,6 +155,8 @@ def means_figure(exhibit: Exhibit, scores: Scores) -> Figure | None:
                 drawn = axis.imshow(
                     picture, cmap=MAPS, vmin=0, vmax=1, alpha=OPACITY, extent=(0, 1, 1, 0), interpolation="bilinear"
                 )
+            elif key == AU_HEATMAP:
+                axis.text(0.5, 0.5, "no action\nunits", ha="center", va="center", color=SOFT, transform=axis.transAxes)
             if line == 0:
                 axis.set_title(key[0] if key == AU_HEATMAP else "\n".join(key), fontsize=8)
     for axis in axes.flat:
@@ -183,6 +187,6 @@ def _write(
     for row, column in np.ndindex(grid.shape):
         value = float(grid[row, column])
         said = text(value) if counts is None else f"{int(counts[row, column])}"
-        bright = np.isfinite(value) and value > low + 0.55 * (high - low)
-        ink = "black" if bright else "white" if np.isfinite(value) else SOFT
+        deep = np.isfinite(value) and value > low + 0.55 * (high - low)
+        ink = "white" if deep else INK if np.isfinite(value) else SOFT
         axis.text(column, row, said, ha="center", va="center", fontsize=7, color=ink)

@@ -8,11 +8,14 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 MAPS = "inferno"
-SHARES = "cividis"
-INK, SOFT, ACCENT, MARK = "#1b1f27", "#575f6d", "#1f5f99", "#8a5a00"
+INK, SOFT, ACCENT, MARK, LOW = "#1b1f27", "#575f6d", "#1f5f99", "#8a5a00", "#c96212"
+SHARES = LinearSegmentedColormap.from_list("interpfer-shares", ["#ffffff", "#8fb6d9", ACCENT, "#123a60"])
+LESS_MORE = LinearSegmentedColormap.from_list("interpfer-less-more", ["#8f4208", LOW, "#ffffff", "#2f75b5", "#123a60"])
+"""Tables of colours as on the page: blue is more; about a middle, orange is less."""
 OPACITY = 0.55
 
 FORMATS = ("pdf", "svg", "png")

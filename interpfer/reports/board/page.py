@@ -24,13 +24,13 @@ def to_html(rankings: Sequence[Ranking], wanted: Sequence[str] | None = None) ->
 def _table(ranking: Ranking, metrics: Sequence[str]) -> dict[str, object]:
     lines = []
     for entry in ranking.entries:
-        texts = [plain(text) for text in labels(entry)]
+        texts = ["" if text == "-" else plain(text) for text in labels(entry)]
         cells = [{"text": texts[0], "key": entry.rank or "", "number": True}]
         cells += [{"text": text, "key": text, "number": False} for text in texts[1:]]
         for name in metrics:
             mean = entry.values[name].mean
             cells.append({
-                "text": cell(entry, name),
+                "text": cell(entry, name).replace("-", "\N{MINUS SIGN}"),
                 "key": "" if math.isnan(mean) else repr(mean),
                 "number": True,
                 "best": ranking.is_best(entry, name),

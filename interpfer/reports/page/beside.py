@@ -8,7 +8,7 @@ import pandas as pd
 
 from interpfer.reports.comparison import better, compare
 from interpfer.reports.page import provenance
-from interpfer.reports.page.scores import Scores, interval, number
+from interpfer.reports.page.scores import SAID, Scores, interval, number
 from interpfer.reports.page.tables import Cell, Line, Sheet, map_by_class, shaded
 from interpfer.results.run import Run
 
@@ -29,6 +29,7 @@ def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
         "title": " → ".join(names) if len(names) == 2 else f"{len(names)} runs side by side",
         "names": list(names),
         "facts": runs[0].manifest["arguments"],
+        "baselines": _baselines(scores[0], metric),
         "verdicts": [_verdict(change, metric, names[0], name) for change, name in zip(changes, names[1:], strict=True)],
         "overview": _overview(runs, scores, names),
         "changes": [_change_sheets(change, names[0], name) for change, name in zip(changes, names[1:], strict=True)],
@@ -51,7 +52,7 @@ def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _verdict(change: pd.DataFrame, metric: str, before: str, after: str) -> str:
-    """Say what became of the accuracy and of the map that moved most, or that chance would do as much."""
+    """Say what became of the accuracy, of how many maps, and of the one that moved most."""
     winners = better(change)
     lines = list(zip(change.to_dict("records"), winners, strict=True))
     parts = [_moved(lines[0][0], lines[0][1], "the accuracy")]
@@ -60,8 +61,23 @@ def _verdict(change: pd.DataFrame, metric: str, before: str, after: str) -> str:
     ]
     if own:
         line, winner = max(own, key=lambda item: abs(item[0]["difference"]))
-        parts.append(_moved(line, winner, f"the {metric} of {line['map']}"))
+        layer = "" if line["layer_a"] == "-" else f" at {line['layer_a']}"
+        moved = _moved(line, winner, f"the {metric} of {line['map']}{layer}")
+        if len(own) > 1:
+            rise, fall, stay = (sum(winner == side for _, winner in own) for side in ("b", "a", ""))
+            counts = (
+                f"Of {len(own)} maps {rise} come closer to the AU heatmaps, {fall} move away, {stay} stay within chance"
+            )
+            return f"From {before} to {after}, {parts[0]}. {counts}; most of all, {moved}."
+        parts.append(moved)
     return f"From {before} to {after}, {' and '.join(parts)}."
+
+
+def _baselines(scores: Scores, metric: str) -> str:
+    """Return what has to be beaten, in one sentence; nothing where no baseline was scored."""
+    found = [(said, scores.at((name, "-"), metric)) for name, said in SAID.items()]
+    words = [f"{said} {number(value.value, metric)}" for said, value in found if value.defined]
+    return f"To be beaten, in {metric}: {', '.join(words)}." if words else ""
 
 
 def _moved(line: dict[Any, Any], winner: str, what: str) -> str:

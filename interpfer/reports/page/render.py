@@ -9,10 +9,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from interpfer.reports.page import provenance, tables
+from interpfer.reports.page import action_units, provenance, tables
 from interpfer.reports.page.beside import beside
 from interpfer.reports.page.charts import score_chart, spread
-from interpfer.reports.page.headline import headline
+from interpfer.reports.page.headline import UNIFORM, headline
 from interpfer.reports.page.pictures import colour_stops, groups_of, pictures
 from interpfer.reports.page.scores import Scores, interval, number
 from interpfer.results.exhibit import Exhibit
@@ -35,15 +35,17 @@ def render_run(run: Run, exhibit: Exhibit | None = None) -> str:
         "facts": facts["arguments"],
         "counts": facts["counts"],
         "classification": facts["classification"],
+        "commonest": _commonest(run),
         "headline": headline(run, scores),
         "chart": score_chart(scores),
         "map_class": tables.map_by_class(scores, same),
         "layer_class": tables.layer_by_class(scores),
         "confusion": tables.confusion_sheet(run),
-        "au": tables.au_sheets(run, scores),
+        "au": action_units.au_sheets(run, scores),
         "spread": spread(run, scores),
         "metrics": scores.metrics,
         "scores": scores,
+        "uniform": {metric: scores.at(UNIFORM, metric) for metric in scores.metrics},
         "nan": math.nan,
         "version": facts["versions"]["interpfer"],
         "classes": _present(run),
@@ -92,6 +94,13 @@ def write_page(run: Run, exhibit: Exhibit | None, path: Path) -> None:
 def page_bytes(page: str) -> bytes:
     """Return a page as it is written; a file name that is no Unicode is shown with backslashes."""
     return page.encode("utf-8", "backslashreplace")
+
+
+def _commonest(run: Run) -> tuple[str, float]:
+    """Return the class that most images are of, and the accuracy of always naming it."""
+    counts = run.confusion.sum(axis=1)
+    total = int(counts.sum())
+    return (str(counts.idxmax()), float(counts.max()) / total) if total else ("", math.nan)
 
 
 def _present(run: Run) -> list[str]:

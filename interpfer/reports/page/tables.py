@@ -1,12 +1,9 @@
 """The tables of the page: cells with a text, a shade and a value to sort by."""
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
-from interpfer.expressions import EXPRESSIONS
-from interpfer.metrics.au_profile import BACKGROUND, agreement
 from interpfer.reports.direction import rises
 from interpfer.reports.page.scores import Key, Scores, interval, number, percent, summary
 from interpfer.results.run import Run
@@ -21,7 +18,7 @@ class Cell:
         value: what it is sorted by; NaN sorts last.
         shade: 0 to 1, or None for no colour.
         title: said when pointed at.
-        mark: "expected", "used", "expected used", "diagonal", or "".
+        mark: words for the style sheet: "expected", "less", "diagonal", "up", "down".
     """
 
     text: str
@@ -112,8 +109,11 @@ def _any(scores: Scores, rows: Iterable[tuple[Key, str, str]], metric: str, grou
 
 
 def _named(key: Key, same: dict[str, str]) -> tuple[str, str]:
+    """Return the name of a line and what follows it in grey."""
+    if key[1] == "-":
+        return key[0].removeprefix("baseline:"), "baseline"
     twin = same.get("@".join(key), "").partition("@")[0]
-    return key[0], " ".join(filter(None, ["" if key[1] == "-" else key[1], f"= {twin}" if twin else ""]))
+    return key[0], " ".join(filter(None, [key[1], f"= {twin}" if twin else ""]))
 
 
 def shaded(lines: list[Line]) -> list[Line]:
@@ -155,43 +155,3 @@ def confusion_sheet(run: Run) -> Sheet:
         cells.append(Cell(f"{100 * hits:.0f} %" if math.isfinite(hits) else "–", hits))
         lines.append(Line(name, cells, f"{total:,}"))
     return Sheet({}, "confusion matrix: true class down, predicted class across", "true", [*columns, "recall"], lines)
-
-
-def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
-    """Return a table per map of the deepest layer: where its energy lies, by expression and action unit."""
-    table = run.au_profile
-    if table is None or table.empty:
-        return []
-    table = table[table["by"] == "true"]
-    agreed = {
-        (line["map"], line["layer"], line["expression"]): float(line["energy"])
-        for line in agreement(table).to_dict("records")
-    }
-    sheets = []
-    for name, layer in scores.deepest:
-        own = table[(table["map"] == name) & (table["layer"] == layer)]
-        if own.empty:
-            continue
-        aus = [str(au) for au in own["au"].unique()]
-        names = [expression for expression in EXPRESSIONS if expression in set(own["expression"])]
-        lines = []
-        shade = _scale([0.0, *own.loc[own["au"] != BACKGROUND, "share"].astype(float)])
-        for expression in names:
-            rows = own[own["expression"] == expression]
-            facts = {str(row["au"]): row for row in rows.to_dict("records")}
-            cells = [_au_cell(facts[au], au, shade) for au in aus]
-            inside = agreed[name, layer, expression]
-            cells.append(Cell(f"{100 * inside:.0f}" if math.isfinite(inside) else "–", inside))
-            lines.append(Line(expression, cells, f"{int(rows['n'].iloc[0]):,}"))
-        columns = ["none" if au == BACKGROUND else f"AU {au}".replace("+", " ") for au in aus]
-        caption = f"share of the energy of {name} at {layer}, in percent, by expression and action unit"
-        sheets.append(Sheet({"map": name}, caption, "expression", [*columns, "in expected"], lines))
-    return sheets
-
-
-def _au_cell(row: dict[Hashable, Any], au: str, shade: _Scale) -> Cell:
-    share, uniform, codebook = (float(row[name]) for name in ("share", "uniform", "codebook"))
-    title = f"uniform map {100 * uniform:.0f} %"
-    title += f", AU heatmap {100 * codebook:.0f} %" if math.isfinite(codebook) else ""
-    mark = " ".join(word for word in ("expected", "used") if bool(row[word]))
-    return Cell(f"{100 * share:.0f}", share, None if au == BACKGROUND else shade(share), title, mark)

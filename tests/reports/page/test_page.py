@@ -9,11 +9,12 @@ import pytest
 
 from interpfer.errors import RunError
 from interpfer.reports.page import render_run, render_runs
+from interpfer.reports.page.action_units import au_sheets
 from interpfer.reports.page.charts import score_chart, spread
 from interpfer.reports.page.headline import headline
 from interpfer.reports.page.provenance import command, left_out
 from interpfer.reports.page.scores import Scores, number
-from interpfer.reports.page.tables import au_sheets, confusion_sheet, layer_by_class, map_by_class
+from interpfer.reports.page.tables import confusion_sheet, layer_by_class, map_by_class
 from interpfer.results.exhibit import load_exhibit
 from interpfer.results.run import Run, load_run
 
@@ -85,8 +86,26 @@ def test_tables_hold_the_numbers_of_the_run(run: Run) -> None:
     assert [line.name for line in layers[0].lines] == ["stages.2", "stages.3"]
     counts = confusion_sheet(run)
     assert sum(cell.value for line in counts.lines for cell in line.cells[:-1]) == 42
-    profile = au_sheets(run, scores)[0]
-    assert all(sum(cell.value for cell in line.cells[:-1]) == pytest.approx(1, abs=1e-4) for line in profile.lines)
+
+
+def test_action_units_are_multiples_of_a_uniform_map_the_best_map_first(run: Run) -> None:
+    scores = Scores(run)
+    best = scores.best("cosine")
+    assert best is not None
+    assert run.au_profile is not None
+    sheets = au_sheets(run, scores)
+    assert [sheet.key["map"] for sheet in sheets][0] == " ".join(best)
+    table = run.au_profile.query("by == 'true' and map == @best[0] and layer == @best[1] and expression == 'fear'")
+    line = next(line for line in sheets[0].lines if line.name == "fear")
+    for cell, row in zip(line.cells, table.to_dict("records"), strict=False):
+        share, uniform = float(row["share"]), float(row["uniform"])
+        if row["au"] == "background":
+            assert cell.value == pytest.approx(share)
+            assert cell.shade is None
+        else:
+            assert cell.value == pytest.approx(share / uniform)
+            assert ("less" in cell.mark.split()) == (share < uniform)
+            assert ("expected" in cell.mark.split()) == bool(row["expected"])
 
 
 def test_charts_place_values_between_round_ends(run: Run) -> None:
