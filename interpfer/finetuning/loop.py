@@ -123,8 +123,7 @@ class Trainer:
         judged = Model(self.model.name, self.kept, self.model.card, self.accelerator.device)
         scores = validate(judged, self.held, self.held.rows, self.recipe.guide, self.recipe.batch_size, self.share)
         line = {"epoch": self.epoch + 1, "lr": self.raw_optimiser.param_groups[0]["lr"]} | sums | scores
-        top = max((past["val_accuracy"] for past in self.history), default=0.0)
-        line["best"] = self.recipe.better(line, self.best, top, len(self.held.rows))
+        line["best"] = self.recipe.better(line, self.best)
         line["seconds"] = round(time.monotonic() - started, 2)
         self.epoch += 1
         self.history.append(line)

@@ -1,6 +1,5 @@
 """All choices of a training, and how they are called."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -117,32 +116,19 @@ class Recipe:
             **own,
         )
 
-    def better(
-        self, new: Mapping[str, Any], old: Mapping[str, Any] | None, top: float | None = None, images: int = 0
-    ) -> bool:
+    def better(self, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
         """Whether an epoch takes the place of the one kept; both as lines of the history.
 
-        Accuracies that the held-out images cannot tell apart, within one standard error of the highest, are ties;
-        agreement breaks them.
-
-        Args:
-            new: the epoch.
-            old: the one kept.
-            top: the highest accuracy so far.
-            images: how many were held out; 0 knows no standard error.
+        The higher accuracy on the held-out images wins, agreement breaking ties, or what ``tradeoff`` says.
         """
         if old is None:
             return True
         if self.tradeoff:
             return self._traded(new) > self._traded(old)
-        top = max(new["val_accuracy"], old["val_accuracy"], top or 0.0)
-        enough = top - (math.sqrt(top * (1 - top) / images) if images else 0.0)
-        if old["val_accuracy"] < enough:
-            return bool(new["val_accuracy"] >= enough)
-        return new["val_accuracy"] >= enough and self._ties(new) > self._ties(old)
+        return self._rank(new) > self._rank(old)
 
-    def _ties(self, line: Mapping[str, Any]) -> tuple[float, float]:
-        return _agreement(line), line["val_accuracy"]
+    def _rank(self, line: Mapping[str, Any]) -> tuple[float, float]:
+        return line["val_accuracy"], _agreement(line)
 
     def _traded(self, line: Mapping[str, Any]) -> float:
         return float(line["val_accuracy"] + self.tradeoff * _agreement(line))

@@ -259,7 +259,7 @@ def _manifest(
         "dataset_digest": facts["dataset"],
         "counts": counts,
         "best": trainer.best,
-        "selection": "accuracy on the held-out images; within a standard error of the highest, agreement"
+        "selection": "accuracy on the held-out images, agreement breaking ties"
         if not trainer.recipe.tradeoff
         else f"accuracy + {trainer.recipe.tradeoff} x mean of ATT-COS and CAM-COS on the held-out images",
         "judged_on": judged,
