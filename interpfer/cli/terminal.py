@@ -159,7 +159,8 @@ def history_line(line: Mapping[str, Any]) -> str:
 
 def notes(run: Run) -> Iterator[str]:
     """Yield the sentences that belong to a table: the verdict, accuracy, what was left out, where the results are."""
-    yield headline(run, Scores(run)).verdict
+    said = headline(run, Scores(run))
+    yield f"{said.verdict} {said.sentence}"
     counts, classification = run.manifest["counts"], run.manifest["classification"]
     yield (
         f"accuracy {classification['accuracy']:.3f}, macro F1 {classification['macro_f1']:.3f} "
