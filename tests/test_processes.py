@@ -4,9 +4,11 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from interpfer.processes import Processes, launched, processes
 
@@ -30,6 +32,16 @@ def digests(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in TABLES}
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in ``ENVIRONMENT``: sums of more threads round otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_give_the_bytes_of_one_and_resume(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
     alone = run(call(faces, checkpoint, "--out", tmp_path / "one"))
     assert alone.returncode == 0, alone.stderr
