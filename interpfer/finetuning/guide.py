@@ -160,8 +160,8 @@ class Guidance:
         self.guide = guide
         self.model = model
         attention, cam = guide.weights
-        self.layers = _layers(model, guide.layers) if attention else ()
-        self.cam_layers = _layers(model, guide.cam_layers) if cam else ()
+        self.layers = model.layers(guide.layers) if attention else ()
+        self.cam_layers = model.layers(guide.cam_layers) if cam else ()
         self.watched = tuple(dict.fromkeys((*self.layers, *self.cam_layers)))
         self._attention = layer_method(guide.attention_map, gradient=False)
         self._cam = layer_method(guide.cam_map, gradient=True)
@@ -266,9 +266,3 @@ def layer_method(method: str | LayerMap, gradient: bool) -> LayerMap:
         return found
     wanted = "of a layer" if gradient else "of a layer's activations alone"
     raise InterpferError(f"map '{method}' cannot be aligned: it is no map {wanted}.{nearest(str(method), MAPS)}")
-
-
-def _layers(model: Model, wanted: str | tuple[str, ...]) -> tuple[str, ...]:
-    if isinstance(wanted, str) and wanted not in ("last", "all"):
-        wanted = tuple(name.strip() for name in wanted.split(","))
-    return model.layers(wanted)
