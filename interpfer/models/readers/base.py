@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+TRUST = "if you trust where it comes from, say --trust (trust=True)"
+"""How a message ends that refuses what would run code."""
+
 
 @dataclass(frozen=True)
 class Request:

@@ -17,7 +17,7 @@ import torch
 
 from interpfer.errors import ModelError, TrustError
 from interpfer.models.program import Program
-from interpfer.models.readers.base import Read, Request
+from interpfer.models.readers.base import TRUST, Read, Request
 from interpfer.models.readers.contents import without_wrappers
 from interpfer.models.readers.pickles import imports, imports_of
 from interpfer.models.readers.signatures import ambiguous, first_line, members
@@ -56,10 +56,7 @@ class ExportedFile:
         """Check the archive, and load it."""
         odd = _odd(path)
         if odd and not request.trust:
-            raise TrustError(
-                f"{path} is a torch.export program that would run {', '.join(odd[:3])}; "
-                "if you trust where it comes from, say --trust (trust=True)."
-            )
+            raise TrustError(f"{path} is a torch.export program that would run {', '.join(odd[:3])}; {TRUST}.")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -12,13 +12,11 @@ from typing import Any
 import torch
 
 from interpfer.errors import ModelError, TrustError
-from interpfer.models.readers.base import Read, Request
+from interpfer.models.readers.base import TRUST, Read, Request
 from interpfer.models.readers.contents import Contents, find_weights
 from interpfer.models.readers.inert import load_inert
 from interpfer.models.readers.pickles import imports, suspicious
 from interpfer.models.readers.signatures import first_line, not_a_checkpoint
-
-TRUST = "if you trust where it comes from, say --trust (trust=True)"
 
 
 class TorchFile:

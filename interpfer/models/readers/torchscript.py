@@ -13,7 +13,7 @@ import torch
 
 from interpfer.errors import ModelError, TrustError
 from interpfer.models.program import Program
-from interpfer.models.readers.base import Read, Request
+from interpfer.models.readers.base import TRUST, Read, Request
 from interpfer.models.readers.contents import without_wrappers
 from interpfer.models.readers.pickles import imports
 from interpfer.models.readers.signatures import ambiguous, first_line, members
@@ -42,7 +42,7 @@ class TorchScriptFile:
         if reaching and not request.trust:
             raise TrustError(
                 f"{path} is a TorchScript program that would use {', '.join(reaching[:3])}, which is more than "
-                "computing on tensors; if you trust where it comes from, say --trust (trust=True)."
+                f"computing on tensors; {TRUST}."
             )
         try:
             with warnings.catch_warnings():
