@@ -26,6 +26,7 @@ from interpfer.results.folder import FIGURES, REPORT, RunFolder
 from interpfer.results.run import Run, load_run
 from interpfer.sanity import check
 from interpfer.scoring import CPU_CHUNK, score_batch
+from interpfer.threads import keep_memory
 
 Progress = Callable[[str, int, int], None]
 
@@ -108,6 +109,7 @@ def score(
         dataset = DATASETS.get(dataset).open(Path(data_root) if data_root else None, split, seed)
     if not isinstance(model, Model):
         model = load_model(model, trust=trust)
+    keep_memory()
     group = processes(device)
     model.to(pick_device(group.device if group.device and device in ("auto", "cuda") else device))
     plan = Plan.make(

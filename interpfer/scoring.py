@@ -1,17 +1,20 @@
 """Scores one batch of faces: maps, heatmaps, metrics and evidence, a few faces at a time."""
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.au.means import HeatmapMeans
 from interpfer.maps.base import BaselineMap, Surroundings
-from interpfer.maps.engine import Shown, require_named, run_maps, same_maps
+from interpfer.maps.engine import Key, Shown, require_named, run_maps, same_maps
 from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics.au_profile import cells, profile
-from interpfer.metrics.base import DatasetMetric, ModelMetric
+from interpfer.metrics.base import DatasetMetric, ImageMetric, ModelMetric
 from interpfer.metrics.trial import Trial
 from interpfer.models.hooks import hooked
 from interpfer.plan import Plan
@@ -19,6 +22,7 @@ from interpfer.results.exhibit import Bytes, Keep, Pictures, nothing_shown, to_b
 from interpfer.results.folder import Part
 from interpfer.results.mean_faces import sum_faces
 from interpfer.stream import Batch
+from interpfer.threads import side_by_side
 from interpfer.types import Landmarks
 
 CPU_CHUNK = 4
@@ -28,95 +32,187 @@ COUNT = np.uint16
 """What counts of the pixels of one canvas fit into."""
 
 
+class _Few(NamedTuple):
+    """A few faces of a batch, with what their maps are scored against.
+
+    Attributes:
+        part: which of the batch they are.
+        heat: AU heatmaps on the canvas.
+        valid: whether each has one.
+        landmarks: on the canvas.
+        around: what baselines are made of.
+    """
+
+    part: slice
+    heat: Float[Tensor, "n s s"]
+    valid: Bool[Tensor, " n"]
+    landmarks: Landmarks
+    around: Surroundings
+
+
+class _Scored(NamedTuple):
+    """What a few faces scored: arrays as in ``Part``, and the maps of ``Pictures``."""
+
+    scores: NDArray[np.float64]
+    counts: dict[str, NDArray[np.unsignedinteger]]
+    single: dict[str, NDArray[np.float64]]
+    profiles: NDArray[np.float64]
+    heat: NDArray[np.bool_]
+    small: Bytes
+
+
 def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep) -> Part:
     """Run the model once on a batch, and score all its maps a few faces at a time."""
-    small_maps = nothing_shown(len(batch.rows), len(plan.shown) + 1) if keep.maps else None
-    places = {key: place for place, key in enumerate(plan.shown)} if keep.maps else {}
-    image_metrics = [metric for metric in plan.metrics.values() if not isinstance(metric, DatasetMetric)]
-    counters = {name: metric for name, metric in plan.metrics.items() if isinstance(metric, DatasetMetric)}
-    rows, columns = len(batch.rows), len(plan.columns)
-    scores = torch.full((rows, columns, len(image_metrics)), torch.nan, dtype=torch.float64)
-    single = {name: torch.full((rows, columns), torch.nan, dtype=torch.float64) for name in counters}
-    tables = {metric.count: name for name, metric in reversed(counters.items())}  # a table serves all that count alike
-    counts: dict[str, NDArray[np.unsignedinteger]] = {}
-    profiles = torch.full((rows, columns + 2, len(plan.evidence.names)), torch.nan, dtype=torch.float64)
-    heat_valid = torch.zeros(rows, dtype=torch.bool)
+    rows = len(batch.rows)
     shown = _shown(plan, batch) if rows else Shown(torch.zeros(0, len(plan.model.classes)))
     logits, raw = shown.logits.cpu(), shown.maps
     twins = {key: twin for key, twin in plan.same.items() if rows and same_maps({twin: raw[twin], key: raw[key]})}
-    told = plan.targets(batch.rows)
-    targets = logits.argmax(1) if told is None else told
-    step = CPU_CHUNK if plan.model.device.type == "cpu" else max(rows, 1)
-    for start in range(0, rows, step):
-        part = slice(start, start + step)
-        some = batch.rows[part]
-        classes = plan.classes(some)
-        landmarks = Landmarks(batch.landmarks.points[part], batch.landmarks.found[part])
-        heat, valid = plan.heatmaps(landmarks, some)
-        dealt = plan.shares(landmarks)
-        small = cells(heat)
-        for place, picture in ((-2, torch.ones_like(small)), (-1, small)):
-            profiles[part, place] = profile(picture, dealt).cpu().double()
-        if small_maps is not None:
-            small_maps[part, -1] = to_bytes(small)
-        heat_valid[part] = valid.cpu()
-        around = Surroundings(
-            heat,
-            means.others(heat, valid) if means else None,
-            means.classmates(heat, valid, classes) if means else None,
-            some,
-            plan.seed,
-            batch.faces.images[part].to(heat.device),
-        )
-        trial = Trial(
-            lambda images: _plain_logits(plan, images),
-            batch.faces.images[part].to(heat.device),
-            heat,
-            targets[part].to(heat.device),
-            some,
-            plan.seed,
-        )
-        for column, key in enumerate(plan.columns):
-            if key in twins:
-                continue
-            large, unit = on_canvas(plan, key, raw, part, around)
-            small = cells(large)
-            profiles[part, column] = profile(small, dealt).cpu().double()
-            if small_maps is not None and key in places:
-                small_maps[part, places[key]] = to_bytes(small)
-            for index, metric in enumerate(image_metrics):
-                if isinstance(metric, ModelMetric):
-                    found = metric(unit, trial)
-                else:
-                    found = metric(unit if metric.unit else large, heat)
-                scores[part, column, index] = torch.where(valid, found, torch.nan).cpu().double()
-            for name, counter in counters.items():
-                single[name][part, column] = counter.score(counter.count(unit, heat)).cpu()
-            for count, name in tables.items():
-                added = count(unit, heat).cpu().numpy()
-                counts.setdefault(name, np.zeros((rows, columns, added.shape[1]), COUNT))[part, column] = added
+    on_cpu = plan.model.device.type == "cpu"
+    step = CPU_CHUNK if on_cpu else max(rows, 1)
+    parts = [slice(start, start + step) for start in range(0, rows, step)]
+
+    def score_part(part: slice) -> _Scored:
+        return _score_few(plan, _gather(plan, batch, part, means), raw, frozenset(twins), keep)
+
+    found = side_by_side(score_part, parts) if on_cpu else [score_part(part) for part in parts]
+    scored = _joined(found or [_nothing_scored(plan, keep)])
+    if any(isinstance(metric, ModelMetric) for metric in plan.metrics.values()):
+        told = plan.targets(batch.rows)
+        targets = logits.argmax(1) if told is None else told
+        for part in parts:
+            few = _gather(plan, batch, part, means)
+            scored.scores[part] = _try_few(plan, batch, few, raw, targets, frozenset(twins), scored.scores[part])
     for key, twin in twins.items():
         column, original = plan.columns.index(key), plan.columns.index(twin)
-        for table in (scores, profiles, *single.values()):
+        for table in (scored.scores, scored.profiles, *scored.single.values(), *scored.counts.values()):
             table[:, column] = table[:, original]
-        for counted in counts.values():
-            counted[:, column] = counted[:, original]
     return Part(
         rows=np.array(batch.rows, np.int64),
         predicted=logits.argmax(1).numpy(),
         confidence=probabilities(logits).amax(1).numpy(),
         digests=batch.digests,
-        scores=scores.numpy(),
-        counts=counts,
-        single={name: value.numpy() for name, value in single.items()},
-        profiles=profiles.numpy(),
-        heat=heat_valid.numpy(),
+        scores=scored.scores,
+        counts=scored.counts,
+        single=scored.single,
+        profiles=scored.profiles,
+        heat=scored.heat,
         faceless={row: batch.landmarks.note(i) for i, row in enumerate(batch.rows) if not batch.landmarks.found[i]},
         skipped=batch.skipped,
-        pictures=None if small_maps is None else _pictures(plan, batch, small_maps, keep),
+        pictures=_pictures(plan, batch, scored.small, keep) if keep.maps else None,
         refused=shown.refused,
         unlike=frozenset(plan.same) - set(twins) if rows else frozenset(),
     )
+
+
+def _gather(plan: Plan, batch: Batch, part: slice, means: HeatmapMeans | None) -> _Few:
+    rows = batch.rows[part]
+    landmarks = Landmarks(batch.landmarks.points[part], batch.landmarks.found[part])
+    heat, valid = plan.heatmaps(landmarks, rows)
+    around = Surroundings(
+        heat,
+        means.others(heat, valid) if means else None,
+        means.classmates(heat, valid, plan.classes(rows)) if means else None,
+        rows,
+        plan.seed,
+        batch.faces.images[part].to(heat.device),
+    )
+    return _Few(part, heat, valid, landmarks, around)
+
+
+def _score_few(plan: Plan, few: _Few, raw: dict[Key, Tensor], twins: frozenset[Key], keep: Keep) -> _Scored:
+    """Score all maps of a few faces by all metrics that need no model; columns of ``twins`` are left out."""
+    n, columns = len(few.heat), len(plan.columns)
+    scores = torch.full((n, columns, len(_image_metrics(plan))), torch.nan, dtype=torch.float64)
+    counters = {name: metric for name, metric in plan.metrics.items() if isinstance(metric, DatasetMetric)}
+    single = {name: np.full((n, columns), np.nan) for name in counters}
+    tables = {metric.count: name for name, metric in reversed(counters.items())}  # a table serves all that count alike
+    counts: dict[str, NDArray[np.unsignedinteger]] = {}
+    profiles = torch.full((n, columns + 2, len(plan.evidence.names)), torch.nan, dtype=torch.float64)
+    places = {key: place for place, key in enumerate(plan.shown)} if keep.maps else {}
+    pictures = nothing_shown(n, len(places) + 1)
+    dealt = plan.shares(few.landmarks)
+    small = cells(few.heat)
+    pictures[:, -1] = to_bytes(small)
+    for place, picture in ((-2, torch.ones_like(small)), (-1, small)):
+        profiles[:, place] = profile(picture, dealt).cpu().double()
+    for column, key in enumerate(plan.columns):
+        if key in twins:
+            continue
+        large, unit = on_canvas(plan, key, raw, few.part, few.around)
+        small = cells(large)
+        profiles[:, column] = profile(small, dealt).cpu().double()
+        if key in places:
+            pictures[:, places[key]] = to_bytes(small)
+        for index, metric in enumerate(_image_metrics(plan)):
+            if isinstance(metric, ImageMetric):
+                value = metric(unit if metric.unit else large, few.heat)
+                scores[:, column, index] = torch.where(few.valid, value, torch.nan).cpu().double()
+        for name, counter in counters.items():
+            single[name][:, column] = counter.score(counter.count(unit, few.heat)).cpu()
+        for count, name in tables.items():
+            added = count(unit, few.heat).cpu().numpy()
+            counts.setdefault(name, np.zeros((n, columns, added.shape[1]), COUNT))[:, column] = added
+    return _Scored(scores.numpy(), counts, single, profiles.numpy(), few.valid.cpu().numpy(), pictures)
+
+
+def _nothing_scored(plan: Plan, keep: Keep) -> _Scored:
+    """Return what a batch gives of which no image could be read."""
+    columns, pictures = len(plan.columns), len(plan.shown) + 1 if keep.maps else 1
+    counters = [name for name, metric in plan.metrics.items() if isinstance(metric, DatasetMetric)]
+    return _Scored(
+        scores=np.zeros((0, columns, len(_image_metrics(plan)))),
+        counts={},
+        single={name: np.zeros((0, columns)) for name in counters},
+        profiles=np.zeros((0, columns + 2, len(plan.evidence.names))),
+        heat=np.zeros(0, np.bool_),
+        small=nothing_shown(0, pictures),
+    )
+
+
+def _joined(found: Sequence[_Scored]) -> _Scored:
+    def tables(kind: str) -> dict[str, NDArray[Any]]:
+        return {name: np.concatenate([getattr(some, kind)[name] for some in found]) for name in getattr(found[0], kind)}
+
+    scores, profiles, heat, small = (
+        np.concatenate([getattr(some, name) for some in found]) for name in ("scores", "profiles", "heat", "small")
+    )
+    return _Scored(scores, tables("counts"), tables("single"), profiles, heat, small)
+
+
+def _try_few(
+    plan: Plan,
+    batch: Batch,
+    few: _Few,
+    raw: dict[Key, Tensor],
+    targets: Int[Tensor, " rows"],
+    twins: frozenset[Key],
+    scores: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return scores of a few faces with those of all metrics that ask the model."""
+    chosen = few.valid.nonzero()[:, 0]
+    if not len(chosen):
+        return scores
+    own = [batch.rows[few.part][i] for i in chosen.tolist()]
+    trial = Trial(
+        lambda images: _plain_logits(plan, images),
+        batch.faces.images[few.part].to(chosen.device)[chosen],
+        few.heat[chosen],
+        targets[few.part].to(chosen.device)[chosen],
+        tuple(own),
+        plan.seed,
+    )
+    for column, key in enumerate(plan.columns):
+        if key in twins:
+            continue
+        unit = on_canvas(plan, key, raw, few.part, few.around)[1][chosen]
+        for index, metric in enumerate(_image_metrics(plan)):
+            if isinstance(metric, ModelMetric):
+                scores[chosen.cpu(), column, index] = metric(unit, trial).cpu().double()
+    return scores
+
+
+def _image_metrics(plan: Plan) -> list[ImageMetric | ModelMetric]:
+    return [metric for metric in plan.metrics.values() if not isinstance(metric, DatasetMetric)]
 
 
 def _pictures(plan: Plan, batch: Batch, maps: Bytes, keep: Keep) -> Pictures:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from interpfer.errors import DataError
 from interpfer.landmarks.alignment import carry, similarity, stretch, warp
 from interpfer.landmarks.base import UNREADABLE, LandmarkProvider
 from interpfer.resizing import to_square
+from interpfer.threads import lone_threads
 from interpfer.types import CANVAS, Faces, Landmarks
 
 
@@ -59,7 +59,7 @@ class FaceStream:
     def batches(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
         """Yield the images at ``rows``, reading the next batch while the present one is worked on."""
         parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-        with ThreadPoolExecutor(1) as pool:
+        with lone_threads(1) as pool:
             waiting = [pool.submit(self.read, part) for part in parts[:2]]
             for following in [*parts[2:], None, None][: len(parts)]:
                 ready = waiting.pop(0).result()

@@ -12,7 +12,7 @@ ROOT = Path(interpfer.__file__).parent
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("expressions", "processes", "registry", "resizing", "types"),
+    ("expressions", "processes", "registry", "resizing", "threads", "types"),
     ("landmarks.base",),
     ("datasets",),
     ("landmarks",),

@@ -4,6 +4,9 @@ Pixels are hidden or shown in the order of the map, and the probability of the t
 with the AU heatmap and be unfaithful, so these scores stand beside agreement. They run the model many times.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -27,19 +30,19 @@ CHATTOPADHAY = "Chattopadhay et al. 2018, arXiv 1710.11063"
 @model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=PETSIUK)
 def deletion(maps: MapBatch, trial: Trial) -> Scores:
     """Mean probability of the target while the face is blurred from the map's highest pixels on."""
-    return _area(maps, trial, trial.images, blurred(trial.images))
+    return _area(maps, trial, SHARP, BLURRED)
 
 
 @model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PETSIUK)
 def insertion(maps: MapBatch, trial: Trial) -> Scores:
     """Mean probability of the target while a blurred face is made sharp from the map's highest pixels on."""
-    return _area(maps, trial, blurred(trial.images), trial.images)
+    return _area(maps, trial, BLURRED, SHARP)
 
 
 @model_metric(higher_is_better=False, bounds=(0.0, 1.0), source="Samek et al. 2017, arXiv 1509.06321")
 def pixel_flipping(maps: MapBatch, trial: Trial) -> Scores:
     """Mean probability of the target while pixels take the face's mean colour, from the map's highest on."""
-    return _area(maps, trial, trial.images, _plain(trial.images))
+    return _area(maps, trial, SHARP, PLAIN)
 
 
 @model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=CHATTOPADHAY)
@@ -64,6 +67,10 @@ def au_occlusion(maps: MapBatch, trial: Trial) -> Scores:
     AU regions; where these fill more than half of the picture there is no room for them, and the score is undefined.
     """
     del maps
+    return trial.once(_occlusion)
+
+
+def _occlusion(trial: Trial) -> Scores:
     size = trial.images.shape[-1]
     mask = F.interpolate((trial.heat >= MASK_LEVEL).float()[:, None], size=(size, size), mode="area")[:, 0] >= 0.5
     area = mask.sum((1, 2))
@@ -72,11 +79,11 @@ def au_occlusion(maps: MapBatch, trial: Trial) -> Scores:
         blobs = F.interpolate(field[:, None], size=(size, size), mode="bilinear")[:, 0]
         place = ranks_from_top(torch.where(mask, -1.0, blobs))
         hidden.append(place < area[:, None, None])
-    soft = blurred(trial.images)
-    variants = [trial.images, *(torch.where(region[:, None], soft, trial.images) for region in hidden)]
-    whole, expected, *others = trial.probability(torch.cat(variants)).view(len(variants), -1)
+    soft = trial.once(BLURRED.pictures)
+    variants = [torch.where(region[:, None], soft, trial.images) for region in hidden]
+    expected, *others = trial.probability(torch.cat(variants)).view(len(variants), -1)
     room = (area > 0) & (area <= mask[0].numel() // 2) & trial.heat[:, 0, 0].isfinite()
-    return torch.where(room.to(whole.device), torch.stack(others).mean(0) - expected, torch.nan)
+    return torch.where(room.to(expected.device), torch.stack(others).mean(0) - expected, torch.nan)
 
 
 def blurred(images: Images) -> Images:
@@ -85,8 +92,23 @@ def blurred(images: Images) -> Images:
     return F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _plain(images: Images) -> Images:
-    return images.mean((2, 3), keepdim=True).expand_as(images)
+class _Scene(NamedTuple):
+    """All faces, altered in a way that is the same for all maps; both are asked for ``once``."""
+
+    pictures: Callable[[Trial], Images]
+    probability: Callable[[Trial], Scores]
+
+    @classmethod
+    def of(cls, alter: Callable[[Images], Images]) -> "_Scene":
+        def pictures(trial: Trial) -> Images:
+            return alter(trial.images)
+
+        return cls(pictures, lambda trial: trial.probability(trial.once(pictures)))
+
+
+SHARP = _Scene.of(lambda images: images)
+BLURRED = _Scene.of(blurred)
+PLAIN = _Scene.of(lambda images: images.mean((2, 3), keepdim=True).expand_as(images))
 
 
 def ranks_from_top(maps: Float[Tensor, "n s s"]) -> Int[Tensor, "n s s"]:
@@ -107,22 +129,22 @@ def places_at_input(maps: MapBatch, trial: Trial) -> Int[Tensor, "n s s"]:
     return ranks_from_top(small + 1e-6 * trial.noise(tuple(small.shape[1:])))
 
 
-def _area(maps: MapBatch, trial: Trial, before: Images, after: Images) -> Scores:
+def _area(maps: MapBatch, trial: Trial, before: _Scene, after: _Scene) -> Scores:
     """Turn one picture into the other in the order of the map, and average the probability by trapezoids."""
     place = places_at_input(maps, trial)
     whole = place[0].numel() if len(place) else 1
-    changed: list[Bool[Tensor, "n s s"]] = [place < round(whole * step / STEPS) for step in range(STEPS + 1)]
+    changed: list[Bool[Tensor, "n s s"]] = [place < round(whole * step / STEPS) for step in range(1, STEPS)]
     rounds = max(1, TOGETHER // max(len(maps), 1))
-    curve: list[Tensor] = []
-    for start in range(0, STEPS + 1, rounds):
+    old, new = trial.once(before.pictures), trial.once(after.pictures)
+    curve = [trial.once(before.probability)]
+    for start in range(0, len(changed), rounds):
         some = changed[start : start + rounds]
-        pictures = torch.cat([torch.where(which[:, None], after, before) for which in some])
+        pictures = torch.cat([torch.where(which[:, None], new, old) for which in some])
         curve += trial.probability(pictures).view(len(some), -1)
+    curve.append(trial.once(after.probability))
     return torch.trapezoid(torch.stack(curve), dim=0) / STEPS
 
 
 def _kept(maps: MapBatch, trial: Trial) -> tuple[Scores, Scores]:
     """Return the probability of the whole face, and of the face times the map."""
-    found = trial.probability(torch.cat([trial.images, trial.images * _at_input(maps, trial)[:, None]]))
-    whole, kept = found.view(2, -1)
-    return whole, kept
+    return trial.once(SHARP.probability), trial.probability(trial.images * _at_input(maps, trial)[:, None])

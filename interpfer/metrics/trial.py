@@ -1,14 +1,15 @@
 """Faces on which a model can be tried, for metrics that ask it again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-TOGETHER = 64
+TOGETHER = 32
 """Images per forward, about."""
 
 Images = Float[Tensor, "n 3 s s"]
@@ -25,6 +26,7 @@ class Trial:
         targets: (n,) class index that maps explain, -1 for none.
         rows: position of each face in the data set.
         seed: of everything random.
+        known: what was asked for ``once``.
     """
 
     logits: Callable[[Images], Float[Tensor, "n k"]]
@@ -33,6 +35,13 @@ class Trial:
     targets: Int[Tensor, " n"]
     rows: tuple[int, ...]
     seed: int
+    known: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, function: Callable[["Trial"], Tensor]) -> Tensor:
+        """Return what a function makes of this trial, computed when first asked for: the same for all maps."""
+        if function not in self.known:
+            self.known[function] = function(self)
+        return self.known[function]
 
     def probability(self, images: Images) -> Float[Tensor, " n"]:
         """Return the probability of each face's target for altered images: m variants of all n faces in turn."""

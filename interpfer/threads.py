@@ -1,0 +1,61 @@
+"""Small work on the cores of a CPU: pieces dealt out to threads, and memory that is kept.
+
+An operation on a few canvases is too small to be divided among cores: they would wait for one another longer than they
+work, above all while images are read beside them. Whole pieces of work are dealt out instead.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's ``mallopt``."""
+KEPT = 1 << 28
+"""Bytes of freed memory that are kept at most."""
+LARGE = 1 << 25
+"""Blocks of so many bytes are handed back in any case; glibc takes no more."""
+
+
+@contextmanager
+def lone_threads(count: int) -> Iterator[Executor]:
+    """Yield threads beside this one, in each of which torch counts with that thread alone."""
+    import torch
+
+    usual = torch.get_num_threads()
+    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            yield pool
+        finally:
+            torch.set_num_threads(usual)  # threads to come begin with what was set last, whoever set it
+
+
+def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Call a function for each item, in as many threads as torch counts with, each counting alone.
+
+    Results keep the order of the items, and do not depend on the number of threads.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return [function(item) for item in items]
+    with lone_threads(threads) as pool:
+        return list(pool.map(function, items))
+
+
+@cache
+def keep_memory() -> None:
+    """Let the C library keep freed memory for the next use, up to ``KEPT``, where it is glibc.
+
+    The first touch of a fresh page costs more than most work on it: without this, metrics take half as long again.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT)
+        library.mallopt(M_MMAP_THRESHOLD, LARGE)
