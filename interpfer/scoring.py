@@ -17,6 +17,7 @@ from interpfer.metrics.au_profile import cells, profile
 from interpfer.metrics.base import DatasetMetric, ImageMetric, ModelMetric
 from interpfer.metrics.trial import Trial
 from interpfer.models.hooks import hooked
+from interpfer.models.layout import channels_last
 from interpfer.plan import Plan
 from interpfer.results.exhibit import Bytes, Keep, Pictures, nothing_shown, to_bytes
 from interpfer.results.folder import Part
@@ -79,9 +80,10 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep
     if any(isinstance(metric, ModelMetric) for metric in plan.metrics.values()):
         told = plan.targets(batch.rows)
         targets = logits.argmax(1) if told is None else told
-        for part in parts:
-            few = _gather(plan, batch, part, means)
-            scored.scores[part] = _try_few(plan, batch, few, raw, targets, frozenset(twins), scored.scores[part])
+        with channels_last(plan.model):
+            for part in parts:
+                few = _gather(plan, batch, part, means)
+                scored.scores[part] = _try_few(plan, batch, few, raw, targets, frozenset(twins), scored.scores[part])
     for key, twin in twins.items():
         column, original = plan.columns.index(key), plan.columns.index(twin)
         for table in (scored.scores, scored.profiles, *scored.single.values(), *scored.counts.values()):

@@ -14,7 +14,7 @@ REMOVED = (0.2, 0.4, 0.6, 0.8)
 NOISE = 0.01
 """Deviation of the noise on imputed pixels, for images in [0, 1]."""
 NEIGHBOURS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))
-ROUNDS = 48
+ROUNDS = 40
 """Steps of the solver at each size of the picture; what error is left, in large holes, is below the noise."""
 SMALLEST = 4
 """Side of the smallest picture that is imputed."""
@@ -65,7 +65,16 @@ def _impute(images: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
 
 
 def _neighbours(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    return F.conv2d(x.flatten(0, 1)[:, None], x.new_tensor(NEIGHBOURS)[None, None], padding=1).view_as(x)
+    """Return the weighted sum of the neighbours of each pixel, nothing lying beyond the border.
+
+    The weights are those of 1 2 1 by 1 2 1, less the middle, and 1 2 1 is 1 1 by 1 1: six additions take the place of
+    a convolution, which takes longer.
+    """
+    wide = F.pad(x, (1, 1, 1, 1))
+    pairs = wide[..., :-1] + wide[..., 1:]
+    rows = pairs[..., :-1] + pairs[..., 1:]
+    pairs = rows[..., :-1, :] + rows[..., 1:, :]
+    return (pairs[..., :-1, :] + pairs[..., 1:, :]).sub_(x, alpha=4).div_(12)
 
 
 def _guess(known: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
