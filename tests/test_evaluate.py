@@ -17,8 +17,8 @@ from interpfer.datasets.csv import CsvDataset
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
 from interpfer.evaluate import score
 from interpfer.landmarks.files import FileLandmarks
-from interpfer.results.folder import RunFolder
 from interpfer.results.run import Run, load_run
+from tests.conftest import Interrupted
 
 TABLES = ("scores.csv", "per_image.csv", "confusion.csv")
 EVERY_MAP = "attention,gradcam,gradcam++,layercam,baseline:uniform,baseline:mean-au,baseline:class-mean-au"
@@ -113,21 +113,11 @@ def test_batch_size_does_not_show(faces: Path, checkpoint: Path) -> None:
 
 
 def test_an_interrupted_run_resumes_to_the_same_bytes(
-    faces: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces: Path, checkpoint: Path, tmp_path: Path, interrupted: Interrupted
 ) -> None:
     run_on(faces, checkpoint, out=tmp_path / "whole", batch_size=5)
-    add, added = RunFolder.add, []
-
-    def stop_at_the_fourth(self: RunFolder, part: Any) -> None:
-        if len(added) == 3:
-            raise KeyboardInterrupt
-        added.append(part)
-        add(self, part)
-
-    monkeypatch.setattr(RunFolder, "add", stop_at_the_fourth)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted(3):
         run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5)
-    monkeypatch.undo()
     assert not (tmp_path / "cut" / "scores.csv").exists()
     with pytest.raises(RunError, match="already holds a run; say --resume"):
         run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5)

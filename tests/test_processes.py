@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from interpfer.evaluate import score
 from interpfer.processes import Processes, launched, processes
+from tests.conftest import Interrupted
 
 TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "au_profile.csv")
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint",
@@ -42,7 +44,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_two_processes_give_the_bytes_of_one_and_resume(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_two_processes_give_the_bytes_of_one_and_resume(
+    faces: Path, checkpoint: Path, tmp_path: Path, interrupted: Interrupted
+) -> None:
     alone = run(call(faces, checkpoint, "--out", tmp_path / "one"))
     assert alone.returncode == 0, alone.stderr
     board = tmp_path / "board.csv"
@@ -54,22 +58,9 @@ def test_two_processes_give_the_bytes_of_one_and_resume(faces: Path, checkpoint:
     assert not (tmp_path / "two" / ".parts").exists()
 
     # a run that one process began, and left, is finished by two
-    from interpfer.evaluate import score
-    from interpfer.results.folder import RunFolder
-
-    with pytest.MonkeyPatch.context() as patch:
-        add, added = RunFolder.add, []
-
-        def stop_at_the_fourth(self: RunFolder, part: object) -> None:
-            if len(added) == 3:
-                raise KeyboardInterrupt
-            added.append(part)
-            add(self, part)
-
-        patch.setattr(RunFolder, "add", stop_at_the_fourth)
-        with pytest.raises(KeyboardInterrupt):
-            score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", batch_size=5,
-                  maps="attention,gradcam,baseline:mean-au,baseline:class-mean-au", out=tmp_path / "cut")  # fmt: skip
+    with interrupted(3):
+        score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", batch_size=5,
+              maps="attention,gradcam,baseline:mean-au,baseline:class-mean-au", out=tmp_path / "cut")  # fmt: skip
     resumed = run([*TORCHRUN, *call(faces, checkpoint, "--out", tmp_path / "cut", "--resume")])
     assert resumed.returncode == 0, resumed.stderr
     assert digests(tmp_path / "one") == digests(tmp_path / "cut")
