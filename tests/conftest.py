@@ -9,11 +9,17 @@ import torch
 import yaml
 from hypothesis import settings
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.models.small import SmallCNN
 from interpfer.results.folder import Part, RunFolder
+
+# more threads wait for each other longer than they compute on tensors this small
+THREADS = int(os.environ.setdefault("OMP_NUM_THREADS", "1"))  # processes inherit it
+torch.set_num_threads(THREADS)
+threadpool_limits(THREADS)  # of numpy, which is there before this file is read
 
 settings.register_profile("interpfer", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("interpfer")
@@ -92,6 +98,15 @@ def interrupted() -> Interrupted:
                 yield
 
     return interrupt
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """One thread, then two: each rounds in its own way, and must do so every time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
