@@ -4,12 +4,12 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
+from click.testing import CliRunner
 
+from interpfer.cli import group
 from interpfer.evaluate import score
 from interpfer.processes import Processes, launched, processes
 from tests.conftest import Interrupted
@@ -34,21 +34,14 @@ def digests(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in TABLES}
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As in ``ENVIRONMENT``: sums of more threads round otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("threads", [1], indirect=True)  # as in ENVIRONMENT
 def test_two_processes_give_the_bytes_of_one_and_resume(
     faces: Path, checkpoint: Path, tmp_path: Path, interrupted: Interrupted
 ) -> None:
-    alone = run(call(faces, checkpoint, "--out", tmp_path / "one"))
-    assert alone.returncode == 0, alone.stderr
+    _, _, *arguments = call(faces, checkpoint, "--out", tmp_path / "one")
+    alone = CliRunner().invoke(group, arguments)
+    assert alone.exit_code == 0, alone.output
     board = tmp_path / "board.csv"
     two = run([*TORCHRUN, *call(faces, checkpoint, "--out", tmp_path / "two", "--leaderboard", board)])
     assert two.returncode == 0, two.stderr
