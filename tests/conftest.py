@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,17 @@ import torch
 import yaml
 from hypothesis import settings
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.models.small import SmallCNN
+from interpfer.results.folder import Part, RunFolder
+
+# more threads wait for each other longer than they compute on tensors this small
+THREADS = int(os.environ.setdefault("OMP_NUM_THREADS", "1"))  # processes inherit it
+torch.set_num_threads(THREADS)
+threadpool_limits(THREADS)  # of numpy, which is there before this file is read
 
 settings.register_profile("interpfer", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("interpfer")
@@ -21,6 +29,7 @@ SHARED = Path(os.environ.get("INTERPFER_SHARED") or Path(__file__).parents[2] / 
 EXPRESSIONS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
 
 Golden = Callable[[str], dict[str, NDArray[np.generic]]]
+Interrupted = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +76,37 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     path.with_suffix(".yaml").write_text(yaml.safe_dump(card))
     return path
+
+
+@pytest.fixture(scope="session")
+def interrupted() -> Interrupted:
+    """``with interrupted(3): ...``: the run inside is stopped, as by Ctrl-C, when it has kept three batches."""
+
+    @contextmanager
+    def interrupt(batches: int) -> Iterator[None]:
+        add, added = RunFolder.add, []
+
+        def add_or_stop(self: RunFolder, part: Part) -> None:
+            if len(added) == batches:
+                raise KeyboardInterrupt
+            added.append(part)
+            add(self, part)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RunFolder, "add", add_or_stop)
+            with pytest.raises(KeyboardInterrupt):
+                yield
+
+    return interrupt
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """One thread, then two: each rounds in its own way, and must do so every time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

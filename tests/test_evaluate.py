@@ -17,8 +17,8 @@ from interpfer.datasets.csv import CsvDataset
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
 from interpfer.evaluate import score
 from interpfer.landmarks.files import FileLandmarks
-from interpfer.results.folder import RunFolder
 from interpfer.results.run import Run, load_run
+from tests.conftest import Interrupted
 
 TABLES = ("scores.csv", "per_image.csv", "confusion.csv")
 EVERY_MAP = "attention,gradcam,gradcam++,layercam,baseline:uniform,baseline:mean-au,baseline:class-mean-au"
@@ -34,7 +34,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_scores_agree_with_the_public_functions(faces: Path, checkpoint: Path) -> None:
-    run = run_on(faces, checkpoint, layers="all")
+    run = run_on(faces, checkpoint, maps="gradcam,layercam", layers="all")
     model = interpfer.load_model(checkpoint)
     dataset = CsvDataset.open(faces, "test")
     provider = FileLandmarks(faces / "landmarks.txt")
@@ -59,7 +59,7 @@ def test_scores_agree_with_the_public_functions(faces: Path, checkpoint: Path) -
 
 
 def test_macro_is_the_mean_of_class_means_without_neutral(faces: Path, checkpoint: Path) -> None:
-    run = run_on(faces, checkpoint)
+    run = run_on(faces, checkpoint, maps="attention")
     rows = run.per_image.query("map == 'attention'")
     means = rows.groupby("label")["cosine"].mean().drop("neutral")
     assert run.score("attention") == pytest.approx(means.mean())
@@ -94,16 +94,22 @@ def test_leave_one_out_baselines_against_a_plain_loop(faces: Path, checkpoint: P
         assert found == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.usefixtures("threads")
 def test_same_seed_same_bytes(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        run_on(faces, checkpoint, out=tmp_path / name)
+        maps = "attention,gradcam,baseline:mean-au"
+        run_on(faces, checkpoint, maps=maps, limit=10, report=False, out=tmp_path / name)
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
-    other = run_on(faces, checkpoint, seed=1)
-    assert not other.scores["ci_low"].equals(load_run(tmp_path / "a").scores["ci_low"])
+
+
+def test_another_seed_other_intervals(faces: Path, checkpoint: Path) -> None:
+    one, other = (run_on(faces, checkpoint, maps="attention", seed=seed).scores for seed in (0, 1))
+    assert one["value"].equals(other["value"])
+    assert not one["ci_low"].equals(other["ci_low"])
 
 
 def test_batch_size_does_not_show(faces: Path, checkpoint: Path) -> None:
-    one, many = (run_on(faces, checkpoint, batch_size=size) for size in (1, 17))
+    one, many = (run_on(faces, checkpoint, limit=20, batch_size=size) for size in (1, 17))
     for table, column in (("scores", "value"), ("per_image", "pxap"), ("per_image", "cosine")):
         left, right = getattr(one, table), getattr(many, table)
         percent = (left["metric"] == "pxap") if table == "scores" else column == "pxap"
@@ -113,30 +119,21 @@ def test_batch_size_does_not_show(faces: Path, checkpoint: Path) -> None:
 
 
 def test_an_interrupted_run_resumes_to_the_same_bytes(
-    faces: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces: Path, checkpoint: Path, tmp_path: Path, interrupted: Interrupted
 ) -> None:
-    run_on(faces, checkpoint, out=tmp_path / "whole", batch_size=5)
-    add, added = RunFolder.add, []
-
-    def stop_at_the_fourth(self: RunFolder, part: Any) -> None:
-        if len(added) == 3:
-            raise KeyboardInterrupt
-        added.append(part)
-        add(self, part)
-
-    monkeypatch.setattr(RunFolder, "add", stop_at_the_fourth)
-    with pytest.raises(KeyboardInterrupt):
-        run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5)
-    monkeypatch.undo()
+    options = {"limit": 20, "batch_size": 5}
+    run_on(faces, checkpoint, out=tmp_path / "whole", **options)
+    with interrupted(3):
+        run_on(faces, checkpoint, out=tmp_path / "cut", **options)
     assert not (tmp_path / "cut" / "scores.csv").exists()
     with pytest.raises(RunError, match="already holds a run; say --resume"):
-        run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5)
+        run_on(faces, checkpoint, out=tmp_path / "cut", **options)
     with pytest.raises(RunError, match="was started with another protocol, codebook, codebook_digest, geometry"):
-        run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, protocol="corrected")
-    run_on(faces, checkpoint, out=tmp_path / "cut", batch_size=5, resume=True)
+        run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, protocol="corrected", limit=20)
+    run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, **options)
     assert digests(tmp_path / "whole") == digests(tmp_path / "cut")
     assert not (tmp_path / "cut" / ".parts").exists()
-    again = run_on(faces, checkpoint, out=tmp_path / "cut", resume=True)
+    again = run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, limit=20)
     pd.testing.assert_frame_equal(again.scores, load_run(tmp_path / "whole").scores)
 
 
@@ -212,14 +209,16 @@ def test_nothing_to_score_is_one_clear_error_and_leaves_nothing(faces: Path, che
 
 
 def test_protocols_differ_and_say_so(faces: Path, checkpoint: Path) -> None:
-    paper, corrected = (run_on(faces, checkpoint, protocol=name) for name in ("paper", "corrected"))
+    paper, corrected = (run_on(faces, checkpoint, maps="attention", protocol=name) for name in ("paper", "corrected"))
     assert corrected.manifest["arguments"]["codebook"] == "martinez2017"
     assert corrected.manifest["arguments"]["geometry"] == "scaled"
     assert abs(paper.score("attention") - corrected.score("attention")) > 1e-3
 
 
 def test_target_decides_what_class_specific_maps_explain(faces: Path, checkpoint: Path) -> None:
-    label, predicted = (run_on(faces, checkpoint, target=name).per_image for name in ("label", "predicted"))
+    label, predicted = (
+        run_on(faces, checkpoint, maps="attention,gradcam", target=name).per_image for name in ("label", "predicted")
+    )
     agree = label["label"] == label["predicted"]
     cams = label["map"] == "gradcam"
     same = np.isclose(label["cosine"], predicted["cosine"], equal_nan=True)
@@ -230,7 +229,7 @@ def test_target_decides_what_class_specific_maps_explain(faces: Path, checkpoint
 
 def test_a_class_the_model_does_not_know_has_no_class_map(faces: Path, checkpoint: Path) -> None:
     names = ["anger", "disgust", "contempt", "happiness", "neutral", "sadness", "surprise"]
-    run = run_on(faces, interpfer.load_model(checkpoint, classes=names))
+    run = run_on(faces, interpfer.load_model(checkpoint, classes=names), maps="attention,gradcam")
     fear = run.per_image[run.per_image["label"] == "fear"].set_index("map")["cosine"]
     assert fear["gradcam"].isna().all()
     assert fear["attention"].notna().all()
@@ -240,7 +239,9 @@ def test_a_class_the_model_does_not_know_has_no_class_map(faces: Path, checkpoin
 
 
 def test_limit_takes_a_seeded_sample(faces: Path, checkpoint: Path) -> None:
-    picked = [set(run_on(faces, checkpoint, limit=10, seed=seed).per_image["image"]) for seed in (0, 0, 1)]
+    picked = [
+        set(run_on(faces, checkpoint, maps="attention", limit=10, seed=seed).per_image["image"]) for seed in (0, 0, 1)
+    ]
     assert len(picked[0]) == 10
     assert picked[0] == picked[1] != picked[2]
 
@@ -274,7 +275,9 @@ def test_wrong_arguments(faces: Path, checkpoint: Path, options: dict[str, Any],
 
 
 def test_a_data_set_without_landmarks_gets_the_embedded_ones(faces: Path, checkpoint: Path) -> None:
-    exact, found = (run_on(faces, checkpoint, landmarks=given) for given in (faces / "landmarks.txt", None))
+    exact, found = (
+        run_on(faces, checkpoint, maps="attention", landmarks=given) for given in (faces / "landmarks.txt", None)
+    )
     assert found.manifest["landmarks_digest"].startswith("embedded")
     assert found.manifest["counts"]["scored"] >= 30
     assert found.score("attention") == pytest.approx(exact.score("attention"), abs=0.05)

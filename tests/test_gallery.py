@@ -16,6 +16,7 @@ from interpfer.results.exhibit import Exhibit, load_exhibit
 from interpfer.results.folder import RunFolder
 from interpfer.results.mean_faces import frame, lay_over, lay_points
 from interpfer.results.run import load_run
+from tests.conftest import Interrupted
 
 TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "report.npz")
 
@@ -105,21 +106,11 @@ def test_maps_for_the_other_class_are_those_of_a_run_with_the_other_target(
 
 
 def test_an_interrupted_run_ends_in_the_same_pictures(
-    faces: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    faces: Path, checkpoint: Path, tmp_path: Path, interrupted: Interrupted
 ) -> None:
     run_on(faces, checkpoint, tmp_path / "whole", batch_size=8)
-    add, added = RunFolder.add, []
-
-    def stop_at_the_third(self: RunFolder, part: Any) -> None:
-        if len(added) == 2:
-            raise KeyboardInterrupt
-        added.append(part)
-        add(self, part)
-
-    monkeypatch.setattr(RunFolder, "add", stop_at_the_third)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted(2):
         run_on(faces, checkpoint, tmp_path / "cut", batch_size=8)
-    monkeypatch.undo()
     run_on(faces, checkpoint, tmp_path / "cut", batch_size=8, resume=True)
     for name in TABLES:
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name

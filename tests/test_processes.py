@@ -4,13 +4,15 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
+from click.testing import CliRunner
 
+from interpfer.cli import group
+from interpfer.evaluate import score
 from interpfer.processes import Processes, launched, processes
+from tests.conftest import Interrupted
 
 TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "au_profile.csv")
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint",
@@ -32,19 +34,14 @@ def digests(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in TABLES}
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As in ``ENVIRONMENT``: sums of more threads round otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_two_processes_give_the_bytes_of_one_and_resume(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
-    alone = run(call(faces, checkpoint, "--out", tmp_path / "one"))
-    assert alone.returncode == 0, alone.stderr
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("threads", [1], indirect=True)  # as in ENVIRONMENT
+def test_two_processes_give_the_bytes_of_one_and_resume(
+    faces: Path, checkpoint: Path, tmp_path: Path, interrupted: Interrupted
+) -> None:
+    _, _, *arguments = call(faces, checkpoint, "--out", tmp_path / "one")
+    alone = CliRunner().invoke(group, arguments)
+    assert alone.exit_code == 0, alone.output
     board = tmp_path / "board.csv"
     two = run([*TORCHRUN, *call(faces, checkpoint, "--out", tmp_path / "two", "--leaderboard", board)])
     assert two.returncode == 0, two.stderr
@@ -54,22 +51,9 @@ def test_two_processes_give_the_bytes_of_one_and_resume(faces: Path, checkpoint:
     assert not (tmp_path / "two" / ".parts").exists()
 
     # a run that one process began, and left, is finished by two
-    from interpfer.evaluate import score
-    from interpfer.results.folder import RunFolder
-
-    with pytest.MonkeyPatch.context() as patch:
-        add, added = RunFolder.add, []
-
-        def stop_at_the_fourth(self: RunFolder, part: object) -> None:
-            if len(added) == 3:
-                raise KeyboardInterrupt
-            added.append(part)
-            add(self, part)
-
-        patch.setattr(RunFolder, "add", stop_at_the_fourth)
-        with pytest.raises(KeyboardInterrupt):
-            score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", batch_size=5,
-                  maps="attention,gradcam,baseline:mean-au,baseline:class-mean-au", out=tmp_path / "cut")  # fmt: skip
+    with interrupted(3):
+        score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", batch_size=5,
+              maps="attention,gradcam,baseline:mean-au,baseline:class-mean-au", out=tmp_path / "cut")  # fmt: skip
     resumed = run([*TORCHRUN, *call(faces, checkpoint, "--out", tmp_path / "cut", "--resume")])
     assert resumed.returncode == 0, resumed.stderr
     assert digests(tmp_path / "one") == digests(tmp_path / "cut")
