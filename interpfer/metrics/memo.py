@@ -31,11 +31,7 @@ def remembered(function: Callable[..., T]) -> Callable[..., T]:
             result: T = held[2]
             return result
         result = function(*tensors)
-
-        def forget(_: object) -> None:
-            known.pop(key, None)
-
-        known[key] = tuple(weakref.ref(tensor, forget) for tensor in tensors), versions, result
+        known[key] = tuple(weakref.ref(tensor, lambda _: known.pop(key, None)) for tensor in tensors), versions, result
         return result
 
     return call
