@@ -1,7 +1,6 @@
 """The faces of a training: read once, kept in memory as far as they fit, and dealt out in batches."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from interpfer.errors import DataError
 from interpfer.stream import FaceStream
+from interpfer.threads import lone_threads
 
 MEMORY = 2 * 2**30
 """Bytes of pictures that are kept; the others are read again in every epoch."""
@@ -90,7 +90,7 @@ class FacePool:
 
     def batches(self, parts: Sequence[Sequence[int]]) -> Iterator[Lesson]:
         """Yield batches, reading the next one while the present one is worked on."""
-        with ThreadPoolExecutor(1) as thread:
+        with lone_threads(1) as thread:
             waiting = [thread.submit(self.take, part) for part in parts[:2]]
             for following in [*parts[2:], None, None][: len(parts)]:
                 ready = waiting.pop(0).result()

@@ -32,6 +32,7 @@ from interpfer.plan import find_landmarks
 from interpfer.results.files import csv_bytes, json_bytes, write_atomic
 from interpfer.results.run import Run
 from interpfer.stream import FaceStream
+from interpfer.threads import keep_memory
 
 ROOM = 8 / 7
 """Size of kept pictures over the input size, so that a crop keeps its sharpness (256 for 224)."""
@@ -116,6 +117,7 @@ def finetune(
     Raises:
         InterpferError: anything the user can mend; the message says how.
     """
+    keep_memory()
     recipe = settled(recipe, choices, known=inspect.signature(finetune).parameters)
     tell: Tell = progress or quiet
     folder = Path(out)
