@@ -127,6 +127,7 @@ def notes(run: Run) -> Iterator[str]:
     """Yield the sentences that belong to a table: the verdict, accuracy, what was left out, where the results are."""
     said = headline(run, Scores(run))
     yield f"{said.verdict} {said.sentence}"
+    yield from said.notes
     counts, classification = run.manifest["counts"], run.manifest["classification"]
     yield (
         f"accuracy {classification['accuracy']:.3f}, macro F1 {classification['macro_f1']:.3f} "
