@@ -8,17 +8,14 @@ import pandas as pd
 
 from interpfer.reports.comparison import better, compare
 from interpfer.reports.page import provenance
+from interpfer.reports.page.change import change, signed, signed_interval
 from interpfer.reports.page.headline import baseline_words
-from interpfer.reports.page.scores import UNIFORM, Key, Scores, interval, number
+from interpfer.reports.page.scores import UNIFORM, Scores, interval, number
 from interpfer.reports.page.tables import Cell, Line, Sheet, map_by_class, shaded
 from interpfer.results.run import Run
 
 MARKS = {"b": "up", "a": "down", "": ""}
 """How the winner of a line is marked."""
-
-ACCURACY = {"b": "rises", "a": "falls", "": "stays within chance"}
-MOVES = {"b": "comes closer to {}", "a": "moves away from {}", "": "comes no closer to {} beyond chance"}
-"""How it is said that the second run is better, that the first is, or neither."""
 
 
 def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
@@ -36,11 +33,11 @@ def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
         "facts": runs[0].manifest["arguments"],
         "baselines": "; ".join(baseline_words(scores[0])),
         "verdicts": [
-            _verdict(change, scores[0].spoken, metric, names[0], name)
-            for change, name in zip(changes, names[1:], strict=True)
+            change(lines, scores[0].spoken, metric, names[0], name)
+            for lines, name in zip(changes, names[1:], strict=True)
         ],
         "overview": _overview(runs, scores, names),
-        "changes": [_change_sheets(change, names[0], name) for change, name in zip(changes, names[1:], strict=True)],
+        "changes": [_change_sheets(lines, names[0], name) for lines, name in zip(changes, names[1:], strict=True)],
         "by_class": _by_class(scores, names),
         "metrics": scores[0].metrics,
         "runs": [
@@ -57,41 +54,6 @@ def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
         "paper": provenance.PAPER,
         "software": provenance.software(runs[0]),
     }
-
-
-def _verdict(change: pd.DataFrame, spoken: Sequence[Key], metric: str, before: str, after: str) -> tuple[str, str]:
-    """Say what became of the accuracy, the attention and the class map, in words, then in numbers; and of all maps."""
-    lines = list(zip(change.to_dict("records"), better(change), strict=True))
-    own = {
-        (str(line["map"]), str(line["layer_a"])): (line, winner)
-        for line, winner in lines[1:]
-        if line["metric"] == metric and math.isfinite(line["difference"])
-    }
-    found = [(name, own[name, layer]) for name, layer in spoken if (name, layer) in own]
-    first, winner = lines[0]
-    words = [f"accuracy {ACCURACY[winner]}"]
-    for place, (name, (_, winner)) in enumerate(found):
-        units = "them" if place else "the expected action units"
-        words.append(f"{name} {MOVES[winner].format(units)}")
-    numbers = [f"Accuracy {_ends(first)}", *(f"{metric} of {name} {_ends(line)}" for name, (line, _) in found)]
-    told = f"{'; '.join(numbers)}."
-    if len(own) > len(found):
-        rise, fall, stay = (sum(winner == side for _, winner in own.values()) for side in ("b", "a", ""))
-        told += f" Of all {len(own)} maps, closer: {rise}, farther: {fall}, within chance: {stay}."
-    return f"From {before} to {after}: {'; '.join(words)}.", told
-
-
-def _ends(line: dict[Any, Any]) -> str:
-    metric = str(line["metric"])
-    a, b, moved = (float(line[name]) for name in ("a", "b", "difference"))
-    said = f"{number(a, metric)} → {number(b, metric)} ({_signed(moved, metric)} {_interval(line)})"
-    return said.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def _interval(line: dict[Any, Any]) -> str:
-    ends = [float(line["ci_low"]), float(line["ci_high"])]
-    said = ", ".join(_signed(end, str(line["metric"])) for end in ends)
-    return f"[{said}]" if all(map(math.isfinite, ends)) else "–"
 
 
 def _overview(runs: Sequence[Run], scores: Sequence[Scores], names: Sequence[str]) -> Sheet:
@@ -115,18 +77,18 @@ def _overview(runs: Sequence[Run], scores: Sequence[Scores], names: Sequence[str
     return Sheet({}, "the runs", "run and its deepest layer", columns, lines)
 
 
-def _change_sheets(change: pd.DataFrame, before: str, after: str) -> list[Sheet]:
+def _change_sheets(found: pd.DataFrame, before: str, after: str) -> list[Sheet]:
     """Return a table of paired differences per metric: a line for the accuracy, then one per map and layer."""
     lines: dict[str, list[Line]] = {}
-    for line, winner in zip(change.to_dict("records"), better(change), strict=True):
+    for line, winner in zip(found.to_dict("records"), better(found), strict=True):
         metric = str(line["metric"])
         layers = [str(line["layer_a"]), str(line["layer_b"])]
         detail = layers[0] if layers[0] == layers[1] else " → ".join(layers)
         cells = [
             Cell(number(float(line["a"]), metric), float(line["a"])),
             Cell(number(float(line["b"]), metric), float(line["b"])),
-            Cell(_signed(float(line["difference"]), metric), float(line["difference"]), mark=MARKS[winner]),
-            Cell(_interval(line), float(line["ci_low"])),
+            Cell(signed(float(line["difference"]), metric), float(line["difference"]), mark=MARKS[winner]),
+            Cell(signed_interval(line), float(line["ci_low"])),
             Cell(_chance(float(line["p_holm"])), float(line["p_holm"])),
             Cell(f"{int(line['n']):,}", float(line["n"])),
         ]
@@ -163,11 +125,6 @@ def _by_class(scores: Sequence[Scores], names: Sequence[str]) -> list[Sheet]:
             caption = f"{metric} of {name} by run and expression"
             sheets.append(Sheet({"metric": metric, "map": name}, caption, "run", columns, shaded(lines)))
     return sheets
-
-
-def _signed(value: float, metric: str) -> str:
-    text = number(value, metric)
-    return f"+{text}" if value > 0 else text
 
 
 def _chance(p: float) -> str:

@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm, to_hex, to_rgb
 from interpfer.errors import RunError
 from interpfer.reports.page import render_run, render_runs
 from interpfer.reports.page.action_units import FARTHEST, au_sheets
+from interpfer.reports.page.change import Move, change
 from interpfer.reports.page.charts import score_chart, spread
 from interpfer.reports.page.headline import headline
 from interpfer.reports.page.provenance import command, left_out
@@ -248,8 +249,8 @@ def test_runs_side_by_side(run_folder: Path, other_folder: Path) -> None:
         exhibits.append(load_exhibit(folder))
     page = render_runs(runs, exhibits, ["before", "<b>after"])
     assert "before → &lt;b&gt;after" in page
-    assert "accuracy stays within chance; attention comes no closer to the expected action units beyond chance" in page
-    assert re.search(r"cosine of gradcam 0\.\d+\s→\s0\.\d+\s\([+−]0\.\d+\s\[", page)
+    assert "accuracy stays within chance, and attention is no closer to the expected action units, gradcam is" in page
+    assert re.search(r"cosine of gradcam</dt><dd>0\.\d+ → 0\.\d+<small>[+−]0\.\d+ \[", page)
     assert "Of all 4 maps, closer: " in page
     assert "<b>after" not in page
     three = render_runs([*runs, runs[0]], [*exhibits, exhibits[0]], ["a", "b", "c"])
@@ -278,3 +279,17 @@ def test_paired_faces_are_the_same_faces(run_folder: Path, other_folder: Path) -
             held = face["scores"][index][place]
             said = rows["cosine"].item()
             assert held == (None if said == "" else pytest.approx(float(said), abs=1e-4))
+
+
+def test_two_maps_that_go_the_same_way_are_told_at_once() -> None:
+    line = {"layer_a": "l", "layer_b": "l", "a": 0.5, "b": 0.6, "difference": 0.1, "ci_low": 0.05, "ci_high": 0.15,
+            "p_holm": 0.001}  # fmt: skip
+    still = {"map": "-", "metric": "accuracy", "p_holm": 1.0, "ci_low": -0.1}
+    lines = [line | still, *(line | {"map": name, "metric": "cosine"} for name in ("attention", "gradcam", "cam"))]
+    told = change(pd.DataFrame(lines), [("attention", "l"), ("gradcam", "l")], "cosine", "a", "b")
+    assert told.words == (
+        "From a to b, accuracy stays within chance, and attention and gradcam are closer to the expected action units."
+    )
+    assert told.moves[1] == Move("cosine of attention", "0.500 → 0.600", "+0.100 [+0.050, +0.150]")
+    assert told.counts == "Of all 3 maps, closer: 3, farther: 0, within chance: 0."
+    assert change(pd.DataFrame(lines[:1]), [], "cosine", "a", "b").words == "From a to b, accuracy stays within chance."
