@@ -86,7 +86,6 @@ def run_demo(folder: Path, seed: int = 0, progress: Tell | None = None) -> DemoR
         test=splits["test"],
         out=folder / "tuned",
         recipe=replace(TUNING, seed=seed),
-        compare_maps=("attention", "gradcam", "layercam"),
         device="cpu",
         progress=tell,
     )

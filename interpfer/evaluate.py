@@ -18,7 +18,7 @@ from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import Plan
 from interpfer.processes import Processes, processes
-from interpfer.reports.leaderboard import append, leaderboard_rows
+from interpfer.reports.leaderboard import append, leaderboard_rows, require_board
 from interpfer.reports.page import write_page
 from interpfer.reports.run_figures import run_figures
 from interpfer.results.exhibit import Keep, load_exhibit
@@ -79,7 +79,7 @@ def score(
         geometry: overrides the protocol's.
         metrics: names or "all".
         out: the run folder; None keeps the run in memory.
-        leaderboard: a CSV to append one row per map and layer to.
+        leaderboard: a CSV to append one row per map and layer to; one that cannot be is refused before any work.
         batch_size: faces per forward, or "auto" for as many as fit into memory; results do not depend on it beyond
             rounding.
         device: "auto", "cpu", "cuda", ...
@@ -105,6 +105,8 @@ def score(
         raise InterpferError(f"batch size '{batch_size}' is neither a number nor auto.")
     if isinstance(batch_size, int) and batch_size < 1:
         raise InterpferError(f"batch size {batch_size}: put at least one image into a batch.")
+    if leaderboard is not None:
+        require_board(Path(leaderboard))
     if isinstance(dataset, str):
         dataset = DATASETS.get(dataset).open(Path(data_root) if data_root else None, split, seed)
     if not isinstance(model, Model):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,21 @@ class Explainer:
         seed: int = 0,
         trust: bool = False,
     ) -> "Explainer":
-        """Resolve names and defaults; see ``explain_image`` for the arguments.
+        """Resolve names and defaults.
+
+        Args:
+            model: a ``Model``, or a checkpoint for ``load_model``.
+            maps: names or groups; class-specific ones explain the predicted class.
+            layers: "last", "all", or names.
+            landmarks: a provider, its name, or a landmark file.
+            protocol: "paper" or "corrected".
+            codebook: overrides the protocol's.
+            geometry: overrides the protocol's.
+            crop: "auto" cuts the face out where it is small in the picture; "face" always; "aligned" turns it as well;
+                "whole" never.
+            device: "auto", "cpu", "cuda", ...
+            seed: of maps that draw at random.
+            trust: as for ``load_model``.
 
         Raises:
             InterpferError: a name is unknown, or the model cannot be loaded.
@@ -225,20 +240,7 @@ class Explainer:
 
 
 def explain_image(
-    image: str | Path | Image.Image,
-    model: Model | str | Path,
-    label: str | None = None,
-    *,
-    maps: str | Sequence[str] = EXPLAINED,
-    layers: str | Sequence[str] = "last",
-    landmarks: LandmarkProvider | str | Path = DEFAULT_PROVIDER,
-    protocol: str = "paper",
-    codebook: str | None = None,
-    geometry: str | None = None,
-    crop: str = "auto",
-    device: str = "auto",
-    seed: int = 0,
-    trust: bool = False,
+    image: str | Path | Image.Image, model: Model | str | Path, label: str | None = None, **options: Any
 ) -> Explanation:
     """Explain a picture: `interpfer.reports.explain_sheet.explanation_sheet` draws what comes back.
 
@@ -246,25 +248,12 @@ def explain_image(
         image: a file or a picture, of a face or with a face in it.
         model: a ``Model``, or a checkpoint for ``load_model``.
         label: the expression it should be, in any spelling.
-        maps: names or groups; class-specific ones explain the predicted class.
-        layers: "last", "all", or names.
-        landmarks: a provider, its name, or a landmark file.
-        protocol: "paper" or "corrected".
-        codebook: overrides the protocol's.
-        geometry: overrides the protocol's.
-        crop: "auto" cuts the face out where it is small in the picture; "face" always; "aligned" turns it as well;
-            "whole" never.
-        device: "auto", "cpu", "cuda", ...
-        seed: of maps that draw at random.
-        trust: as for ``load_model``.
+        options: maps, layers, landmarks, crop and so on, as for ``Explainer.make``.
 
     Raises:
         InterpferError: anything the user can mend; the message says how.
     """
-    explainer = Explainer.make(
-        model, maps=maps, layers=layers, landmarks=landmarks, protocol=protocol, codebook=codebook, geometry=geometry,
-        crop=crop, device=device, seed=seed, trust=trust,
-    )  # fmt: skip
+    explainer = Explainer.make(model, **options)
     if isinstance(image, Image.Image):
         return explainer.explain("picture", image, label)
     return explainer.explain(Path(image).name, read_image(Path(image)), label)

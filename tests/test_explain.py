@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 import torch
 from PIL import Image
@@ -13,8 +14,8 @@ from interpfer.landmarks.alignment import carry, face_square, inverse, stretch
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.metrics.functional import cosine
 from interpfer.models.model import Model
-from interpfer.reports.explain_sheet import explanation_sheet
-from interpfer.reports.explanation import Explanation, Region, ShownMap
+from interpfer.reports.explain_sheet import STYLE, _draw, _rows, explanation_sheet
+from interpfer.reports.explanation import Explanation, Region, Score, ShownMap
 from interpfer.reports.facs import facts, sentence
 from interpfer.types import Landmarks
 
@@ -137,6 +138,31 @@ def test_the_sentence_speaks_facs(told: Explanation) -> None:
     assert sentence(_told(told, "neutral", "", "", regions)).endswith(
         "Neutral has no action units, so nothing is expected."
     )
+
+
+def test_of_several_layers_the_deepest_is_spoken_of_and_each_map_has_its_row(model: Model, face: Path) -> None:
+    shown = explain_image(face, model, maps="attention,gradcam", layers="stages.2,stages.3", device="cpu")
+    assert shown.main is not None
+    assert (shown.main.name, shown.main.layer) == ("gradcam", "stages.3")
+    assert [[item.name for item in row] for row in _rows(shown.maps, 4)] == [["attention"] * 2, ["gradcam"] * 2]
+    once = explain_image(face, model, device="cpu")
+    assert [len(row) for row in _rows(once.maps, 3)] == [3, 1]
+
+
+def test_no_caption_of_a_sheet_runs_into_the_title_below(told: Explanation) -> None:
+    many = Explanation(**(vars(told) | {"label": "fear", "heat": told.heat | {"fear": told.heat["happiness"]},
+                                        "maps": tuple(_scored(shown) for shown in told.maps * 2)}))  # fmt: skip
+    with mpl.rc_context(STYLE):
+        figure = _draw(many)
+        figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for axis in figure.axes for text in (axis.title, axis.xaxis.label)
+             if text.get_text()]  # fmt: skip
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
+
+
+def _scored(shown: ShownMap) -> ShownMap:
+    return ShownMap(**(vars(shown) | {"scores": dict.fromkeys(("happiness", "fear"), Score(0.5, 0.1, 0.4))}))
 
 
 def test_every_action_unit_of_the_codebooks_has_a_name() -> None:

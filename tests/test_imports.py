@@ -31,6 +31,14 @@ def test_importing_the_command_line_is_light() -> None:
     assert not loaded_by("import interpfer.cli") & {"torch", "torchvision", "matplotlib", "sklearn", "pandas"}
 
 
+def test_a_leaderboard_is_ranked_without_torch(tmp_path: Path) -> None:
+    board = tmp_path / "board.csv"
+    board.write_text("model,map,layer,cosine,kl,pxap,lower_is_better,decimals\na,gradcam,l4,0.5,2,9,kl,pxap:1\n")
+    call = f"main(['leaderboard', {str(board)!r}, '--sort', 'kl'])"
+    run = f"from interpfer.cli import main\ntry: {call}\nexcept SystemExit: pass"
+    assert not loaded_by(run) & {"torch", "matplotlib", "sklearn", "scipy"}
+
+
 def test_names_of_plugins_are_listed_without_importing_them() -> None:
     loaded_by("""
 import importlib

@@ -24,7 +24,8 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None, json_wanted: 
     interpfer compare runs/before runs/after
     interpfer compare runs/before runs/after --json
     """
-    from interpfer.cli.terminal import comparison_notes, comparison_table, say, stdout
+    from interpfer.cli.run_tables import comparison_notes, comparison_table
+    from interpfer.cli.terminal import say, stdout
     from interpfer.reports.comparison import better, compare
     from interpfer.results.files import csv_bytes, json_bytes, write_atomic
     from interpfer.results.run import load_run
@@ -36,6 +37,7 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None, json_wanted: 
         told = [line | {"better": winner} for line, winner in zip(lines.to_dict("records"), better(lines), strict=True)]
         click.echo(json_bytes(told), nl=False)
         return
-    stdout().print(comparison_table(lines, str(run_a), str(run_b)))
+    console = stdout()
+    console.print(comparison_table(lines, str(run_a), str(run_b), console.width))
     for note in comparison_notes(lines):
         say(note)

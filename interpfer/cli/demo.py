@@ -25,7 +25,8 @@ def command(out: Path, seed: int) -> None:
     interpfer demo --out demo
     interpfer score demo/model.pt --dataset csv --data-root demo/test --landmarks demo/test/landmarks.txt --layers all
     """
-    from interpfer.cli.terminal import comparison_table, notes, progress_bars, score_tables, stderr, stdout
+    from interpfer.cli.run_tables import comparison_table, notes, score_tables
+    from interpfer.cli.terminal import progress_bars, stderr, stdout
     from interpfer.demo import run_demo
 
     with progress_bars() as tell:
@@ -36,7 +37,8 @@ def command(out: Path, seed: int) -> None:
     for note in notes(result.run):
         stderr.print(note, markup=False, soft_wrap=True)
     if result.tuned.comparison is not None:
-        stdout().print(comparison_table(result.tuned.comparison, "as trained", "fine-tuned towards the action units"))
+        names = ("as trained", "fine-tuned towards the action units")
+        console.print(comparison_table(result.tuned.comparison, *names, console.width))
     shown = (
         result.folder / "maps.png",
         result.folder / "run" / "report.html",

@@ -129,11 +129,11 @@ def _table(told: "Explanation") -> "Table":
     from interpfer.reports.escape import plain
 
     table = Table(title=Text(plain(f"{told.image}: {told.model} says {told.predicted}")), title_justify="left")
-    table.add_column("map", no_wrap=True)
-    table.add_column("layer", no_wrap=True)
+    table.add_column("map", overflow="fold")
+    table.add_column("layer", overflow="fold")
     for name in told.heat:
         for what in ("cosine", "skill"):
-            table.add_column(f"{what}, {name}", justify="right")
+            table.add_column(f"{what}\n{name}", justify="right", no_wrap=True)
     for shown in told.maps:
         cells = [f"{value:.3f}" for score in shown.scores.values() for value in (score.cosine, score.skill)]
         table.add_row(shown.name, shown.layer, *cells)

@@ -138,7 +138,8 @@ def command(model: Path, **options: Any) -> None:
     if options["resume"] and options["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other.")
 
-    from interpfer.cli.terminal import comparison_table, history_line, progress_bars, stderr, stdout, sweep_table
+    from interpfer.cli.run_tables import comparison_table, history_line, sweep_table
+    from interpfer.cli.terminal import progress_bars, stderr, stdout
     from interpfer.finetuning.recipe import CHOICES, Recipe
     from interpfer.finetuning.run import finetune
     from interpfer.finetuning.sweep import sweep
@@ -165,7 +166,8 @@ def command(model: Path, **options: Any) -> None:
     if not tuned.first:
         return
     if tuned.comparison is not None:
-        stdout().print(comparison_table(tuned.comparison, "before", "after"))
+        console = stdout()
+        console.print(comparison_table(tuned.comparison, "before", "after", console.width))
         stderr.print(f"compared on {tuned.judged}", markup=False, soft_wrap=True)
         stderr.print(f"look at {tuned.folder / 'before_after.png'}", markup=False)
     stderr.print(f"written to {tuned.folder}; score it: interpfer score {tuned.folder / 'model.pt'} ...", markup=False)

@@ -1,17 +1,11 @@
 """interpfer leaderboard."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from interpfer.cli.options import as_json, quiet_option
 from interpfer.reports.board import FORMATS, SUFFIXES
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from interpfer.reports.board.ranking import Ranking
 
 
 @click.command("leaderboard")
@@ -48,6 +42,7 @@ def command(
     interpfer leaderboard a.csv b.csv runs/mine --sort pxap --out board.html
     interpfer leaderboard leaderboard.csv --format latex --metrics accuracy,cosine
     """
+    from interpfer.cli.board_table import board_table
     from interpfer.cli.terminal import say, stdout
     from interpfer.errors import RunError
     from interpfer.reports.board.ranking import rank
@@ -66,6 +61,7 @@ def command(
     wanted = None if metrics is None else [name.strip() for name in metrics.split(",")]
     if wanted is not None:
         _require_known(wanted, {name for ranking in ranked.rankings for name in ranking.metrics})
+    gone: dict[str, None] = {}
     if json_wanted:
         click.echo(json_bytes(records(ranked.rankings, wanted)), nl=False)
     elif write is not None and out is not None:
@@ -74,9 +70,14 @@ def command(
     elif write is not None:
         click.echo(write(ranked.rankings, wanted), nl=False)
     else:
+        console = stdout()
         for ranking in ranked.rankings:
-            stdout().print(_table(ranking, wanted))
+            table, left = board_table(ranking, wanted, console.width)
+            console.print(table)
+            gone |= dict.fromkeys(left)
     if not quiet:
+        if gone:
+            say(f"no room for {', '.join(gone)}: --metrics chooses columns, --json and --format csv tell all")
         if ranked.repeated:
             say(f"left out: {ranked.repeated} rows that repeat identical runs")
         if len(ranked.rankings) > 1:
@@ -93,24 +94,3 @@ def _require_known(wanted: list[str], known: set[str]) -> None:
             raise RunError(
                 f"no row has a metric '{name}'.{nearest(name, known)} There are: {', '.join(sorted(known))}."
             )
-
-
-def _table(ranking: "Ranking", wanted: list[str] | None) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    from interpfer.reports.board.text import LABELS, cell, labels
-    from interpfer.reports.escape import plain
-
-    metrics = ranking.shown(wanted)
-    table = Table(title=Text(plain(ranking.title)), title_justify="left")
-    for name in LABELS:
-        table.add_column(name, justify="right" if name == "rank" else "left", overflow="fold")
-    for name in (*metrics, "runs", "n"):
-        table.add_column(Text(name), justify="right", no_wrap=True)
-    for entry in ranking.entries:
-        cells = [Text(plain(text)) for text in labels(entry)]
-        cells += [Text(cell(entry, m), "bold" if ranking.is_best(entry, m) else "") for m in metrics]
-        count = str(entry.runs) if entry.model else ""
-        table.add_row(*cells, Text(count), Text(plain(entry.n)), style="dim" if entry.baseline else None)
-    return table

@@ -102,15 +102,13 @@ def command(model: Path, json_wanted: bool, quiet: bool, **options: Any) -> None
     if options["resume"] and options["out"] is None:
         raise click.UsageError("--resume needs --out.")
 
-    from interpfer.cli.terminal import notes, progress_bars, run_facts, say, score_tables, stdout
+    from interpfer.cli.run_tables import notes, run_facts, score_tables
+    from interpfer.cli.terminal import progress_bars, say, stdout
     from interpfer.evaluate import score
     from interpfer.models.loading import load_model
     from interpfer.processes import leave, processes
-    from interpfer.reports.leaderboard import check
     from interpfer.results.files import json_bytes
 
-    if options["leaderboard"] is not None:
-        check(options["leaderboard"])
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     given = {name: value for name, value in options.items() if value is not None}
     group = processes(given["device"])

@@ -2,7 +2,7 @@
 
 import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,11 @@ from interpfer.types import CANVAS
 SUFFIXES = (".png", ".svg", ".pdf")
 
 COLUMNS = 4
-PANEL = (1.85, 2.22)
-"""Inches of a panel."""
+PANEL, SIDE = 1.85, 1.64
+"""Inches from panel to panel, and of a picture's side."""
+
+HEAD, LINE = 0.27, 0.125
+"""Inches of a panel's title, and of a line below it."""
 
 OPACITY = 0.6
 PALE = "#b3bcc5"
@@ -85,17 +88,19 @@ def explanation_sheet(told: Explanation, path: Path) -> None:
 
 
 def _draw(told: Explanation) -> Figure:
-    first, maps = _first_row(told), [_map_panel(told, shown) for shown in told.maps]
+    first = _first_row(told)
     columns = max(COLUMNS, len(first))
-    rows = [first, *(maps[start : start + columns] for start in range(0, len(maps), columns))]
+    rows = [first, *([_map_panel(told, shown) for shown in row] for row in _rows(told.maps, columns))]
     main = told.main if told.main is not None and told.main.regions else None
     foot = 0.85 + 0.15 * len(main.regions) if main else 1.2
-    width, height = columns * PANEL[0], len(rows) * PANEL[1] + foot + 0.08
+    below = 0.12 + LINE * max((_scores(told, shown).count("\n") + 1 for shown in told.maps), default=1)
+    width, height = columns * PANEL, len(rows) * (HEAD + SIDE + below) + foot + 0.14
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
+    side = (PANEL - SIDE) / 2 / width
     grid = figure.add_gridspec(
-        len(rows), columns, left=0.02, right=0.98, top=1 - 0.28 / height, bottom=(foot + 0.48) / height, wspace=0.1,
-        hspace=0.3,
+        len(rows), columns, left=side, right=1 - side, top=1 - HEAD / height, bottom=(foot + 0.14 + below) / height,
+        wspace=PANEL / SIDE - 1, hspace=(HEAD + below) / SIDE,
     )  # fmt: skip
     for row, panels in enumerate(rows):
         for column, draw in enumerate(panels):
@@ -108,6 +113,16 @@ def _draw(told: Explanation) -> Figure:
         left = 3.95 / width
     _words(figure, told, left, foot)
     return figure
+
+
+def _rows(maps: Sequence[ShownMap], columns: int) -> Iterator[Sequence[ShownMap]]:
+    """Break maps into rows; of several layers, every map begins a row of its own."""
+    layers: dict[str, list[ShownMap]] = {}
+    for shown in maps:
+        layers.setdefault(shown.name, []).append(shown)
+    alone = all(len(row) == 1 for row in layers.values())
+    for row in [maps] if alone else layers.values():
+        yield from (row[start : start + columns] for start in range(0, len(row), columns))
 
 
 def _words(figure: Figure, told: Explanation, left: float, foot: float) -> None:
@@ -209,6 +224,7 @@ def _scene(axis: Axes, told: Explanation) -> None:
         axis.add_patch(Polygon(square, closed=True, fill=False, edgecolor=ACCENT, linewidth=0.9))
     axis.set_xlim(0, told.picture.width)
     axis.set_ylim(told.picture.height, 0)
+    axis.set_anchor("N")
     _bare(axis, _short(told.image), below)
 
 

@@ -115,10 +115,13 @@ class Explanation:
 
     @property
     def main(self) -> ShownMap | None:
-        """The map that the sentence is about: Grad-CAM, else the first that explains the class, else the first."""
+        """The map that the sentence is about: Grad-CAM, else the first that explains the class, else the first.
+
+        Of several layers, the deepest.
+        """
         defined = [shown for shown in self.maps if bool(shown.values.isfinite().all())]
         ordered = sorted(defined, key=lambda shown: (shown.name != "gradcam", not shown.class_specific))
-        return ordered[0] if ordered else None
+        return next((shown for shown in reversed(defined) if shown.name == ordered[0].name), None)
 
     def on_picture(self, values: Float[Tensor, "s s"]) -> tuple[Float[Tensor, "h w"], Bool[Tensor, "h w"]]:
         """Carry a map back to the pixels of the picture; also says which of them the classifier saw."""

@@ -140,11 +140,11 @@ def profile_figure(run: Run, map_name: str, layer: str | None = None, by: str = 
                             norm=LogNorm(1 / FARTHEST, FARTHEST))  # fmt: skip
         for row, column in np.ndindex(times.shape):
             shown = float(times[row, column])
+            ink = "white" if abs(np.log(max(shown, 1e-9))) > 0.45 * np.log(FARTHEST) else INK
             if np.isfinite(shown):
-                ink = "white" if abs(np.log(max(shown, 1e-9))) > 0.45 * np.log(FARTHEST) else INK
                 axis.text(column, row, f"{shown:.1f}", ha="center", va="center", fontsize=7, color=ink)
             if expected[row, column]:
-                axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color=INK, lw=1.3))
+                axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color=ink, lw=1.3))
         for row in np.flatnonzero(~np.isfinite(times).any(1)):
             axis.text((len(aus) - 1) / 2, row, "no action units", ha="center", va="center", fontsize=7, color=SOFT)
         axis.set_yticks(range(len(names)), names)

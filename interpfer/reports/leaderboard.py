@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from interpfer.errors import RunError
 from interpfer.reports.escape import FORMULA, guard, unguard
+from interpfer.reports.reading import DECIMALS, LOWER, write_readings
 from interpfer.results.files import csv_bytes, write_atomic
 from interpfer.results.run import Run, headline_group, load_run
 
@@ -33,7 +34,7 @@ COLUMNS = (
 SETTINGS = ("target", "codebook", "geometry", "align")
 """Arguments that change what a score means."""
 
-TRAILER = ("date", "version", "checkpoint_sha256", "dataset_digest", "seed", *SETTINGS)
+TRAILER = ("date", "version", "checkpoint_sha256", "dataset_digest", "seed", *SETTINGS, LOWER, DECIMALS)
 
 IDENTITY = (
     *("model", "dataset", "split", "protocol", "map", "layer", "n"),
@@ -45,6 +46,7 @@ IDENTITY = (
 def leaderboard_rows(run: Run) -> pd.DataFrame:
     """Return one row per map and layer of a run."""
     facts, rows = run.manifest, []
+    readings = write_readings(list(dict.fromkeys(map(str, run.scores["metric"]))))
     for (name, layer), scores in run.scores.groupby(["map", "layer"], sort=False):
         row = {key: facts["arguments"][key] for key in ("model", "dataset", "split", "protocol")}
         row |= {"map": name, "layer": layer, "n": facts["counts"]["scored"]}
@@ -56,6 +58,7 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
         row |= {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), "version": facts["versions"]["interpfer"]}
         row |= {key: facts[key] for key in ("checkpoint_sha256", "dataset_digest", "seed")}
         row |= {key: facts["arguments"][key] for key in SETTINGS} | {"codebook": _codebook(facts["arguments"])}
+        row |= readings
         rows.append(row)
     return _ordered(pd.DataFrame(rows))
 
@@ -76,7 +79,7 @@ def append(path: Path, rows: pd.DataFrame) -> None:
         raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; name another file.") from error
 
 
-def check(path: Path) -> None:
+def require_board(path: Path) -> None:
     """Refuse a file that ``append`` could not add to, before any work is done for it.
 
     Raises:

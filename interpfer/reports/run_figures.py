@@ -173,10 +173,9 @@ def _face(exhibit: Exhibit, row: int) -> NDArray[np.uint8]:
 
 
 def _profile(run: Run, scores: Scores) -> Figure | None:
-    best = scores.best(scores.primary)
-    if best is None or run.au_profile is None or run.au_profile.empty:
+    if scores.main is None or run.au_profile is None or run.au_profile.empty:
         return None
-    return profile_figure(run, best[0], best[1])
+    return profile_figure(run, *scores.main)
 
 
 def _write(

@@ -1,9 +1,13 @@
+import io
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from interpfer.cli import group
+from interpfer.cli.run_tables import comparison_table
 from interpfer.evaluate import score
 
 
@@ -25,3 +29,25 @@ def test_compare_prints_differences_with_intervals(faces: Path, checkpoint: Path
     nothing = CliRunner().invoke(group, ["compare", str(tmp_path / "a"), str(tmp_path / "c")])
     assert nothing.exit_code == 1
     assert "there is no run folder" in nothing.stderr
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_a_comparison_fits_the_terminal(width: int) -> None:
+    line = {"map": "attention", "layer_a": "blocks.3", "layer_b": "blocks.3", "metric": "cosine_skill", "a": -0.145,
+            "b": 0.1, "difference": 0.245, "ci_low": 0.2, "ci_high": 0.3, "p_holm": 1.1e-13, "n": 166}  # fmt: skip
+    console = Console(width=width, file=io.StringIO())
+    console.print(comparison_table(pd.DataFrame([line]), "before", "after", width))
+    shown = console.file.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    for text in (
+        "attention",
+        "blocks.3",
+        "cosine_skill",
+        "-0.145",
+        "0.100",
+        "+0.245",
+        "[+0.200, +0.300]",
+        "1.1e-13",
+        "166",
+    ):
+        assert text in shown

@@ -27,7 +27,7 @@ def test_the_name_of_the_file_is_the_format(call: list[str | Path], tmp_path: Pa
     done = invoke(*call, "--label", "happiness", "--maps", "attention,gradcam", "--out", tmp_path / "new" / name)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "new" / name).read_bytes().startswith(begins)
-    for text in ("gradcam", "stages.3", "cosine, happiness", "baseline:uniform", "action units"):
+    for text in ("gradcam", "stages.3", "cosine", "happiness", "baseline:uniform", "action units"):
         assert text in done.stdout
     assert "look at" in done.stderr
 

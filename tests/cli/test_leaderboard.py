@@ -1,10 +1,15 @@
+import io
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from interpfer.cli import group
+from interpfer.cli.board_table import board_table
+from interpfer.reports.board.ranking import rank
+from interpfer.reports.leaderboard import gather
 
 HEAD = "model,dataset,split,protocol,n,map,layer,accuracy,cosine,pxap,checkpoint_sha256\n"
 
@@ -79,3 +84,27 @@ def test_colours_are_for_terminals_that_want_them(
     for name, value in wish.items():
         monkeypatch.setenv(name, value)
     assert ("\x1b[" in invoke(board).stdout) == coloured
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 140])
+def test_a_narrow_terminal_keeps_names_and_scores_whole(tmp_path: Path, width: int) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text(
+        HEAD.replace("pxap", "pxap,cosine_skill,macro_f1")
+        + "a_model_of_some_length,rafdb,test,paper,166,attention-first-half,stages.3.block,0.9,0.5,20.1,0.3,0.8,1\n"
+    )
+    ranking = rank(gather([path])).rankings[0]
+    table, gone = board_table(ranking, None, width)
+    console = Console(width=width, file=io.StringIO())
+    console.print(table)
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    assert "0.500" in shown
+    assert (gone == []) == (width == 140)
+    for name in set(ranking.shown(None)) - set(gone):
+        assert name in shown
+    if width >= 60:
+        assert "a_model_of_some_length" in shown
+    asked, _ = board_table(ranking, ["accuracy", "pxap"], 20)
+    assert [str(column.header) for column in asked.columns][-2:] == ["accuracy", "pxap"]

@@ -38,7 +38,7 @@ def test_two_runs_and_their_names(runs: Path, tmp_path: Path) -> None:
     done = invoke("report", runs / "a", runs / "b", "--out", out, "--names", "before,after")
     assert done.exit_code == 0, done.output
     assert "before → after" in out.read_text()
-    assert "From before to after, the accuracy stays within chance" in out.read_text()
+    assert "From before to after, accuracy stays within chance" in out.read_text()
     wrong = invoke("report", runs / "a", runs / "b", "--names", "one")
     assert wrong.exit_code == 2
     assert "--names says 1 names for 2 runs" in wrong.stderr

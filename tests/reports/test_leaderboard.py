@@ -9,7 +9,7 @@ import pytest
 
 import interpfer
 from interpfer.errors import RunError
-from interpfer.reports.leaderboard import append, check, gather, leaderboard_rows
+from interpfer.reports.leaderboard import append, gather, leaderboard_rows, require_board
 
 
 def test_rows_hold_the_headline_of_each_metric(faces: Path, checkpoint: Path) -> None:
@@ -110,9 +110,11 @@ def test_a_leaderboard_that_cannot_be_is_refused_before_the_work(tmp_path: Path)
     (tmp_path / "list.csv").write_text("image,label\n")
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"list\.csv is no leaderboard: it has no columns model and map"):
-        check(tmp_path / "list.csv")
+        require_board(tmp_path / "list.csv")
     for path in (tmp_path, tmp_path / "file" / "board.csv"):
         with pytest.raises(RunError, match="cannot write the leaderboard .*; name another file"):
-            check(path)
-    check(tmp_path / "new" / "board.csv")
+            require_board(path)
+    require_board(tmp_path / "new" / "board.csv")
     assert not (tmp_path / "new" / "board.csv").exists()
+    with pytest.raises(RunError, match=r"list\.csv is no leaderboard"):
+        interpfer.score("no model is loaded", "csv", leaderboard=tmp_path / "list.csv")

@@ -74,6 +74,11 @@ def test_tables_sort_by_click_and_by_key_and_nothing_is_asked_of_anyone(
     assert column(5)[-1] == ""
 
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    boxes = page.locator("td.score:visible").evaluate_all(
+        "cells => cells.map(cell => cell.getBoundingClientRect().right)"
+    )
+    assert boxes
+    assert max(boxes) <= width
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (dark == "rgb(250, 249, 247)") == (scheme == "light")
     assert complaints == []

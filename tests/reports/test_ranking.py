@@ -192,3 +192,20 @@ def test_markdown_and_csv_hold_the_same_lines() -> None:
 def test_a_format_that_is_none_is_suggested() -> None:
     with pytest.raises(PluginError, match=r"no leaderboard format is called 'latx'\. Did you mean latex"):
         FORMATS.get("latx")
+
+
+def test_rows_say_themselves_how_their_scores_are_read() -> None:
+    rows = [row(name, sha=name, novel=value, lower_is_better="kl novel", decimals="pxap:1 novel:0")
+            for name, value in (("a", 7.0), ("b", 3.0))]  # fmt: skip
+    ranking = rank(table(*rows), "novel").rankings[0]
+    assert [entry.model for entry in ranking.entries] == ["b", "a"]
+    assert ranking.falling == {"novel"}
+    assert FORMATS.get("md")([ranking], None).count("**3**") == 1
+    other = rank(table(row("a", novel=7.0), row("b", sha="2", novel=3.0)), "novel").rankings[0]
+    assert [entry.model for entry in other.entries] == ["a", "b"]
+
+
+@pytest.mark.parametrize("digits", ["novel", "novel:x", "novel:-1", ":", "novel:99999999999"])
+def test_a_reading_that_makes_no_sense_breaks_no_table(digits: str) -> None:
+    ranking = rank(table(row(novel=0.123456789, lower_is_better="-", decimals=digits)), "novel").rankings[0]
+    assert re.search(r"0\.123(456789)? ", FORMATS.get("md")([ranking], None).replace("*", " "))

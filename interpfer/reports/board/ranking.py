@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from interpfer.errors import RunError, nearest
-from interpfer.reports.direction import rises
 from interpfer.reports.leaderboard import COLUMNS, SETTINGS, TRAILER
+from interpfer.reports.reading import Reading, read_readings
 
 RULES = ("dataset", "split", "protocol", *SETTINGS, "dataset_digest")
 """What rows must have in common to be ranked together."""
@@ -39,10 +39,12 @@ class Value:
     Attributes:
         mean: NaN where no checkpoint has the score.
         std: with n - 1; NaN for a single checkpoint.
+        decimals: places after the point that tables show.
     """
 
     mean: float
     std: float = math.nan
+    decimals: int = 3
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Ranking:
         entries: baselines among them.
         metrics: those that any entry has.
         best: metric -> the best mean of an entry with a rank.
+        falling: metrics of which less is better.
     """
 
     rules: Mapping[str, str]
@@ -92,6 +95,7 @@ class Ranking:
     entries: tuple[Entry, ...]
     metrics: tuple[str, ...]
     best: Mapping[str, float]
+    falling: frozenset[str]
 
     @property
     def title(self) -> str:
@@ -112,10 +116,10 @@ class Ranking:
 
     def is_best(self, entry: Entry, metric: str) -> bool:
         """Whether an entry is to be set in bold; equal as printed is equal."""
-        mean = entry.values[metric].mean
-        if entry.baseline or math.isnan(mean) or metric not in self.best:
+        value = entry.values[metric]
+        if entry.baseline or math.isnan(value.mean) or metric not in self.best:
             return False
-        return number(mean, metric) == number(self.best[metric], metric)
+        return number(value.mean, value.decimals) == number(self.best[metric], value.decimals)
 
 
 @dataclass(frozen=True)
@@ -149,21 +153,20 @@ def rank(table: pd.DataFrame, sort: str = "cosine", each: bool = False) -> Ranke
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row.get(name, "") for name in RULES), []).append(row)
+    readings = read_readings(table, metrics)
     rankings = [
-        _ranking(dict(zip(RULES, key, strict=True)), group, metrics, sort, each) for key, group in groups.items()
+        _ranking(dict(zip(RULES, key, strict=True)), group, readings, sort, each) for key, group in groups.items()
     ]
     return Ranked(tuple(rankings), repeated)
 
 
-def number(value: float, metric: str) -> str:
-    """Return a score as tables print it: percents with one digit, else three.
+def number(value: float, decimals: int = 3) -> str:
+    """Return a score as tables print it.
 
-    >>> number(0.51234, "cosine"), number(27.71, "pxap"), number(float("nan"), "cosine")
+    >>> number(0.51234), number(27.71, 1), number(float("nan"))
     ('0.512', '27.7', '')
     """
-    from interpfer.metrics import decimals
-
-    return "" if math.isnan(value) else f"{value:.{decimals(metric)}f}"
+    return "" if math.isnan(value) else f"{value:.{decimals}f}"
 
 
 def _metrics(table: pd.DataFrame) -> tuple[str, ...]:
@@ -193,7 +196,7 @@ def _once(rows: Sequence[Row]) -> tuple[list[Row], int]:
     return sorted(single.values(), key=lambda row: order[id(row)]), len(rows) - len(single)
 
 
-def _ranking(rules: Row, rows: Sequence[Row], metrics: Sequence[str], sort: str, each: bool) -> Ranking:
+def _ranking(rules: Row, rows: Sequence[Row], readings: Mapping[str, Reading], sort: str, each: bool) -> Ranking:
     present = {(row["model"], row.get("checkpoint_sha256"), row["map"], row.get("layer")) for row in rows}
     lines: dict[tuple[str, str, str], list[Row]] = {}
     aliases: dict[tuple[str, str, str], dict[str, None]] = {}
@@ -207,21 +210,25 @@ def _ranking(rules: Row, rows: Sequence[Row], metrics: Sequence[str], sort: str,
             lines.setdefault((model, row["map"], layer), []).append(row)
     entries = []
     for key, same in lines.items():
-        values = {metric: _value([_float(row.get(metric, "")) for row in same], bool(key[0])) for metric in metrics}
+        values = {
+            metric: _value([_float(row.get(metric, "")) for row in same], bool(key[0]), read.decimals)
+            for metric, read in readings.items()
+        }
         numbers = " / ".join(dict.fromkeys(row.get("n", "") for row in same))
         model, name, layer = key
         if not model:
             values |= {metric: Value(math.nan) for metric in OF_THE_MODEL if metric in values}
         entries.append(Entry(None, model, name, layer, tuple(aliases.get(key, ())), len(same), numbers, values))
-    sign = -1 if rises(sort) else 1
+    sign = -1 if readings[sort].rises else 1
     entries.sort(key=lambda e: (math.isnan(e.values[sort].mean), sign * e.values[sort].mean, e.model, e.map, e.layer))
     best = {
-        name: (max if rises(name) else min)(means)
-        for name in metrics
+        name: (max if read.rises else min)(means)
+        for name, read in readings.items()
         if (means := [e.values[name].mean for e in entries if not e.baseline and not math.isnan(e.values[name].mean)])
     }
-    shown = tuple(name for name in metrics if any(not math.isnan(e.values[name].mean) for e in entries))
-    return Ranking(rules, sort, tuple(_with_ranks(entries, sort)), shown, best)
+    shown = tuple(name for name in readings if any(not math.isnan(e.values[name].mean) for e in entries))
+    falling = frozenset(name for name, read in readings.items() if not read.rises)
+    return Ranking(rules, sort, tuple(_with_ranks(entries, sort)), shown, best, falling)
 
 
 def _with_ranks(entries: Iterable[Entry], sort: str) -> Iterable[Entry]:
@@ -237,11 +244,12 @@ def _with_ranks(entries: Iterable[Entry], sort: str) -> Iterable[Entry]:
         yield replace(entry, rank=rank)
 
 
-def _value(values: Sequence[float], spread: bool) -> Value:
+def _value(values: Sequence[float], spread: bool, decimals: int) -> Value:
     known = [value for value in values if not math.isnan(value)]
     if not known:
-        return Value(math.nan)
-    return Value(statistics.fmean(known), statistics.stdev(known) if spread and len(known) > 1 else math.nan)
+        return Value(math.nan, decimals=decimals)
+    std = statistics.stdev(known) if spread and len(known) > 1 else math.nan
+    return Value(statistics.fmean(known), std, decimals)
 
 
 def _float(text: str) -> float:

@@ -21,8 +21,8 @@ def map_label(entry: Entry) -> str:
 def cell(entry: Entry, metric: str, plus_minus: str = " ± ") -> str:
     """Return mean and deviation as tables print them."""
     value = entry.values[metric]
-    spread = "" if math.isnan(value.std) else plus_minus + number(value.std, metric)
-    return number(value.mean, metric) + spread
+    spread = "" if math.isnan(value.std) else plus_minus + number(value.std, value.decimals)
+    return number(value.mean, value.decimals) + spread
 
 
 def labels(entry: Entry) -> tuple[str, str, str, str]:

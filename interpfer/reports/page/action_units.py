@@ -15,7 +15,7 @@ FARTHEST = 4
 
 
 def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
-    """Return a table per map, the best one and those of the deepest layer: energy by expression and action unit.
+    """Return a table per map, the class map first, then the others of the deepest layer, and the best of all.
 
     Energy is given as a multiple of what a uniform map has in the same region, since regions differ much in size.
     """
@@ -27,9 +27,9 @@ def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
         (line["map"], line["layer"], line["expression"]): float(line["energy"])
         for line in agreement(table).to_dict("records")
     }
-    best = scores.best(scores.primary)
+    wanted = (scores.main, *scores.spoken, *scores.deepest, scores.best(scores.primary))
     sheets = []
-    for name, layer in dict.fromkeys([*([best] if best else []), *scores.deepest]):
+    for name, layer in dict.fromkeys(key for key in wanted if key in scores.distinct):
         own = table[(table["map"] == name) & (table["layer"] == layer)]
         if own.empty:
             continue
@@ -51,15 +51,15 @@ def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
 def _region(row: dict[Hashable, Any]) -> Cell:
     """Return how many times a uniform map's energy lies in a region; colours run to ``FARTHEST``, as in figures."""
     share, uniform, codebook = (float(row[name]) for name in ("share", "uniform", "codebook"))
-    marks = ["expected"] if bool(row["expected"]) else []
+    mark = "expected" if bool(row["expected"]) else ""
     if not (math.isfinite(share) and uniform > 0):
-        return Cell("–", mark=" ".join(marks))
+        return Cell("–", mark=mark)
     times = share / uniform
     title = f"{100 * share:.1f} % of the energy, of a uniform map {100 * uniform:.1f} %"
     title += f", of the AU heatmap {100 * codebook:.1f} %" if math.isfinite(codebook) else ""
     far = math.log(max(times, 1e-9)) / math.log(FARTHEST)
-    marks += ["less"] if far < 0 else []
-    return Cell(f"{times:.1f}", times, round(min(abs(far), 1), 3), title, " ".join(marks))
+    scale = "less" if far < 0 else "more"
+    return Cell(f"{times:.1f}", times, round(min(abs(far), 1), 3), title, mark, scale)
 
 
 def _outside(row: dict[Hashable, Any]) -> Cell:

@@ -27,6 +27,7 @@ class Bar:
     width: float
     text: str
     interval: str
+    spoken: bool
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,14 @@ class Chart:
 def score_chart(scores: Scores) -> Chart:
     """Place the maps and the baselines on one axis; of many layers, the deepest and the best."""
     metric = scores.primary
-    keys = scores.maps
-    note = ""
+    keys = scores.distinct
+    note = "Maps that are the same thing are shown once." if len(keys) < len(scores.maps) else ""
     if len(keys) > MOST:
-        best = scores.best(metric)
-        keys = [key for key in keys if key in scores.deepest or key == best][:MOST]
-        note = f"The {len(keys)} maps of the deepest layer and the best; all are in the table below."
+        best, chosen = scores.best(metric), scores.spoken
+        others = [key for key in keys if key in scores.deepest and key not in chosen and key != best]
+        shown = {*chosen, best, *others[: MOST - len({*chosen, best})]}
+        keys = [key for key in keys if key in shown]
+        note = f"{len(keys)} maps: those of the deepest layer, and the best of all; all are in the table below."
     found = [scores.at(key, metric) for key in (*keys, *scores.baselines)]
     ends = [end for value in found if value.defined for end in (value.value, value.low, value.high)]
     axis = _axis([end for end in ends if math.isfinite(end)])
@@ -71,7 +74,7 @@ def score_chart(scores: Scores) -> Chart:
         bars.append(
             Bar(
                 key[0], key[1], axis.place(value.value), axis.place(low), axis.place(high) - axis.place(low),
-                number(value.value, metric), interval(value, metric),
+                number(value.value, metric), interval(value, metric), key in scores.spoken,
             )
         )  # fmt: skip
     marks = [
@@ -111,6 +114,7 @@ class Histogram:
         detail: its layer.
         right: per bin, height of the faces that are classified rightly, in percent of the highest bin.
         wrong: of the others, on top of them.
+        most: how many faces the highest bin holds.
         mark: where a uniform map's mean stands, in percent of the axis; None where there is none.
         median: likewise, of all faces.
         said: the whole in words.
@@ -120,6 +124,7 @@ class Histogram:
     detail: str
     right: list[float]
     wrong: list[float]
+    most: int
     mark: float | None
     median: float
     said: str
@@ -168,10 +173,9 @@ def spread(run: Run, scores: Scores) -> Spread:
         right = (own["label"] == own["predicted"]).to_numpy(bool)
         if np.isfinite(score).any():
             panels.append(_panel(key, score, right, axis, axis.place(uniform.value) if uniform.defined else None))
-    best = scores.best(metric)
-    boxes = []
-    if best is not None:
-        own = values[best]
+    main, boxes = scores.main, []
+    if main in values:
+        own = values[main]
         for name in EXPRESSIONS:
             score = own.loc[own["label"] == name, metric].to_numpy(float)
             score = score[np.isfinite(score)]
@@ -181,7 +185,7 @@ def spread(run: Run, scores: Scores) -> Spread:
                 text = number(float(marks[2]), metric)
                 boxes.append(Box(name, len(score), (low, high), (first, third), median, text))
     ticks = [(axis.place(tick), f"{tick:g}") for tick in axis.ticks]
-    return Spread(metric, ticks, panels, boxes, best)
+    return Spread(metric, ticks, panels, boxes, main)
 
 
 def _panel(
@@ -194,4 +198,4 @@ def _panel(
     good, bad = ([round(100 * int(count) / top, 1) for count in half] for half in counts)
     median = float(np.median(score[there]))
     said = f"{key[0]} at {key[1]}: median {median:.2f} over {int(there.sum())} faces"
-    return Histogram(key[0], key[1], good, bad, uniform, axis.place(median), said)
+    return Histogram(key[0], key[1], good, bad, top, uniform, axis.place(median), said)

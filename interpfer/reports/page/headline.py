@@ -1,25 +1,34 @@
-"""The headline: what a run says, in one plain sentence with its baselines and its interval."""
+"""The headline: what a run says, in one plain sentence, then with its numbers, baselines and intervals."""
 
 import math
+import statistics
 from dataclasses import dataclass
 
 from interpfer.reports.direction import rises
-from interpfer.reports.page.scores import CLASS_MEAN, SAID, Key, Scores, Value, interval, number
-from interpfer.reports.page.scores import UNIFORM as UNIFORM_MAP
+from interpfer.reports.page.scores import (
+    ATTENTION,
+    CLASS_MEAN,
+    SAID,
+    UNIFORM,
+    Key,
+    Scores,
+    Value,
+    explains_class,
+    interval,
+    number,
+)
 from interpfer.results.run import Run
 
-UNIFORM: Key = (UNIFORM_MAP, "-")
+BLANK: Key = (UNIFORM, "-")
 LABEL: Key = (CLASS_MEAN, "-")
 
 SAME = "a map that is the same everywhere would"
-STEPS = (
-    (0.05, f"hardly more than {SAME}"),
-    (0.25, f"a little more than {SAME}"),
-    (0.75, f"clearly more than {SAME}"),
-    (1.00, "almost as much as knowing the label alone would allow"),
-    (math.inf, "more than knowing the label alone would allow"),
-)
+ALLOWED = "knowing the label alone would allow"
+STEPS = ((0.05, "hardly more"), (0.25, "a little more"), (0.75, "clearly more"))
 """Up to which share of the way from a uniform map to the class's mean heatmap, and how that is said."""
+
+FEW = 10
+"""A mean over fewer faces is called what it is."""
 
 
 @dataclass(frozen=True)
@@ -29,45 +38,97 @@ class Headline:
     Attributes:
         verdict: one sentence without numbers.
         sentence: one sentence with them.
-        best: the map that both speak of, or None where no map is defined.
+        spoken: the maps that both speak of; none where no map is defined.
+        notes: what a reader has to know beside: how the other maps do, which classes have few faces.
     """
 
     verdict: str
     sentence: str
-    best: Key | None
+    spoken: tuple[Key, ...]
+    notes: tuple[str, ...] = ()
 
 
 def headline(run: Run, scores: Scores) -> Headline:
     """Say in plain words how a run ended."""
-    model, metric = str(run.manifest["arguments"]["model"]), scores.primary
-    key = scores.best(metric)
-    if key is None:
-        return Headline(f"No map of {model} could be scored.", "Every map was undefined on every face.", None)
-    found, uniform, label = scores.at(key, metric), scores.at(UNIFORM, metric), scores.at(LABEL, metric)
-    marks = [f"{SAID[name]} scores {number(scores.at((name, '-'), metric).value, metric)}"
-             for name in SAID if scores.at((name, "-"), metric).defined]  # fmt: skip
-    distinct = len(scores.maps) - len(run.manifest.get("same", {}))
-    among = f", the best of {distinct} maps," if distinct > 1 else ""
-    sentence = (
-        f"On {found.n:,} faces the {key[0]} of {key[1]}{among} reaches a {metric} of "
-        f"{number(found.value, metric)} {interval(found, metric)} with the action-unit heatmaps"
+    model, spoken = str(run.manifest["arguments"]["model"]), tuple(scores.spoken)
+    if not spoken:
+        return Headline(f"No map of {model} could be scored.", "Every map was undefined on every face.", ())
+    notes = tuple(filter(None, (_others(scores, spoken), _few(scores, spoken[-1]))))
+    return Headline(_verdict(model, scores, spoken), _sentence(scores, spoken), spoken, notes)
+
+
+def _sentence(scores: Scores, spoken: tuple[Key, ...]) -> str:
+    metric = scores.primary
+    found = [scores.at(key, metric) for key in spoken]
+    parts = [f"{number(value.value, metric)} {interval(value, metric)}".strip() for value in found]
+    said = f"On {found[0].n:,} faces the {spoken[0][0]} of {spoken[0][1]} reaches a {metric} of {parts[0]} with the "
+    said += "action-unit heatmaps" + "".join(
+        f", and {name if layer == spoken[0][1] else f'{name} of {layer}'} {part}"
+        for (name, layer), part in zip(spoken[1:], parts[1:], strict=True)
     )
-    sentence += f"; {_joined(marks)}." if marks else "; no baseline was scored, so the number has no scale."
-    return Headline(_verdict(model, metric, found, uniform, label), sentence, key)
+    marks = baseline_words(scores)
+    return f"{said}; {_joined(marks)}." if marks else f"{said}; no baseline was scored, so the number has no scale."
 
 
-def _verdict(model: str, metric: str, found: Value, uniform: Value, label: Value) -> str:
+def baseline_words(scores: Scores) -> list[str]:
+    """Return what each baseline that was scored reaches."""
+    values = {name: scores.at((name, "-"), scores.primary) for name in SAID}
+    return [
+        f"{SAID[name]} scores {number(value.value, scores.primary)}" for name, value in values.items() if value.defined
+    ]
+
+
+def _verdict(model: str, scores: Scores, spoken: tuple[Key, ...]) -> str:
+    metric = scores.primary
+    uniform, label = scores.at(BLANK, metric), scores.at(LABEL, metric)
     if not uniform.defined or not rises(metric):
         return f"{model} was scored without a uniform map to compare with."
-    looks = f"{model} looks at the expected action units"
+    placed = [_placed(scores.at(key, metric), uniform, label) for key in spoken]
+    name, (degree, than) = spoken[0][0], placed[0]
+    who = f"{model} looks at" if name == ATTENTION else f"{_called(name)} of {model} lies on"
+    said = f"{who[0].upper() if name != ATTENTION else who[0]}{who[1:]} the expected action units {degree} {than}"
+    if len(spoken) == 1:
+        return f"{said}."
+    if placed[1] == placed[0]:
+        return f"{said}, and so does {_called(spoken[1][0], 'its')}."
+    degree, than = placed[1]
+    more = degree if than == placed[0][1] else f"{degree} {than}"
+    return f"{said}, and {_called(spoken[1][0], 'its')} lies on them {more}."
+
+
+def _called(name: str, whose: str = "the") -> str:
+    return f"{whose} class map ({name})" if explains_class(name) else f"{whose} map {name}"
+
+
+def _placed(found: Value, uniform: Value, label: Value) -> tuple[str, str]:
+    """Return how much, and what it is held against."""
     if found.high <= uniform.value:
-        return f"{looks} less than {SAME}."
+        return "less", f"than {SAME}"
     if found.low <= uniform.value:
-        return f"{looks} no more than {SAME}."
+        return "no more", f"than {SAME}"
     if not label.defined or label.value <= uniform.value:
-        return f"{looks} more than {SAME}."
+        return "more", f"than {SAME}"
     way = (found.value - uniform.value) / (label.value - uniform.value)
-    return f"{looks} {next(words for limit, words in STEPS if way <= limit)}."
+    if way > STEPS[-1][0]:
+        return ("almost as much", f"as {ALLOWED}") if way <= 1 else ("more", f"than {ALLOWED}")
+    return next(words for limit, words in STEPS if way <= limit), f"than {SAME}"
+
+
+def _others(scores: Scores, spoken: tuple[Key, ...]) -> str:
+    """Say how the maps do that the verdict leaves out."""
+    metric = scores.primary
+    values = [value for key in scores.distinct if math.isfinite(value := scores.at(key, metric).value)]
+    best = scores.best(metric)
+    if best is None or len(values) <= len(spoken):
+        return ""
+    median, top = number(statistics.median(values), metric), number(scores.at(best, metric).value, metric)
+    return f"Of all {len(values)} maps the median {metric} is {median}; the best is {best[0]} of {best[1]} with {top}."
+
+
+def _few(scores: Scores, key: Key) -> str:
+    counts = {name: scores.at(key, scores.primary, name).n for name in scores.classes}
+    few = [f"{name} ({count})" for name, count in counts.items() if count < FEW]
+    return f"Few faces, yet each of these classes weighs as much as any other: {', '.join(few)}." if few else ""
 
 
 def _joined(parts: list[str]) -> str:

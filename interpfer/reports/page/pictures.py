@@ -46,7 +46,7 @@ def pictures(runs: Sequence[Run], exhibits: Sequence[Exhibit | None], names: Seq
         "colours": list(colour_stops()),
         "runs": [_run(run, one, name) for run, one, name in zip(runs, held, names, strict=True)],
         "faces": faces,
-        "means": _means(held),
+        "means": _means(runs, held),
     }
 
 
@@ -86,7 +86,8 @@ def _face(held: Sequence[Exhibit], places: list[int], scores: list[list[float | 
     }
 
 
-def _means(held: Sequence[Exhibit]) -> list[dict[str, Any]]:
+def _means(runs: Sequence[Run], held: Sequence[Exhibit]) -> list[dict[str, Any]]:
+    scored = [Scores(run) for run in runs]
     names = [name for name in held[0].classes if all(name in one.classes for one in held)]
     found = []
     for name in names:
@@ -100,6 +101,10 @@ def _means(held: Sequence[Exhibit]) -> list[dict[str, Any]]:
             "jpeg": _jpeg(first.mean_faces, place),
             "points": _points(first.mean_points[place]),
             "maps": [_packed(one.mean_maps[at]) for one, at in zip(held, places, strict=True)],
+            "scores": [
+                [_finite(scores.at(key, scores.primary, name).value) for key in one.columns]
+                for scores, one in zip(scored, held, strict=True)
+            ],
         })  # fmt: skip
     return found
 

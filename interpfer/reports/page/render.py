@@ -8,13 +8,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from scipy.stats import binomtest
 
 from interpfer.reports.page import action_units, provenance, tables
 from interpfer.reports.page.beside import beside
 from interpfer.reports.page.charts import score_chart, spread
-from interpfer.reports.page.headline import UNIFORM, headline
+from interpfer.reports.page.headline import BLANK, LABEL, headline
 from interpfer.reports.page.pictures import colour_stops, groups_of, pictures
 from interpfer.reports.page.scores import Scores, interval, number
+from interpfer.reports.page.shades import shade_class, shade_rules
 from interpfer.results.exhibit import Exhibit
 from interpfer.results.files import write_atomic
 from interpfer.results.run import Run
@@ -41,11 +43,14 @@ def render_run(run: Run, exhibit: Exhibit | None = None) -> str:
         "map_class": tables.map_by_class(scores, same),
         "layer_class": tables.layer_by_class(scores),
         "confusion": tables.confusion_sheet(run),
+        "farthest": action_units.FARTHEST,
         "au": action_units.au_sheets(run, scores),
         "spread": spread(run, scores),
         "metrics": scores.metrics,
         "scores": scores,
-        "uniform": {metric: scores.at(UNIFORM, metric) for metric in scores.metrics},
+        "uniform": scores.at(BLANK, scores.primary),
+        "label": scores.at(LABEL, scores.primary),
+        "accuracy_interval": _wilson(facts["classification"]),
         "nan": math.nan,
         "version": facts["versions"]["interpfer"],
         "classes": _present(run),
@@ -103,6 +108,14 @@ def _commonest(run: Run) -> tuple[str, float]:
     return (str(counts.idxmax()), float(counts.max()) / total) if total else ("", math.nan)
 
 
+def _wilson(facts: dict[str, Any]) -> str:
+    """Return the 95 % interval of an accuracy after Wilson; nothing where there is none."""
+    if facts["accuracy"] is None or not facts["n"]:
+        return ""
+    found = binomtest(round(facts["accuracy"] * facts["n"]), facts["n"]).proportion_ci(method="wilson")
+    return f"[{number(found.low)}, {number(found.high)}]"
+
+
 def _present(run: Run) -> list[str]:
     return [str(name) for name in run.confusion.index]
 
@@ -116,7 +129,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"number": number, "interval": interval}
+    environment.globals |= {"number": number, "interval": interval, "shade_class": shade_class}
     return environment
 
 
@@ -126,4 +139,4 @@ def _page(template: str, context: dict[str, Any]) -> str:
     assert loader is not None
     own = {name: Markup(loader.get_source(environment, f"page.{name}")[0]) for name in ("css", "js")}  # noqa: S704
     scale = ", ".join(colour_stops())
-    return environment.get_template(template).render(**context, **own, scale=scale)
+    return environment.get_template(template).render(**context, **own, scale=scale, shades=Markup(shade_rules()))  # noqa: S704

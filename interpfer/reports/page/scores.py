@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from interpfer.errors import PluginError
 from interpfer.expressions import EXPRESSIONS
+from interpfer.maps import MAPS
 from interpfer.metrics import METRICS
 from interpfer.reports.direction import rises
 from interpfer.results.run import Run, headline_group
@@ -19,6 +20,8 @@ SAID = {
     CLASS_MEAN: "the mean heatmap of the other faces of the class",
 }
 """Baselines in words."""
+
+ATTENTION, CLASS_MAP = "attention", "gradcam"
 
 
 class Value(NamedTuple):
@@ -50,6 +53,7 @@ class Scores:
         metrics: names, in the order of the run.
         classes: expressions with a score of their own.
         layers: of the run, shallow to deep, as far as maps are of them.
+        distinct: maps without those that are the same thing as another.
     """
 
     def __init__(self, run: Run) -> None:
@@ -66,6 +70,7 @@ class Scores:
         there = list(dict.fromkeys(layer for _, layer in keys if layer != "-"))
         self.layers = [layer for layer in known if layer in there] or there
         self.maps = [key for key in keys if key[1] != "-"]
+        self.distinct = [key for key in self.maps if "@".join(key) not in run.manifest.get("same", {})]
 
     def at(self, key: Key, metric: str, group: str | None = None) -> Value:
         """Return one value; without a group, the headline of the metric."""
@@ -88,8 +93,34 @@ class Scores:
         sign = 1 if rises(metric) else -1
         return max(found, key=lambda key: sign * self.at(key, metric).value, default=None)
 
+    @property
+    def spoken(self) -> list[Key]:
+        """The maps that a verdict speaks of: the attention and the class map of the deepest layer.
+
+        Which they are does not depend on how they score, so a run of many maps is not flattered by its luckiest. The
+        class map is Grad-CAM, else the first that explains a class; where neither is there, the first map of all.
+        """
+        found = [key for key in self.deepest if self.at(key, self.primary).defined]
+        attention = [key for key in found if key[0] == ATTENTION][:1]
+        class_maps = [key for key in found if key[0] == CLASS_MAP] or [key for key in found if explains_class(key[0])]
+        found = found or [key for key in self.maps if self.at(key, self.primary).defined]
+        return [*attention, *class_maps[:1]] or found[:1]
+
+    @property
+    def main(self) -> Key | None:
+        """The one map that is shown where there is room for one: the class map, as far as there is one."""
+        return next(reversed(self.spoken), None)
+
     def _scored(self, group: str) -> bool:
         return any(cell.defined for (*_, name), cell in self._cells.items() if name == group)
+
+
+def explains_class(name: str) -> bool:
+    """Return whether a map explains a class; one that is not installed here does not say so."""
+    try:
+        return MAPS.get(name).class_specific
+    except PluginError:
+        return False
 
 
 def summary(metric: str) -> str:

@@ -18,7 +18,8 @@ class Cell:
         value: what it is sorted by; NaN sorts last.
         shade: 0 to 1, or None for no colour.
         title: said when pointed at.
-        mark: words for the style sheet: "expected", "less", "diagonal", "up", "down".
+        mark: words for the style sheet: "expected", "diagonal", "up", "down".
+        scale: what the shade is a step of: one of ``shades.SCALES``.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Cell:
     shade: float | None = None
     title: str = ""
     mark: str = ""
+    scale: str = "of-table"
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def confusion_sheet(run: Run) -> Sheet:
         cells = [
             Cell(
                 f"{int(count):,}", float(count), count / total if total else None,
-                f"{count / total:.0%} of {name}" if total else "", "diagonal" if column == name else "",
+                f"{count / total:.0%} of {name}" if total else "", "diagonal" if column == name else "", "more",
             )
             for column, count in zip(columns, row, strict=True)
         ]  # fmt: skip

@@ -159,6 +159,23 @@ def test_tables_sort_both_ways_and_choosers_swap_them(browser: Any, pages: dict[
         )
 
 
+@pytest.mark.parametrize("name", ["run", "runs"])
+def test_a_printed_page_cuts_no_table_and_says_what_each_is(browser: Any, pages: dict[str, Path], name: str) -> None:
+    with Visit(browser, pages[name], 703, "dark") as visit:
+        visit.page.emulate_media(media="print", color_scheme="dark")
+        tables = visit.page.locator(".scroll:visible")
+        assert tables.count() > 0
+        assert tables.evaluate_all("boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).length") == 0
+        assert all(
+            box["height"] > 5 for box in (each.bounding_box() for each in tables.locator("caption").all()) if box
+        )
+        assert (
+            visit.page.evaluate("getComputedStyle(document.querySelector('td[class^=t]')).color")
+            != "rgb(231, 233, 238)"
+        )
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 703
+
+
 def test_runs_side_by_side_show_each_face_once_per_run(browser: Any, pages: dict[str, Path]) -> None:
     with Visit(browser, pages["runs"]) as visit:
         first = visit.cards().first

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.colors import LogNorm, to_hex, to_rgb
 
 from interpfer.errors import RunError
 from interpfer.reports.page import render_run, render_runs
-from interpfer.reports.page.action_units import au_sheets
+from interpfer.reports.page.action_units import FARTHEST, au_sheets
+from interpfer.reports.page.change import Move, change
 from interpfer.reports.page.charts import score_chart, spread
 from interpfer.reports.page.headline import headline
 from interpfer.reports.page.provenance import command, left_out
 from interpfer.reports.page.scores import Scores, number
+from interpfer.reports.page.shades import STEPS, contrast, shade_rules
 from interpfer.reports.page.tables import confusion_sheet, layer_by_class, map_by_class
+from interpfer.reports.style import LESS_MORE
 from interpfer.results.exhibit import load_exhibit
 from interpfer.results.run import Run, load_run
 
@@ -24,11 +28,13 @@ def run(run_folder: Path) -> Run:
     return load_run(run_folder)
 
 
-def with_scores(run: Run, cosine: float, low: float, high: float) -> Run:
-    """The run with one value for every map of the model, and baselines at 0.5, 0.7 and 0.9."""
+def with_scores(run: Run, cosine: float, low: float, high: float, **others: float) -> Run:
+    """The run with one value for every map of the model but ``others``, and baselines at 0.5, 0.7 and 0.9."""
     scores = run.scores.copy()
     own = (scores["metric"] == "cosine") & (scores["layer"] != "-")
     scores.loc[own, ["value", "ci_low", "ci_high"]] = (cosine, low, high)
+    for name, value in others.items():
+        scores.loc[own & (scores["map"] == name), ["value", "ci_low", "ci_high"]] = (value, value - 0.01, value + 0.01)
     for name, value in (("uniform", 0.5), ("mean-au", 0.7), ("class-mean-au", 0.9)):
         scores.loc[(scores["metric"] == "cosine") & (scores["map"] == f"baseline:{name}"), "value"] = value
     return replace(run, scores=scores)
@@ -37,13 +43,13 @@ def with_scores(run: Run, cosine: float, low: float, high: float) -> Run:
 @pytest.mark.parametrize(
     ("cosine", "low", "high", "said"),
     [
-        (0.40, 0.38, 0.42, "less than a map that is the same everywhere would."),
-        (0.50, 0.48, 0.52, "no more than a map that is the same everywhere would."),
-        (0.51, 0.505, 0.52, "hardly more than a map that is the same everywhere would."),
-        (0.58, 0.57, 0.59, "a little more than a map that is the same everywhere would."),
-        (0.70, 0.69, 0.71, "clearly more than a map that is the same everywhere would."),
-        (0.85, 0.84, 0.86, "almost as much as knowing the label alone would allow."),
-        (0.95, 0.94, 0.96, "more than knowing the label alone would allow."),
+        (0.40, 0.38, 0.42, "less than a map that is the same everywhere would"),
+        (0.50, 0.48, 0.52, "no more than a map that is the same everywhere would"),
+        (0.51, 0.505, 0.52, "hardly more than a map that is the same everywhere would"),
+        (0.58, 0.57, 0.59, "a little more than a map that is the same everywhere would"),
+        (0.70, 0.69, 0.71, "clearly more than a map that is the same everywhere would"),
+        (0.85, 0.84, 0.86, "almost as much as knowing the label alone would allow"),
+        (0.95, 0.94, 0.96, "more than knowing the label alone would allow"),
     ],
 )
 def test_the_verdict_weighs_the_score_against_its_baselines(
@@ -51,10 +57,59 @@ def test_the_verdict_weighs_the_score_against_its_baselines(
 ) -> None:
     weighed = with_scores(run, cosine, low, high)
     found = headline(weighed, Scores(weighed))
-    assert found.verdict == f"model looks at the expected action units {said}"
-    assert f"{cosine:.3f} [{low:.3f}, {high:.3f}]" in found.sentence
-    for text in ("On 36 faces", "a uniform map scores 0.500", "the best of 4 maps", "of the class scores 0.900."):
+    assert found.verdict == f"model looks at the expected action units {said}, and so does its class map (gradcam)."
+    assert found.sentence.count(f"{cosine:.3f} [{low:.3f}, {high:.3f}]") == 2
+    for text in ("On 36 faces the attention of stages.3 reaches", "a uniform map scores 0.500", "class scores 0.900."):
         assert text in found.sentence
+
+
+SAME, LABEL = "a map that is the same everywhere would", "knowing the label alone would allow"
+
+
+@pytest.mark.parametrize(
+    ("attention", "gradcam", "looks", "lies"),
+    [
+        (0.7, 0.4, f"clearly more than {SAME}", "less"),
+        (0.95, 0.5, f"more than {LABEL}", f"no more than {SAME}"),
+        (0.85, 0.95, f"almost as much as {LABEL}", f"more than {LABEL}"),
+    ],
+)
+def test_attention_and_class_map_are_told_apart(
+    run: Run, attention: float, gradcam: float, looks: str, lies: str
+) -> None:
+    weighed = with_scores(run, 0, 0, 0, attention=attention, gradcam=gradcam)
+    assert headline(weighed, Scores(weighed)).verdict == (
+        f"model looks at the expected action units {looks}, and its class map (gradcam) lies on them {lies}."
+    )
+
+
+def test_more_maps_do_not_flatter_the_verdict(run: Run) -> None:
+    lucky = run.scores[run.scores["map"] == "gradcam"].assign(map="layercam", value=0.99, ci_low=0.98, ci_high=1.0)
+    more = replace(run, scores=pd.concat([run.scores, lucky], ignore_index=True))
+    few, many = (headline(one, Scores(one)) for one in (run, more))
+    assert (few.verdict, few.sentence, few.spoken) == (many.verdict, many.sentence, many.spoken)
+    assert "Of all 6 maps the median cosine is" in many.notes[0]
+    assert many.notes[0].endswith("the best is layercam of stages.2 with 0.990.")
+    twins = {f"layercam@{layer}": f"gradcam@{layer}" for layer in ("stages.2", "stages.3")}
+    same = replace(more, manifest=more.manifest | {"same": twins})
+    assert "Of all 4 maps" in headline(same, Scores(same)).notes[0]
+
+
+def test_a_run_without_attention_speaks_of_its_class_map(run: Run) -> None:
+    weighed = with_scores(run, 0.4, 0.38, 0.42)
+    alone = replace(weighed, scores=weighed.scores[weighed.scores["map"] != "attention"])
+    assert headline(alone, Scores(alone)).verdict == (
+        f"The class map (gradcam) of model lies on the expected action units less than {SAME}."
+    )
+    renamed = replace(alone, scores=alone.scores.replace({"map": {"gradcam": "eigencam"}}))
+    assert headline(renamed, Scores(renamed)).verdict.startswith("The map eigencam of model lies on")
+
+
+def test_classes_of_few_faces_are_named(run: Run) -> None:
+    assert headline(run, Scores(run)).notes[-1].startswith("Few faces, yet each of these classes weighs as much")
+    scores = run.scores.assign(n=run.scores["n"].where(run.scores["group"] != "fear", 3) + 7)
+    many = replace(run, scores=scores)
+    assert not any("Few faces" in note for note in headline(many, Scores(many)).notes)
 
 
 def test_without_a_baseline_the_sentence_says_that_the_number_has_no_scale(run: Run) -> None:
@@ -88,14 +143,14 @@ def test_tables_hold_the_numbers_of_the_run(run: Run) -> None:
     assert sum(cell.value for line in counts.lines for cell in line.cells[:-1]) == 42
 
 
-def test_action_units_are_multiples_of_a_uniform_map_the_best_map_first(run: Run) -> None:
+def test_action_units_are_multiples_of_a_uniform_map_the_class_map_first(run: Run) -> None:
     scores = Scores(run)
-    best = scores.best("cosine")
-    assert best is not None
+    main = scores.main
+    assert main == ("gradcam", "stages.3")
     assert run.au_profile is not None
     sheets = au_sheets(run, scores)
-    assert [sheet.key["map"] for sheet in sheets][0] == " ".join(best)
-    table = run.au_profile.query("by == 'true' and map == @best[0] and layer == @best[1] and expression == 'fear'")
+    assert [sheet.key["map"] for sheet in sheets][:2] == ["gradcam stages.3", "attention stages.3"]
+    table = run.au_profile.query("by == 'true' and map == @main[0] and layer == @main[1] and expression == 'fear'")
     line = next(line for line in sheets[0].lines if line.name == "fear")
     for cell, row in zip(line.cells, table.to_dict("records"), strict=False):
         share, uniform = float(row["share"]), float(row["uniform"])
@@ -104,8 +159,23 @@ def test_action_units_are_multiples_of_a_uniform_map_the_best_map_first(run: Run
             assert cell.shade is None
         else:
             assert cell.value == pytest.approx(share / uniform)
-            assert ("less" in cell.mark.split()) == (share < uniform)
+            assert cell.scale == ("less" if share < uniform else "more")
+            middle = 0.5 + 0.5 * cell.shade * (1 if cell.scale == "more" else -1)
+            assert middle == pytest.approx(
+                float(LogNorm(1 / FARTHEST, FARTHEST)(min(max(share / uniform, 0.25), 4))), abs=1e-3
+            )
             assert ("expected" in cell.mark.split()) == bool(row["expected"])
+
+
+def test_every_shade_of_a_table_is_readable_and_those_of_the_figures() -> None:
+    rules = re.findall(r"\.([tml]\d+) { background: (#\w+); color: (#\w+); }", shade_rules())
+    assert len(rules) == 2 * 3 * (STEPS + 1)
+    for _, ground, ink in rules:
+        assert contrast(to_rgb(ground), to_rgb(ink)) >= 4.5
+    light = dict(reversed([(name, ground) for name, ground, _ in rules]))
+    assert light["m0"] == light["l0"] == light["t0"]
+    for name, end in ((f"m{STEPS}", 1.0), (f"l{STEPS}", 0.0)):
+        assert light[name] == to_hex(LESS_MORE(end))
 
 
 def test_charts_place_values_between_round_ends(run: Run) -> None:
@@ -179,7 +249,9 @@ def test_runs_side_by_side(run_folder: Path, other_folder: Path) -> None:
         exhibits.append(load_exhibit(folder))
     page = render_runs(runs, exhibits, ["before", "<b>after"])
     assert "before → &lt;b&gt;after" in page
-    assert "the accuracy stays within chance" in page
+    assert "accuracy stays within chance, and attention is no closer to the expected action units, gradcam is" in page
+    assert re.search(r"cosine of gradcam</dt><dd>0\.\d+ → 0\.\d+<small>[+−]0\.\d+ \[", page)
+    assert "Of all 4 maps, closer: " in page
     assert "<b>after" not in page
     three = render_runs([*runs, runs[0]], [*exhibits, exhibits[0]], ["a", "b", "c"])
     assert "3 runs side by side" in three
@@ -207,3 +279,17 @@ def test_paired_faces_are_the_same_faces(run_folder: Path, other_folder: Path) -
             held = face["scores"][index][place]
             said = rows["cosine"].item()
             assert held == (None if said == "" else pytest.approx(float(said), abs=1e-4))
+
+
+def test_two_maps_that_go_the_same_way_are_told_at_once() -> None:
+    line = {"layer_a": "l", "layer_b": "l", "a": 0.5, "b": 0.6, "difference": 0.1, "ci_low": 0.05, "ci_high": 0.15,
+            "p_holm": 0.001}  # fmt: skip
+    still = {"map": "-", "metric": "accuracy", "p_holm": 1.0, "ci_low": -0.1}
+    lines = [line | still, *(line | {"map": name, "metric": "cosine"} for name in ("attention", "gradcam", "cam"))]
+    told = change(pd.DataFrame(lines), [("attention", "l"), ("gradcam", "l")], "cosine", "a", "b")
+    assert told.words == (
+        "From a to b, accuracy stays within chance, and attention and gradcam are closer to the expected action units."
+    )
+    assert told.moves[1] == Move("cosine of attention", "0.500 → 0.600", "+0.100 [+0.050, +0.150]")
+    assert told.counts == "Of all 3 maps, closer: 3, farther: 0, within chance: 0."
+    assert change(pd.DataFrame(lines[:1]), [], "cosine", "a", "b").words == "From a to b, accuracy stays within chance."

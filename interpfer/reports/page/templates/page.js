@@ -53,7 +53,7 @@
   /* pictures */
   if (!one("data")) return;
   const data = JSON.parse(one("data").textContent);
-  const GRID = 28, FINE = 112, CANVAS = 224, STEP = 24;
+  const HEATMAP = "AU heatmap", GRID = 28, FINE = 112, CANVAS = 224, STEP = 24;
   const parts = [[0, 16], [17, 21], [22, 26], [27, 30], [31, 35], [36, 41, 1], [42, 47, 1], [48, 59, 1], [60, 67, 1]];
   const stops = data.colours.map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
   const table = new Uint8ClampedArray(256 * 3);
@@ -105,7 +105,7 @@
       const canvas = make("canvas", { role: "img", "aria-label": said });
       pic.append(face(item, ""), canvas);
       paint(canvas, map);
-    } else pic.append(make("span", { className: "none", text: "undefined" }));
+    } else pic.append(make("span", { className: "none", text: name === HEATMAP ? "no action units" : "undefined" }));
     const caption = make("figcaption", {}, [make("b", { text: name })]);
     if (score !== undefined && score !== null) caption.append(make("span", { text: score.toFixed(2).replace("-", "−") }));
     return make("figure", { className: "tile" }, [pic, caption]);
@@ -143,7 +143,7 @@
       const body = make("div", {});
       data.runs.forEach((run, index) => {
         if (data.runs.length > 1) body.append(make("p", { className: "row", text: run.name }));
-        body.append(tiles(item, index, item.maps[index], null, `mean of ${item.label}`));
+        body.append(tiles(item, index, item.maps[index], item.scores[index], `mean of ${item.label}`));
       });
       return make("article", { className: "card" }, [head, body]);
     }));
