@@ -31,6 +31,7 @@ from interpfer.metrics.localisation import pxap
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.scoring import CPU_CHUNK
+from interpfer.threads import keep_memory
 
 CLASSES = "anger,disgust,fear,happiness,neutral,sadness,surprise"
 SIZES = (112, 224)
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    keep_memory()  # as a score does
     torch.manual_seed(0)
     maps, heat = _pictures(64, 7), _pictures(64, 28)
     repeats = -(-options.maps // len(maps))
