@@ -30,7 +30,7 @@ data_options = stack(
 
 guide_options = stack(
     click.option(
-        "--weight", type=float, metavar="L", help="Of the guide, e.g. --weight 4 (default); 0 is plain training."
+        "--weight", type=float, metavar="L", help="Of the guide, e.g. --weight 2 (default); 0 is plain training."
     ),
     click.option(
         "--cam-weight", type=float, metavar="L", help="Of the class map's term where it differs, e.g. --cam-weight 1."

@@ -26,6 +26,10 @@ from interpfer.models.model import Model
 from interpfer.plan import PROTOCOL_DEFAULTS, require_choice
 
 RESIZES = ("canvas", "grid")
+
+CAM_SHARE = 1.5
+"""Weight of the class map's term beside that of the attention's, unless said."""
+
 Heat = Float[Tensor, "n S S"]
 
 
@@ -35,8 +39,8 @@ class Guide:
 
     Attributes:
         attention: weight of the attention term; 0 leaves it out.
-        cam: weight of the class map's term; 0 leaves it out, None follows the attention's, so that attention 0 alone is
-            no guide at all.
+        cam: weight of the class map's term; 0 leaves it out, None is ``CAM_SHARE`` times the attention's, so that
+            attention 0 alone is no guide at all.
         kind: how maps are compared: a name in ``interpfer.finetuning.kinds.KINDS``, or a function of flattened maps and
             heatmaps to one distance per image.
         layers: whose attention is aligned: "last", "all", or names.
@@ -54,7 +58,7 @@ class Guide:
         geometry: overrides the protocol's.
     """
 
-    attention: float = 4.0
+    attention: float = 2.0
     cam: float | None = None
     kind: str | Kind = "cosine"
     layers: str | tuple[str, ...] = "last"
@@ -78,7 +82,7 @@ class Guide:
     @property
     def weights(self) -> tuple[float, float]:
         """Of the attention's term and of the class map's."""
-        return self.attention, self.attention if self.cam is None else self.cam
+        return self.attention, CAM_SHARE * self.attention if self.cam is None else self.cam
 
     @property
     def rules(self) -> tuple[str, str]:
