@@ -23,7 +23,6 @@ from interpfer.metrics.functional import cosine
 from interpfer.metrics.sanity import cascading_randomisation, noise_sensitivity, shuffled
 from interpfer.metrics.statistics import Summary, summarise
 from interpfer.metrics.trial import Trial
-from interpfer.models.hooks import hooked
 from interpfer.plan import Plan, sample_rows
 from interpfer.stream import Batch
 
@@ -122,21 +121,15 @@ def _targets(plan: Plan, batch: Batch) -> Tensor:
     told = plan.targets(batch.rows)
     if told is not None:
         return told
-    with hooked(plan.model.module, {}), torch.no_grad():
-        return plan.model.logits(plan.model.normalise(batch.faces.images)).argmax(1).cpu()
+    return plan.model.answer(batch.faces.images).argmax(1).cpu()
 
 
 def _measured(plan: Plan, batch: Batch, raw: Mapping[Key, Tensor], targets: Tensor) -> dict[Key, dict[str, Any]]:
     """Return per map the mean cosine with the AU heatmap, and what faithfulness it has over random maps."""
     heat, valid = plan.heatmaps(batch.landmarks, batch.rows)
     images = batch.faces.images[:TRIED].to(heat.device)
-
-    def logits(x: Float[Tensor, "m 3 s s"]) -> Float[Tensor, "m k"]:
-        with hooked(plan.model.module, {}), torch.no_grad():
-            return plan.model.logits(plan.model.normalise(x))
-
     rows = batch.rows[:TRIED]
-    trial = Trial(logits, images, heat[:TRIED], targets[:TRIED].to(heat.device), rows, plan.seed)
+    trial = Trial(plan.model.answer, images, heat[:TRIED], targets[:TRIED].to(heat.device), rows, plan.seed)
     random = MAPS.get("baseline:random")
     assert isinstance(random, BaselineMap)
     chance = _explained(random.compute(Surroundings(heat[:TRIED], None, None, rows, plan.seed, images)), trial)

@@ -1,6 +1,7 @@
 """Scores one batch of faces: maps, heatmaps, metrics and evidence, a few faces at a time."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,6 @@ from interpfer.maps.resample import normalise, to_canvas
 from interpfer.metrics.au_profile import cells, profile
 from interpfer.metrics.base import DatasetMetric, ImageMetric, ModelMetric
 from interpfer.metrics.trial import Trial
-from interpfer.models.hooks import hooked
 from interpfer.models.layout import channels_last
 from interpfer.plan import Plan
 from interpfer.results.exhibit import Bytes, Keep, Pictures, nothing_shown, to_bytes
@@ -38,6 +38,7 @@ class _Few(NamedTuple):
 
     Attributes:
         part: which of the batch they are.
+        images: in RGB, in [0, 1], at the model's input size.
         heat: AU heatmaps on the canvas.
         valid: whether each has one.
         landmarks: on the canvas.
@@ -45,6 +46,7 @@ class _Few(NamedTuple):
     """
 
     part: slice
+    images: Float[Tensor, "n 3 r r"]
     heat: Float[Tensor, "n s s"]
     valid: Bool[Tensor, " n"]
     landmarks: Landmarks
@@ -80,10 +82,10 @@ def score_batch(plan: Plan, batch: Batch, means: HeatmapMeans | None, keep: Keep
     if any(isinstance(metric, ModelMetric) for metric in plan.metrics.values()):
         told = plan.targets(batch.rows)
         targets = logits.argmax(1) if told is None else told
-        with channels_last(plan.model):
+        with channels_last(plan.model) if scored.heat.any() else nullcontext():
             for part in parts:
                 few = _gather(plan, batch, part, means)
-                scored.scores[part] = _try_few(plan, batch, few, raw, targets, frozenset(twins), scored.scores[part])
+                _try_few(plan, few, raw, targets, frozenset(twins), scored.scores)
     for key, twin in twins.items():
         column, original = plan.columns.index(key), plan.columns.index(twin)
         for table in (scored.scores, scored.profiles, *scored.single.values(), *scored.counts.values()):
@@ -110,15 +112,16 @@ def _gather(plan: Plan, batch: Batch, part: slice, means: HeatmapMeans | None) -
     rows = batch.rows[part]
     landmarks = Landmarks(batch.landmarks.points[part], batch.landmarks.found[part])
     heat, valid = plan.heatmaps(landmarks, rows)
+    images = batch.faces.images[part].to(heat.device)
     around = Surroundings(
         heat,
         means.others(heat, valid) if means else None,
         means.classmates(heat, valid, plan.classes(rows)) if means else None,
         rows,
         plan.seed,
-        batch.faces.images[part].to(heat.device),
+        images,
     )
-    return _Few(part, heat, valid, landmarks, around)
+    return _Few(part, images, heat, valid, landmarks, around)
 
 
 def _score_few(plan: Plan, few: _Few, raw: dict[Key, Tensor], twins: frozenset[Key], keep: Keep) -> _Scored:
@@ -183,34 +186,34 @@ def _joined(found: Sequence[_Scored]) -> _Scored:
 
 def _try_few(
     plan: Plan,
-    batch: Batch,
     few: _Few,
     raw: dict[Key, Tensor],
     targets: Int[Tensor, " rows"],
     twins: frozenset[Key],
     scores: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return scores of a few faces with those of all metrics that ask the model."""
-    chosen = few.valid.nonzero()[:, 0]
+) -> None:
+    """Fill the scores of a batch in with what the model has to be asked for: of a few faces that have a heatmap."""
+    asked = targets[few.part].to(few.heat.device)
+    chosen = (few.valid & (asked >= 0)).nonzero()[:, 0]
     if not len(chosen):
-        return scores
-    own = [batch.rows[few.part][i] for i in chosen.tolist()]
+        return
+    own = chosen.tolist()
     trial = Trial(
-        lambda images: _plain_logits(plan, images),
-        batch.faces.images[few.part].to(chosen.device)[chosen],
+        plan.model.answer,
+        few.images[chosen],
         few.heat[chosen],
-        targets[few.part].to(chosen.device)[chosen],
-        tuple(own),
+        asked[chosen],
+        tuple(few.around.rows[i] for i in own),
         plan.seed,
     )
+    places = [few.part.start + i for i in own]
     for column, key in enumerate(plan.columns):
         if key in twins:
             continue
         unit = on_canvas(plan, key, raw, few.part, few.around)[1][chosen]
         for index, metric in enumerate(_image_metrics(plan)):
             if isinstance(metric, ModelMetric):
-                scores[chosen.cpu(), column, index] = metric(unit, trial).cpu().double()
-    return scores
+                scores[places, column, index] = metric(unit, trial).cpu().double()
 
 
 def _image_metrics(plan: Plan) -> list[ImageMetric | ModelMetric]:
@@ -229,11 +232,6 @@ def _shown(plan: Plan, batch: Batch) -> Shown:
     shown = run_maps(plan.model, x, plan.maps, plan.layers, plan.targets(batch.rows), plan.seed)
     require_named(shown.refused, plan.maps, plan.layers, set(plan.named), plan.model.name)
     return shown
-
-
-def _plain_logits(plan: Plan, images: Float[Tensor, "m 3 s s"]) -> Float[Tensor, "m k"]:
-    with hooked(plan.model.module, {}), torch.no_grad():
-        return plan.model.logits(plan.model.normalise(images))
 
 
 def probabilities(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:

@@ -5,10 +5,12 @@ work, above all while images are read beside them. Whole pieces of work are deal
 """
 
 import ctypes
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
+from threading import Barrier
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -17,7 +19,7 @@ Result = TypeVar("Result")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's ``mallopt``."""
 KEPT = 1 << 28
-"""Bytes of freed memory that are kept at most."""
+"""Bytes of freed memory that each arena of glibc keeps at most."""
 LARGE = 1 << 25
 """Blocks of so many bytes are handed back in any case; glibc takes no more."""
 
@@ -27,12 +29,19 @@ def lone_threads(count: int) -> Iterator[Executor]:
     """Yield threads beside this one, in each of which torch counts with that thread alone."""
     import torch
 
-    usual = torch.get_num_threads()
-    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        try:
-            yield pool
-        finally:
-            torch.set_num_threads(usual)  # threads to come begin with what was set last, whoever set it
+    usual, begun = torch.get_num_threads(), Barrier(count + 1)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # a thread takes over what was set last when it first asks, and never again
+        begun.wait()
+
+    with ThreadPoolExecutor(count, initializer=begin) as pool:
+        for _ in range(count):
+            pool.submit(int)  # work is what starts a thread
+        begun.wait()
+        torch.set_num_threads(usual)  # other threads to come begin with what was set last, whoever set it
+        yield pool
 
 
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -51,10 +60,13 @@ def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> l
 
 @cache
 def keep_memory() -> None:
-    """Let the C library keep freed memory for the next use, up to ``KEPT``, where it is glibc.
+    """Let glibc keep freed memory for the next use, ``KEPT`` an arena, for as long as this process lives.
 
     The first touch of a fresh page costs more than most work on it: without this, metrics take half as long again.
+    Another C library is left alone, and so is a choice of the user's (``MALLOC_TRIM_THRESHOLD_``).
     """
+    if "MALLOC_TRIM_THRESHOLD_" in os.environ:
+        return
     with suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)
         library.mallopt(M_TRIM_THRESHOLD, KEPT)

@@ -17,7 +17,10 @@ from interpfer.datasets.csv import CsvDataset
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
 from interpfer.evaluate import score
 from interpfer.landmarks.files import FileLandmarks
+from interpfer.maps.resample import to_canvas
+from interpfer.metrics.trial import Trial
 from interpfer.results.run import Run, load_run
+from interpfer.stream import FaceStream
 from tests.conftest import Interrupted
 
 TABLES = ("scores.csv", "per_image.csv", "confusion.csv")
@@ -116,6 +119,38 @@ def test_batch_size_does_not_show(faces: Path, checkpoint: Path) -> None:
         scale = np.where(percent, 100, 1)
         np.testing.assert_allclose(left[column] / scale, right[column] / scale, rtol=0, atol=1e-5)
         pd.testing.assert_frame_equal(left.select_dtypes(exclude="float"), right.select_dtypes(exclude="float"))
+
+
+ASKING = "cosine,deletion,road,au_occlusion"
+
+
+def test_metrics_that_ask_the_model_get_its_faces_right(faces: Path, checkpoint: Path, threads: int) -> None:
+    assert torch.get_num_threads() == threads
+    options = {"maps": "gradcam,baseline:random", "metrics": ASKING, "limit": 13}
+    whole = run_on(faces, checkpoint, batch_size=13, **options).per_image
+    parted = run_on(faces, checkpoint, batch_size=5, **options).per_image
+    pd.testing.assert_frame_equal(whole, parted, atol=1e-5)
+    neutral = whole["label"] == "neutral"
+    assert neutral.any()
+    assert whole.loc[neutral, ASKING.split(",")].isna().to_numpy().all()
+    assert whole.loc[~neutral, ["deletion", "road"]].notna().to_numpy().all()
+    once = whole[~neutral].groupby("image")["au_occlusion"].nunique()
+    assert (once <= 1).all()  # it is the same for all maps
+
+    model, dataset = interpfer.load_model(checkpoint), CsvDataset.open(faces, "test")
+    row = next(i for i, sample in enumerate(dataset.samples) if sample.id == whole.loc[~neutral, "image"].iloc[0])
+    seen = FaceStream(dataset, FileLandmarks(faces / "landmarks.txt"), model.card.input.size).read([row])
+    label = dataset.samples[row].label
+    target = torch.tensor([model.classes.index(label)])
+    heat, _ = au_heatmaps(seen.landmarks.points, [label])
+    trial = Trial(model.answer, seen.faces.images, heat, target, (row,), 0)
+    raw = interpfer.compute_maps(model, seen.faces.images, ["gradcam"], "last", target)
+    unit, _ = to_canvas(next(iter(raw.values())), attention=False)
+    own = whole[(whole["image"] == dataset.samples[row].id) & (whole["map"] == "gradcam")].iloc[0]
+    for name in ("deletion", "road", "au_occlusion"):
+        assert own[name] == pytest.approx(
+            interpfer.metrics.METRICS.get(name)(unit, trial).item(), abs=1e-5, nan_ok=True
+        )
 
 
 def test_an_interrupted_run_resumes_to_the_same_bytes(

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interpfer.metrics.base import MASK_LEVEL, MapBatch, Scores, model_metric
-from interpfer.metrics.trial import TOGETHER, Images, Trial
+from interpfer.metrics.trial import Images, Trial
 
 STEPS = 20
 """Equal parts in which the pixels of a face are hidden or shown."""
@@ -134,7 +134,7 @@ def _area(maps: MapBatch, trial: Trial, before: _Scene, after: _Scene) -> Scores
     place = places_at_input(maps, trial)
     whole = place[0].numel() if len(place) else 1
     changed: list[Bool[Tensor, "n s s"]] = [place < round(whole * step / STEPS) for step in range(1, STEPS)]
-    rounds = max(1, TOGETHER // max(len(maps), 1))
+    rounds = max(1, trial.together // max(len(maps), 1))
     old, new = trial.once(before.pictures), trial.once(after.pictures)
     curve = [trial.once(before.probability)]
     for start in range(0, len(changed), rounds):

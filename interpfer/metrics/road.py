@@ -13,7 +13,6 @@ REMOVED = (0.2, 0.4, 0.6, 0.8)
 """Shares of the pixels that are removed."""
 NOISE = 0.01
 """Deviation of the noise on imputed pixels, for images in [0, 1]."""
-NEIGHBOURS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))
 ROUNDS = 40
 """Steps of the solver at each size of the picture; what error is left, in large holes, is below the noise."""
 SMALLEST = 4

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-TOGETHER = 32
-"""Images per forward, about."""
+TOGETHER, TOGETHER_AWAY = 32, 256
+"""Images per forward, about: on a CPU, whose cache should hold what they become, and on an accelerator."""
 
 Images = Float[Tensor, "n 3 s s"]
 
@@ -37,6 +37,11 @@ class Trial:
     seed: int
     known: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def together(self) -> int:
+        """Images per forward, about."""
+        return TOGETHER if self.images.device.type == "cpu" else TOGETHER_AWAY
+
     def once(self, function: Callable[["Trial"], Tensor]) -> Tensor:
         """Return what a function makes of this trial, computed when first asked for: the same for all maps."""
         if function not in self.known:
@@ -46,7 +51,7 @@ class Trial:
     def probability(self, images: Images) -> Float[Tensor, " n"]:
         """Return the probability of each face's target for altered images: m variants of all n faces in turn."""
         repeats = len(images) // max(len(self.targets), 1)
-        found = [self.logits(part).softmax(1) for part in _parts(images)]
+        found = [self.logits(part).softmax(1) for part in torch.split(images, self.together)]
         chosen = self.targets.clamp(min=0).repeat(repeats)[:, None]
         return torch.cat(found).gather(1, chosen.to(images.device))[:, 0] if found else images.new_zeros(0)
 
@@ -54,7 +59,3 @@ class Trial:
         """Return uniform noise per face that depends on the seed and its place in the data set alone."""
         drawn = [np.random.default_rng([abs(self.seed), row]).random(shape, np.float32) for row in self.rows]
         return torch.from_numpy(np.array(drawn).reshape(-1, *shape)).to(self.images)
-
-
-def _parts(images: Images) -> list[Images]:
-    return [images[start : start + TOGETHER] for start in range(0, len(images), TOGETHER)]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
 from interpfer.models.card import ModelCard
+from interpfer.models.hooks import hooked
 from interpfer.models.input import COLORS
 from interpfer.models.layers import Layer, describe_outputs, find_layers, resolve_layers, split_call
 from interpfer.models.output import describe, stacked, tensors
@@ -147,6 +148,11 @@ class Model:
             ModelError: the output is not one logit per class.
         """
         return self.select(self.forward(x), len(x))
+
+    def answer(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
+        """Return the logits of images of the right size; the network is asked in evaluation, and left as it was."""
+        with hooked(self.module, {}), torch.no_grad():
+            return self.logits(self.normalise(images))
 
     def forward(self, x: Float[Tensor, "n c s s"]) -> Any:
         """Run the network on prepared input, and return whatever it returns."""

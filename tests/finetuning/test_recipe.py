@@ -34,15 +34,15 @@ def test_options_make_a_recipe() -> None:
 @pytest.mark.parametrize(
     ("chosen", "weights"),
     [
-        ({}, (4, 4)),
+        ({}, (2, 3)),
         ({"weight": 0}, (0, 0)),
-        ({"weight": 9}, (9, 9)),
-        ({"cam_weight": 1}, (4, 1)),
+        ({"weight": 9}, (9, 13.5)),
+        ({"cam_weight": 1}, (2, 1)),
         ({"weight": 0, "cam_weight": 1}, (0, 1)),
-        ({"align": "attention"}, (4, 0)),
-        ({"align": "attention", "cam_weight": 1}, (4, 0)),
-        ({"align": "cam"}, (0, 4)),
-        ({"align": "cam", "weight": 9}, (0, 9)),
+        ({"align": "attention"}, (2, 0)),
+        ({"align": "attention", "cam_weight": 1}, (2, 0)),
+        ({"align": "cam"}, (0, 3)),
+        ({"align": "cam", "weight": 9}, (0, 13.5)),
         ({"align": "cam", "cam_weight": 1}, (0, 1)),
         ({"align": "cam", "weight": 0}, (0, 0)),
     ],
@@ -56,7 +56,7 @@ def test_weight_0_watches_nothing(checkpoint: Path) -> None:
 
 
 def test_a_sweep_keeps_the_proportion_and_0_is_plain() -> None:
-    assert scaled(Guide(), 9).weights == (9, 9)
+    assert scaled(Guide(), 9).weights == (9, 13.5)
     assert scaled(Guide(attention=4, cam=1), 8).weights == (8, 2)
     assert scaled(Guide(attention=0, cam=1), 8).weights == (0, 8)
     assert scaled(Guide(attention=4, cam=0), 8).weights == (8, 0)
@@ -87,7 +87,7 @@ def test_python_takes_single_choices_too(tmp_path: Path) -> None:
         sweep("model.pt", "demo", [0, 4], out=tmp_path, epoch=1)
     with pytest.raises(InterpferError, match=r"give a recipe or single choices \(lr\), not both"):
         settled(Recipe(), {"lr": 1})
-    assert settled(None, {"epochs": 20, "weight": 4, "loss": "cosine"}) == Recipe(epochs=20)
+    assert settled(None, {"epochs": 20, "weight": 2, "loss": "cosine"}) == Recipe(epochs=20)
 
 
 def test_every_choice_is_an_option_of_the_command() -> None:

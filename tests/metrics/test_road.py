@@ -10,8 +10,10 @@ from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
 from interpfer.metrics import METRICS
-from interpfer.metrics.road import NEIGHBOURS, impute
+from interpfer.metrics.road import impute
 from tests.metrics.test_faithfulness import quarter, trial
+
+NEIGHBOURS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))
 
 
 def solved(image: np.ndarray, gone: np.ndarray) -> np.ndarray:
