@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm, to_hex, to_rgb
 from interpfer.errors import RunError
 from interpfer.reports.page import render_run, render_runs
 from interpfer.reports.page.action_units import FARTHEST, au_sheets
+from interpfer.reports.page.beside import beside
 from interpfer.reports.page.change import Move, change
 from interpfer.reports.page.charts import score_chart, spread
 from interpfer.reports.page.headline import headline
@@ -326,6 +327,31 @@ def test_runs_side_by_side(run_folder: Path, other_folder: Path) -> None:
     )
     with pytest.raises(RunError, match="one was scored with protocol paper, the other with x"):
         render_runs([runs[0], other], exhibits, ["a", "b"])
+
+
+def test_runs_of_twins_are_counted_as_in_their_headlines(run: Run) -> None:
+    twin = twins(run, "hirescam", "gradcam")
+    assert "Of all 4 maps, closer: " in render_runs([twin, twin], [None, None], ["a", "b"])
+    apart = replace(twin, manifest=twin.manifest | {"same": {}})
+    assert "Of all 6 maps, closer: " in render_runs([twin, apart], [None, None], ["a", "b"])
+
+
+def test_runs_have_their_own_baselines(run: Run) -> None:
+    def uniform(*runs: Run) -> list[str]:
+        sheet = beside(runs, ["a", "b"])["by_class"][0]
+        return [line.detail for line in sheet.lines if line.name == "uniform"]
+
+    other, bare = with_scores(run, 0.6, 0.5, 0.7), replace(run, scores=run.scores[run.scores["layer"] != "-"])
+    assert uniform(run, run) == ["baseline"]
+    assert uniform(run, other) == ["baseline of a", "baseline of b"]
+    assert uniform(bare, run) == ["baseline of b"]
+    assert uniform(bare, bare) == []
+    assert ", beside a uniform map;" not in render_runs([bare, bare], [None, None], ["a", "b"])
+    both = render_runs([run, other], [None, None], ["a", "b"])
+    assert ", beside a uniform map;" in both
+    assert re.search(
+        r"To be beaten in cosine: in a a uniform map scores 0\.\d+; .*; in b a uniform map scores 0.500;", both
+    )
 
 
 def test_paired_faces_are_the_same_faces(run_folder: Path, other_folder: Path) -> None:
