@@ -6,7 +6,7 @@ from typing import NamedTuple
 from interpfer.errors import PluginError
 from interpfer.expressions import EXPRESSIONS
 from interpfer.maps import MAPS
-from interpfer.metrics import METRICS
+from interpfer.metrics import METRICS, decimals
 from interpfer.reports.direction import rises
 from interpfer.results.run import Run, headline_group
 
@@ -144,16 +144,19 @@ def percent(metric: str) -> bool:
         return False
 
 
-def number(value: float, metric: str = "", digits: int = 3) -> str:
-    """Write a value with the digits that its metric deserves, a true minus sign, and a dash where undefined."""
+def number(value: float, metric: str = "", short: bool = False) -> str:
+    """Write a value with the digits of its metric, a true minus sign, and a dash where undefined.
+
+    A short one leaves out the last digit, as long as one is left after the point.
+    """
     if not math.isfinite(value):
         return "–"
-    text = f"{value:.{max(digits - 2, 1)}f}" if percent(metric) else f"{value:.{digits}f}"
-    return text.replace("-", "−")
+    places = decimals(metric)
+    return f"{value:.{places - 1 if short and places > 1 else places}f}".replace("-", "−")
 
 
-def interval(found: Value, metric: str = "", digits: int = 3) -> str:
+def interval(found: Value, metric: str = "") -> str:
     """Write the 95 % interval in brackets; nothing where there is none."""
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return ""
-    return f"[{number(found.low, metric, digits)}, {number(found.high, metric, digits)}]"
+    return f"[{number(found.low, metric)}, {number(found.high, metric)}]"

@@ -3,12 +3,15 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from matplotlib.colors import LogNorm, to_hex, to_rgb
 
 from interpfer.errors import RunError
+from interpfer.metrics import METRICS
+from interpfer.metrics.base import Facts
 from interpfer.reports.page import render_run, render_runs
 from interpfer.reports.page.action_units import FARTHEST, au_sheets
 from interpfer.reports.page.beside import beside
@@ -19,6 +22,7 @@ from interpfer.reports.page.provenance import command, left_out
 from interpfer.reports.page.scores import Scores, number
 from interpfer.reports.page.shades import STEPS, contrast, shade_rules
 from interpfer.reports.page.tables import confusion_sheet, layer_by_class, map_by_class
+from interpfer.reports.reading import write_readings
 from interpfer.reports.style import LESS_MORE
 from interpfer.results.exhibit import load_exhibit
 from interpfer.results.run import Run, load_run
@@ -258,12 +262,16 @@ def test_charts_place_values_between_round_ends(run: Run) -> None:
     assert len(found.boxes) == 6
 
 
-def test_numbers_have_the_digits_of_their_metric() -> None:
+def test_numbers_have_the_digits_of_their_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     assert number(0.5, "cosine") == "0.500"
     assert number(-0.0513, "cosine_skill") == "−0.051"
     assert number(25.67, "pxap") == "25.7"
     assert number(math.nan, "cosine") == "–"
     assert number(0.5, "a metric of a package that is gone") == "0.500"
+    assert [number(25.67, metric, short=True) for metric in ("cosine", "pxap")] == ["25.67", "25.7"]
+    fine = SimpleNamespace(facts=Facts(True, (0.0, 100.0), "a paper", "a share", decimals=4))
+    monkeypatch.setattr(METRICS, "get", lambda _: fine)
+    assert (number(25.67, "pxap"), write_readings(["pxap"])["decimals"]) == ("25.6700", "pxap:4")
 
 
 def test_the_command_makes_the_run_again(run: Run) -> None:
