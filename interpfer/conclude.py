@@ -16,6 +16,7 @@ from interpfer.maps.resample import conventions
 from interpfer.metrics.au_profile import summarise_profiles
 from interpfer.metrics.classification import Classification, classify, wrong_order
 from interpfer.plan import Plan
+from interpfer.reports.reading import write_readings
 from interpfer.results.exhibit import Exhibit, Keep
 from interpfer.results.folder import RunFolder
 from interpfer.results.run import Run
@@ -90,6 +91,7 @@ def _manifest(plan: Plan, tables: Tables, classification: Classification) -> dic
         "counts": tables.counts(),
         "classification": classification.facts(),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
+        "readings": write_readings(list(plan.metrics)),
         "warnings": [warning for warning in warnings if warning],
         "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in tables.unlike},
         "refused": {"@".join(key): reason for key, reason in (plan.refused | tables.refused).items()},

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -240,20 +239,56 @@ class Explainer:
 
 
 def explain_image(
-    image: str | Path | Image.Image, model: Model | str | Path, label: str | None = None, **options: Any
+    image: str | Path | Image.Image,
+    model: Model | str | Path,
+    label: str | None = None,
+    *,
+    maps: str | Sequence[str] = EXPLAINED,
+    layers: str | Sequence[str] = "last",
+    landmarks: LandmarkProvider | str | Path = DEFAULT_PROVIDER,
+    protocol: str = "paper",
+    codebook: str | None = None,
+    geometry: str | None = None,
+    crop: str = "auto",
+    device: str = "auto",
+    seed: int = 0,
+    trust: bool = False,
 ) -> Explanation:
     """Explain a picture: `interpfer.reports.explain_sheet.explanation_sheet` draws what comes back.
+
+    What follows the label is as for ``Explainer.make``.
 
     Args:
         image: a file or a picture, of a face or with a face in it.
         model: a ``Model``, or a checkpoint for ``load_model``.
         label: the expression it should be, in any spelling.
-        options: maps, layers, landmarks, crop and so on, as for ``Explainer.make``.
+        maps: names or groups; class-specific ones explain the predicted class.
+        layers: "last", "all", or names.
+        landmarks: a provider, its name, or a landmark file.
+        protocol: "paper" or "corrected".
+        codebook: overrides the protocol's.
+        geometry: overrides the protocol's.
+        crop: "auto", "face", "aligned" or "whole".
+        device: "auto", "cpu", "cuda", ...
+        seed: of maps that draw at random.
+        trust: as for ``load_model``.
 
     Raises:
         InterpferError: anything the user can mend; the message says how.
     """
-    explainer = Explainer.make(model, **options)
+    explainer = Explainer.make(
+        model,
+        maps=maps,
+        layers=layers,
+        landmarks=landmarks,
+        protocol=protocol,
+        codebook=codebook,
+        geometry=geometry,
+        crop=crop,
+        device=device,
+        seed=seed,
+        trust=trust,
+    )
     if isinstance(image, Image.Image):
         return explainer.explain("picture", image, label)
     return explainer.explain(Path(image).name, read_image(Path(image)), label)

@@ -1,4 +1,6 @@
+import inspect
 import json
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -179,6 +181,21 @@ def test_facts_are_strict_json_and_landmarks_are_in_pixels_of_the_picture(told: 
     assert torch.allclose(torch.tensor(said["landmarks"]), points.float(), atol=0.01)
     assert said["predicted"] == told.predicted
     assert [item["map"] for item in said["maps"]] == ["attention", "gradcam", "gradcam++", "layercam"]
+
+
+def test_a_picture_takes_the_options_of_an_explainer(model: Model, face: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, many = (inspect.signature(function).parameters for function in (explain_image, Explainer.make))
+    assert {name: one[name] for name in list(one)[3:]} == {name: many[name] for name in list(many)[1:]}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'corp'"):
+        explain_image(face, model, corp="face")
+    given = {
+        "maps": "gradcam", "layers": "all", "landmarks": "points.txt", "protocol": "corrected", "codebook": "emfacs",
+        "geometry": "scaled", "crop": "face", "device": "cpu", "seed": 3, "trust": True,
+    }  # fmt: skip
+    assert list(given) == list(one)[3:]
+    monkeypatch.setattr(Explainer, "make", lambda _, **options: pytest.fail(f"made with {options}"))
+    with pytest.raises(pytest.fail.Exception, match=re.escape(f"made with {given}")):
+        explain_image(face, model, **given)
 
 
 def test_wrong_words_are_told(model: Model, face: Path, tmp_path: Path) -> None:

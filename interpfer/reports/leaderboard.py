@@ -46,7 +46,7 @@ IDENTITY = (
 def leaderboard_rows(run: Run) -> pd.DataFrame:
     """Return one row per map and layer of a run."""
     facts, rows = run.manifest, []
-    readings = write_readings(list(dict.fromkeys(map(str, run.scores["metric"]))))
+    readings = facts.get("readings") or write_readings(list(dict.fromkeys(map(str, run.scores["metric"]))))
     for (name, layer), scores in run.scores.groupby(["map", "layer"], sort=False):
         row = {key: facts["arguments"][key] for key in ("model", "dataset", "split", "protocol")}
         row |= {"map": name, "layer": layer, "n": facts["counts"]["scored"]}

@@ -1,7 +1,7 @@
 """How scores are read: which way they are better, and with how many digits they are printed.
 
-A row of a leaderboard says so of its own metrics. So it can be ranked without loading them, and where a package that
-brings one is not installed.
+A finished score, and so a row of a leaderboard, says it of its own metrics. So it can be ranked without loading them,
+and where a package that brings one is not installed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from interpfer.metrics import decimals
+from interpfer.metrics import METRICS, decimals
 from interpfer.reports.direction import rises
 
 LOWER, DECIMALS = "lower_is_better", "decimals"
@@ -26,7 +26,12 @@ class Reading:
 
 
 def write_readings(metrics: Sequence[str]) -> dict[str, str]:
-    """Return the two columns that say it: metrics that are better low, and digits where they are not the usual."""
+    """Return the two columns that say it: metrics that are better low, and digits where they are not the usual.
+
+    Both are empty where a metric is not installed here: what is only supposed must not overrule a row that knows.
+    """
+    if any(name not in METRICS for name in metrics):
+        return {LOWER: "", DECIMALS: ""}
     lower = [name for name in metrics if not rises(name)]
     digits = [f"{name}:{decimals(name)}" for name in metrics if decimals(name) != USUAL]
     return {LOWER: " ".join(lower) or NONE, DECIMALS: " ".join(digits) or NONE}

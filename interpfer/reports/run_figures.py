@@ -80,7 +80,7 @@ def scores_figure(scores: Scores) -> Figure | None:
     for style, name in zip(DASHES, SAID, strict=True):
         value = scores.at((name, "-"), metric)
         if value.defined:
-            label = f"{SAID[name]} ({number(value.value, metric, 2)})"
+            label = f"{SAID[name]} ({number(value.value, metric, short=True)})"
             axis.axvline(value.value, color=MARK, lw=1, ls=style, label=label, zorder=0)
     axis.set_xlabel(f"{metric} with the AU heatmap, 95 % intervals")
     axis.tick_params(axis="y", length=0)
@@ -106,7 +106,7 @@ def layers_figure(scores: Scores) -> Figure | None:
     axes = figure.subplots(len(names), 1, squeeze=False, height_ratios=deep, sharex=True)[:, 0]
     for axis, name, grid in zip(axes, names, grids, strict=True):
         drawn = axis.imshow(grid, cmap=SHARES, vmin=low, vmax=high, aspect="auto")
-        _write(axis, grid, low, high, lambda value: number(value, metric, 2))
+        _write(axis, grid, low, high, lambda value: number(value, metric, short=True))
         axis.set_yticks(range(len(rows[name])), rows[name])
         axis.set_title(name, loc="left")
         axis.tick_params(length=0)

@@ -42,6 +42,8 @@ def before_after_sheet(
 ) -> None:
     """Draw mean maps per expression: the AU heatmap, then attention and Grad-CAM before and after, with mean cosines.
 
+    Below the AU heatmap stands the mean cosine of a uniform map, which the others have to beat.
+
     Args:
         before: the model that came in.
         after: the same, fine-tuned.
@@ -76,7 +78,7 @@ def before_after_sheet(
             axis.set_xticks([])
             axis.set_yticks([])
             if np.isfinite(score):
-                axis.set_xlabel(f"cosine {score:.2f}", fontsize=8)
+                axis.set_xlabel(f"{'uniform map' if j == 0 else 'cosine'} {score:.2f}", fontsize=8)
             if i == 0:
                 axis.set_title(title, fontsize=9)
         axes[i][0].set_ylabel(name, fontsize=9)
@@ -163,12 +165,15 @@ def _maps(
     codebook: str,
     geometry: str,
 ) -> tuple[Float[Tensor, "n 3 s s"], dict[str, tuple[Float[Tensor, "n s s"], Float[Tensor, " n"]]]]:
-    """Return canvas pictures of some faces, and by title their maps in [0, 1] with the cosine of each."""
+    """Return canvas pictures of some faces, and by title their maps in [0, 1] with the cosine of each.
+
+    The AU heatmap comes first, with the cosine of a uniform map.
+    """
     batch = FaceStream(dataset, provider, CANVAS).read(rows)
     images = batch.faces.images
     labels = [dataset.samples[row].label for row in batch.rows]
     heat, _ = au_heatmaps(batch.landmarks.points, labels, codebook=codebook, geometry=geometry)
-    found = {"AU heatmap": (heat, torch.full((len(heat),), torch.nan))}
+    found = {"AU heatmap": (heat, cosine(torch.ones_like(heat), heat))}
     methods = {name: MAPS.get(name) for name in SHOWN}
     sides = {}
     for when, model in (("before", before), ("after", after)):

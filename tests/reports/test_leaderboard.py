@@ -2,6 +2,7 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,12 @@ def test_rows_hold_the_headline_of_each_metric(faces: Path, checkpoint: Path) ->
     assert row["pxap"] == run.score("gradcam", "pxap", "micro")
     assert row["n"] == 36
     assert row["protocol"] == "paper"
+    assert (row["lower_is_better"], row["decimals"]) == ("-", "pxap:1")
+    told = {"lower_is_better": "novel", "decimals": "novel:0"}
+    novel = replace(run, manifest=run.manifest | {"readings": told}, scores=run.scores.replace("cosine", "novel"))
+    assert leaderboard_rows(novel)["lower_is_better"].unique() == ["novel"]
+    old = replace(novel, manifest={key: value for key, value in run.manifest.items() if key != "readings"})
+    assert leaderboard_rows(old)["lower_is_better"].unique() == [""]
 
 
 def test_rows_of_other_columns_merge(tmp_path: Path) -> None:

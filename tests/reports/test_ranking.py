@@ -14,6 +14,7 @@ from interpfer.errors import PluginError, RunError
 from interpfer.reports.board import FORMATS
 from interpfer.reports.board.ranking import rank
 from interpfer.reports.leaderboard import append, gather
+from interpfer.reports.reading import write_readings
 
 RULES = {"dataset": "rafdb", "split": "test", "protocol": "paper", "target": "label", "codebook": "belharbi2024",
          "geometry": "reference", "align": "False", "dataset_digest": "d" * 64}  # fmt: skip
@@ -209,3 +210,11 @@ def test_rows_say_themselves_how_their_scores_are_read() -> None:
 def test_a_reading_that_makes_no_sense_breaks_no_table(digits: str) -> None:
     ranking = rank(table(row(novel=0.123456789, lower_is_better="-", decimals=digits)), "novel").rankings[0]
     assert re.search(r"0\.123(456789)? ", FORMATS.get("md")([ranking], None).replace("*", " "))
+
+
+def test_rows_that_do_not_know_a_metric_overrule_none_that_does() -> None:
+    assert write_readings(["kl", "pxap"]) == {"lower_is_better": "kl", "decimals": "pxap:1"}
+    ignorant = write_readings(["kl", "novel"])
+    rows = [row("a", novel=7.0, lower_is_better="novel", decimals="novel:0"), row("b", sha="2", novel=3.0, **ignorant)]
+    ranking = rank(table(*rows), "novel").rankings[0]
+    assert [entry.model for entry in ranking.entries] == ["b", "a"]

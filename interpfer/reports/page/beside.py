@@ -10,7 +10,7 @@ from interpfer.reports.comparison import better, compare
 from interpfer.reports.page import provenance
 from interpfer.reports.page.change import change, signed, signed_interval
 from interpfer.reports.page.headline import baseline_words
-from interpfer.reports.page.scores import UNIFORM, Scores, interval, number
+from interpfer.reports.page.scores import UNIFORM, Key, Scores, interval, number
 from interpfer.reports.page.tables import Cell, Line, Sheet, map_by_class, shaded
 from interpfer.results.run import Run
 
@@ -31,15 +31,16 @@ def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
         "title": " → ".join(names) if len(names) == 2 else f"{len(names)} runs side by side",
         "names": list(names),
         "facts": runs[0].manifest["arguments"],
-        "baselines": "; ".join(baseline_words(scores[0])),
+        "baselines": _baselines(scores, names),
+        "uniform": any((UNIFORM, "-") in one.baselines for one in scores),
         "verdicts": [
-            change(lines, scores[0].spoken, metric, names[0], name)
-            for lines, name in zip(changes, names[1:], strict=True)
+            change(_once(lines, scores[0], other), scores[0].spoken, metric, names[0], name)
+            for lines, other, name in zip(changes, scores[1:], names[1:], strict=True)
         ],
         "overview": _overview(runs, scores, names),
         "changes": [_change_sheets(lines, names[0], name) for lines, name in zip(changes, names[1:], strict=True)],
         "by_class": _by_class(scores, names),
-        "metrics": scores[0].metrics,
+        "metric": metric,
         "runs": [
             {
                 "name": name,
@@ -54,6 +55,24 @@ def beside(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
         "paper": provenance.PAPER,
         "software": provenance.software(runs[0]),
     }
+
+
+def _baselines(scores: Sequence[Scores], names: Sequence[str]) -> str:
+    """Say what each baseline reaches: once for all runs, or of each run where they differ."""
+    said = ["; ".join(baseline_words(one)) for one in scores]
+    if len(set(said)) == 1:
+        return said[0]
+    return "; ".join(f"in {name} {words}" for name, words in zip(names, said, strict=True) if words)
+
+
+def _once(found: pd.DataFrame, first: Scores, other: Scores) -> pd.DataFrame:
+    """Leave out the maps that are the same thing as another in both runs."""
+    sides = ((first, "layer_a"), (other, "layer_b"))
+    twins = [
+        all((key := (line["map"], line[layer])) in one.maps and key not in one.distinct for one, layer in sides)
+        for line in found.to_dict("records")
+    ]
+    return found[[not twin for twin in twins]]
 
 
 def _overview(runs: Sequence[Run], scores: Sequence[Scores], names: Sequence[str]) -> Sheet:
@@ -109,22 +128,37 @@ def _by_class(scores: Sequence[Scores], names: Sequence[str]) -> list[Sheet]:
     for metric in scores[0].metrics:
         if not all(metric in one for one in tabled):
             continue
+        sheets_of, columns = [one[metric] for one in tabled], tabled[0][metric].columns
+        blanks = _uniform(scores, sheets_of, names)
         for name in dict.fromkeys(key[0] for key in scores[0].deepest):
             lines = []
-            for found, sheets_of, run_name in zip(scores, tabled, names, strict=True):
+            for found, sheet, run_name in zip(scores, sheets_of, names, strict=True):
                 key = next((key for key in found.deepest if key[0] == name), None)
-                rows = [*found.maps, *found.baselines]
                 if key is not None:
-                    sheet = sheets_of[metric]
-                    cells = dict(zip(sheet.columns, sheet.lines[rows.index(key)].cells, strict=True))
-                    columns = tabled[0][metric].columns
-                    lines.append(Line(run_name, [cells.get(column, Cell("–")) for column in columns], key[1]))
-            columns = tabled[0][metric].columns
-            if blank := next((line for line in tabled[0][metric].lines if line.name == "uniform"), None):
-                lines.append(blank)
+                    lines.append(Line(run_name, _row(found, sheet, key, columns), key[1]))
             caption = f"{metric} of {name} by run and expression"
-            sheets.append(Sheet({"metric": metric, "map": name}, caption, "run", columns, shaded(lines)))
+            sheets.append(Sheet({"metric": metric, "map": name}, caption, "run", columns, shaded([*lines, *blanks])))
     return sheets
+
+
+def _uniform(scores: Sequence[Scores], sheets: Sequence[Sheet], names: Sequence[str]) -> list[Line]:
+    """Return the line of a uniform map; one per run where they differ, since not all runs need be of the same faces."""
+    rows = {
+        name: _row(found, sheet, (UNIFORM, "-"), sheets[0].columns)
+        for found, sheet, name in zip(scores, sheets, names, strict=True)
+        if (UNIFORM, "-") in found.baselines
+    }
+    texts = [[cell.text for cell in cells] for cells in rows.values()]
+    if len(rows) == len(scores) and all(text == texts[0] for text in texts):
+        return [Line("uniform", rows[names[0]], "baseline", baseline=True)]
+    return [Line("uniform", cells, f"baseline of {name}", baseline=True) for name, cells in rows.items()]
+
+
+def _row(scores: Scores, sheet: Sheet, key: Key, columns: Sequence[str]) -> list[Cell]:
+    """Return the cells of a map in the columns of another run's table."""
+    cells = sheet.lines[[*scores.maps, *scores.baselines].index(key)].cells
+    found = dict(zip(sheet.columns, cells, strict=True))
+    return [found.get(column, Cell("–")) for column in columns]
 
 
 def _chance(p: float) -> str:

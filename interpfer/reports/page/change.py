@@ -49,7 +49,7 @@ def change(lines: pd.DataFrame, spoken: Sequence[Key], metric: str, before: str,
     """Sum up what ``interpfer.reports.comparison.compare`` found.
 
     Args:
-        lines: what it found.
+        lines: what it found, without maps that are the same thing as another.
         spoken: the maps of the first run that a verdict speaks of.
         metric: which it speaks of.
         before: what the first run is called.

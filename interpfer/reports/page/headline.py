@@ -17,7 +17,7 @@ from interpfer.reports.page.scores import (
     interval,
     number,
 )
-from interpfer.results.run import Run
+from interpfer.results.run import Run, headline_group
 
 BLANK: Key = (UNIFORM, "-")
 LABEL: Key = (CLASS_MEAN, "-")
@@ -53,14 +53,18 @@ def headline(run: Run, scores: Scores) -> Headline:
     model, spoken = str(run.manifest["arguments"]["model"]), tuple(scores.spoken)
     if not spoken:
         return Headline(f"No map of {model} could be scored.", "Every map was undefined on every face.", ())
-    notes = tuple(filter(None, (_others(scores, spoken), _few(scores, spoken[-1]))))
+    notes = tuple(filter(None, (_others(scores, spoken), _few(scores, spoken))))
     return Headline(_verdict(model, scores, spoken), _sentence(scores, spoken), spoken, notes)
 
 
 def _sentence(scores: Scores, spoken: tuple[Key, ...]) -> str:
     metric = scores.primary
     found = [scores.at(key, metric) for key in spoken]
-    parts = [f"{number(value.value, metric)} {interval(value, metric)}".strip() for value in found]
+    parts = [
+        f"{number(value.value, metric)} {interval(value, metric)}".strip()
+        + ("" if value.n == found[0].n else f" on {value.n:,}")
+        for value in found
+    ]
     said = f"On {found[0].n:,} faces the {spoken[0][0]} of {spoken[0][1]} reaches a {metric} of {parts[0]} with the "
     said += "action-unit heatmaps" + "".join(
         f", and {name if layer == spoken[0][1] else f'{name} of {layer}'} {part}"
@@ -81,8 +85,10 @@ def baseline_words(scores: Scores) -> list[str]:
 def _verdict(model: str, scores: Scores, spoken: tuple[Key, ...]) -> str:
     metric = scores.primary
     uniform, label = scores.at(BLANK, metric), scores.at(LABEL, metric)
-    if not uniform.defined or not rises(metric):
+    if not uniform.defined:
         return f"{model} was scored without a uniform map to compare with."
+    if not rises(metric):
+        return f"{model} was scored in {metric}, of which less is better: read its numbers beside the baselines'."
     placed = [_placed(scores.at(key, metric), uniform, label) for key in spoken]
     name, (degree, than) = spoken[0][0], placed[0]
     who = f"{model} looks at" if name == ATTENTION else f"{_called(name)} of {model} lies on"
@@ -102,15 +108,18 @@ def _called(name: str, whose: str = "the") -> str:
 
 def _placed(found: Value, uniform: Value, label: Value) -> tuple[str, str]:
     """Return how much, and what it is held against."""
-    if found.high <= uniform.value:
+    low, high = (end if math.isfinite(end) else found.value for end in (found.low, found.high))
+    if high < uniform.value:
         return "less", f"than {SAME}"
-    if found.low <= uniform.value:
+    if low <= uniform.value:
         return "no more", f"than {SAME}"
     if not label.defined or label.value <= uniform.value:
         return "more", f"than {SAME}"
     way = (found.value - uniform.value) / (label.value - uniform.value)
     if way > STEPS[-1][0]:
-        return ("almost as much", f"as {ALLOWED}") if way <= 1 else ("more", f"than {ALLOWED}")
+        if low > label.value:
+            return "more", f"than {ALLOWED}"
+        return "almost as much" if way <= 1 else "about as much", f"as {ALLOWED}"
     return next(words for limit, words in STEPS if way <= limit), f"than {SAME}"
 
 
@@ -125,9 +134,13 @@ def _others(scores: Scores, spoken: tuple[Key, ...]) -> str:
     return f"Of all {len(values)} maps the median {metric} is {median}; the best is {best[0]} of {best[1]} with {top}."
 
 
-def _few(scores: Scores, key: Key) -> str:
-    counts = {name: scores.at(key, scores.primary, name).n for name in scores.classes}
-    few = [f"{name} ({count})" for name, count in counts.items() if count < FEW]
+def _few(scores: Scores, spoken: tuple[Key, ...]) -> str:
+    """Name the classes of which a map is defined on few faces; a class that it does not know weighs nothing."""
+    if headline_group(scores.primary) != "macro":
+        return ""
+    counts = {name: [scores.at(key, scores.primary, name).n for key in spoken] for name in scores.classes}
+    least = {name: min((n for n in found if n), default=0) for name, found in counts.items()}
+    few = [f"{name} ({count})" for name, count in least.items() if 0 < count < FEW]
     return f"Few faces, yet each of these classes weighs as much as any other: {', '.join(few)}." if few else ""
 
 

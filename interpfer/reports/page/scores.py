@@ -6,7 +6,7 @@ from typing import NamedTuple
 from interpfer.errors import PluginError
 from interpfer.expressions import EXPRESSIONS
 from interpfer.maps import MAPS
-from interpfer.metrics import METRICS
+from interpfer.metrics import METRICS, decimals
 from interpfer.reports.direction import rises
 from interpfer.results.run import Run, headline_group
 
@@ -53,7 +53,7 @@ class Scores:
         metrics: names, in the order of the run.
         classes: expressions with a score of their own.
         layers: of the run, shallow to deep, as far as maps are of them.
-        distinct: maps without those that are the same thing as another.
+        distinct: maps without those that are the same thing as another; a map that a verdict speaks of stays.
     """
 
     def __init__(self, run: Run) -> None:
@@ -70,7 +70,7 @@ class Scores:
         there = list(dict.fromkeys(layer for _, layer in keys if layer != "-"))
         self.layers = [layer for layer in known if layer in there] or there
         self.maps = [key for key in keys if key[1] != "-"]
-        self.distinct = [key for key in self.maps if "@".join(key) not in run.manifest.get("same", {})]
+        self.distinct = self._distinct(run.manifest.get("same", {}))
 
     def at(self, key: Key, metric: str, group: str | None = None) -> Value:
         """Return one value; without a group, the headline of the metric."""
@@ -88,8 +88,8 @@ class Scores:
         return [key for key in self.maps if key[1] == last or key[1] not in self.layers]
 
     def best(self, metric: str) -> Key | None:
-        """Return the map with the best headline value."""
-        found = [key for key in self.maps if self.at(key, metric).defined]
+        """Return the map with the best headline value, one of ``distinct``."""
+        found = [key for key in self.distinct if self.at(key, metric).defined]
         sign = 1 if rises(metric) else -1
         return max(found, key=lambda key: sign * self.at(key, metric).value, default=None)
 
@@ -110,6 +110,11 @@ class Scores:
     def main(self) -> Key | None:
         """The one map that is shown where there is room for one: the class map, as far as there is one."""
         return next(reversed(self.spoken), None)
+
+    def _distinct(self, same: dict[str, str]) -> list[Key]:
+        names, spoken = {key: "@".join(key) for key in self.maps}, self.spoken
+        said = {same.get(names[key], names[key]) for key in spoken}
+        return [key for key, name in names.items() if key in spoken or (name not in same and name not in said)]
 
     def _scored(self, group: str) -> bool:
         return any(cell.defined for (*_, name), cell in self._cells.items() if name == group)
@@ -139,16 +144,19 @@ def percent(metric: str) -> bool:
         return False
 
 
-def number(value: float, metric: str = "", digits: int = 3) -> str:
-    """Write a value with the digits that its metric deserves, a true minus sign, and a dash where undefined."""
+def number(value: float, metric: str = "", short: bool = False) -> str:
+    """Write a value with the digits of its metric, a true minus sign, and a dash where undefined.
+
+    A short one leaves out the last digit, as long as one is left after the point.
+    """
     if not math.isfinite(value):
         return "–"
-    text = f"{value:.{max(digits - 2, 1)}f}" if percent(metric) else f"{value:.{digits}f}"
-    return text.replace("-", "−")
+    places = decimals(metric)
+    return f"{value:.{places - 1 if short and places > 1 else places}f}".replace("-", "−")
 
 
-def interval(found: Value, metric: str = "", digits: int = 3) -> str:
+def interval(found: Value, metric: str = "") -> str:
     """Write the 95 % interval in brackets; nothing where there is none."""
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return ""
-    return f"[{number(found.low, metric, digits)}, {number(found.high, metric, digits)}]"
+    return f"[{number(found.low, metric)}, {number(found.high, metric)}]"

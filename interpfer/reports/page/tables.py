@@ -97,8 +97,9 @@ def _sheet(
         for group in groups:
             found = scores.at(row, metric, group)
             title = f"{interval(found, metric)} n = {found.n}".strip() if found.defined else "undefined"
-            digits = 2 if group else 3
-            cells.append(Cell(number(found.value, metric, digits), found.value, shade(found.value), title))
+            cells.append(
+                Cell(number(found.value, metric, short=group is not None), found.value, shade(found.value), title)
+            )
         lines.append(Line(name, cells, detail, row[1] == "-"))
     better = "higher is better" if rises(metric) else "lower is better"
     unit = ", in percent" if percent(metric) else ""

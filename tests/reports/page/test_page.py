@@ -3,14 +3,18 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from matplotlib.colors import LogNorm, to_hex, to_rgb
 
 from interpfer.errors import RunError
+from interpfer.metrics import METRICS
+from interpfer.metrics.base import Facts
 from interpfer.reports.page import render_run, render_runs
 from interpfer.reports.page.action_units import FARTHEST, au_sheets
+from interpfer.reports.page.beside import beside
 from interpfer.reports.page.change import Move, change
 from interpfer.reports.page.charts import score_chart, spread
 from interpfer.reports.page.headline import headline
@@ -18,6 +22,7 @@ from interpfer.reports.page.provenance import command, left_out
 from interpfer.reports.page.scores import Scores, number
 from interpfer.reports.page.shades import STEPS, contrast, shade_rules
 from interpfer.reports.page.tables import confusion_sheet, layer_by_class, map_by_class
+from interpfer.reports.reading import write_readings
 from interpfer.reports.style import LESS_MORE
 from interpfer.results.exhibit import load_exhibit
 from interpfer.results.run import Run, load_run
@@ -50,6 +55,7 @@ def with_scores(run: Run, cosine: float, low: float, high: float, **others: floa
         (0.70, 0.69, 0.71, "clearly more than a map that is the same everywhere would"),
         (0.85, 0.84, 0.86, "almost as much as knowing the label alone would allow"),
         (0.95, 0.94, 0.96, "more than knowing the label alone would allow"),
+        (0.901, 0.85, 0.95, "about as much as knowing the label alone would allow"),
     ],
 )
 def test_the_verdict_weighs_the_score_against_its_baselines(
@@ -83,6 +89,45 @@ def test_attention_and_class_map_are_told_apart(
     )
 
 
+@pytest.mark.parametrize(
+    ("cosine", "said"), [(0.4, "less than"), (0.5, "no more than"), (0.55, "a little more than"), (0.95, "more than")]
+)
+def test_without_an_interval_the_value_decides(run: Run, cosine: float, said: str) -> None:
+    weighed = with_scores(run, cosine, math.nan, math.nan)
+    assert headline(weighed, Scores(weighed)).verdict.startswith(f"model looks at the expected action units {said}")
+
+
+def test_a_metric_that_is_better_low_gets_its_numbers_and_no_verdict(run: Run) -> None:
+    falling = replace(run, scores=run.scores[run.scores["metric"] == "cosine"].replace({"metric": {"cosine": "kl"}}))
+    assert headline(falling, Scores(falling)).verdict.startswith("model was scored in kl, of which less is better")
+    bare = replace(falling, scores=falling.scores[falling.scores["layer"] != "-"])
+    assert "without a uniform map" in headline(bare, Scores(bare)).verdict
+
+
+def twins(run: Run, name: str, of: str) -> Run:
+    """The run with a map before all others that is the same thing as one it has, which repeats it."""
+    tables = [
+        pd.concat([table[table["map"] == of].assign(map=name), table], ignore_index=True)
+        for table in (run.scores, run.per_image, run.au_profile)
+        if table is not None
+    ]
+    same = {f"{of}@{layer}": f"{name}@{layer}" for layer in ("stages.2", "stages.3")}
+    scores, images, profile = tables
+    return replace(run, scores=scores, per_image=images, au_profile=profile, manifest=run.manifest | {"same": same})
+
+
+def test_the_page_shows_the_map_that_the_headline_speaks_of(run: Run) -> None:
+    twin = twins(run, "hirescam", "gradcam")
+    scores = Scores(twin)
+    assert headline(twin, scores).spoken == (("attention", "stages.3"), ("gradcam", "stages.3"))
+    assert [(bar.name, bar.detail) for bar in score_chart(scores).bars if bar.spoken] == [
+        ("attention", "stages.3"), ("gradcam", "stages.3"),
+    ]  # fmt: skip
+    assert len(scores.distinct) == 4
+    assert scores.best("cosine") in scores.distinct
+    assert next(sheet.key["map"] for sheet in au_sheets(twin, scores)) == "gradcam stages.3"
+
+
 def test_more_maps_do_not_flatter_the_verdict(run: Run) -> None:
     lucky = run.scores[run.scores["map"] == "gradcam"].assign(map="layercam", value=0.99, ci_low=0.98, ci_high=1.0)
     more = replace(run, scores=pd.concat([run.scores, lucky], ignore_index=True))
@@ -110,6 +155,31 @@ def test_classes_of_few_faces_are_named(run: Run) -> None:
     scores = run.scores.assign(n=run.scores["n"].where(run.scores["group"] != "fear", 3) + 7)
     many = replace(run, scores=scores)
     assert not any("Few faces" in note for note in headline(many, Scores(many)).notes)
+
+
+def with_counts(run: Run, name: str, group: str, n: int) -> Run:
+    """The run with another count of faces for a map and a group; of all other classes there are many."""
+    scores = run.scores.assign(n=run.scores["n"] + 30)
+    scores.loc[(scores["map"] == name) & (scores["group"] == group), "n"] = n
+    return replace(run, scores=scores)
+
+
+@pytest.mark.parametrize("name", ["attention", "gradcam"])
+def test_few_faces_of_either_map_are_told(run: Run, name: str) -> None:
+    few = with_counts(run, name, "fear", 3)
+    assert headline(few, Scores(few)).notes[-1].endswith("weighs as much as any other: fear (3).")
+    unknown = with_counts(run, name, "fear", 0)
+    assert not any("Few faces" in note for note in headline(unknown, Scores(unknown)).notes)
+    pooled = replace(few, scores=few.scores[few.scores["metric"] == "pxap"])
+    assert not any("Few faces" in note for note in headline(pooled, Scores(pooled)).notes)
+
+
+def test_a_map_of_other_faces_says_on_how_many(run: Run) -> None:
+    fewer = with_counts(run, "gradcam", "macro", 1234)
+    said = headline(fewer, Scores(fewer)).sentence
+    assert said.startswith("On 66 faces the attention")
+    assert re.search(r"gradcam 0\.\d+ \[0\.\d+, 0\.\d+\] on 1,234;", said)
+    assert " on 36" not in headline(run, Scores(run)).sentence
 
 
 def test_without_a_baseline_the_sentence_says_that_the_number_has_no_scale(run: Run) -> None:
@@ -192,12 +262,16 @@ def test_charts_place_values_between_round_ends(run: Run) -> None:
     assert len(found.boxes) == 6
 
 
-def test_numbers_have_the_digits_of_their_metric() -> None:
+def test_numbers_have_the_digits_of_their_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     assert number(0.5, "cosine") == "0.500"
     assert number(-0.0513, "cosine_skill") == "−0.051"
     assert number(25.67, "pxap") == "25.7"
     assert number(math.nan, "cosine") == "–"
     assert number(0.5, "a metric of a package that is gone") == "0.500"
+    assert [number(25.67, metric, short=True) for metric in ("cosine", "pxap")] == ["25.67", "25.7"]
+    fine = SimpleNamespace(facts=Facts(True, (0.0, 100.0), "a paper", "a share", decimals=4))
+    monkeypatch.setattr(METRICS, "get", lambda _: fine)
+    assert (number(25.67, "pxap"), write_readings(["pxap"])["decimals"]) == ("25.6700", "pxap:4")
 
 
 def test_the_command_makes_the_run_again(run: Run) -> None:
@@ -261,6 +335,31 @@ def test_runs_side_by_side(run_folder: Path, other_folder: Path) -> None:
     )
     with pytest.raises(RunError, match="one was scored with protocol paper, the other with x"):
         render_runs([runs[0], other], exhibits, ["a", "b"])
+
+
+def test_runs_of_twins_are_counted_as_in_their_headlines(run: Run) -> None:
+    twin = twins(run, "hirescam", "gradcam")
+    assert "Of all 4 maps, closer: " in render_runs([twin, twin], [None, None], ["a", "b"])
+    apart = replace(twin, manifest=twin.manifest | {"same": {}})
+    assert "Of all 6 maps, closer: " in render_runs([twin, apart], [None, None], ["a", "b"])
+
+
+def test_runs_have_their_own_baselines(run: Run) -> None:
+    def uniform(*runs: Run) -> list[str]:
+        sheet = beside(runs, ["a", "b"])["by_class"][0]
+        return [line.detail for line in sheet.lines if line.name == "uniform"]
+
+    other, bare = with_scores(run, 0.6, 0.5, 0.7), replace(run, scores=run.scores[run.scores["layer"] != "-"])
+    assert uniform(run, run) == ["baseline"]
+    assert uniform(run, other) == ["baseline of a", "baseline of b"]
+    assert uniform(bare, run) == ["baseline of b"]
+    assert uniform(bare, bare) == []
+    assert ", beside a uniform map;" not in render_runs([bare, bare], [None, None], ["a", "b"])
+    both = render_runs([run, other], [None, None], ["a", "b"])
+    assert ", beside a uniform map;" in both
+    assert re.search(
+        r"To be beaten in cosine: in a a uniform map scores 0\.\d+; .*; in b a uniform map scores 0.500;", both
+    )
 
 
 def test_paired_faces_are_the_same_faces(run_folder: Path, other_folder: Path) -> None:
