@@ -84,7 +84,7 @@ class Recipe:
     def of(cls, **chosen: Any) -> "Recipe":
         """Return a recipe from single choices, called as the options of `interpfer finetune` are.
 
-        ``weight=0`` is plain training: the class map's weight follows unless ``cam_weight`` sets it apart.
+        ``weight=0`` is plain training: the class map's weight is in proportion unless ``cam_weight`` sets it apart.
         ``align="attention"`` or ``"cam"`` leaves the other term out. ``augment`` is an ``Augment`` or the name of one.
         None leaves the default.
 
