@@ -45,8 +45,11 @@ def compare_sides(
     metrics: tuple[str, ...],
     seed: int,
     tell: Tell,
+    first: bool = True,
 ) -> tuple[Run, Run, pd.DataFrame]:
     """Score two models on the same images; write compare.csv and before_after.png.
+
+    Several processes share the scores, so that each of them has to call this.
 
     Args:
         before: scored into before/.
@@ -59,6 +62,7 @@ def compare_sides(
         metrics: to score.
         seed: of what is random.
         tell: called with (what, done, total).
+        first: whether this process writes the files.
 
     Returns:
         Both runs, and their paired statistics.
@@ -87,6 +91,7 @@ def compare_sides(
             )
         )
     table = compare(runs[0], runs[1], seed)
-    write_atomic(folder / "compare.csv", csv_bytes(table))
-    before_after_sheet(before, after, on, provider, folder / "before_after.png", guide.protocol, codebook, geometry)
+    if first:
+        write_atomic(folder / "compare.csv", csv_bytes(table))
+        before_after_sheet(before, after, on, provider, folder / "before_after.png", guide.protocol, codebook, geometry)
     return runs[0], runs[1], table

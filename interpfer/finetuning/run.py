@@ -170,20 +170,21 @@ def finetune(
     if first:
         counts = {"train": len(pool.rows), "validation": len(judge.rows), "skipped": pool.skipped | judge.skipped}
         _manifest(folder, facts, counts, trainer, judged, time.monotonic() - started)
-        if on is not None:
-            before, after, table = compare_sides(
-                given,
-                best,
-                on,
-                find_landmarks(landmarks, on),
-                folder,
-                recipe.guide,
-                compare_maps,
-                compare_metrics,
-                recipe.seed,
-                tell,
-            )
-            result = dataclasses.replace(result, before=before, after=after, comparison=table)
+    if on is not None:
+        before, after, table = compare_sides(
+            given,
+            best,
+            on,
+            find_landmarks(landmarks, on),
+            folder,
+            recipe.guide,
+            compare_maps,
+            compare_metrics,
+            recipe.seed,
+            tell if first else quiet,
+            first,
+        )
+        result = dataclasses.replace(result, before=before, after=after, comparison=table)
     accelerator.wait_for_everyone()
     return result
 
