@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
@@ -91,7 +92,7 @@ def test_a_killed_process_resumes_to_the_same_bits(checkpoint: Path, few: Path, 
     assert same(whole / "model.pt", cut / "model.pt")
 
 
-def test_two_processes_resume_and_train_on(checkpoint: Path, few: Path, tmp_path: Path) -> None:
+def test_two_processes_resume_train_on_and_compare(checkpoint: Path, few: Path, tmp_path: Path) -> None:
     class Killed(Exception):
         pass
 
@@ -107,13 +108,15 @@ def test_two_processes_resume_and_train_on(checkpoint: Path, few: Path, tmp_path
     state["facts"]["processes"] = 2
     torch.save(state, tmp_path / "state.pt")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    call = arguments(checkpoint, few, tmp_path, "--epochs", "2", "--test-split", "none", "--resume")
+    call = arguments(checkpoint, few, tmp_path, "--epochs", "2", "--resume")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*launcher, *COMMAND, *call], env=environment, capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("epoch 2: loss") == 1
+    assert done.stdout.count("a: before, b: after") == 1
+    assert pd.read_csv(tmp_path / "compare.csv")["n"].notna().all()
     after = torch.load(tmp_path / "state.pt", weights_only=True)
     assert after["facts"]["processes"] == 2
     assert [line["epoch"] for line in after["history"]] == [1, 2]
