@@ -15,7 +15,7 @@ from interpfer.errors import DataError
 from interpfer.landmarks.alignment import carry, similarity, stretch, warp
 from interpfer.landmarks.base import UNREADABLE, LandmarkProvider
 from interpfer.resizing import to_square
-from interpfer.threads import lone_threads
+from interpfer.threads import ahead
 from interpfer.types import CANVAS, Faces, Landmarks
 
 
@@ -59,13 +59,7 @@ class FaceStream:
     def batches(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
         """Yield the images at ``rows``, reading the next batch while the present one is worked on."""
         parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-        with lone_threads(1) as pool:
-            waiting = [pool.submit(self.read, part) for part in parts[:2]]
-            for following in [*parts[2:], None, None][: len(parts)]:
-                ready = waiting.pop(0).result()
-                if following is not None:
-                    waiting.append(pool.submit(self.read, following))
-                yield ready
+        yield from ahead(self.read, parts)
 
     def read(self, rows: Sequence[int]) -> Batch:
         """Read the images at ``rows``."""

@@ -44,6 +44,17 @@ def lone_threads(count: int) -> Iterator[Executor]:
         yield pool
 
 
+def ahead(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield what a function makes of each item, made in a thread beside while the one before is worked on."""
+    with lone_threads(1) as thread:
+        waiting = [thread.submit(function, item) for item in items[:2]]
+        for following in range(2, len(items) + 2):
+            ready = waiting.pop(0).result()
+            if following < len(items):
+                waiting.append(thread.submit(function, items[following]))
+            yield ready
+
+
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Call a function for each item, in as many threads as torch counts with, each counting alone.
 

@@ -4,7 +4,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from interpfer.threads import KEPT, LARGE, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, keep_memory, lone_threads, side_by_side
+from interpfer.threads import (
+    KEPT,
+    LARGE,
+    M_MMAP_THRESHOLD,
+    M_TRIM_THRESHOLD,
+    ahead,
+    keep_memory,
+    lone_threads,
+    side_by_side,
+)
 
 
 def test_results_keep_the_order_of_the_items(threads: int) -> None:
@@ -22,6 +31,13 @@ def test_each_thread_counts_alone_and_others_as_before(threads: int) -> None:
             assert beside.submit(torch.get_num_threads).result() == threads
     with ThreadPoolExecutor(1) as later:
         assert later.submit(torch.get_num_threads).result() == threads
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_what_is_made_ahead_keeps_its_order(count: int, threads: int) -> None:
+    made = ahead(lambda item: (item, torch.get_num_threads()), range(count))
+    assert list(made) == [(item, 1) for item in range(count)]
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.usefixtures("threads")

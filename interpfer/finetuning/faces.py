@@ -9,7 +9,7 @@ from torch import Tensor
 
 from interpfer.errors import DataError
 from interpfer.stream import FaceStream
-from interpfer.threads import lone_threads
+from interpfer.threads import ahead
 
 MEMORY = 2 * 2**30
 """Bytes of pictures that are kept; the others are read again in every epoch."""
@@ -90,13 +90,7 @@ class FacePool:
 
     def batches(self, parts: Sequence[Sequence[int]]) -> Iterator[Lesson]:
         """Yield batches, reading the next one while the present one is worked on."""
-        with lone_threads(1) as thread:
-            waiting = [thread.submit(self.take, part) for part in parts[:2]]
-            for following in [*parts[2:], None, None][: len(parts)]:
-                ready = waiting.pop(0).result()
-                if following is not None:
-                    waiting.append(thread.submit(self.take, following))
-                yield ready
+        yield from ahead(self.take, parts)
 
 
 def to_bytes(image: Float[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"]:
