@@ -1,12 +1,14 @@
 """What the guide of `interpfer finetune` does to real faces, and what it costs.
 
-    python -m benchmarks.finetune faces --faces DIR [--checkpoint model.pt] [--seeds 3] [--work DIR] [--only LIST]
+    python -m benchmarks.finetune faces --faces DIR [--checkpoint model.pt] [--seeds 3] [--folds 5] [--device cuda]
+        [--workers 8] [--work DIR] [--only LIST]
     python -m benchmarks.finetune cost [--rounds 7] [--faces 320]
 
-`faces` holds out a fifth of a labelled folder (labels.csv, images/, landmarks.txt), stratified, another one per seed;
-trains each model on the rest with the same budget under each guide; and scores all on the held-out fifth, which no
-training has seen. Subjects are classifiers that come with a checkpoint, and a ResNet-18 that starts from noise.
-`--only` takes part names of rows such as resnet18/plain; what --work holds already is not trained again.
+`faces` cuts a labelled folder (labels.csv, images/, landmarks.txt) into five parts, stratified, other ones per seed;
+holds out each in turn; trains each model on the rest with the same budget under each guide; and scores all on the part
+held out, which no training has seen. `--folds 1` holds out the first part of each seed only. Subjects are classifiers
+that come with a checkpoint, and a ResNet-18 that starts from noise. `--only` takes part names of rows such as
+resnet18/plain; what --work holds already is not trained again.
 
 `cost` trains epochs of a ResNet-18 at 112 px in turn: plain, guided by attention, and by attention and class map.
 """
@@ -14,18 +16,20 @@ training has seen. Subjects are classifiers that come with a checkpoint, and a R
 import argparse
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.model_selection import StratifiedKFold
 from torchvision.models import resnet18
 
 from benchmarks.report import write_results
-from interpfer.datasets.base import Dataset
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.part import Part
@@ -36,22 +40,23 @@ from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.loop import Trainer, make_accelerator
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.run import finetune
-from interpfer.finetuning.split import hold_out
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import find_landmarks
 from interpfer.results.run import Run
 from interpfer.stream import FaceStream
 
-TEST_SHARE = 0.2
+PARTS = 5
 CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 MAPS = ("attention", "gradcam", "layercam", "baseline:uniform", "baseline:mean-au", "baseline:class-mean-au")
 GUIDES = {
     "plain": Guide(attention=0),
     "guided": Guide(),
+    "half": Guide(attention=Guide().attention / 2),
+    "double": Guide(attention=Guide().attention * 2),
     "paper": Guide(attention=4, cam=0, resize="grid"),
 }
-"""By name: no guide; ours, the default; that of Belharbi et al. 2024 (`--only` leaves it out)."""
+"""By name: no guide; ours, the default; half and twice its weight; that of Belharbi et al. 2024."""
 NOISE_SIZE = 96
 """Input of the network without any training; its last grid is 3 x 3."""
 FROM_NOISE = Recipe(epochs=10, freeze="none", augment=AUGMENTS["light"])
@@ -64,15 +69,36 @@ class Subject:
 
     Attributes:
         name: as the table calls it.
-        make: returns it as it comes, given a seed.
+        checkpoint: where it comes from; None for a ResNet-18 that has learnt nothing.
         recipe: without guide and seed.
-        trained: whether it is worth a row as it comes.
     """
 
     name: str
-    make: Callable[[int], Model]
+    checkpoint: Path | None
     recipe: Recipe
-    trained: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row of the table.
+
+    Attributes:
+        faces: the labelled folder.
+        subject: what is trained.
+        guide: a name in ``GUIDES``, or "untouched".
+        seed: which cut into parts.
+        fold: which part is held out.
+        work: where trainings and scores lie.
+        device: to train and score on.
+    """
+
+    faces: Path
+    subject: Subject
+    guide: str
+    seed: int
+    fold: int
+    work: Path
+    device: str
 
 
 def main() -> None:
@@ -81,6 +107,9 @@ def main() -> None:
     parser.add_argument("--faces", metavar="DIR|N", help="the labelled folder; for cost, how many drawn faces")
     parser.add_argument("--checkpoint", type=Path, action="append", default=[], help="a trained model with its card")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=PARTS, help="how many of the five parts are held out in turn")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=1, help="trainings at a time, with one thread each")
     parser.add_argument("--work", type=Path, help="keeps trainings and scores, so that a run can be continued")
     parser.add_argument("--only", default="", help="part names of rows, e.g. plain,resnet18/guided")
     parser.add_argument("--rounds", type=int, default=7)
@@ -94,28 +123,45 @@ def main() -> None:
 
 def faces(options: argparse.Namespace, work: Path) -> None:
     """Train every subject under every guide, and write the table."""
-    whole = CsvDataset.open(Path(options.faces), "all")
     chosen = [name for name in options.only.split(",") if name]
+    found = subjects(options.checkpoint)
+    tasks = [
+        Task(Path(options.faces), subject, guide, seed, fold, work, options.device)
+        for subject in found
+        for seed in range(options.seeds)
+        for fold in range(options.folds)
+        for guide in (*(["untouched"] if subject.checkpoint else []), *GUIDES)
+        if not chosen or any(part in f"{subject.name}/{guide}" for part in chosen)
+    ]
     rows: list[dict[str, Any]] = []
-    for subject in subjects(options.checkpoint):
-        for seed in range(options.seeds):
-            for line in compare(subject, whole, seed, work, chosen):
-                rows.append(line)
-                print(", ".join(f"{key} {value}" for key, value in line.items()), flush=True)
-    settings = {"seeds": options.seeds, "test_share": TEST_SHARE, "guides": {n: repr(g) for n, g in GUIDES.items()}}
-    write_results(
-        "finetune_faces", rows, settings | {"recipes": {s.name: repr(s.recipe) for s in subjects(options.checkpoint)}}
-    )
-    numbers = pd.DataFrame(rows).drop(columns=["seed"]).groupby(["model", "guide"], sort=False)
-    print(numbers.mean().round(3).to_string())
-    print(numbers.std().round(3).to_string())
+    with ProcessPoolExecutor(options.workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        for line in map(run, tasks) if options.workers == 1 else pool.map(run, tasks):
+            rows.append(line)
+            print(", ".join(f"{key} {value}" for key, value in line.items()), flush=True)
+    settings = {"seeds": options.seeds, "folds": options.folds, "guides": {n: repr(g) for n, g in GUIDES.items()}}
+    settings |= {"device": options.device, "recipes": {subject.name: repr(subject.recipe) for subject in found}}
+    write_results("finetune_faces", rows, settings | {"means": summary(rows)})
 
 
-def subjects(checkpoints: list[Path]) -> Iterator[Subject]:
-    """Yield the classifiers."""
-    for path in checkpoints:
-        yield Subject(path.stem, lambda _, path=path: load_model(path, trust=True), Recipe(), trained=True)
-    yield Subject("resnet18", from_noise, FROM_NOISE, trained=False)
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print and return the means over parts, and the difference to plain training in points of accuracy.
+
+    Its standard error is that of the mean over the parts, where both trained on the same faces.
+    """
+    table = pd.DataFrame(rows).set_index(["model", "guide", "seed", "fold"])
+    means = table.groupby(["model", "guide"], sort=False).mean().round(4)
+    accuracy = table["accuracy"].unstack("guide")
+    for model, guide in means.index if "plain" in accuracy else ():
+        gain = 100 * (accuracy[guide] - accuracy["plain"])[model].dropna()
+        means.loc[(model, guide), ["points", "points_se"]] = gain.mean().round(2), gain.sem().round(2)
+    print(means.to_string())
+    return [{str(key): value for key, value in line.items()} for line in means.reset_index().to_dict("records")]
+
+
+def subjects(checkpoints: list[Path]) -> list[Subject]:
+    """Return the classifiers."""
+    trained = [Subject(path.stem, path, Recipe()) for path in checkpoints]
+    return [*trained, Subject("resnet18", None, FROM_NOISE)]
 
 
 def from_noise(seed: int) -> Model:
@@ -124,32 +170,35 @@ def from_noise(seed: int) -> Model:
     return load_model(resnet18(num_classes=len(CLASSES)), classes=list(CLASSES), input_size=NOISE_SIZE, name="resnet18")
 
 
-def compare(subject: Subject, whole: Dataset, seed: int, work: Path, chosen: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield a line for the subject as it comes, and one per guide."""
-    kept, held = hold_out([s.label for s in whole.samples], [s.subject for s in whole.samples], TEST_SHARE, seed)
+def run(task: Task) -> dict[str, Any]:
+    """Train on four parts, unless the subject stays as it comes, and score on the fifth."""
+    whole = CsvDataset.open(task.faces, "all")
+    labels = [sample.label for sample in whole.samples]
+    parts = StratifiedKFold(PARTS, shuffle=True, random_state=task.seed).split(labels, labels)
+    kept, held = (tuple(rows.tolist()) for rows in next(islice(parts, task.fold, None)))
     train, test = Part(whole, kept, "train"), Part(whole, held, "test")
-    for name in (*(["untouched"] if subject.trained else []), *GUIDES):
-        row = f"{subject.name}/{name}"
-        if chosen and not any(part in row for part in chosen):
-            continue
-        model, folder, seconds = subject.make(seed), work / subject.name / name / str(seed), 0.0
-        if name in GUIDES:
-            recipe = replace(subject.recipe, seed=seed, guide=GUIDES[name])
-            tuned = finetune(model, train, out=folder / "training", recipe=recipe, test=None, resume=True, device="cpu")
-            model, seconds = tuned.model, float(tuned.history["seconds"].sum())
-        seen = score(model, test, maps=MAPS, out=folder / "score", resume=True, device="cpu")
-        faith = score(
-            model,
-            test,
-            maps=("gradcam", "baseline:random"),
-            metrics=("insertion", "deletion"),
-            target="predicted",
-            out=folder / "faithfulness",
-            resume=True,
-            device="cpu",
+    subject, draw = task.subject, PARTS * task.seed + task.fold
+    model = load_model(subject.checkpoint, trust=True) if subject.checkpoint else from_noise(draw)
+    folder, seconds = task.work / subject.name / task.guide / f"{task.seed}.{task.fold}", 0.0
+    if task.guide in GUIDES:
+        recipe = replace(subject.recipe, seed=draw, guide=GUIDES[task.guide])
+        tuned = finetune(
+            model, train, out=folder / "training", recipe=recipe, test=None, resume=True, device=task.device
         )
-        line: dict[str, Any] = {"model": subject.name, "guide": name, "seed": seed}
-        yield line | numbers(seen, faith) | {"train_s": round(seconds, 1)}
+        model, seconds = tuned.model, float(tuned.history["seconds"].sum())
+    seen = score(model, test, maps=MAPS, out=folder / "score", resume=True, device=task.device)
+    faith = score(
+        model,
+        test,
+        maps=("gradcam", "baseline:random"),
+        metrics=("insertion", "deletion"),
+        target="predicted",
+        out=folder / "faithfulness",
+        resume=True,
+        device=task.device,
+    )
+    line: dict[str, Any] = {"model": subject.name, "guide": task.guide, "seed": task.seed, "fold": task.fold}
+    return line | numbers(seen, faith) | {"train_s": round(seconds, 1)}
 
 
 def numbers(seen: Run, faith: Run) -> dict[str, float]:

@@ -4,6 +4,7 @@ Every contestant makes the same maps of the same images at the same layers. Rati
 floor (one forward and one backward that captures the same layers) and to interpfer, and their medians reported.
 
     python benchmarks/maps.py [--models resnet50,...] [--layers 1,5,all] [--repeats 5] [--batch 16] [--size 224]
+        [--device cuda]
 """
 
 import argparse
@@ -125,9 +126,9 @@ def captum(model: Model, x: Tensor, layers: list[str]) -> Contestant:
     return run
 
 
-def measure(name: str, counts: list[str], repeats: int, batch: int, size: int) -> list[dict[str, object]]:
-    model = build(name, size)
-    x = torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
+def measure(name: str, counts: list[str], repeats: int, batch: int, size: int, device: str) -> list[dict[str, object]]:
+    model = build(name, size).to(torch.device(device))
+    x = torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
     ours(model, x, choose(model, "1"))()  # warms up
     rows: list[dict[str, object]] = []
     for count, layers in _distinct(model, counts):
@@ -140,10 +141,15 @@ def measure(name: str, counts: list[str], repeats: int, batch: int, size: int) -
         if all(model.layer(layer).layout == "nchw" for layer in layers):
             contestants["torchcam"] = torch_cam(model, x, layers)
         seconds: dict[str, list[float]] = {key: [] for key in contestants}
+        if x.is_cuda:  # the first calls choose kernels
+            for contestant in contestants.values():
+                contestant()
         for _ in range(repeats):
             for key, contestant in contestants.items():
+                _wait(x)
                 started = time.perf_counter()
                 contestant()
+                _wait(x)
                 seconds[key].append(time.perf_counter() - started)
         made = {"floor": 0, "interpfer": 6, "pytorch-grad-cam": 5, "torchcam": 4, "captum LayerGradCam": 1}
         for key, times in seconds.items():
@@ -154,6 +160,11 @@ def measure(name: str, counts: list[str], repeats: int, batch: int, size: int) -
             rows.append(row)
             print(*row.values(), sep="\t", flush=True)
     return rows
+
+
+def _wait(x: Tensor) -> None:
+    if x.is_cuda:
+        torch.cuda.synchronize()
 
 
 def _distinct(model: Model, counts: list[str]) -> list[tuple[str, list[str]]]:
@@ -198,17 +209,22 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--device", default="cpu", help="cuda: without memory, and written as maps_cuda")
     parser.add_argument("--no-memory", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rows: list[dict[str, object]] = []
     for name in options.models.split(","):
-        found = measure(name, options.layers.split(","), options.repeats, options.batch, options.size)
-        for row in found if not options.no_memory else ():
+        found = measure(name, options.layers.split(","), options.repeats, options.batch, options.size, options.device)
+        for row in found if not (options.no_memory or options.device != "cpu") else ():
             row["peak_mb"] = peak(name, str(row["contestant"]), str(row["layers"]), options.batch, options.size)
         rows += found
     settings = {key: str(value) for key, value in vars(options).items()}
-    write_results("maps", rows, settings | {"ours": list(OURS), "ratio": "median over repeats of the ratio within one"})
+    write_results(
+        "maps" if options.device == "cpu" else f"maps_{options.device}",
+        rows,
+        settings | {"ours": list(OURS), "ratio": "median over repeats of the ratio within one"},
+    )
 
 
 if __name__ == "__main__":

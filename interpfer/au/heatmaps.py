@@ -7,6 +7,7 @@ an expression are merged by their maximum and min-max normalised.
 Sampling reads 4 of every 64 pixels, so an ellipse is tested only there, and only the union is ever held at full size.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import product
@@ -34,6 +35,8 @@ RASTER_MARGIN = 0.5
 
 GPU_CHUNK = 512
 """Planes enlarged at a time on an accelerator."""
+
+warnings.filterwarnings("ignore", "index_reduce", UserWarning)  # torch calls it beta, once per process
 
 
 class _Planes(NamedTuple):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -271,7 +272,13 @@ def draw(
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:
-    """Return what runs the training: as the launcher says, else on one device."""
+    """Return what runs the training: as the launcher says, else on one device.
+
+    accelerate keeps the first device and precision of a process for good. A process that trains alone chooses anew each
+    time, and an accelerator that somebody else made stays as it is.
+    """
+    if not AcceleratorState._shared_state or AcceleratorState().num_processes == 1:
+        AcceleratorState._shared_state, PartialState._shared_state = {}, {}
     return Accelerator(cpu=device == "cpu", mixed_precision=precision)
 
 

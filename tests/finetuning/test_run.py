@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import timm
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 import interpfer
@@ -51,6 +52,16 @@ def weights(folder: Path, name: str = "last.pt") -> dict[str, torch.Tensor]:
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_each_training_of_a_process_chooses_its_precision(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
+    own = Accelerator(cpu=True)
+    for precision in ("bf16", "no"):
+        tuned = tune(checkpoint, drawn, tmp_path / precision, replace(QUICK, epochs=1, precision=precision))
+        assert len(tuned.history) == 1
+    assert own.mixed_precision == "no"
+    assert own.num_processes == 1
+    assert not same(weights(tmp_path / "bf16"), weights(tmp_path / "no"))
 
 
 def test_a_training_leaves_what_score_takes(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
