@@ -16,7 +16,7 @@ resnet18/plain; what --work holds already is not trained again.
 import argparse
 import statistics
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
@@ -127,17 +127,17 @@ def faces(options: argparse.Namespace, work: Path) -> None:
     found = subjects(options.checkpoint)
     tasks = [
         Task(Path(options.faces), subject, guide, seed, fold, work, options.device)
-        for subject in found
         for seed in range(options.seeds)
         for fold in range(options.folds)
+        for subject in found
         for guide in (*(["untouched"] if subject.checkpoint else []), *GUIDES)
         if not chosen or any(part in f"{subject.name}/{guide}" for part in chosen)
     ]
-    rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(options.workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        for line in map(run, tasks) if options.workers == 1 else pool.map(run, tasks):
-            rows.append(line)
-            print(", ".join(f"{key} {value}" for key, value in line.items()), flush=True)
+        futures = [pool.submit(run, task) for task in tasks]
+        for future in as_completed(futures):
+            print(", ".join(f"{key} {value}" for key, value in future.result().items()), flush=True)
+    rows = [future.result() for future in futures]
     settings = {"seeds": options.seeds, "folds": options.folds, "guides": {n: repr(g) for n, g in GUIDES.items()}}
     settings |= {"device": options.device, "recipes": {subject.name: repr(subject.recipe) for subject in found}}
     write_results("finetune_faces", rows, settings | {"means": summary(rows)})

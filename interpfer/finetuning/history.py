@@ -1,12 +1,14 @@
-"""The history of a training for TensorBoard."""
+"""The history of a training, one line per epoch, and how TensorBoard gets it."""
 
 import importlib.util
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from interpfer.errors import PluginError
+
+Line = dict[str, Any]
+"""One epoch of the history, by column."""
 
 
 def require_tensorboard() -> None:
@@ -19,7 +21,7 @@ def require_tensorboard() -> None:
         raise PluginError("--tensorboard needs a package that is not installed: pip install 'interpfer[tensorboard]'")
 
 
-def write_scalars(folder: Path, line: Mapping[str, Any]) -> None:
+def write_scalars(folder: Path, line: Line) -> None:
     """Append one epoch to the event files of a folder, one curve per column."""
     from torch.utils.tensorboard import SummaryWriter
 

@@ -25,6 +25,7 @@ from interpfer.errors import RunError
 from interpfer.finetuning.augment import geometric, photometric
 from interpfer.finetuning.faces import FacePool, Lesson, deal, targets_of
 from interpfer.finetuning.guide import Guidance
+from interpfer.finetuning.history import Line
 from interpfer.finetuning.mixing import Mixture, mix
 from interpfer.finetuning.optim import (
     freeze,
@@ -41,9 +42,6 @@ from interpfer.finetuning.validate import Share, validate
 from interpfer.maps.capture import Watch
 from interpfer.models.model import Model
 from interpfer.types import CANVAS
-
-Line = dict[str, Any]
-"""One epoch of the history, by column."""
 
 PARTS = ("loss", "cross_entropy", "attention", "cam", "accuracy")
 
@@ -124,7 +122,8 @@ class Trainer:
         judged = Model(self.model.name, self.kept, self.model.card, self.accelerator.device)
         scores = validate(judged, self.held, self.held.rows, self.recipe.guide, self.recipe.batch_size, self.share)
         line = {"epoch": self.epoch + 1, "lr": self.raw_optimiser.param_groups[0]["lr"]} | sums | scores
-        line["best"] = self.recipe.better(line, self.best)
+        top = max(each["val_accuracy"] for each in (*self.history, line))
+        line["best"] = self.recipe.better(line, self.best, top, len(self.held.rows))
         line["seconds"] = round(time.monotonic() - started, 2)
         self.epoch += 1
         self.history.append(line)

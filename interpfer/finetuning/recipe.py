@@ -1,5 +1,6 @@
 """All choices of a training, and how they are called."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from interpfer.errors import InterpferError, nearest
 from interpfer.finetuning.augment import AUGMENTS, Augment
 from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.history import Line
 from interpfer.finetuning.optim import Optim
 from interpfer.plan import require_choice
 
@@ -49,7 +51,7 @@ class Recipe:
         freeze_bn: whether batch normalisation keeps its statistics: for small data.
         patience: epochs without a better one after which training stops; None never.
         tradeoff: the best epoch has the largest accuracy + tradeoff x mean of ATT-COS and CAM-COS on the validation
-            part; 0 selects by accuracy, agreement breaking ties (see ``better``).
+            part; 0 selects by accuracy, agreement deciding within its standard error (see ``better``).
         val_fraction: share of the training split that is held out for selection.
         seed: of everything random.
         guide: what asks the network to look at action units.
@@ -116,25 +118,36 @@ class Recipe:
             **own,
         )
 
-    def better(self, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
-        """Whether an epoch takes the place of the one kept; both as lines of the history.
+    def better(self, new: Line, old: Line | None, top: float, faces: int) -> bool:
+        """Whether an epoch takes the place of the one kept.
 
-        The higher accuracy on the held-out images wins, agreement breaking ties, or what ``tradeoff`` says.
+        Accuracies on the held-out images within one standard error of the highest count as equal, and agreement
+        decides between them: the rule of one standard error (Breiman et al. 1984). Or ``tradeoff`` decides.
+
+        Args:
+            new: its line of the history.
+            old: the line of the one kept.
+            top: the highest accuracy of all epochs so far.
+            faces: on how many images it was found.
         """
         if old is None:
             return True
         if self.tradeoff:
             return self._traded(new) > self._traded(old)
-        return self._rank(new) > self._rank(old)
+        least = top - math.sqrt(top * (1 - top) / faces)
+        if old["val_accuracy"] < least:
+            return bool(new["val_accuracy"] >= least)
+        return bool(new["val_accuracy"] >= least) and _agreement_first(new) > _agreement_first(old)
 
-    def _rank(self, line: Mapping[str, Any]) -> tuple[float, float]:
-        return line["val_accuracy"], _agreement(line)
-
-    def _traded(self, line: Mapping[str, Any]) -> float:
+    def _traded(self, line: Line) -> float:
         return float(line["val_accuracy"] + self.tradeoff * _agreement(line))
 
 
-def _agreement(line: Mapping[str, Any]) -> float:
+def _agreement_first(line: Line) -> tuple[float, float]:
+    return _agreement(line), line["val_accuracy"]
+
+
+def _agreement(line: Line) -> float:
     found = [value for value in (line["att_cos"], line["cam_cos"]) if value == value]
     return sum(found) / len(found) if found else 0.0
 

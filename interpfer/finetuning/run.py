@@ -20,9 +20,9 @@ from interpfer.errors import DataError, InterpferError
 from interpfer.evaluate import pick_device
 from interpfer.finetuning.checkpoints import BEST, LAST, STATE, read_state, require_folder, write_model, write_torch
 from interpfer.finetuning.faces import FacePool
-from interpfer.finetuning.history import require_tensorboard, write_scalars
+from interpfer.finetuning.history import Line, require_tensorboard, write_scalars
 from interpfer.finetuning.judging import compare_sides, judged_on
-from interpfer.finetuning.loop import Line, Tell, Trainer, make_accelerator
+from interpfer.finetuning.loop import Tell, Trainer, make_accelerator
 from interpfer.finetuning.recipe import Recipe, settled
 from interpfer.finetuning.split import hold_out
 from interpfer.landmarks.base import LandmarkProvider
@@ -262,7 +262,7 @@ def _manifest(
         "dataset_digest": facts["dataset"],
         "counts": counts,
         "best": trainer.best,
-        "selection": "accuracy on the held-out images, agreement breaking ties"
+        "selection": "accuracy on the held-out images, agreement deciding within one standard error of the highest"
         if not trainer.recipe.tradeoff
         else f"accuracy + {trainer.recipe.tradeoff} x mean of ATT-COS and CAM-COS on the held-out images",
         "judged_on": judged,

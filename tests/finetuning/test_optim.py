@@ -142,15 +142,3 @@ def test_wrong_numbers_are_told() -> None:
         Optim(lr=-1)
     with pytest.raises(InterpferError, match="epochs 0 must be at least 1"):
         Recipe(epochs=0)
-
-
-def test_selection_is_by_accuracy_then_agreement_or_as_traded() -> None:
-    def line(accuracy: float, att: float, cam: float) -> dict[str, float]:
-        return {"val_accuracy": accuracy, "att_cos": att, "cam_cos": cam}
-
-    nan = float("nan")
-    assert Recipe().better(line(0.5, nan, nan), None)
-    assert Recipe().better(line(0.6, 0.1, 0.1), line(0.5, 0.9, 0.9))
-    assert Recipe().better(line(0.5, 0.6, 0.6), line(0.5, 0.5, 0.5))
-    assert not Recipe().better(line(0.5, 0.5, 0.5), line(0.5, 0.5, 0.5))
-    assert not Recipe(tradeoff=1).better(line(0.6, 0.1, 0.1), line(0.5, 0.9, 0.9))
