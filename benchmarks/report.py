@@ -3,8 +3,9 @@
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ def write_results(name: str, rows: Sequence[Mapping[str, Any]], settings: Mappin
         "threads": torch.get_num_threads(),
         "processor": platform.machine(),
         "python": platform.python_version(),
-        "versions": {"interpfer": interpfer.__version__} | {package: version(package) for package in PACKAGES},
+        "versions": {"interpfer": interpfer.__version__} | dict(_versions()),
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            yield package, version(package)

@@ -30,7 +30,7 @@ data_options = stack(
 
 guide_options = stack(
     click.option(
-        "--weight", type=float, metavar="L", help="Of the guide, e.g. --weight 2 (default); 0 is plain training."
+        "--weight", type=float, metavar="L", help="Of the guide, e.g. --weight 1 (default); 0 is plain training."
     ),
     click.option(
         "--cam-weight", type=float, metavar="L", help="Of the class map's term where it differs, e.g. --cam-weight 1."
@@ -67,7 +67,7 @@ guide_options = stack(
 )
 
 training_options = stack(
-    click.option("--epochs", type=int, metavar="N", help="e.g. --epochs 12 (default)."),
+    click.option("--epochs", type=int, metavar="N", help="e.g. --epochs 16 (default)."),
     click.option("--batch-size", type=int, metavar="N", help="Per process, e.g. --batch-size 32 (default)."),
     click.option("--lr", type=float, metavar="X", help="Largest learning rate, e.g. --lr 0.02 (default)."),
     click.option("--optimizer", type=click.Choice(["sgd", "adamw"]), help="e.g. --optimizer adamw; sgd by default."),
@@ -97,9 +97,9 @@ training_options = stack(
     click.option(
         "--augment",
         type=click.Choice(["none", "flip", "light", "paper"]),
-        default="flip",
+        default="light",
         show_default=True,
-        help="flip mirrors; light turns and crops too; paper changes colours and erases, e.g. --augment paper.",
+        help="light turns, crops and mirrors; flip mirrors; paper changes colours and erases too, e.g. --augment paper.",
     ),
     click.option("--cutmix", type=float, metavar="P", help="Share of batches mixed by rectangles, e.g. --cutmix 0.5."),
     click.option("--mixup", type=float, metavar="P", help="Share of batches mixed by overlay, e.g. --mixup 0.5."),

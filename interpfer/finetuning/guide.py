@@ -58,7 +58,7 @@ class Guide:
         geometry: overrides the protocol's.
     """
 
-    attention: float = 2.0
+    attention: float = 1.0
     cam: float | None = None
     kind: str | Kind = "cosine"
     layers: str | tuple[str, ...] = "last"

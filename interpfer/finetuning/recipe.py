@@ -59,7 +59,7 @@ class Recipe:
         augment: what happens to training pictures.
     """
 
-    epochs: int = 12
+    epochs: int = 16
     batch_size: int = 32
     accumulate: int = 1
     precision: str = "no"
@@ -73,7 +73,7 @@ class Recipe:
     seed: int = 0
     guide: Guide = field(default_factory=Guide)
     optim: Optim = field(default_factory=Optim)
-    augment: Augment = AUGMENTS["flip"]
+    augment: Augment = AUGMENTS["light"]
 
     def __post_init__(self) -> None:
         require_choice("mixed precision", self.precision, PRECISIONS)

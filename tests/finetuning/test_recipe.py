@@ -30,21 +30,21 @@ def test_options_make_a_recipe() -> None:
         augment=replace(AUGMENTS["flip"], cutmix=0.5),
     )
     assert Recipe.of() == Recipe()
-    assert Recipe().augment == AUGMENTS["flip"]
+    assert Recipe().augment == AUGMENTS["light"]
     assert Recipe.of(freeze=["a", "b"]).freeze == ("a", "b")
 
 
 @pytest.mark.parametrize(
     ("chosen", "weights"),
     [
-        ({}, (2, 3)),
+        ({}, (1, 1.5)),
         ({"weight": 0}, (0, 0)),
         ({"weight": 9}, (9, 13.5)),
-        ({"cam_weight": 1}, (2, 1)),
+        ({"cam_weight": 2}, (1, 2)),
         ({"weight": 0, "cam_weight": 1}, (0, 1)),
-        ({"align": "attention"}, (2, 0)),
-        ({"align": "attention", "cam_weight": 1}, (2, 0)),
-        ({"align": "cam"}, (0, 3)),
+        ({"align": "attention"}, (1, 0)),
+        ({"align": "attention", "cam_weight": 1}, (1, 0)),
+        ({"align": "cam"}, (0, 1.5)),
         ({"align": "cam", "weight": 9}, (0, 13.5)),
         ({"align": "cam", "cam_weight": 1}, (0, 1)),
         ({"align": "cam", "weight": 0}, (0, 0)),
@@ -90,7 +90,7 @@ def test_python_takes_single_choices_too(tmp_path: Path) -> None:
         sweep("model.pt", "demo", [0, 4], out=tmp_path, epoch=1)
     with pytest.raises(InterpferError, match=r"give a recipe or single choices \(lr\), not both"):
         settled(Recipe(), {"lr": 1})
-    assert settled(None, {"epochs": 20, "weight": 2, "loss": "cosine"}) == Recipe(epochs=20)
+    assert settled(None, {"epochs": 20, "weight": 1, "loss": "cosine"}) == Recipe(epochs=20)
 
 
 def test_every_choice_is_an_option_of_the_command() -> None:
