@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interpfer.errors import InterpferError, nearest
+from interpfer.finetuning.freezing import reached, trainable
 from interpfer.finetuning.kinds import BY_ANGLE, KINDS, Kind, barrier_temperature, log_barrier
 from interpfer.maps import MAPS
 from interpfer.maps.base import LayerMap, RawMap
@@ -144,31 +145,48 @@ class Penalty:
         attention: mean distance over the aligned layers; None where the term is left out.
         cam: likewise.
         total: their weighted sum.
+        aligned: how many faces have a heatmap, of which the terms are means.
     """
 
     attention: Tensor | None
     cam: Tensor | None
     total: Tensor
+    aligned: int
 
 
 class Guidance:
     """A guide that knows the layers of a model.
 
     Attributes:
-        layers: of the attention term.
+        layers: of the attention term; of "all", those that something trainable reaches.
         cam_layers: of the class map's term.
         watched: all of them, for ``interpfer.maps.capture.Watch``.
+
+    Raises:
+        InterpferError: no parameter that is trained reaches a layer whose attention is to be aligned.
     """
 
     def __init__(self, guide: Guide, model: Model) -> None:
         self.guide = guide
         self.model = model
         attention, cam = guide.weights
-        self.layers = model.layers(guide.layers) if attention else ()
+        self.layers = self._moving(model.layers(guide.layers)) if attention else ()
         self.cam_layers = model.layers(guide.cam_layers) if cam else ()
         self.watched = tuple(dict.fromkeys((*self.layers, *self.cam_layers)))
         self._attention = layer_method(guide.attention_map, gradient=False)
         self._cam = layer_method(guide.cam_map, gradient=True)
+
+    def _moving(self, layers: Sequence[str]) -> tuple[str, ...]:
+        learns = trainable(self.model)
+        moving = tuple(layer for layer in layers if learns & reached(self.model, layer))
+        if moving and self.guide.layers == "all":
+            return moving
+        if at_rest := [layer for layer in layers if layer not in moving]:
+            raise InterpferError(
+                f"nothing that is trained changes the attention of {', '.join(at_rest)}: freeze less (--freeze none), or "
+                "align other layers (--align-layers)."
+            )
+        return moving
 
     def penalty(
         self,
@@ -215,7 +233,7 @@ class Guidance:
         total = logits.new_zeros(())
         for weight, term in zip(self.guide.weights, terms.values(), strict=True):
             total = total if term is None else total + weight * term
-        return Penalty(terms["attention"], terms["cam"], total)
+        return Penalty(terms["attention"], terms["cam"], total, int(valid.sum()))
 
 
 def alignment_loss(

@@ -5,7 +5,7 @@ remember no generator, and ends with the same weights.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -24,18 +24,11 @@ from interpfer.au.heatmaps import au_heatmaps
 from interpfer.errors import RunError
 from interpfer.finetuning.augment import geometric, photometric
 from interpfer.finetuning.faces import FacePool, Lesson, deal, targets_of
+from interpfer.finetuning.freezing import freeze, frozen_names, rest_frozen
 from interpfer.finetuning.guide import Guidance
 from interpfer.finetuning.history import Line
 from interpfer.finetuning.mixing import Mixture, mix
-from interpfer.finetuning.optim import (
-    freeze,
-    frozen_names,
-    idle_parameters,
-    make_average,
-    make_optimiser,
-    make_schedule,
-    rest_frozen,
-)
+from interpfer.finetuning.optim import idle_parameters, make_average, make_optimiser, make_schedule
 from interpfer.finetuning.randomness import own_randomness, step_seed
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.validate import Share, validate
@@ -46,12 +39,50 @@ from interpfer.types import CANVAS
 PARTS = ("loss", "cross_entropy", "attention", "cam", "accuracy")
 
 
+class Sums:
+    """Running sums over faces of the columns of an epoch."""
+
+    def __init__(self) -> None:
+        self._sums = torch.zeros(2, len(PARTS), dtype=torch.float64)
+
+    def add(self, name: str, mean: float, faces: int) -> None:
+        """Add the mean of some faces."""
+        self._sums[:, PARTS.index(name)] += torch.tensor([mean * faces, faces], dtype=torch.float64)
+
+    def over_processes(self, accelerator: Accelerator) -> "Sums":
+        """Return the sums of all processes."""
+        whole = Sums()
+        whole._sums = accelerator.reduce(self._sums.float().to(accelerator.device)).cpu().double()
+        return whole
+
+    def means(self) -> dict[str, float]:
+        """Return the mean per column, NaN where no face was counted."""
+        total, faces = self._sums
+        return dict(zip(PARTS, (total / faces).tolist(), strict=True))
+
+
 @runtime_checkable
 class Tell(Protocol):
     """Takes reports of progress: what is done, how far, and a note on how it goes."""
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
         """Show it."""
+
+
+class Called(nn.Module):
+    """A network with what its card says that its forward takes.
+
+    Mixed precision patches what it is given for good; this is what it gets, and the network stays as it was.
+    """
+
+    def __init__(self, module: nn.Module, arguments: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.module = module
+        self.arguments = dict(arguments)
+
+    def forward(self, x: Tensor) -> Any:
+        """Return whatever the network returns."""
+        return self.module(x, **self.arguments)
 
 
 @dataclass
@@ -93,7 +124,7 @@ class Trainer:
         if self.share.world > 1 and idle_parameters(self.model):
             spare = DistributedDataParallelKwargs(find_unused_parameters=True)
             self.accelerator.ddp_handler = spare
-        self.network, self.optimiser = self.accelerator.prepare(module, optimiser)
+        self.network, self.optimiser = self.accelerator.prepare(Called(module, self.model.card.forward_args), optimiser)
         codebook, self.geometry = recipe.guide.rules
         self.book = load_codebook(codebook)
         self.weights = self._class_weights() if recipe.class_weights else None
@@ -160,8 +191,7 @@ class Trainer:
         recipe = self.recipe
         watch = Watch(self.model, self.guidance.watched)
         parts = self._deal(self.epoch)
-        totals: dict[str, float] = {}
-        faces = 0
+        sums = Sums()
         what = f"epoch {self.epoch + 1}/{recipe.epochs}"
         with own_randomness(), _hooks(watch), _double_backward(bool(self.guidance.cam_layers)):
             self.network.train()
@@ -173,15 +203,13 @@ class Trainer:
                     found = self._learn(lesson, step, watch, group)
                 if last:
                     self._update()
-                n = len(lesson.rows)
-                faces += n
-                for name, value in found.items():
-                    totals[name] = totals.get(name, 0.0) + value * n
-                tell(what, step + 1, len(parts), _note({name: value / faces for name, value in totals.items()}))
-        return self._mean({name: totals.get(name, float("nan")) for name in PARTS}, faces)
+                for name, (value, faces) in found.items():
+                    sums.add(name, value, faces)
+                tell(what, step + 1, len(parts), _note(sums.means()))
+        return sums.over_processes(self.accelerator).means()
 
-    def _learn(self, lesson: Lesson, step: int, watch: Watch, group: int) -> dict[str, float]:
-        """Go forward and backward with one batch; return the parts of the loss and the accuracy."""
+    def _learn(self, lesson: Lesson, step: int, watch: Watch, group: int) -> dict[str, tuple[float, int]]:
+        """Go forward and backward with one batch; return means of the loss' parts and the accuracy, of how many faces."""
         seed = step_seed(self.recipe.seed, self.epoch, step, self.share.rank)
         set_seed(seed)
         mixture = self._prepare(lesson, torch.Generator().manual_seed(seed))
@@ -204,7 +232,9 @@ class Trainer:
                 + (f"the checkpoints of epoch {self.epoch} are intact." if self.epoch else "nothing was written yet.")
             )
         self.accelerator.backward(loss / group)
-        return found | {"accuracy": float(right)}
+        faces = {"attention": penalty.aligned, "cam": penalty.aligned}
+        found["accuracy"] = float(right)
+        return {name: (value, faces.get(name, len(lesson.rows))) for name, value in found.items()}
 
     def _prepare(self, lesson: Lesson, random: torch.Generator) -> Mixture:
         """Augment a batch and draw its heatmaps."""
@@ -239,12 +269,6 @@ class Trainer:
             if self.average is not None:
                 self.average.update_parameters(self.model.module)
 
-    def _mean(self, totals: dict[str, float], faces: int) -> Line:
-        """Return means over the faces of all processes."""
-        values = torch.tensor([*totals.values(), faces], dtype=torch.float32, device=self.accelerator.device)
-        *summed, count = self.accelerator.reduce(values).tolist()
-        return {name: value / count for name, value in zip(totals, summed, strict=True)}
-
     def _deal(self, epoch: int) -> list[tuple[int, ...]]:
         share = self.share
         return deal(self.pool.rows, self.recipe.batch_size, self.recipe.seed, epoch, share.rank, share.world)
@@ -254,6 +278,7 @@ class Trainer:
         targets = targets_of([samples[row].label for row in self.pool.rows], outputs)
         counts = torch.bincount(targets, minlength=len(outputs)).float()
         weights = counts.sum() / (counts.clamp(min=1) * (counts > 0).sum())
+        weights[counts == 0] = 0  # with label smoothing an absent class would draw all faces to it
         return weights.to(self.accelerator.device)
 
 
@@ -300,4 +325,4 @@ def _double_backward(needed: bool) -> Any:
 
 def _note(means: dict[str, float]) -> str:
     short = {"loss": "loss", "cross_entropy": "ce", "attention": "att", "cam": "cam", "accuracy": "acc"}
-    return "  ".join(f"{short[name]} {value:.3f}" for name, value in means.items())
+    return "  ".join(f"{short[name]} {value:.3f}" for name, value in means.items() if value == value)

@@ -1,19 +1,18 @@
-"""Optimisers, schedules and what of a network learns at which rate."""
+"""Optimisers, schedules and which part of a network learns at which rate."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, OneCycleLR, SequentialLR, StepLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from interpfer.errors import InterpferError, ModelError, nearest
-from interpfer.models.hooks import Hook, first_tensor, hooked, replace_first
-from interpfer.models.layers import split_call
+from interpfer.errors import InterpferError, ModelError
+from interpfer.finetuning.freezing import reached, trainable
+from interpfer.models.hooks import first_tensor, replace_first
 from interpfer.models.model import Model
 from interpfer.plan import require_choice
 
@@ -126,62 +125,6 @@ def make_average(module: nn.Module, optim: Optim) -> AveragedModel | None:
     return AveragedModel(module, multi_avg_fn=average, use_buffers=True)
 
 
-def frozen_names(model: Model, chosen: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return which modules and parameters rest: those named, or "half", the first half of the network.
-
-    The half ends with the stage in the middle of the card's layers, else of the model's stages. All that is registered
-    up to there belongs to it. A network with a single stage has none.
-    """
-    if chosen != "half":
-        return tuple(chosen)
-    stages = model.layers("all") if model.spatial_layers else ()
-    if len(stages) < 2:
-        return ()
-    end = f"{split_call(stages[len(stages) // 2 - 1])[0]}."
-    modules = list(model.module.named_modules())
-    last = max(place for place, (name, _) in enumerate(modules) if f"{name}.".startswith(end))
-    found: list[str] = []
-    for name, child in modules[: last + 1]:
-        if not any(True for _ in child.children()):
-            found.append(name)
-        else:
-            found += [f"{name}.{key}".lstrip(".") for key, _ in child.named_parameters(recurse=False)]
-    return tuple(found)
-
-
-def freeze(module: nn.Module, names: Iterable[str]) -> None:
-    """Freeze the parameters below some modules, or of some names.
-
-    Raises:
-        ModelError: there is no such module or parameter.
-    """
-    parameters = dict(module.named_parameters())
-    known = [key for key, _ in module.named_modules() if key]
-    for name in names:
-        chosen = [key for key in parameters if key == name or key.startswith(f"{name}.")]
-        if not chosen and name not in known:
-            raise ModelError(
-                f"--freeze {name}: the network has no such module.{nearest(name, known)} "
-                f"At its top: {', '.join(key for key, _ in module.named_children())}."
-            )
-        for key in chosen:
-            parameters[key].requires_grad_(False)
-
-
-def rest_frozen(module: nn.Module, names: Iterable[str], statistics: bool) -> None:
-    """Put what is frozen into eval mode, so that its dropout and batch statistics rest too.
-
-    Args:
-        module: in train mode.
-        names: frozen modules.
-        statistics: whether batch normalisation keeps its statistics everywhere.
-    """
-    for name, child in module.named_modules():
-        frozen = any(name == key or name.startswith(f"{key}.") for key in names)
-        if frozen or (statistics and isinstance(child, nn.modules.batchnorm._BatchNorm)):
-            child.training = False
-
-
 def head_parameters(model: Model) -> set[str]:
     """Return the names of the parameters that the logits need beyond the last layer that keeps a grid."""
     layers = model.spatial_layers
@@ -192,21 +135,9 @@ def head_parameters(model: Model) -> set[str]:
         tensor = first_tensor(output)
         return None if tensor is None else replace_first(output, tensor.detach())
 
-    return _reached(model, {model.module.get_submodule(layers[-1].name): cut})
+    return reached(model, hooks={model.module.get_submodule(layers[-1].name): cut})
 
 
 def idle_parameters(model: Model) -> set[str]:
     """Return the names of the trainable parameters that the logits do not depend on."""
-    trainable = {name for name, parameter in model.module.named_parameters() if parameter.requires_grad}
-    return trainable - _reached(model, {})
-
-
-def _reached(model: Model, hooks: Mapping[nn.Module, Hook]) -> set[str]:
-    parameters = {name: p for name, p in model.module.named_parameters() if p.is_floating_point()}
-    with hooked(model.module, hooks), torch.enable_grad():
-        for parameter in parameters.values():
-            parameter.requires_grad_()
-        slopes = torch.autograd.grad(model.logits(model.noise).sum(), list(parameters.values()), allow_unused=True)
-        for parameter in parameters.values():
-            parameter.requires_grad_(False)
-    return {name for name, slope in zip(parameters, slopes, strict=True) if slope is not None}
+    return trainable(model) - reached(model)
