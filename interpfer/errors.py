@@ -22,6 +22,10 @@ class DataError(InterpferError):
     """A data set, an image, a label or a landmark file is not as expected."""
 
 
+class SplitError(DataError):
+    """A data set has no such split."""
+
+
 class ModelError(InterpferError):
     """A checkpoint, a model card or a layer is not as expected."""
 

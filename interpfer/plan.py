@@ -1,6 +1,7 @@
 """What is to be scored, and how: everything that decides the bytes of a run."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -256,6 +257,17 @@ def require_choice(what: str, value: str, known: Sequence[str]) -> None:
     """
     if value not in known:
         raise InterpferError(f"{what} '{value}' is none of {', '.join(known)}.{nearest(value, known)}")
+
+
+def require_range(what: str, value: float, low: float, high: float = math.inf) -> None:
+    """Check that a number lies in a range, ends included.
+
+    Raises:
+        InterpferError: it does not, or is no number.
+    """
+    if not low <= value <= high:
+        wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+        raise InterpferError(f"{what} {value} must be {wanted}.")
 
 
 def find_landmarks(landmarks: LandmarkProvider | str | Path | None, dataset: Dataset) -> LandmarkProvider:

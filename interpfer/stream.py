@@ -83,6 +83,14 @@ class FaceStream:
         faces = Faces(tuple(self._ids(pictures)), images, self._labels(pictures), self.dataset.classes)
         return Batch(tuple(pictures), faces, landmarks, transforms, tuple(digests), skipped)
 
+    def picture(self, row: int) -> Float[Tensor, "3 s s"]:
+        """Return one image as ``read`` does where faces are not aligned, without looking for landmarks.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        return to_tensor(np.array(self.dataset.image(row)), self.size)
+
     def landmarks(self, rows: Sequence[int]) -> Landmarks:
         """Return the landmarks of the images at ``rows`` on the canvas; an unreadable image has none.
 

@@ -7,8 +7,6 @@ import click
 
 from interpfer.cli.options import MODEL_OVERRIDES, Command, model_options, numbers, stack
 
-DATA = ("dataset", "data_root", "split", "landmarks")
-
 data_options = stack(
     click.option(
         "--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset rafdb (see `ls datasets`)."
@@ -169,5 +167,6 @@ def command(model: Path, **options: Any) -> None:
         console = stdout()
         console.print(comparison_table(tuned.comparison, "before", "after", console.width))
         stderr.print(f"compared on {tuned.judged}", markup=False, soft_wrap=True)
-        stderr.print(f"look at {tuned.folder / 'before_after.png'}", markup=False)
+        if (picture := tuned.folder / "before_after.png").is_file():
+            stderr.print(f"look at {picture}", markup=False)
     stderr.print(f"written to {tuned.folder}; score it: interpfer score {tuned.folder / 'model.pt'} ...", markup=False)

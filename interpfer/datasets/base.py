@@ -9,7 +9,7 @@ from typing import ClassVar
 from PIL import Image
 
 from interpfer.datasets.reading import read_image, read_size
-from interpfer.errors import DataError, nearest
+from interpfer.errors import DataError, SplitError, nearest
 from interpfer.expressions import EXPRESSIONS
 from interpfer.landmarks.base import LandmarkProvider
 
@@ -85,7 +85,7 @@ class Dataset(ABC):
         labels = {sample.label for sample in self.samples}
         self.classes = tuple(name for name in EXPRESSIONS if name in labels)
         if not self.samples:
-            raise DataError(f"data set {self.name}: the split '{split}' of {root} holds no image.")
+            raise SplitError(f"data set {self.name}: the split '{split}' of {root} holds no image.")
         self._refuse_repeated_ids()
 
     @classmethod
@@ -194,7 +194,7 @@ def require_split(split: str, known: Sequence[str], where: str) -> None:
     """Check the name of a split.
 
     Raises:
-        DataError: ``split`` is none of ``known``.
+        SplitError: ``split`` is none of ``known``.
     """
     if split not in known:
-        raise DataError(f"{where} has no split '{split}'.{nearest(split, known)} It has: {', '.join(known)}.")
+        raise SplitError(f"{where} has no split '{split}'.{nearest(split, known)} It has: {', '.join(known)}.")

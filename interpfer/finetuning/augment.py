@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
+from interpfer.errors import InterpferError
 from interpfer.landmarks.alignment import carry, inverse
+from interpfer.plan import require_range
 from interpfer.types import CANVAS
 
 LUMA = (0.299, 0.587, 0.114)
@@ -57,6 +59,13 @@ class Augment:
     erase: float = 0.0
     cutmix: float = 0.0
     mixup: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "rotate", "grey", "jitter_chance", "erase", "cutmix", "mixup"):
+            require_range(f"augmentation: {name.replace('_', ' ')}", getattr(self, name), 0, 1)
+        require_range("augmentation: cutmix and mixup together", self.cutmix + self.mixup, 0, 1)
+        if not 0 < self.crop <= 1:
+            raise InterpferError(f"augmentation: crop {self.crop} must be a share of the area above 0, at most 1.")
 
 
 AUGMENTS: Mapping[str, Augment] = {

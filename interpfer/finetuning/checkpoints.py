@@ -4,6 +4,7 @@ Files are replaced at once, so a kill leaves the old or the new one. ``model.pt`
 last one, each with a card beside it; ``state.pt`` goes with the last finished epoch.
 """
 
+import hashlib
 import io
 import shutil
 from collections.abc import Mapping
@@ -14,12 +15,23 @@ import torch
 import yaml
 from torch import nn
 
-from interpfer.errors import RunError
+from interpfer.errors import ModelError, RunError
 from interpfer.models.card import ModelCard, card_path
 from interpfer.models.input import describe_input
+from interpfer.models.model import Model
 from interpfer.results.files import write_atomic
 
-BEST, LAST, STATE = "model.pt", "last.pt", "state.pt"
+BEST, LAST, STATE, HISTORY, MANIFEST = "model.pt", "last.pt", "state.pt", "history.csv", "finetune.json"
+
+TRACES = (STATE, MANIFEST, LAST, "last.yaml")
+"""By any of which a folder is known to hold a training."""
+
+LEFT = (BEST, "model.yaml", LAST, "last.yaml", STATE, HISTORY, MANIFEST, "compare.csv", "before_after.png", "before",
+        "after", "tensorboard")  # fmt: skip
+"""What a training leaves, beside the source of an architecture."""
+
+SHA256 = 64
+"""Digits of a digest."""
 
 
 def write_torch(path: Path, content: Any) -> None:
@@ -89,26 +101,76 @@ def read_state(path: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise RunError(f"{path} cannot be read ({type(error).__name__}); start anew with --overwrite.") from error
-    changed = [name for name, value in facts.items() if state["facts"].get(name) != value]
+    changed = [_change(name, state["facts"].get(name), value) for name, value in facts.items()
+               if state["facts"].get(name) != value]  # fmt: skip
     if changed:
-        said = ", ".join(f"{name} was {state['facts'].get(name)} and is {facts[name]}" for name in changed)
-        raise RunError(f"cannot resume {path.parent}: {said}. Use the same options, or --overwrite.")
+        raise RunError(
+            f"cannot resume {path.parent}: {', '.join(changed)}. Use the same options and data, or --overwrite."
+        )
     return state
 
 
-def require_folder(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Make the folder of a training, or take it over.
+def _change(name: str, was: Any, now: Any) -> str:
+    digest = isinstance(now, str) and len(now) == SHA256
+    return f"the {name} differs" if digest else f"{name} was {was} and is {now}"
+
+
+def require_folder(folder: Path, resume: bool, overwrite: bool, sha256: str) -> None:
+    """Check that a training may go into a folder; nothing is changed.
+
+    Args:
+        folder: where to.
+        resume: continue what is there.
+        overwrite: replace what is there.
+        sha256: hash of the checkpoint that is to be trained.
 
     Raises:
-        RunError: it holds something, and neither resuming nor overwriting was asked for.
+        RunError: it holds something, and neither resuming nor overwriting was asked for; or something that is no
+            training; or the very checkpoint that is to be trained.
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; name a folder.")
-    if overwrite:
-        for name in (BEST, LAST, STATE, "history.csv", "finetune.json"):
-            (folder / name).unlink(missing_ok=True)
-    elif not resume and folder.exists() and any(folder.iterdir()):
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not resume and not overwrite:
         raise RunError(f"{folder} is not empty: continue with --resume, replace with --overwrite, or choose another.")
-    folder.mkdir(parents=True, exist_ok=True)
+    if not any((folder / name).exists() for name in TRACES):
+        raise RunError(f"{folder} is not empty and holds no training; choose another folder for --out.")
+    own = [path for path in (folder / BEST, folder / LAST) if path.is_file()]
+    if sha256 in [hashlib.sha256(path.read_bytes()).hexdigest() for path in own]:
+        raise RunError(f"{folder} holds the checkpoint that is to be trained; choose another folder for --out.")
+
+
+def begin_folder(folder: Path, overwrite: bool) -> None:
+    """Make the folder of a training, without what an earlier one left if it is to be overwritten.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    if overwrite:
+        for name in LEFT:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write to {folder}: {error}.") from error
     for draft in folder.glob(".*.tmp"):
         draft.unlink(missing_ok=True)
+
+
+def require_writable(model: Model) -> None:
+    """Check before a training that its checkpoints can be written.
+
+    Raises:
+        ModelError: the network is a whole that no card tells how to make, and cannot be pickled.
+    """
+    if model.card.arch is not None:
+        return
+    try:
+        torch.save(model.module, io.BytesIO())
+    except Exception as error:
+        raise ModelError(
+            f"model {model.name}: its network cannot be written as a whole ({type(error).__name__}: {error}); "
+            "say how to make it (arch: FILE.py:callable in the card, or --arch)."
+        ) from error

@@ -74,15 +74,19 @@ class FacePool:
             reason = next(iter(self.skipped.values()), "there is none")
             raise DataError(f"no image of the data set {self.stream.dataset.name} can be read: {reason}")
 
+    def point(self, row: int) -> Float[Tensor, "68 2"]:
+        """Return the landmarks of a face that was read."""
+        return self._points[row]
+
     def take(self, rows: Sequence[int]) -> Lesson:
         """Return some faces."""
         missing = [row for row in rows if row not in self._images]
         fresh: dict[int, Tensor] = {}
         if missing:
-            batch = self.stream.read(missing)
-            if batch.skipped:
-                raise DataError(f"an image can no longer be read: {next(iter(batch.skipped.values()))}")
-            fresh = {row: to_bytes(image) for row, image in zip(batch.rows, batch.faces.images, strict=True)}
+            try:
+                fresh = {row: to_bytes(self.stream.picture(row)) for row in missing}
+            except DataError as error:
+                raise DataError(f"an image can no longer be read: {error}") from error
         images = torch.stack([self._images[row] if row in self._images else fresh[row] for row in rows])
         points = torch.stack([self._points[row] for row in rows])
         samples = self.stream.dataset.samples

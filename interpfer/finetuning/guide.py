@@ -183,8 +183,8 @@ class Guidance:
             return moving
         if at_rest := [layer for layer in layers if layer not in moving]:
             raise InterpferError(
-                f"nothing that is trained changes the attention of {', '.join(at_rest)}: freeze less (--freeze none), or "
-                "align other layers (--align-layers)."
+                f"nothing that is trained changes the attention of {', '.join(at_rest)}: "
+                "freeze less (--freeze none), or align other layers (--align-layers)."
             )
         return moving
 

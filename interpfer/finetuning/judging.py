@@ -18,7 +18,9 @@ from interpfer.results.run import Run
 
 
 def judged_on(faces: Dataset, test: Dataset | None, held: tuple[int, ...]) -> tuple[str, Dataset | None]:
-    """Return what before and after are scored on, in words and as a data set: the held-out part where no other is left.
+    """Return what before and after are scored on, in words and as a data set.
+
+    Images of the training split do not count; where no others are left, the held-out ones have to do.
 
     Args:
         faces: what was trained and selected on.
@@ -28,8 +30,13 @@ def judged_on(faces: Dataset, test: Dataset | None, held: tuple[int, ...]) -> tu
     if test is None:
         return "", None
     own = {sample.id for sample in faces.samples}
-    if test is not faces and not own & {sample.id for sample in test.samples}:
-        return f"the split '{test.split}', {len(test)} images never looked at while training", test
+    fresh = [row for row, sample in enumerate(test.samples) if sample.id not in own]
+    if test is not faces and fresh:
+        known = len(test) - len(fresh)
+        told = f"the split '{test.split}', {len(fresh)} images never looked at while training"
+        if not known:
+            return told, test
+        return f"{told}; {known} more stand in the training split too and are left out", Part(test, fresh, test.split)
     part = Part(faces, held, "held-out")
     return f"the {len(held)} held-out images, on which the best epoch was chosen too: read gains with care", part
 
@@ -46,6 +53,7 @@ def compare_sides(
     seed: int,
     tell: Tell,
     first: bool = True,
+    device: str = "auto",
 ) -> tuple[Run, Run, pd.DataFrame]:
     """Score two models on the same images; write compare.csv and before_after.png.
 
@@ -63,11 +71,13 @@ def compare_sides(
         seed: of what is random.
         tell: called with (what, done, total).
         first: whether this process writes the files.
+        device: to score on; the models are put back where they were.
 
     Returns:
         Both runs, and their paired statistics.
     """
     codebook, geometry = guide.rules
+    home = before.device
     runs = []
     for name, model in (("before", before), ("after", after)):
 
@@ -88,10 +98,12 @@ def compare_sides(
                 overwrite=True,
                 seed=seed,
                 progress=under,
+                device=device,
             )
         )
     table = compare(runs[0], runs[1], seed)
     if first:
         write_atomic(folder / "compare.csv", csv_bytes(table))
         before_after_sheet(before, after, on, provider, folder / "before_after.png", guide.protocol, codebook, geometry)
+    before.to(home)
     return runs[0], runs[1], table

@@ -209,13 +209,13 @@ class Trainer:
         return sums.over_processes(self.accelerator).means()
 
     def _learn(self, lesson: Lesson, step: int, watch: Watch, group: int) -> dict[str, tuple[float, int]]:
-        """Go forward and backward with one batch; return means of the loss' parts and the accuracy, of how many faces."""
+        """Go forward and backward with one batch; return means of loss and accuracy, and of how many faces."""
         seed = step_seed(self.recipe.seed, self.epoch, step, self.share.rank)
         set_seed(seed)
         mixture = self._prepare(lesson, torch.Generator().manual_seed(seed))
         if self.recipe.guide.cam_layers != "last":  # a class map needs gradients in the half that rests too
             mixture.images.requires_grad_()
-        logits = self.model.select(self.network(self.model.normalise(mixture.images)), len(lesson.rows))
+        logits = self.model.select(self._forward(mixture.images), len(lesson.rows))
         entropy = self._cross_entropy(logits, mixture)
         penalty = self.guidance.penalty(
             watch.collect(), logits, mixture.targets, mixture.heat, mixture.valid, self.epoch, seed, mixture.cam_heat
@@ -235,6 +235,16 @@ class Trainer:
         faces = {"attention": penalty.aligned, "cam": penalty.aligned}
         found["accuracy"] = float(right)
         return {name: (value, faces.get(name, len(lesson.rows))) for name, value in found.items()}
+
+    def _forward(self, images: Tensor) -> Any:
+        try:
+            return self.network(self.model.normalise(images))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise RunError(
+                "batch normalisation needs more than one face in a batch: raise --batch-size, or say --freeze-bn."
+            ) from error
 
     def _prepare(self, lesson: Lesson, random: torch.Generator) -> Mixture:
         """Augment a batch and draw its heatmaps."""
@@ -303,6 +313,8 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     """
     if not AcceleratorState._shared_state or AcceleratorState().num_processes == 1:
         AcceleratorState._shared_state, PartialState._shared_state = {}, {}
+        if device.startswith("cuda:"):
+            torch.cuda.set_device(device)
     return Accelerator(cpu=device == "cpu", mixed_precision=precision)
 
 

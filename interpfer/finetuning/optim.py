@@ -14,7 +14,7 @@ from interpfer.errors import InterpferError, ModelError
 from interpfer.finetuning.freezing import reached, trainable
 from interpfer.models.hooks import first_tensor, replace_first
 from interpfer.models.model import Model
-from interpfer.plan import require_choice
+from interpfer.plan import require_choice, require_range
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Optim:
         optimiser: "sgd" (Nesterov momentum) or "adamw".
         lr: the largest learning rate.
         weight_decay: of all weights but biases and normalisations.
-        momentum: of sgd.
+        momentum: of sgd (of adamw its first moment), around which one-cycle swings by ``SWING``.
         schedule: "one-cycle", "cosine", "step" or "constant".
         step_epochs: epochs between two steps.
         step_factor: by which a step multiplies the rate.
@@ -55,11 +55,20 @@ class Optim:
         require_choice("schedule", self.schedule, tuple(SCHEDULES))
         if not self.lr > 0:
             raise InterpferError(f"learning rate {self.lr} must be above 0.")
+        require_range("momentum", self.momentum, 0, 1)
+        require_range("weight decay", self.weight_decay, 0)
+        require_range("factor on the head's rate", self.head, 0)
+        require_range("factor on the body's rate", self.body, 0)
+        if self.clip is not None and not self.clip > 0:
+            raise InterpferError(f"largest norm of the gradient {self.clip} (--clip) must be above 0.")
         if not 0 <= self.ema < 1:
             raise InterpferError(f"ema {self.ema} must be in [0, 1), such as 0.99.")
         if not 0 <= self.warmup < 1:
             raise InterpferError(f"warm-up {self.warmup} must be a share of the training, such as 0.1.")
 
+
+SWING = 0.05
+"""By so much momentum falls while one-cycle's rate rises, and rises while it falls (Smith 2018, arXiv 1803.09820)."""
 
 OPTIMISERS: Mapping[str, Callable[[Iterable[dict[str, Any]], Optim], Optimizer]] = {
     "sgd": lambda groups, o: SGD(groups, o.lr, momentum=o.momentum, nesterov=o.momentum > 0),
@@ -67,7 +76,14 @@ OPTIMISERS: Mapping[str, Callable[[Iterable[dict[str, Any]], Optim], Optimizer]]
 }
 
 SCHEDULES: Mapping[str, Callable[[Optimizer, Optim, int, int], LRScheduler]] = {
-    "one-cycle": lambda opt, _, steps, __: OneCycleLR(opt, [g["lr"] for g in opt.param_groups], steps),
+    "one-cycle": lambda opt, o, steps, _: OneCycleLR(
+        opt,
+        [g["lr"] for g in opt.param_groups],
+        steps,
+        base_momentum=max(o.momentum - SWING, 0),
+        max_momentum=min(o.momentum + SWING, 1),
+        cycle_momentum=o.optimiser == "adamw" or o.momentum > 0,
+    ),
     "cosine": lambda opt, _, steps, __: CosineAnnealingLR(opt, max(steps, 1)),
     "step": lambda opt, o, _, per_epoch: StepLR(opt, o.step_epochs * per_epoch, o.step_factor),
     "constant": lambda opt, _, __, ___: StepLR(opt, 2**31, 1.0),

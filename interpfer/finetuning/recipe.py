@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from interpfer.errors import InterpferError, nearest
@@ -10,7 +10,7 @@ from interpfer.finetuning.augment import AUGMENTS, Augment
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.history import Line
 from interpfer.finetuning.optim import Optim
-from interpfer.plan import require_choice
+from interpfer.plan import require_choice, require_range
 
 PRECISIONS = ("no", "bf16", "fp16")
 
@@ -79,8 +79,12 @@ class Recipe:
         require_choice("mixed precision", self.precision, PRECISIONS)
         object.__setattr__(self, "freeze", _names(self.freeze))
         for name in ("epochs", "batch_size", "accumulate"):
-            if getattr(self, name) < 1:
-                raise InterpferError(f"{name.replace('_', ' ')} {getattr(self, name)} must be at least 1.")
+            require_range(name.replace("_", " "), getattr(self, name), 1)
+        require_range("label smoothing", self.label_smoothing, 0, 1)
+        require_range("trade-off", self.tradeoff, 0)
+        require_range("seed", self.seed, 0, 2**32 - 1)
+        if self.patience is not None:
+            require_range("patience", self.patience, 1)
 
     @classmethod
     def of(cls, **chosen: Any) -> "Recipe":
@@ -101,6 +105,8 @@ class Recipe:
         align = given.get("align", "both")
         require_choice("align", align, ALIGNED)
         if align == "attention":
+            if guide.get("cam"):
+                raise InterpferError("--align attention leaves the class map out, and --cam-weight gives it a weight.")
             guide["cam"] = 0.0
         elif align == "cam":
             guide |= {"cam": Guide(**guide).weights[1], "attention": 0.0}
@@ -117,6 +123,18 @@ class Recipe:
             augment=replace(augment, **{name: given[name] for name in AUGMENT if name in given}),
             **own,
         )
+
+    def told(self) -> dict[str, Any]:
+        """Return every choice by the name of its option, as JSON can hold it."""
+        options = {part: name for table in (GUIDE, OPTIM) for name, part in table.items()}
+        found: dict[str, Any] = {}
+        for choice in fields(self):
+            value = getattr(self, choice.name)
+            if is_dataclass(value):
+                found |= {options.get(part.name, part.name): getattr(value, part.name) for part in fields(value)}
+            else:
+                found[choice.name] = value
+        return {name: _plain(value) for name, value in found.items()}
 
     def better(self, new: Line, old: Line | None, top: float, faces: int) -> bool:
         """Whether an epoch takes the place of the one kept.
@@ -141,6 +159,15 @@ class Recipe:
 
     def _traded(self, line: Line) -> float:
         return float(line["val_accuracy"] + self.tradeoff * _agreement(line))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str | int | float | None):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    kind = value if callable(value) and hasattr(value, "__qualname__") else type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _agreement_first(line: Line) -> tuple[float, float]:

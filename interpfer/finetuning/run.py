@@ -4,8 +4,7 @@ import copy
 import dataclasses
 import hashlib
 import inspect
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,24 @@ import pandas as pd
 import torch
 
 from interpfer import __version__
+from interpfer.au.codebook import load_codebook
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
-from interpfer.errors import DataError, InterpferError
+from interpfer.errors import InterpferError, ModelError, SplitError
 from interpfer.evaluate import pick_device
-from interpfer.finetuning.checkpoints import BEST, LAST, STATE, read_state, require_folder, write_model, write_torch
+from interpfer.finetuning.checkpoints import (
+    BEST,
+    HISTORY,
+    LAST,
+    MANIFEST,
+    STATE,
+    begin_folder,
+    read_state,
+    require_folder,
+    require_writable,
+    write_model,
+    write_torch,
+)
 from interpfer.finetuning.faces import FacePool
 from interpfer.finetuning.history import Line, require_tensorboard, write_scalars
 from interpfer.finetuning.judging import compare_sides, judged_on
@@ -36,6 +48,9 @@ from interpfer.threads import keep_memory
 
 ROOM = 8 / 7
 """Size of kept pictures over the input size, so that a crop keeps its sharpness (256 for 224)."""
+
+USUAL_TEST = "test"
+"""Where before and after are compared unless said; a data set without it has only its held-out images."""
 
 COMPARED = ("attention", "gradcam", "layercam", "baseline:uniform", "baseline:class-mean-au")
 
@@ -74,7 +89,7 @@ def finetune(
     split: str = "train",
     landmarks: LandmarkProvider | str | Path | None = None,
     recipe: Recipe | None = None,
-    test: Dataset | str | None = "test",
+    test: Dataset | str | None = USUAL_TEST,
     compare_maps: tuple[str, ...] = COMPARED,
     compare_metrics: tuple[str, ...] = ("cosine", "cosine_skill", "pxap"),
     device: str = "auto",
@@ -100,8 +115,8 @@ def finetune(
         landmarks: as for ``interpfer.score``.
         recipe: all choices of the training; see ``interpfer.finetuning.recipe``. Or name single ``choices``.
         test: what before and after are compared on: a ``Dataset``, a split of the data set given by name, or None for
-            no comparison. Where it holds images of the training split, as in a list without splits, the held-out
-            images take its place.
+            no comparison. Images of the training split do not count; where no others are left, as in a list without
+            splits or a ``Dataset`` alone, the held-out images take their place.
         compare_maps: maps of the comparison.
         compare_metrics: metrics of the comparison.
         device: "auto", "cpu" or "cuda"; under `accelerate launch` or torchrun the launcher chooses.
@@ -132,9 +147,9 @@ def finetune(
     accelerator = make_accelerator(device, recipe.precision)
     first = accelerator.is_main_process
     if first:
-        require_folder(folder, resume, overwrite)
-    accelerator.wait_for_everyone()
+        require_folder(folder, resume, overwrite, given.sha256)
     usable = _usable(faces, given)
+    _require_trainable(given)
     kept, held = hold_out(
         [faces.samples[row].label for row in usable],
         [faces.samples[row].subject for row in usable],
@@ -150,11 +165,13 @@ def finetune(
         part.load(tell if first else quiet)
     tuned = Model(given.name, copy.deepcopy(given.module), given.card)
     trainer = Trainer(tuned, recipe, pool, judge, accelerator)
-    facts = _facts(given, faces, recipe, accelerator.num_processes)
+    if first:
+        begin_folder(folder, overwrite)
+    accelerator.wait_for_everyone()
+    facts = _facts(given, recipe, (pool, judge), accelerator.num_processes)
     state = read_state(folder / STATE, facts) if resume else None
     if state is not None:
         trainer.restore(state)
-    started = time.monotonic()
     while not trainer.finished:
         line = trainer.run_epoch(tell if first else quiet)
         if first:
@@ -164,12 +181,11 @@ def finetune(
             if report is not None:
                 report(line)
     accelerator.wait_for_everyone()
-    best = load_best(folder, tuned)
+    best = load_best(folder, given)
     judged, on = judged_on(faces, test, judge.rows)
     result = Tuned(best, pd.DataFrame(trainer.history), folder, judged, first=first)
     if first:
-        counts = {"train": len(pool.rows), "validation": len(judge.rows), "skipped": pool.skipped | judge.skipped}
-        _manifest(folder, facts, counts, trainer, judged, time.monotonic() - started)
+        _manifest(folder, facts, trainer, judged)
     if on is not None:
         before, after, table = compare_sides(
             given,
@@ -183,6 +199,7 @@ def finetune(
             recipe.seed,
             tell if first else quiet,
             first,
+            "cpu" if accelerator.device.type == "cpu" else device,
         )
         result = dataclasses.replace(result, before=before, after=after, comparison=table)
     accelerator.wait_for_everyone()
@@ -204,9 +221,9 @@ def _open(
     dataset: Dataset | str, root: str | Path | None, split: str, test: Dataset | str | None, seed: int
 ) -> tuple[Dataset, Dataset | None]:
     if not isinstance(dataset, str):
-        if isinstance(test, str):
-            return dataset, None
-        return dataset, test
+        if isinstance(test, str) and test != USUAL_TEST:
+            raise InterpferError(f"test='{test}': a data set that is open has no other splits; give one as test=.")
+        return dataset, dataset if isinstance(test, str) else test
     kind = DATASETS.get(dataset)
     folder = Path(root) if root else None
     faces = kind.open(folder, split, seed)
@@ -214,8 +231,17 @@ def _open(
         return faces, test
     try:
         return faces, kind.open(folder, test, seed)
-    except DataError:
+    except SplitError:
+        if test != USUAL_TEST:
+            raise
         return faces, faces  # there is no such split: the held-out images are all there is
+
+
+def _require_trainable(model: Model) -> None:
+    if model.program is not None:
+        raise ModelError(f"model {model.name} is a program, which can be scored but not trained: give its weights.")
+    model.layers("last")
+    require_writable(model)
 
 
 def _usable(faces: Dataset, model: Model) -> tuple[int, ...]:
@@ -231,47 +257,49 @@ def _rows(usable: tuple[int, ...], places: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(usable[place] for place in places)
 
 
-def _facts(model: Model, faces: Dataset, recipe: Recipe, processes: int) -> dict[str, Any]:
+def _facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], processes: int) -> dict[str, Any]:
     """Return what decides the weights."""
-    listed = "\n".join(f"{sample.id},{sample.label}" for sample in faces.samples)
-    return {
-        "checkpoint": model.sha256,
-        "dataset": hashlib.sha256(listed.encode()).hexdigest(),
-        "recipe": repr(recipe),
-        "processes": processes,
-    }
+    samples = pools[0].stream.dataset.samples
+    listed = "\n".join(f"{sample.id},{sample.label}" for sample in samples)
+    points = {row: pool.point(row).numpy().tobytes() for pool in pools for row in pool.rows}
+    book = repr(load_codebook(recipe.guide.rules[0]))
+    digests = {"list of images": listed.encode(), "codebook's content": book.encode()}
+    digests["set of landmarks"] = b"".join(points[row] for row in sorted(points))
+    found = {name: hashlib.sha256(content).hexdigest() for name, content in digests.items()}
+    return {"checkpoint": model.sha256} | found | recipe.told() | {"number of processes": processes}
 
 
 def _save(folder: Path, trainer: Trainer, facts: dict[str, Any], line: Line) -> None:
     """Write an epoch: first what a reader wants, then the state that makes it count."""
     card = trainer.model.card
+    write_model(folder / LAST, trainer.kept, card)
     if line["best"]:
         write_model(folder / BEST, trainer.kept, card)
-    write_model(folder / LAST, trainer.kept, card)
     write_torch(folder / STATE, trainer.state() | {"facts": facts})
-    write_atomic(folder / "history.csv", csv_bytes(pd.DataFrame(trainer.history)))
+    write_atomic(folder / HISTORY, csv_bytes(pd.DataFrame(trainer.history)))
 
 
-def _manifest(
-    folder: Path, facts: dict[str, Any], counts: dict[str, Any], trainer: Trainer, judged: str, seconds: float
-) -> None:
-    recipe = dataclasses.asdict(trainer.recipe)
+def _manifest(folder: Path, facts: dict[str, Any], trainer: Trainer, judged: str) -> None:
+    recipe, pools = trainer.recipe, (trainer.pool, trainer.held)
     content = {
-        "recipe": {name: value if not callable(value) else repr(value) for name, value in recipe.items()},
+        "recipe": recipe.told(),
         "checkpoint_sha256": facts["checkpoint"],
-        "dataset_digest": facts["dataset"],
-        "counts": counts,
+        "dataset_digest": facts["list of images"],
+        "counts": {"train": len(trainer.pool.rows), "validation": len(trainer.held.rows)},
+        "skipped": {str(row): why for pool in pools for row, why in pool.skipped.items()},
+        "held_out_by": "subject" if all(s.subject for s in trainer.pool.stream.dataset.samples) else "image",
+        "aligned": {"attention": trainer.guidance.layers, "cam": trainer.guidance.cam_layers},
         "best": trainer.best,
         "selection": "accuracy on the held-out images, agreement deciding within one standard error of the highest"
-        if not trainer.recipe.tradeoff
-        else f"accuracy + {trainer.recipe.tradeoff} x mean of ATT-COS and CAM-COS on the held-out images",
+        if not recipe.tradeoff
+        else f"accuracy + {recipe.tradeoff} x mean of ATT-COS and CAM-COS on the held-out images",
         "judged_on": judged,
         "versions": {"interpfer": __version__, "torch": torch.__version__},
         "device": str(trainer.accelerator.device),
         "processes": trainer.share.world,
-        "seconds": round(seconds, 2),
+        "seconds": round(sum(line["seconds"] for line in trainer.history), 2),
     }
-    write_atomic(folder / "finetune.json", json_bytes(content))
+    write_atomic(folder / MANIFEST, json_bytes(content))
 
 
 def quiet(what: str, done: int, total: int, note: str = "") -> None:

@@ -1,11 +1,16 @@
 """Holding images out of a training split."""
 
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from interpfer.errors import InterpferError
+
+MOST_PARTS = 20
+"""Into how many parts people are dealt at most, to come near a fraction."""
 
 
 def hold_out(
@@ -26,15 +31,12 @@ def hold_out(
         Positions to train on, and those held out, both in order.
 
     Raises:
-        InterpferError: the fraction is no share, or nothing would be left on one side.
+        InterpferError: the fraction is no share, there is a single subject, or nothing would be left on one side.
     """
     if not 0 < fraction < 1:
         raise InterpferError(f"validation fraction {fraction}: hold out a share between 0 and 1, such as 0.2.")
-    people = {subject for subject in subjects if subject}
-    folds = max(round(1 / fraction), 2)
-    if all(subjects) and len(people) >= folds:
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        held = np.sort(next(iter(splitter.split(np.zeros(len(labels)), labels, subjects)))[1])
+    if labels and all(subjects):
+        held = _people(labels, [str(subject) for subject in subjects], fraction, seed)
     else:
         random = np.random.default_rng(seed)
         held = np.sort(np.concatenate([_share(np.flatnonzero(np.array(labels) == name), fraction, random)
@@ -45,6 +47,30 @@ def hold_out(
             f"{len(labels)} usable images cannot be split into training and validation (fraction {fraction})."
         )
     return tuple(kept.tolist()), tuple(held.tolist())
+
+
+def _people(labels: Sequence[str], subjects: Sequence[str], fraction: float, seed: int) -> np.ndarray:
+    """Hold whole people out: as many of equal parts, each of every class, as come nearest to the fraction."""
+    people = len(set(subjects))
+    if people < 2:
+        raise InterpferError(
+            f"all {len(labels)} images show one person ({subjects[0]}), who cannot be on both sides; "
+            "leave the subject column out to split by image."
+        )
+    most = min(people, max(Counter(labels).values()), MOST_PARTS)
+    if most < 2:  # no class has two images: nothing to stratify
+        order = np.random.default_rng(seed).permutation(sorted(set(subjects)))
+        return np.flatnonzero(np.isin(subjects, order[: _nearest(people, fraction)]))
+    parts = min(range(2, most + 1), key=lambda n: (round(abs(_nearest(n, fraction) / n - fraction), 6), n))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+        found = [out for _, out in splitter.split(np.zeros(len(labels)), labels, subjects)]
+    return np.sort(np.concatenate(found[: _nearest(parts, fraction)]))
+
+
+def _nearest(parts: int, fraction: float) -> int:
+    return min(max(round(fraction * parts), 1), parts - 1)
 
 
 def _share(members: np.ndarray, fraction: float, random: np.random.Generator) -> np.ndarray:

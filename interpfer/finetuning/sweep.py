@@ -14,6 +14,7 @@ from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.recipe import CHOICES, Recipe, settled
 from interpfer.finetuning.run import Tuned, finetune
 from interpfer.models.model import Model
+from interpfer.plan import require_range
 from interpfer.reports.tuning import pareto_picture
 from interpfer.results.files import csv_bytes, write_atomic
 from interpfer.results.run import Run
@@ -52,6 +53,7 @@ def sweep(
     recipe = settled(recipe, choices)
     if options.get("test", "test") is None:
         raise InterpferError("a sweep compares its trainings: name a split to compare on (--test-split).")
+    weights = _checked(weights)
     lines: list[dict[str, Any]] = []
     for weight in weights:
         tuned = finetune(
@@ -71,6 +73,17 @@ def sweep(
         write_atomic(Path(out) / "sweep.csv", csv_bytes(table))
         pareto_picture(table, Path(out) / "sweep.png")
     return table
+
+
+def _checked(weights: Sequence[float]) -> tuple[float, ...]:
+    """Return weights that a folder each can be named after."""
+    if isinstance(weights, str) or not len(weights):
+        raise InterpferError(f"a sweep needs a list of weights, such as 0,1,4,9, and got '{weights}'.")
+    for weight in weights:
+        require_range("weight", weight, 0)
+    if len({f"{weight:g}" for weight in weights}) < len(weights):
+        raise InterpferError(f"a sweep trains each weight once: {', '.join(f'{w:g}' for w in weights)} repeats one.")
+    return tuple(float(weight) for weight in weights)
 
 
 def scaled(guide: Guide, weight: float) -> Guide:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from accelerate.utils import gather_object
 
@@ -86,10 +85,3 @@ def macro_mean(values: Sequence[tuple[str, float]]) -> float:
         if np.isfinite(value):
             groups.setdefault(name, []).append(value)
     return float(np.mean([np.mean(group) for group in groups.values()])) if groups else float("nan")
-
-
-def own_share() -> Share:
-    """Return this process's part as the launcher tells it."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return Share(torch.distributed.get_rank(), torch.distributed.get_world_size())
-    return Share()

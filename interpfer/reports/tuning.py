@@ -42,7 +42,8 @@ def before_after_sheet(
 ) -> None:
     """Draw mean maps per expression: the AU heatmap, then attention and Grad-CAM before and after, with mean cosines.
 
-    Below the AU heatmap stands the mean cosine of a uniform map, which the others have to beat.
+    Below the AU heatmap stands the mean cosine of a uniform map, which the others have to beat. Where no face has an
+    expression with action units there is nothing to draw.
 
     Args:
         before: the model that came in.
@@ -55,7 +56,9 @@ def before_after_sheet(
         geometry: of the heatmaps.
     """
     labels = [sample.label for sample in dataset.samples]
-    names = [name for name in dataset.classes if name != NEUTRAL and name in before.classes]
+    names = [name for name in dataset.classes if name != NEUTRAL and name in before.classes and name in labels]
+    if not names:
+        return
     rows: list[dict[str, tuple[Tensor, float]]] = []
     faces = []
     for name in names:

@@ -105,7 +105,7 @@ def test_two_processes_resume_train_on_and_compare(checkpoint: Path, few: Path, 
             batch_size=8, test=None, report=kill,
         )  # fmt: skip
     state = torch.load(tmp_path / "state.pt", weights_only=True)
-    state["facts"]["processes"] = 2
+    state["facts"]["number of processes"] = 2
     torch.save(state, tmp_path / "state.pt")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     call = arguments(checkpoint, few, tmp_path, "--epochs", "2", "--resume")
@@ -118,6 +118,6 @@ def test_two_processes_resume_train_on_and_compare(checkpoint: Path, few: Path, 
     assert done.stdout.count("a: before, b: after") == 1
     assert pd.read_csv(tmp_path / "compare.csv")["n"].notna().all()
     after = torch.load(tmp_path / "state.pt", weights_only=True)
-    assert after["facts"]["processes"] == 2
+    assert after["facts"]["number of processes"] == 2
     assert [line["epoch"] for line in after["history"]] == [1, 2]
     assert any(not torch.equal(after["module"][key], value) for key, value in state["module"].items())

@@ -1,8 +1,10 @@
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,7 +45,6 @@ def test_options_make_a_recipe() -> None:
         ({"cam_weight": 2}, (1, 2)),
         ({"weight": 0, "cam_weight": 1}, (0, 1)),
         ({"align": "attention"}, (1, 0)),
-        ({"align": "attention", "cam_weight": 1}, (1, 0)),
         ({"align": "cam"}, (0, 1.5)),
         ({"align": "cam", "weight": 9}, (0, 13.5)),
         ({"align": "cam", "cam_weight": 1}, (0, 1)),
@@ -52,6 +53,45 @@ def test_options_make_a_recipe() -> None:
 )
 def test_one_weight_is_the_guide_as_a_whole(chosen: dict[str, float], weights: tuple[float, float]) -> None:
     assert Recipe.of(**chosen).guide.weights == weights
+
+
+def test_a_weight_for_what_is_left_out_is_refused() -> None:
+    with pytest.raises(InterpferError, match="--align attention leaves the class map out, and --cam-weight gives it"):
+        Recipe.of(align="attention", cam_weight=1)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"epochs": 0}, "epochs 0 must be at least 1"),
+        ({"label_smoothing": 1.5}, "label smoothing 1.5 must be between 0 and 1"),
+        ({"seed": -1}, "seed -1 must be between 0 and 4294967295"),
+        ({"patience": -3}, "patience -3 must be at least 1"),
+        ({"tradeoff": float("nan")}, "trade-off nan must be at least 0"),
+        ({"clip": 0}, r"largest norm of the gradient 0 \(--clip\) must be above 0"),
+        ({"head_lr": -1}, "factor on the head's rate -1 must be at least 0"),
+        ({"weight_decay": -1}, "weight decay -1 must be at least 0"),
+        ({"mixup": 3}, "mixup 3 must be between 0 and 1"),
+        ({"cutmix": 0.8, "mixup": 0.8}, "cutmix and mixup together 1.6 must be between 0 and 1"),
+    ],
+)
+def test_numbers_out_of_range_are_told(chosen: dict[str, float], told: str) -> None:
+    with pytest.raises(InterpferError, match=told):
+        Recipe.of(**chosen)
+
+
+def nearness(maps: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    return (maps - heat).abs().mean(1)
+
+
+def test_a_recipe_tells_its_choices_by_their_options() -> None:
+    told = Recipe.of(weight=3, loss=nearness, freeze="a,b", ema=0.5).told()
+    assert told["weight"] == 3
+    assert told["loss"].endswith("test_recipe.nearness")
+    assert told["freeze"] == ["a", "b"]
+    assert told["ema"] == 0.5
+    assert set(CHOICES) - {"align", "augment"} <= set(told)
+    assert json.loads(json.dumps(told)) == told
 
 
 def test_weight_0_watches_nothing(checkpoint: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import interpfer
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.part import Part
-from interpfer.errors import InterpferError, RunError
+from interpfer.errors import DataError, InterpferError, ModelError, RunError
 from interpfer.finetuning.augment import AUGMENTS
+from interpfer.finetuning.faces import FacePool
 from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.judging import judged_on
+from interpfer.finetuning.loop import Trainer, make_accelerator
 from interpfer.finetuning.optim import Optim
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.run import Tuned, finetune
@@ -22,7 +26,9 @@ from interpfer.finetuning.sweep import sweep
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
-from interpfer.reports.tuning import undominated
+from interpfer.plan import find_landmarks
+from interpfer.reports.tuning import before_after_sheet, undominated
+from interpfer.stream import FaceStream
 from tests.conftest import EXPRESSIONS
 
 QUICK = Recipe(epochs=2, batch_size=7, optim=Optim(lr=1e-2), augment=AUGMENTS["light"], freeze="none")
@@ -100,7 +106,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(checkpoint: Path, drawn
     assert len(pd.read_csv(tmp_path / "cut" / "history.csv")) == 1
     with pytest.raises(RunError, match="is not empty: continue with --resume, replace with --overwrite"):
         tune(checkpoint, drawn, tmp_path / "cut", RICH)
-    with pytest.raises(RunError, match="cannot resume .*: recipe was .*Use the same options, or --overwrite"):
+    with pytest.raises(RunError, match=r"cannot resume .*cut: seed was 0 and is 1\. Use the same options and data"):
         tune(checkpoint, drawn, tmp_path / "cut", replace(RICH, seed=1), resume=True)
     tune(checkpoint, drawn, tmp_path / "cut", RICH, resume=True)
     for name in ("last.pt", "model.pt"):
@@ -233,6 +239,145 @@ def test_a_sweep_trains_each_weight(checkpoint: Path, drawn: DemoDataset, tmp_pa
     assert len(pd.read_csv(tmp_path / "out" / "sweep.csv")) == 3
     with pytest.raises(InterpferError, match="a sweep compares its trainings"):
         sweep(checkpoint, drawn, [0], out=tmp_path / "none", test=None)
+
+
+def test_a_sweep_refuses_before_it_trains(drawn: DemoDataset, tmp_path: Path) -> None:
+    for weights, told in (([], "needs a list of weights"), ([1, -1], "weight -1 must be at least 0"),
+                          ([1, 1.0], "trains each weight once: 1, 1 repeats one")):  # fmt: skip
+        with pytest.raises(InterpferError, match=told):
+            sweep("no.pt", drawn, weights, out=tmp_path)
+
+
+def test_arguments_of_the_card_reach_the_training(drawn: DemoDataset, tmp_path: Path) -> None:
+    class Phased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = SmallCNN(7, width=4)
+            self.seen: list[str] = []
+
+        def forward(self, x: torch.Tensor, phase: str) -> torch.Tensor:
+            self.seen.append(phase)
+            return self.inner(x)
+
+    model = load_model(
+        Phased(),
+        classes=EXPRESSIONS,
+        input_size=32,
+        arch="tests.finetuning.test_run:Pair",
+        forward_args={"phase": "test"},
+    )
+    tune(model, drawn, tmp_path / "out", replace(QUICK, epochs=1))
+
+
+def test_a_network_that_cannot_be_written_is_told_first(drawn: DemoDataset, tmp_path: Path) -> None:
+    network = SmallCNN(7, width=4)
+    network.odd = lambda: None
+    model = load_model(network, classes=EXPRESSIONS, input_size=32)
+    with pytest.raises(ModelError, match="its network cannot be written as a whole .*say how to make it"):
+        tune(model, drawn, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_mixed_precision_leaves_the_network_as_it_was(drawn: DemoDataset, tmp_path: Path) -> None:
+    model = load_model(SmallCNN(7, width=4), classes=EXPRESSIONS, input_size=32)
+    test = DemoDataset("test", count=7, size=48)
+    tuned = tune(
+        model, drawn, tmp_path / "out", replace(QUICK, epochs=1, precision="bf16"), test=test, compare_maps=("gradcam",)
+    )
+    assert "forward" not in vars(tuned.model.module)
+    again = interpfer.score(
+        load_model(tmp_path / "out" / "model.pt", trust=True), test, maps="gradcam", metrics="cosine", device="cpu"
+    )
+    assert tuned.after is not None
+    pd.testing.assert_series_equal(again.per_image["cosine"], tuned.after.per_image["cosine"])
+
+
+def test_attention_that_nothing_changes_cannot_be_aligned(drawn: DemoDataset, tmp_path: Path) -> None:
+    model = load_model(SmallCNN(7, width=4), classes=EXPRESSIONS, input_size=32)
+    still = replace(QUICK, epochs=1, freeze="half", guide=Guide(layers=("stages.0",)))
+    with pytest.raises(InterpferError, match="nothing that is trained changes the attention of stages.0: freeze less"):
+        tune(model, drawn, tmp_path / "out", still)
+    assert not (tmp_path / "out").exists()
+    tune(model, drawn, tmp_path / "all", replace(still, guide=Guide(layers="all")))
+    told = json.loads((tmp_path / "all" / "finetune.json").read_text())
+    assert told["aligned"]["attention"] == ["stages.2", "stages.3"]
+
+
+def test_faces_without_a_heatmap_do_not_lower_the_history(tmp_path: Path) -> None:
+    data = DemoDataset("train", count=21, size=48)
+    model = load_model(SmallCNN(7, width=4), classes=EXPRESSIONS, input_size=32)
+    still = replace(QUICK, epochs=1, augment=AUGMENTS["none"], optim=Optim(lr=1e-12), freeze_bn=True)
+    small, large = (
+        tune(model, data, tmp_path / str(batch), replace(still, batch_size=batch)).history["attention"][0]
+        for batch in (1, 21)
+    )
+    assert small == pytest.approx(large, abs=1e-5)
+    neutral = Part(data, [row for row, s in enumerate(data.samples) if s.label in ("neutral", "anger")], "train")
+    neutral.samples = tuple(replace(sample, label="neutral") for sample in neutral.samples)
+    assert tune(model, neutral, tmp_path / "neutral", still).history["attention"].isna().all()
+
+
+def test_a_class_without_faces_has_no_weight(drawn: DemoDataset, tmp_path: Path) -> None:
+    model = load_model(SmallCNN(8, width=4), classes=[*EXPRESSIONS, "contempt"], input_size=32)
+    pool, held = (FacePool(FaceStream(drawn, find_landmarks(None, drawn), 32), tuple(range(14))) for _ in range(2))
+    for part in (pool, held):
+        part.load(lambda *_: None)
+    trainer = Trainer(model, replace(QUICK, class_weights=True), pool, held, make_accelerator("cpu", "no"))
+    assert trainer.weights is not None
+    assert trainer.weights[-1] == 0
+    assert (trainer.weights[:-1] > 0).all()
+
+
+def test_a_folder_that_is_no_training_is_left_alone(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
+    before = sorted(path.name for path in checkpoint.parent.iterdir())
+    for option in ("resume", "overwrite"):
+        with pytest.raises(RunError, match="is not empty and holds no training; choose another"):
+            tune(checkpoint, drawn, checkpoint.parent, **{option: True})
+    assert sorted(path.name for path in checkpoint.parent.iterdir()) == before
+    quick = replace(QUICK, epochs=1)
+    tune(checkpoint, drawn, tmp_path / "out", quick)
+    with pytest.raises(RunError, match="holds the checkpoint that is to be trained"):
+        tune(tmp_path / "out" / "model.pt", drawn, tmp_path / "out", quick, overwrite=True)
+    with pytest.raises(ModelError, match="--freeze typo"):
+        tune(checkpoint, drawn, tmp_path / "out", replace(quick, freeze="typo"), overwrite=True)
+    assert load_model(tmp_path / "out" / "model.pt").classes == load_model(checkpoint).classes
+    (tmp_path / "out" / "compare.csv").write_text("old")
+    tune(checkpoint, drawn, tmp_path / "out", quick, overwrite=True)
+    assert not (tmp_path / "out" / "compare.csv").exists()
+    with pytest.raises(RunError, match="cannot write to"):
+        tune(checkpoint, drawn, tmp_path / "out" / "model.pt" / "deeper", quick)
+
+
+def test_a_split_that_is_misspelt_is_told(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no split 'tset'"):
+        finetune(checkpoint, "demo", out=tmp_path / "a", recipe=QUICK, test="tset", device="cpu")
+    with pytest.raises(InterpferError, match="test='val': a data set that is open has no other splits"):
+        tune(checkpoint, drawn, tmp_path / "b", test="val")
+    assert not (tmp_path / "a").exists()
+
+
+def test_images_of_the_training_split_do_not_judge(drawn: DemoDataset) -> None:
+    some = Part(drawn, range(14), "train")
+    told, on = judged_on(some, drawn, (1, 2))
+    assert told.endswith(
+        "7 images never looked at while training; 14 more stand in the training split too and are left out"
+    )
+    assert on is not None
+    assert [sample.id for sample in on.samples] == [sample.id for sample in drawn.samples[14:]]
+    assert judged_on(some, None, (1, 2)) == ("", None)
+
+
+def test_a_class_that_is_not_judged_has_no_row_in_the_picture(
+    checkpoint: Path, drawn: DemoDataset, tmp_path: Path
+) -> None:
+    model, provider = load_model(checkpoint), find_landmarks(None, drawn)
+    rows = [row for row, sample in enumerate(drawn.samples) if sample.label in ("anger", "neutral")]
+    for name, part, drawn_one in (
+        ("a", rows, True),
+        ("b", [r for r in rows if drawn.samples[r].label == "neutral"], False),
+    ):
+        before_after_sheet(model, model, Part(drawn, part, "held-out"), provider, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").exists() is drawn_one
 
 
 def test_undominated_points() -> None:

@@ -37,7 +37,30 @@ def test_no_subject_is_on_both_sides(seed: int) -> None:
     assert {labels[row] for row in held} == set(CLASSES)
 
 
+@given(
+    people=st.integers(2, 12),
+    images=st.integers(1, 4),
+    fraction=st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.6, 0.8]),
+    seed=st.integers(0, 9),
+)
+def test_few_people_stay_whole_and_their_share_is_near(people: int, images: int, fraction: float, seed: int) -> None:
+    subjects = [f"S{i}" for i in range(people) for _ in range(images)]
+    labels = [CLASSES[i % 2] for i in range(len(subjects))]
+    kept, held = hold_out(labels, subjects, fraction, seed)
+    assert sorted((*kept, *held)) == list(range(len(subjects)))
+    out = {subjects[row] for row in held}
+    assert not out & {subjects[row] for row in kept}
+    assert abs(len(out) - fraction * people) <= 2
+
+
+def test_one_image_per_class_and_person_is_split_by_person() -> None:
+    kept, held = hold_out(["anger", "fear", "happiness"], ["S1", "S2", "S3"], 0.3, 0)
+    assert (len(kept), len(held)) == (2, 1)
+
+
 def test_what_cannot_be_split_is_told() -> None:
+    with pytest.raises(InterpferError, match=r"all 3 images show one person \(S1\), who cannot be on both sides"):
+        hold_out(["anger", "fear", "anger"], ["S1"] * 3, 0.2, 0)
     with pytest.raises(InterpferError, match="validation fraction 1.5: hold out a share between 0 and 1"):
         hold_out(["anger"] * 4, [None] * 4, 1.5, 0)
     with pytest.raises(InterpferError, match="1 usable images cannot be split"):
