@@ -58,13 +58,13 @@ def _tame(maps: MapBatch) -> MapBatch:
 @remembered
 def histogram(maps: MapBatch) -> Int[Tensor, f"n {LEVELS}"]:
     """Count the pixels of each map per level."""
-    return _count(levels(maps), LEVELS)
+    return count(levels(maps), LEVELS)
 
 
 @remembered
 def joint_histogram(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n 2 {LEVELS}"]:
     """Count per level the pixels outside and those inside the mask."""
-    return _count(joint_levels(maps, heat), 2 * LEVELS).view(-1, 2, LEVELS)
+    return count(joint_levels(maps, heat), 2 * LEVELS).view(-1, 2, LEVELS)
 
 
 def reaching(counts: Int[Tensor, f"*b {LEVELS}"]) -> Float[Tensor, f"*b {LEVELS}"]:
@@ -74,7 +74,8 @@ def reaching(counts: Int[Tensor, f"*b {LEVELS}"]) -> Float[Tensor, f"*b {LEVELS}
     return below[..., -1:] - below + exact
 
 
-def _count(keys: Int[Tensor, "n p"], bins: int) -> Int[Tensor, "n {bins}"]:
+def count(keys: Int[Tensor, "n p"], bins: int) -> Int[Tensor, "n {bins}"]:
+    """Count the keys of each row, whole numbers below ``bins``."""
     if keys.device.type == "cpu" and len(keys):
         return torch.stack([torch.bincount(row, minlength=bins) for row in keys])
     rows = torch.arange(len(keys), dtype=torch.int32, device=keys.device)[:, None] * bins

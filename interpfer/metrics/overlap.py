@@ -1,13 +1,16 @@
 """Overlap of thresholded map and thresholded heatmap, each at its own Otsu threshold, as the reference measures it."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
+from interpfer.metrics.base import MapBatch, Scores, defined, extent, image_metric
 from interpfer.metrics.functional import PAPER
-from interpfer.metrics.levels import LEVELS, STEPS, histogram, joint_histogram, marked
+from interpfer.metrics.levels import count, marked
 from interpfer.metrics.memo import remembered
+
+BINS = 256
+"""Of the histogram in which Otsu's threshold is sought."""
 
 
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PAPER, unit=True)
@@ -27,7 +30,7 @@ def dice(maps: MapBatch, heat: MapBatch) -> Scores:
 @remembered
 def _overlap(maps: MapBatch, heat: MapBatch) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Return the sizes of intersection and union; NaN where undefined."""
-    a, b = otsu_mask(maps, joint_histogram(maps, heat).sum(1)), _heat_mask(heat)
+    a, b = otsu_mask(maps), _heat_mask(heat)
     both, sizes = torch.linalg.vecdot(a, b), a.sum(1) + b.sum(1)
     valid = defined(maps, heat)
     return torch.where(valid, both, torch.nan), torch.where(valid, sizes - both, torch.nan)
@@ -35,15 +38,25 @@ def _overlap(maps: MapBatch, heat: MapBatch) -> tuple[Float[Tensor, " n"], Float
 
 @remembered
 def _heat_mask(heat: MapBatch) -> Float[Tensor, "n p"]:
-    return otsu_mask(heat, histogram(heat))
+    return otsu_mask(heat)
 
 
-def otsu_mask(maps: MapBatch, counts: Int[Tensor, f"n {LEVELS}"]) -> Float[Tensor, "n p"]:
-    """Return 1 for pixels above Otsu's threshold, out of the pixels at each level, else 0; none of a constant map."""
+def otsu_mask(maps: MapBatch) -> Float[Tensor, "n p"]:
+    """Return 1 for pixels above Otsu's threshold, else 0; none of a constant map.
+
+    The threshold is the middle of the bin that parts best, of ``BINS`` between a map's least and largest value, as in
+    scikit-image.
+    """
+    low, high = (end[:, None] for end in extent(maps))
+    width = (high - low) / BINS
+    rows = maps.detach().flatten(1)
+    if not bool((width > 0).all()):  # constant or undefined
+        rows, low, width = torch.where(width > 0, rows, 0), low.nan_to_num(0), torch.where(width > 0, width, 1)
+    counts = count((rows - low).mul_(1 / width).clamp_(max=BINS - 1).to(torch.int32), BINS)
     below = counts.double().cumsum(1)
-    weighted = (counts * torch.arange(LEVELS, dtype=torch.float64, device=maps.device)).cumsum(1)
+    weighted = (counts * torch.arange(BINS, dtype=torch.float64, device=maps.device)).cumsum(1)
     total, above = weighted[:, -1:], below[:, -1:] - below
     parted = (weighted * below[:, -1:] - total * below).square() / (below * above)
-    best = torch.where((below > 0) & (above > 0), parted, -1).max(1)
-    threshold = torch.where(best.values > 0, best.indices, LEVELS)
-    return marked(maps, ((threshold + 1) / STEPS)[:, None].to(maps.dtype))
+    best = torch.where((below > 0) & (above > 0), parted, -1).max(1, keepdim=True)
+    threshold = torch.where(best.values > 0, low + (best.indices + 0.5) * width, torch.inf)
+    return marked(maps, torch.nextafter(threshold, torch.full_like(threshold, torch.inf)))

@@ -63,7 +63,7 @@ def dice(a: Picture, h: Picture) -> float:
 
 
 def _overlap(a: Picture, h: Picture) -> tuple[float, float]:
-    x, y = (p > threshold_otsu(p, nbins=1000) for p in (a, h))
+    x, y = (p > threshold_otsu(p, nbins=256) for p in (a, h))
     return float((x & y).sum()), float((x | y).sum())
 
 
