@@ -12,7 +12,7 @@ from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.maps.memory import auto_batch_size
+from interpfer.maps.memory import auto_batch_size, require_batch_size
 from interpfer.metrics import DEFAULT_METRICS
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
@@ -101,10 +101,7 @@ def score(
         InterpferError: anything the user can mend; the message says how.
     """
     started = time.monotonic()
-    if isinstance(batch_size, str) and batch_size != "auto":
-        raise InterpferError(f"batch size '{batch_size}' is neither a number nor auto.")
-    if isinstance(batch_size, int) and batch_size < 1:
-        raise InterpferError(f"batch size {batch_size}: put at least one image into a batch.")
+    require_batch_size(batch_size)
     if leaderboard is not None:
         require_board(Path(leaderboard))
     if isinstance(dataset, str):

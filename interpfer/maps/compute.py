@@ -11,7 +11,7 @@ from interpfer.expressions import canonical
 from interpfer.maps import DEFAULT_MAPS, MAPS, PROGRAM_MAPS, named_maps, select_maps
 from interpfer.maps.base import AnyMap, BaselineMap
 from interpfer.maps.engine import Key, require_named, run_all_classes, run_maps, sealed_maps
-from interpfer.maps.memory import auto_batch_size
+from interpfer.maps.memory import auto_batch_size, require_batch_size
 from interpfer.models.model import Model
 
 ALL_CLASSES = "all"
@@ -47,9 +47,11 @@ def compute_maps(
         without a layer has the layer "input". A map out of a group that cannot be made is left out.
 
     Raises:
+        InterpferError: the batch size is none.
         PluginError: a map is unknown, or a baseline, which needs a data set.
         ModelError: a layer is unknown, or a map that is named cannot be made.
     """
+    require_batch_size(batch_size)
     named = named_maps(maps)
     methods = model_maps(maps)
     chosen = model.layers(layers)

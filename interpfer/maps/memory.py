@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from interpfer.errors import InterpferError
 from interpfer.maps.capture import forward
 from interpfer.models.model import Model
 
@@ -21,6 +22,19 @@ WORKING_COPIES = 4
 """Tensors of a layer's size that exist while its maps are drawn: activation, gradient, product, one more."""
 
 _measured: WeakKeyDictionary[Model, dict[tuple[tuple[str, ...], bool, torch.dtype], int]] = WeakKeyDictionary()
+
+
+def require_batch_size(batch_size: int | str) -> None:
+    """Check how many images go through a forward: a number from 1 on, or "auto".
+
+    Raises:
+        InterpferError: it is neither.
+    """
+    if isinstance(batch_size, str):
+        if batch_size != "auto":
+            raise InterpferError(f"batch size '{batch_size}' is neither a number nor auto.")
+    elif batch_size < 1:
+        raise InterpferError(f"batch size {batch_size}: put at least one image into a batch.")
 
 
 def auto_batch_size(model: Model, layers: Sequence[str], gradients: bool, wanted: int = LARGEST_BATCH) -> int:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from interpfer.errors import ModelError
+from interpfer.errors import InterpferError, ModelError
 from interpfer.maps import MAPS, perturbation
 from interpfer.maps.base import Scene
 from interpfer.maps.capture import capture
@@ -195,3 +195,11 @@ def test_pytorch_grad_cam_sees_the_layer_and_not_what_works_on_it_in_place() -> 
         found.append(compute_maps(model, images(), ["shapley-cam", "finer-cam"], ["2"], [1, 2]))
     for key, raw in found[0].items():
         torch.testing.assert_close(raw, found[1][key])
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(0, "put at least one image"), (-1, "put at least one"), ("many", "nor auto")]
+)
+def test_a_batch_holds_an_image(model: Model, size: int | str, told: str) -> None:
+    with pytest.raises(InterpferError, match=told):
+        compute_maps(model, torch.rand(1, 3, SIZE, SIZE), batch_size=size)
