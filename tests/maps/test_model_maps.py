@@ -198,7 +198,7 @@ def test_pytorch_grad_cam_sees_the_layer_and_not_what_works_on_it_in_place() -> 
 
 
 @pytest.mark.parametrize(
-    ("size", "told"), [(0, "put at least one image"), (-1, "put at least one"), ("many", "nor auto")]
+    ("size", "told"), [(0, "at least one image"), (-1, "at least one"), ("many", "nor auto")]
 )
 def test_a_batch_holds_an_image(model: Model, size: int | str, told: str) -> None:
     with pytest.raises(InterpferError, match=told):
