@@ -197,9 +197,7 @@ def test_pytorch_grad_cam_sees_the_layer_and_not_what_works_on_it_in_place() -> 
         torch.testing.assert_close(raw, found[1][key])
 
 
-@pytest.mark.parametrize(
-    ("size", "told"), [(0, "at least one image"), (-1, "at least one"), ("many", "nor auto")]
-)
+@pytest.mark.parametrize(("size", "told"), [(0, "at least one image"), (-1, "at least one"), ("many", "nor auto")])
 def test_a_batch_holds_an_image(model: Model, size: int | str, told: str) -> None:
     with pytest.raises(InterpferError, match=told):
         compute_maps(model, torch.rand(1, 3, SIZE, SIZE), batch_size=size)
