@@ -97,7 +97,7 @@ training_options = stack(
         type=click.Choice(["none", "flip", "light", "paper"]),
         default="light",
         show_default=True,
-        help="light turns, crops and mirrors; flip mirrors; paper changes colours and erases too, e.g. flip.",
+        help="light turns, crops and mirrors; flip mirrors; paper also changes colours and erases.",
     ),
     click.option("--cutmix", type=float, metavar="P", help="Share of batches mixed by rectangles, e.g. --cutmix 0.5."),
     click.option("--mixup", type=float, metavar="P", help="Share of batches mixed by overlay, e.g. --mixup 0.5."),

@@ -19,19 +19,18 @@ from interpfer.errors import ModelError, RunError
 from interpfer.models.card import ModelCard, card_path
 from interpfer.models.input import describe_input
 from interpfer.models.model import Model
-from interpfer.results.files import write_atomic
+from interpfer.results.files import json_bytes, write_atomic
 
 BEST, LAST, STATE, HISTORY, MANIFEST = "model.pt", "last.pt", "state.pt", "history.csv", "finetune.json"
 
-TRACES = (STATE, MANIFEST, LAST, "last.yaml")
+TRACES = (MANIFEST, STATE, LAST)
 """By any of which a folder is known to hold a training."""
 
-LEFT = (BEST, "model.yaml", LAST, "last.yaml", STATE, HISTORY, MANIFEST, "compare.csv", "before_after.png", "before",
+LEFT = (BEST, "model.yaml", LAST, "last.yaml", STATE, HISTORY, "compare.csv", "before_after.png", "before",
         "after", "tensorboard")  # fmt: skip
 """What a training leaves, beside the source of an architecture."""
 
-SHA256 = 64
-"""Digits of a digest."""
+DIGEST = "sha256:"
 
 
 def write_torch(path: Path, content: Any) -> None:
@@ -110,9 +109,13 @@ def read_state(path: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     return state
 
 
+def digest(content: bytes) -> str:
+    """Return a fact that stands for some content."""
+    return DIGEST + hashlib.sha256(content).hexdigest()
+
+
 def _change(name: str, was: Any, now: Any) -> str:
-    digest = isinstance(now, str) and len(now) == SHA256
-    return f"the {name} differs" if digest else f"{name} was {was} and is {now}"
+    return f"the {name} differs" if str(now).startswith(DIGEST) else f"{name} was {was} and is {now}"
 
 
 def require_folder(folder: Path, resume: bool, overwrite: bool, sha256: str) -> None:
@@ -141,22 +144,31 @@ def require_folder(folder: Path, resume: bool, overwrite: bool, sha256: str) -> 
         raise RunError(f"{folder} holds the checkpoint that is to be trained; choose another folder for --out.")
 
 
-def begin_folder(folder: Path, overwrite: bool) -> None:
+def begin_folder(folder: Path, overwrite: bool, facts: Mapping[str, Any]) -> None:
     """Make the folder of a training, without what an earlier one left if it is to be overwritten.
+
+    The manifest comes first, so that the folder is known to hold a training whenever this one ends.
+
+    Args:
+        folder: where to.
+        overwrite: replace what is there.
+        facts: what decides the weights.
 
     Raises:
         RunError: it cannot be made.
     """
-    if overwrite:
-        for name in LEFT:
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / MANIFEST, json_bytes({"finished": False, "facts": dict(facts)}))
+        for path in (folder / name for name in LEFT if overwrite):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        for draft in folder.glob(".*.tmp"):
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"cannot write to {folder}: {error}.") from error
-    for draft in folder.glob(".*.tmp"):
-        draft.unlink(missing_ok=True)
 
 
 def require_writable(model: Model) -> None:

@@ -91,7 +91,10 @@ def reached(model: Model, layer: str | None = None, hooks: Mapping[nn.Module, Ho
             parameter.requires_grad_()
         logits = model.logits(model.noise)
         end = watch.collect()[layer] if layer else logits
-        slopes = torch.autograd.grad(end.sum(), list(parameters.values()), allow_unused=True)
+        values = list(parameters.values())
+        slopes = (
+            torch.autograd.grad(end.sum(), values, allow_unused=True) if end.requires_grad else [None] * len(values)
+        )
         for parameter in parameters.values():
             parameter.requires_grad_(False)
     return {name for name, slope in zip(parameters, slopes, strict=True) if slope is not None}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from interpfer.datasets.base import Dataset
+from interpfer.datasets.base import Dataset, Sample
 from interpfer.datasets.part import Part
 from interpfer.evaluate import score
 from interpfer.finetuning.guide import Guide
@@ -29,8 +29,8 @@ def judged_on(faces: Dataset, test: Dataset | None, held: tuple[int, ...]) -> tu
     """
     if test is None:
         return "", None
-    own = {sample.id for sample in faces.samples}
-    fresh = [row for row, sample in enumerate(test.samples) if sample.id not in own]
+    own = {_whereabouts(faces, sample) for sample in faces.samples}
+    fresh = [row for row, sample in enumerate(test.samples) if _whereabouts(test, sample) not in own]
     if test is not faces and fresh:
         known = len(test) - len(fresh)
         told = f"the split '{test.split}', {len(fresh)} images never looked at while training"
@@ -39,6 +39,11 @@ def judged_on(faces: Dataset, test: Dataset | None, held: tuple[int, ...]) -> tu
         return f"{told}; {known} more stand in the training split too and are left out", Part(test, fresh, test.split)
     part = Part(faces, held, "held-out")
     return f"the {len(held)} held-out images, on which the best epoch was chosen too: read gains with care", part
+
+
+def _whereabouts(faces: Dataset, sample: Sample) -> tuple[object, ...]:
+    """Return what tells an image from all others: its file, else its name in its data set."""
+    return (sample.path.resolve(),) if sample.path is not None else (faces.name, faces.root, sample.id)
 
 
 def compare_sides(
@@ -77,33 +82,38 @@ def compare_sides(
         Both runs, and their paired statistics.
     """
     codebook, geometry = guide.rules
-    home = before.device
+    homes = [(model, model.device) for model in (before, after)]
     runs = []
-    for name, model in (("before", before), ("after", after)):
+    try:
+        for name, model in (("before", before), ("after", after)):
 
-        def under(what: str, done: int, total: int, name: str = name) -> None:
-            tell(f"{what} {name}", done, total)
+            def under(what: str, done: int, total: int, name: str = name) -> None:
+                tell(f"{what} {name}", done, total)
 
-        runs.append(
-            score(
-                model,
-                on,
-                landmarks=provider,
-                maps=maps,
-                metrics=metrics,
-                protocol=guide.protocol,
-                codebook=codebook,
-                geometry=geometry,
-                out=folder / name,
-                overwrite=True,
-                seed=seed,
-                progress=under,
-                device=device,
+            runs.append(
+                score(
+                    model,
+                    on,
+                    landmarks=provider,
+                    maps=maps,
+                    metrics=metrics,
+                    protocol=guide.protocol,
+                    codebook=codebook,
+                    geometry=geometry,
+                    out=folder / name,
+                    overwrite=True,
+                    seed=seed,
+                    progress=under,
+                    device=device,
+                )
             )
-        )
-    table = compare(runs[0], runs[1], seed)
-    if first:
-        write_atomic(folder / "compare.csv", csv_bytes(table))
-        before_after_sheet(before, after, on, provider, folder / "before_after.png", guide.protocol, codebook, geometry)
-    before.to(home)
+        table = compare(runs[0], runs[1], seed)
+        if first:
+            write_atomic(folder / "compare.csv", csv_bytes(table))
+            before_after_sheet(
+                before, after, on, provider, folder / "before_after.png", guide.protocol, codebook, geometry
+            )
+    finally:
+        for model, home in homes:
+            model.to(home)
     return runs[0], runs[1], table

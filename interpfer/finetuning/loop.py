@@ -135,7 +135,10 @@ class Trainer:
         if self.epoch >= self.recipe.epochs:
             return True
         patience = self.recipe.patience
-        return patience is not None and self.best is not None and self.epoch - self.best["epoch"] >= patience
+        if patience is None or self.best is None:
+            return False
+        top = max(self.history, key=lambda line: line["val_accuracy"])  # the first of equals
+        return bool(self.epoch - max(self.best["epoch"], top["epoch"]) >= patience)
 
     @property
     def kept(self) -> nn.Module:
@@ -229,7 +232,11 @@ class Trainer:
             raise RunError(
                 f"the loss is not finite in epoch {self.epoch + 1}, step {step + 1} ({values}): "
                 "lower --lr, clip gradients (--clip 1), or train in full precision; "
-                + (f"the checkpoints of epoch {self.epoch} are intact." if self.epoch else "nothing was written yet.")
+                + (
+                    f"the checkpoints of epoch {self.epoch} are intact."
+                    if self.epoch
+                    else "no checkpoint was written yet."
+                )
             )
         self.accelerator.backward(loss / group)
         faces = {"attention": penalty.aligned, "cam": penalty.aligned}

@@ -55,7 +55,8 @@ class Optim:
         require_choice("schedule", self.schedule, tuple(SCHEDULES))
         if not self.lr > 0:
             raise InterpferError(f"learning rate {self.lr} must be above 0.")
-        require_range("momentum", self.momentum, 0, 1)
+        if not 0 <= self.momentum < 1:
+            raise InterpferError(f"momentum {self.momentum} must be in [0, 1), such as 0.9.")
         require_range("weight decay", self.weight_decay, 0)
         require_range("factor on the head's rate", self.head, 0)
         require_range("factor on the body's rate", self.body, 0)
@@ -72,7 +73,7 @@ SWING = 0.05
 
 OPTIMISERS: Mapping[str, Callable[[Iterable[dict[str, Any]], Optim], Optimizer]] = {
     "sgd": lambda groups, o: SGD(groups, o.lr, momentum=o.momentum, nesterov=o.momentum > 0),
-    "adamw": lambda groups, o: AdamW(groups, o.lr),
+    "adamw": lambda groups, o: AdamW(groups, o.lr, betas=(o.momentum, 0.999)),
 }
 
 SCHEDULES: Mapping[str, Callable[[Optimizer, Optim, int, int], LRScheduler]] = {
@@ -80,14 +81,18 @@ SCHEDULES: Mapping[str, Callable[[Optimizer, Optim, int, int], LRScheduler]] = {
         opt,
         [g["lr"] for g in opt.param_groups],
         steps,
-        base_momentum=max(o.momentum - SWING, 0),
-        max_momentum=min(o.momentum + SWING, 1),
+        base_momentum=o.momentum - _swing(o.momentum),
+        max_momentum=o.momentum + _swing(o.momentum),
         cycle_momentum=o.optimiser == "adamw" or o.momentum > 0,
     ),
     "cosine": lambda opt, _, steps, __: CosineAnnealingLR(opt, max(steps, 1)),
     "step": lambda opt, o, _, per_epoch: StepLR(opt, o.step_epochs * per_epoch, o.step_factor),
     "constant": lambda opt, _, __, ___: StepLR(opt, 2**31, 1.0),
 }
+
+
+def _swing(momentum: float) -> float:
+    return min(SWING, momentum, (1 - momentum) / 2)
 
 
 def make_optimiser(model: Model, optim: Optim) -> Optimizer:

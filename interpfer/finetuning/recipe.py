@@ -1,6 +1,8 @@
 """All choices of a training, and how they are called."""
 
+import hashlib
 import math
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
@@ -28,6 +30,7 @@ OWN = (
     "epochs", "batch_size", "accumulate", "precision", "label_smoothing", "class_weights", "freeze", "freeze_bn",
     "patience", "tradeoff", "val_fraction", "seed",
 )  # fmt: skip
+PARTS = {"guide": GUIDE, "optim": OPTIM, "augment": {name: name for name in AUGMENT}}
 HALF = "half"
 ALIGNED = ("attention", "cam", "both")
 CHOICES = ("align", "augment", *GUIDE, *OPTIM, *AUGMENT, *OWN)
@@ -49,7 +52,8 @@ class Recipe:
         freeze: modules whose weights and batch statistics stay: "half" is the first half of the network, "none" or ()
             nothing; else names, also as one string with commas.
         freeze_bn: whether batch normalisation keeps its statistics: for small data.
-        patience: epochs without a better one after which training stops; None never.
+        patience: epochs after which training stops if none of them was kept, or more accurate than all before; None
+            never.
         tradeoff: the best epoch has the largest accuracy + tradeoff x mean of ATT-COS and CAM-COS on the validation
             part; 0 selects by accuracy, agreement deciding within its standard error (see ``better``).
         val_fraction: share of the training split that is held out for selection.
@@ -126,14 +130,16 @@ class Recipe:
 
     def told(self) -> dict[str, Any]:
         """Return every choice by the name of its option, as JSON can hold it."""
-        options = {part: name for table in (GUIDE, OPTIM) for name, part in table.items()}
         found: dict[str, Any] = {}
         for choice in fields(self):
             value = getattr(self, choice.name)
-            if is_dataclass(value):
-                found |= {options.get(part.name, part.name): getattr(value, part.name) for part in fields(value)}
-            else:
+            if not is_dataclass(value):
                 found[choice.name] = value
+                continue
+            options = {part: name for name, part in PARTS[choice.name].items()}
+            for part in fields(value):
+                name = options.get(part.name, f"{choice.name}.{part.name}")
+                found[name] = getattr(value, part.name)
         return {name: _plain(value) for name, value in found.items()}
 
     def better(self, new: Line, old: Line | None, top: float, faces: int) -> bool:
@@ -153,21 +159,27 @@ class Recipe:
         if self.tradeoff:
             return self._traded(new) > self._traded(old)
         least = top - math.sqrt(top * (1 - top) / faces)
-        if old["val_accuracy"] < least:
-            return bool(new["val_accuracy"] >= least)
-        return bool(new["val_accuracy"] >= least) and _agreement_first(new) > _agreement_first(old)
+        if new["val_accuracy"] < least:
+            return False
+        return bool(old["val_accuracy"] < least) or _agreement_first(new) > _agreement_first(old)
 
     def _traded(self, line: Line) -> float:
         return float(line["val_accuracy"] + self.tradeoff * _agreement(line))
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, str | int | float | None):
+    """Return what JSON can hold, and what two processes tell alike only where the value is the same."""
+    if value is None or isinstance(value, str | bool):
         return value
+    if isinstance(value, numbers.Number):
+        return value if isinstance(value, int | float) else value.item()  # type: ignore[attr-defined]
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    kind = value if callable(value) and hasattr(value, "__qualname__") else type(value)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    if code := getattr(value, "__code__", None):
+        digest = hashlib.sha256(code.co_code + repr((code.co_names, code.co_varnames)).encode()).hexdigest()
+        return f"{value.__module__}.{value.__qualname__} {digest[:12]}"
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__} {getattr(value, 'summary', '')}".strip()
 
 
 def _agreement_first(line: Line) -> tuple[float, float]:

@@ -1,11 +1,10 @@
 """Fine-tuning from beginning to end: split, train, select, and compare with what there was before."""
 
 import copy
-import dataclasses
 import hashlib
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,13 @@ from interpfer.errors import InterpferError, ModelError, SplitError
 from interpfer.evaluate import pick_device
 from interpfer.finetuning.checkpoints import (
     BEST,
+    DIGEST,
     HISTORY,
     LAST,
     MANIFEST,
     STATE,
     begin_folder,
+    digest,
     read_state,
     require_folder,
     require_writable,
@@ -119,7 +120,8 @@ def finetune(
             splits or a ``Dataset`` alone, the held-out images take their place.
         compare_maps: maps of the comparison.
         compare_metrics: metrics of the comparison.
-        device: "auto", "cpu" or "cuda"; under `accelerate launch` or torchrun the launcher chooses.
+        device: "auto", "cpu", "cuda", or "cuda:1", which becomes the current one of the process; under `accelerate
+            launch` or torchrun the launcher chooses.
         resume: continue an interrupted training in ``out``; on a CPU the weights are the same to the bit.
         overwrite: replace what is in ``out``.
         trust: as for ``load_model``.
@@ -146,8 +148,8 @@ def finetune(
         require_tensorboard()
     accelerator = make_accelerator(device, recipe.precision)
     first = accelerator.is_main_process
-    if first:
-        require_folder(folder, resume, overwrite, given.sha256)
+    require_folder(folder, resume, overwrite, given.sha256)
+    accelerator.wait_for_everyone()
     usable = _usable(faces, given)
     _require_trainable(given)
     kept, held = hold_out(
@@ -165,10 +167,10 @@ def finetune(
         part.load(tell if first else quiet)
     tuned = Model(given.name, copy.deepcopy(given.module), given.card)
     trainer = Trainer(tuned, recipe, pool, judge, accelerator)
-    if first:
-        begin_folder(folder, overwrite)
-    accelerator.wait_for_everyone()
     facts = _facts(given, recipe, (pool, judge), accelerator.num_processes)
+    if first:
+        begin_folder(folder, overwrite, facts)
+    accelerator.wait_for_everyone()
     state = read_state(folder / STATE, facts) if resume else None
     if state is not None:
         trainer.restore(state)
@@ -185,7 +187,7 @@ def finetune(
     judged, on = judged_on(faces, test, judge.rows)
     result = Tuned(best, pd.DataFrame(trainer.history), folder, judged, first=first)
     if first:
-        _manifest(folder, facts, trainer, judged)
+        _manifest(folder, facts, trainer, judged, all(faces.samples[row].subject for row in usable))
     if on is not None:
         before, after, table = compare_sides(
             given,
@@ -201,7 +203,7 @@ def finetune(
             first,
             "cpu" if accelerator.device.type == "cpu" else device,
         )
-        result = dataclasses.replace(result, before=before, after=after, comparison=table)
+        result = replace(result, before=before, after=after, comparison=table)
     accelerator.wait_for_everyone()
     return result
 
@@ -260,13 +262,19 @@ def _rows(usable: tuple[int, ...], places: tuple[int, ...]) -> tuple[int, ...]:
 def _facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], processes: int) -> dict[str, Any]:
     """Return what decides the weights."""
     samples = pools[0].stream.dataset.samples
-    listed = "\n".join(f"{sample.id},{sample.label}" for sample in samples)
     points = {row: pool.point(row).numpy().tobytes() for pool in pools for row in pool.rows}
-    book = repr(load_codebook(recipe.guide.rules[0]))
-    digests = {"list of images": listed.encode(), "codebook's content": book.encode()}
-    digests["set of landmarks"] = b"".join(points[row] for row in sorted(points))
-    found = {name: hashlib.sha256(content).hexdigest() for name, content in digests.items()}
-    return {"checkpoint": model.sha256} | found | recipe.told() | {"number of processes": processes}
+    return (
+        {
+            "checkpoint": DIGEST + model.sha256,
+            "card": digest(repr(replace(model.card, folder=Path())).encode()),
+            "list of images": digest(repr([(sample.id, sample.label) for sample in samples]).encode()),
+            "part held out": digest(repr([pool.rows for pool in pools]).encode()),
+            "set of landmarks": digest(b"".join(points[row] for row in sorted(points))),
+            "codebook's content": digest(repr(load_codebook(recipe.guide.rules[0])).encode()),
+        }
+        | recipe.told()
+        | {"number of processes": processes}
+    )
 
 
 def _save(folder: Path, trainer: Trainer, facts: dict[str, Any], line: Line) -> None:
@@ -279,15 +287,14 @@ def _save(folder: Path, trainer: Trainer, facts: dict[str, Any], line: Line) -> 
     write_atomic(folder / HISTORY, csv_bytes(pd.DataFrame(trainer.history)))
 
 
-def _manifest(folder: Path, facts: dict[str, Any], trainer: Trainer, judged: str) -> None:
+def _manifest(folder: Path, facts: dict[str, Any], trainer: Trainer, judged: str, by_subject: bool) -> None:
     recipe, pools = trainer.recipe, (trainer.pool, trainer.held)
     content = {
-        "recipe": recipe.told(),
-        "checkpoint_sha256": facts["checkpoint"],
-        "dataset_digest": facts["list of images"],
+        "finished": True,
+        "facts": facts,
         "counts": {"train": len(trainer.pool.rows), "validation": len(trainer.held.rows)},
         "skipped": {str(row): why for pool in pools for row, why in pool.skipped.items()},
-        "held_out_by": "subject" if all(s.subject for s in trainer.pool.stream.dataset.samples) else "image",
+        "held_out_by": "subject" if by_subject else "image",
         "aligned": {"attention": trainer.guidance.layers, "cam": trainer.guidance.cam_layers},
         "best": trainer.best,
         "selection": "accuracy on the held-out images, agreement deciding within one standard error of the highest"

@@ -1,5 +1,6 @@
 """Holding images out of a training split."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from interpfer.errors import InterpferError
 
 MOST_PARTS = 20
-"""Into how many parts people are dealt at most, to come near a fraction."""
+"""Into how many parts people are dealt at most to come near a fraction, unless it is smaller than such a part."""
 
 
 def hold_out(
@@ -57,7 +58,8 @@ def _people(labels: Sequence[str], subjects: Sequence[str], fraction: float, see
             f"all {len(labels)} images show one person ({subjects[0]}), who cannot be on both sides; "
             "leave the subject column out to split by image."
         )
-    most = min(people, max(Counter(labels).values()), MOST_PARTS)
+    finest = max(MOST_PARTS, math.ceil(1 / min(fraction, 1 - fraction)))
+    most = min(people, max(Counter(labels).values()), finest)
     if most < 2:  # no class has two images: nothing to stratify
         order = np.random.default_rng(seed).permutation(sorted(set(subjects)))
         return np.flatnonzero(np.isin(subjects, order[: _nearest(people, fraction)]))

@@ -50,8 +50,9 @@ def otsu_mask(maps: MapBatch) -> Float[Tensor, "n p"]:
     low, high = (end[:, None] for end in extent(maps))
     width = (high - low) / BINS
     rows = maps.detach().flatten(1)
-    if not bool((width > 0).all()):  # constant or undefined
-        rows, low, width = torch.where(width > 0, rows, 0), low.nan_to_num(0), torch.where(width > 0, width, 1)
+    fine = (width > torch.finfo(width.dtype).tiny) & width.isfinite()
+    if not bool(fine.all()):  # constant or undefined
+        rows, low, width = torch.where(fine, rows, 0), torch.where(fine, low, 0), torch.where(fine, width, 1)
     counts = count((rows - low).mul_(1 / width).clamp_(max=BINS - 1).to(torch.int32), BINS)
     below = counts.double().cumsum(1)
     weighted = (counts * torch.arange(BINS, dtype=torch.float64, device=maps.device)).cumsum(1)

@@ -5,6 +5,7 @@ from torch import nn
 
 from interpfer.errors import InterpferError, ModelError
 from interpfer.finetuning.freezing import freeze, frozen_names, rest_frozen
+from interpfer.finetuning.guide import Guidance, Guide
 from interpfer.finetuning.optim import (
     Optim,
     head_parameters,
@@ -163,6 +164,36 @@ def test_the_average_follows_slowly(model: Model) -> None:
         model.module.head.bias += 1
     average.update_parameters(model.module)
     torch.testing.assert_close(average.module.head.bias.detach(), start + 0.1)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_momentum_swings_around_what_is_said(model: Model, optimiser: str, momentum: float) -> None:
+    optim = Optim(optimiser=optimiser, momentum=momentum, lr=1e-3)
+    made = make_optimiser(model, optim)
+    schedule = make_schedule(made, optim, 2, 10)
+    seen = []
+    for _ in range(20):
+        group = made.param_groups[0]
+        seen.append(group["betas"][0] if optimiser == "adamw" else group["momentum"])
+        made.step()
+        schedule.step()
+    assert min(seen) >= 0
+    assert max(seen) < 1
+    assert (min(seen) + max(seen)) / 2 == pytest.approx(momentum, abs=0.01)
+    assert Optim().momentum == 0.9
+
+
+def test_a_stage_of_fixed_filters_has_no_parameters() -> None:
+    network = nn.Sequential()
+    network.add_module("pool", nn.AvgPool2d(2))
+    network.add_module("conv", nn.Conv2d(3, 8, 3, padding=1))
+    network.add_module("head", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 7)))
+    model = load_model(network, classes=EXPRESSIONS, input_size=16, layers=["pool", "conv"])
+    assert frozen_names(model, "half") == ("pool",)
+    with pytest.raises(InterpferError, match="nothing that is trained changes the attention of pool"):
+        Guidance(Guide(layers=("pool",)), model)
+    assert Guidance(Guide(layers="all"), model).layers == ("conv",)
 
 
 def test_wrong_numbers_are_told() -> None:

@@ -1,6 +1,7 @@
+import copy
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from interpfer.finetuning.guide import Guidance, Guide
 from interpfer.finetuning.optim import Optim
 from interpfer.finetuning.recipe import CHOICES, Recipe, settled
 from interpfer.finetuning.sweep import scaled, sweep
+from interpfer.maps import MAPS
 from interpfer.models.loading import load_model
 
 
@@ -87,11 +89,37 @@ def nearness(maps: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
 def test_a_recipe_tells_its_choices_by_their_options() -> None:
     told = Recipe.of(weight=3, loss=nearness, freeze="a,b", ema=0.5).told()
     assert told["weight"] == 3
-    assert told["loss"].endswith("test_recipe.nearness")
+    assert "test_recipe.nearness" in told["loss"]
     assert told["freeze"] == ["a", "b"]
     assert told["ema"] == 0.5
     assert set(CHOICES) - {"align", "augment"} <= set(told)
     assert json.loads(json.dumps(told)) == told
+
+
+OTHER: dict[type, object] = {float: 0.25, int: 3, bool: True, str: "other", tuple: ("other",), type(None): 3}
+
+
+@pytest.mark.parametrize("part", ["", "guide", "optim", "augment"])
+def test_two_recipes_tell_the_same_only_where_they_are(part: str) -> None:
+    plain = Recipe()
+    told = [plain.told()]
+    for choice in fields(getattr(plain, part) if part else plain):
+        other = copy.deepcopy(plain)
+        owner = getattr(other, part) if part else other
+        value = getattr(owner, choice.name)
+        if is_dataclass(value):
+            continue
+        object.__setattr__(owner, choice.name, not value if isinstance(value, bool) else OTHER[type(value)])
+        told.append(other.told())
+    assert all(a != b for i, a in enumerate(told) for b in told[:i])
+
+
+def test_functions_and_maps_are_told_apart() -> None:
+    maps = [MAPS.get(name) for name in ("attention", "attention-random", "attention-first-half")]
+    kinds = [lambda m, h: (m - h).abs().mean(1), lambda m, h: (m * h).sum(1)]
+    guides = [*(Guide(attention_map=each) for each in maps), *(Guide(kind=each) for each in kinds)]
+    told = [Recipe(guide=guide).told() for guide in guides]
+    assert all(a != b for i, a in enumerate(told) for b in told[:i])
 
 
 def test_weight_0_watches_nothing(checkpoint: Path) -> None:

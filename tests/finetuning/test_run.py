@@ -7,9 +7,11 @@ import pytest
 import timm
 import torch
 from accelerate import Accelerator
+from PIL import Image
 from torch import nn
 
 import interpfer
+from interpfer.datasets import DATASETS
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.part import Part
@@ -106,7 +108,10 @@ def test_an_interrupted_training_ends_with_the_same_bits(checkpoint: Path, drawn
     assert len(pd.read_csv(tmp_path / "cut" / "history.csv")) == 1
     with pytest.raises(RunError, match="is not empty: continue with --resume, replace with --overwrite"):
         tune(checkpoint, drawn, tmp_path / "cut", RICH)
-    with pytest.raises(RunError, match=r"cannot resume .*cut: seed was 0 and is 1\. Use the same options and data"):
+    with pytest.raises(
+        RunError,
+        match=r"cut: the part held out differs, seed was 0 and is 1\. Use the same",
+    ):
         tune(checkpoint, drawn, tmp_path / "cut", replace(RICH, seed=1), resume=True)
     tune(checkpoint, drawn, tmp_path / "cut", RICH, resume=True)
     for name in ("last.pt", "model.pt"):
@@ -328,6 +333,25 @@ def test_a_class_without_faces_has_no_weight(drawn: DemoDataset) -> None:
     assert (trainer.weights[:-1] > 0).all()
 
 
+def test_a_training_that_ended_before_its_first_epoch_can_be_taken_up(
+    checkpoint: Path, drawn: DemoDataset, tmp_path: Path
+) -> None:
+    def killed(what: str, *_: object) -> None:
+        if what.startswith("epoch"):
+            raise KeyboardInterrupt
+
+    out, quick = tmp_path / "out", replace(QUICK, epochs=1)
+    for option in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(KeyboardInterrupt):
+            tune(checkpoint, drawn, out, quick, progress=killed, **option)
+        assert [path.name for path in out.iterdir()] == ["finetune.json"]
+        assert json.loads((out / "finetune.json").read_text())["finished"] is False
+    tune(checkpoint, drawn, out, quick, resume=True)
+    assert json.loads((out / "finetune.json").read_text())["finished"] is True
+    with pytest.raises(RunError, match="the card differs"):
+        tune(load_model(checkpoint, std=0.1), drawn, out, quick, resume=True)
+
+
 def test_a_folder_that_is_no_training_is_left_alone(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
     before = sorted(path.name for path in checkpoint.parent.iterdir())
     for option in ("resume", "overwrite"):
@@ -365,6 +389,19 @@ def test_images_of_the_training_split_do_not_judge(drawn: DemoDataset) -> None:
     assert on is not None
     assert [sample.id for sample in on.samples] == [sample.id for sample in drawn.samples[14:]]
     assert judged_on(some, None, (1, 2)) == ("", None)
+
+
+def test_equal_names_in_two_splits_are_two_images(tmp_path: Path) -> None:
+    for split, count in (("train", 2), ("test", 3)):
+        folder = tmp_path / split / "happy"
+        folder.mkdir(parents=True)
+        for i in range(count):
+            Image.new("RGB", (8, 8)).save(folder / f"im{i}.png")
+    train, test = (DATASETS.get("folder").open(tmp_path, split) for split in ("train", "test"))
+    assert train.samples[0].id == test.samples[0].id
+    told, on = judged_on(train, test, (0,))
+    assert told == "the split 'test', 3 images never looked at while training"
+    assert on is test
 
 
 @pytest.mark.parametrize(("labels", "drawn_one"), [(("anger", "neutral"), True), (("neutral",), False)])

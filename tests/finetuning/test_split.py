@@ -53,6 +53,14 @@ def test_few_people_stay_whole_and_their_share_is_near(people: int, images: int,
     assert abs(len(out) - fraction * people) <= 2
 
 
+@pytest.mark.parametrize("fraction", [0.01, 0.02, 0.05, 0.97])
+def test_small_shares_of_many_people(fraction: float) -> None:
+    subjects = [f"S{i}" for i in range(400)]
+    kept, held = hold_out([CLASSES[i % 2] for i in range(400)], subjects, fraction, 0)
+    assert len(held) == pytest.approx(fraction * 400, abs=2)
+    assert len(kept) + len(held) == 400
+
+
 def test_one_image_per_class_and_person_is_split_by_person() -> None:
     kept, held = hold_out(["anger", "fear", "happiness"], ["S1", "S2", "S3"], 0.3, 0)
     assert (len(kept), len(held)) == (2, 1)

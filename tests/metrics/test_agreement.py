@@ -145,3 +145,12 @@ def test_what_is_remembered_ends_with_the_batch_and_sees_what_was_written() -> N
     del maps
     assert total(torch.zeros(2, 2)) == 0
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-38, 1e-30, 1e30])
+def test_overlap_of_maps_of_any_size(scale: float) -> None:
+    maps, heat = torch.rand(2, 16, 16), torch.rand(2, 16, 16)
+    found = METRICS.get("iou")(maps * scale, heat)
+    assert ((found >= 0) & (found <= 1)).all()
+    if scale in (1e-30, 1e30):
+        torch.testing.assert_close(found, METRICS.get("iou")(maps, heat), atol=0.02, rtol=0)
