@@ -13,7 +13,6 @@ from interpfer.datasets.export import write_csv_layout
 from interpfer.errors import RunError
 from interpfer.evaluate import Progress, score
 from interpfer.finetuning.loop import Tell
-from interpfer.finetuning.optim import Optim
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.run import Tuned, finetune, quiet
 from interpfer.models.loading import load_model
@@ -29,7 +28,7 @@ BATCH = 50
 PEAK_RATE = 4e-3
 SHIFT = 4
 """Pixels by which training images are moved at most."""
-TUNING = Recipe(epochs=5, batch_size=BATCH, optim=Optim(lr=1e-2))
+TUNING = Recipe(epochs=5)
 
 
 @dataclass(frozen=True)

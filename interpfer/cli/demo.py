@@ -25,7 +25,7 @@ def command(out: Path, seed: int) -> None:
     interpfer demo --out demo
     interpfer score demo/model.pt --dataset csv --data-root demo/test --landmarks demo/test/landmarks.txt --layers all
     """
-    from interpfer.cli.run_tables import comparison_table, notes, score_tables
+    from interpfer.cli.run_tables import comparison_notes, comparison_table, notes, score_tables
     from interpfer.cli.terminal import progress_bars, stderr, stdout
     from interpfer.demo import run_demo
 
@@ -39,6 +39,8 @@ def command(out: Path, seed: int) -> None:
     if result.tuned.comparison is not None:
         names = ("as trained", "fine-tuned towards the action units")
         console.print(comparison_table(result.tuned.comparison, *names, console.width))
+        for note in comparison_notes(result.tuned.comparison):
+            stderr.print(note, markup=False, soft_wrap=True)
     shown = (
         result.folder / "maps.png",
         result.folder / "run" / "report.html",

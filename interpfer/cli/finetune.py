@@ -1,5 +1,7 @@
 """interpfer finetune."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,25 +138,34 @@ def command(model: Path, **options: Any) -> None:
     if options["resume"] and options["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other.")
 
-    from interpfer.cli.run_tables import comparison_table, history_line, sweep_table
+    from interpfer.cli.run_tables import comparison_notes, comparison_table, history_line, sweep_line, sweep_table
     from interpfer.cli.terminal import progress_bars, stderr, stdout
     from interpfer.finetuning.recipe import CHOICES, Recipe
     from interpfer.finetuning.run import finetune
     from interpfer.finetuning.sweep import sweep
     from interpfer.models.loading import load_model
 
+    if options["resume"] and not options["out"].exists():
+        stderr.print(f"there is nothing in {options['out']} to resume: starting anew", markup=False)
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     weights, folder, test = options.pop("sweep"), options["out"], options.pop("test_split")
     recipe = Recipe.of(**{name: options.pop(name) for name in CHOICES})
     common = options | {"recipe": recipe, "test": None if test == "none" else test}
     if weights is not None:
-        with progress_bars() as tell:
-            table = sweep(loaded, weights=weights, progress=tell, **common)
+        with _telling_how_to_go_on(), progress_bars() as tell:
+            table = sweep(
+                loaded,
+                weights=weights,
+                progress=tell,
+                report=lambda line: stderr.print(sweep_line(line), markup=False, soft_wrap=True),
+                **common,
+            )
         if len(table):
             stdout().print(sweep_table(table))
-            stderr.print(f"look at {folder / 'sweep.png'}", markup=False)
+            stderr.print(f"compared on {table.attrs['judged']}", markup=False, soft_wrap=True)
+            stderr.print(f"written to {folder}; look at {folder / 'sweep.png'}", markup=False)
         return
-    with progress_bars() as tell:
+    with _telling_how_to_go_on(), progress_bars() as tell:
         tuned = finetune(
             loaded,
             **common,
@@ -166,7 +177,18 @@ def command(model: Path, **options: Any) -> None:
     if tuned.comparison is not None:
         console = stdout()
         console.print(comparison_table(tuned.comparison, "before", "after", console.width))
+        for note in comparison_notes(tuned.comparison):
+            stderr.print(note, markup=False, soft_wrap=True)
         stderr.print(f"compared on {tuned.judged}", markup=False, soft_wrap=True)
         if (picture := tuned.folder / "before_after.png").is_file():
             stderr.print(f"look at {picture}", markup=False)
     stderr.print(f"written to {tuned.folder}; score it: interpfer score {tuned.folder / 'model.pt'} ...", markup=False)
+
+
+@contextmanager
+def _telling_how_to_go_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("stopped; the same command with --resume goes on after the last finished epoch", err=True)
+        raise

@@ -102,6 +102,12 @@ def comparison_notes(lines: pd.DataFrame) -> Iterator[str]:
         yield f"{metric} here is a mean over faces; in a run's own table it is pooled over all pixels, and differs"
 
 
+def sweep_line(line: Mapping[str, Any]) -> str:
+    """Tell how one training of a sweep ended."""
+    scores = f"accuracy {line['accuracy']:.3f}  ATT-COS {line['att_cos']:.3f}  CAM-COS {line['cam_cos']:.3f}"
+    return f"weight {line['weight']:g}: {scores}"
+
+
 def sweep_table(lines: pd.DataFrame) -> Table:
     """Lay out what ``interpfer.finetuning.sweep.sweep`` found."""
     table = Table(title="one training per weight of the guide", title_justify="left")

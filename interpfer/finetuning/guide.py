@@ -24,7 +24,7 @@ from interpfer.maps.base import LayerMap, RawMap
 from interpfer.maps.capture import LayerCapture
 from interpfer.maps.resample import PROTOCOLS, enlarge_attention, normalise, shorten, to_canvas
 from interpfer.models.model import Model
-from interpfer.plan import PROTOCOL_DEFAULTS, require_choice
+from interpfer.plan import PROTOCOL_DEFAULTS, require_choice, require_range
 
 RESIZES = ("canvas", "grid")
 
@@ -77,8 +77,9 @@ class Guide:
         require_choice("protocol", self.protocol, PROTOCOLS)
         if isinstance(self.kind, str):
             require_choice("loss", self.kind, tuple(KINDS))
-        if not min(self.weights) >= 0:
-            raise InterpferError(f"the guide's weights {self.weights[0]} and {self.weights[1]} must not be negative.")
+        require_range("the guide's weight", self.attention, 0)
+        if self.cam is not None:
+            require_range("the class map's weight", self.cam, 0)
 
     @property
     def weights(self) -> tuple[float, float]:

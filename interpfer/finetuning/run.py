@@ -168,10 +168,11 @@ def finetune(
     tuned = Model(given.name, copy.deepcopy(given.module), given.card)
     trainer = Trainer(tuned, recipe, pool, judge, accelerator)
     facts = _facts(given, recipe, (pool, judge), accelerator.num_processes)
+    state = read_state(folder / STATE, facts) if resume else None
+    accelerator.wait_for_everyone()
     if first:
         begin_folder(folder, overwrite, facts)
     accelerator.wait_for_everyone()
-    state = read_state(folder / STATE, facts) if resume else None
     if state is not None:
         trainer.restore(state)
     while not trainer.finished:

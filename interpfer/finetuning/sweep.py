@@ -12,7 +12,7 @@ from interpfer.datasets.base import Dataset
 from interpfer.errors import InterpferError
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.recipe import CHOICES, Recipe, settled
-from interpfer.finetuning.run import Tuned, finetune
+from interpfer.finetuning.run import Tuned, finetune, quiet
 from interpfer.models.model import Model
 from interpfer.plan import require_range
 from interpfer.reports.tuning import pareto_picture
@@ -44,7 +44,7 @@ def sweep(
         options: as for ``finetune``, single choices too.
 
     Returns:
-        One line per weight, the model that came in first (weight NaN).
+        One line per weight, the model that came in first (weight NaN); ``attrs["judged"]`` says on what images.
 
     Raises:
         InterpferError: as ``finetune``, and where nothing is compared.
@@ -54,21 +54,29 @@ def sweep(
     if options.get("test", "test") is None:
         raise InterpferError("a sweep compares its trainings: name a split to compare on (--test-split).")
     weights = _checked(weights)
+    tell, judged = options.pop("progress", None) or quiet, ""
     lines: list[dict[str, Any]] = []
     for weight in weights:
+
+        def under(what: str, done: int, total: int, note: str = "", weight: float = weight) -> None:
+            tell(f"weight {weight:g}, {what}", done, total, note)
+
         tuned = finetune(
             model,
             dataset,
             out=Path(out) / f"weight-{weight:g}",
             recipe=replace(recipe, guide=scaled(recipe.guide, weight)),
+            progress=under,
             **options,
         )
         if not tuned.first:
             continue
+        judged = tuned.judged
         lines += _lines(tuned, weight, not lines)
         if report is not None:
             report(lines[-1])
     table = pd.DataFrame(lines)
+    table.attrs["judged"] = judged
     if lines:
         write_atomic(Path(out) / "sweep.csv", csv_bytes(table))
         pareto_picture(table, Path(out) / "sweep.png")

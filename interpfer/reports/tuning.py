@@ -60,12 +60,13 @@ def before_after_sheet(
     if not names:
         return
     rows: list[dict[str, tuple[Tensor, float]]] = []
-    faces = []
+    faces, counts = [], []
     for name in names:
         members = [row for row, label in enumerate(labels) if label == name][:MOST_FACES]
         parts = [_maps(before, after, dataset, provider, members[start : start + BATCH], protocol, codebook, geometry)
                  for start in range(0, len(members), BATCH)]  # fmt: skip
         faces.append(torch.cat([images for images, _ in parts]).mean(0))
+        counts.append(sum(len(images) for images, _ in parts))
         gathered = {title: [maps[title] for _, maps in parts] for title in parts[0][1]}
         rows.append({title: _mean(pairs) for title, pairs in gathered.items()})
     titles = list(rows[0])
@@ -84,7 +85,10 @@ def before_after_sheet(
                 axis.set_xlabel(f"{'uniform map' if j == 0 else 'cosine'} {score:.2f}", fontsize=8)
             if i == 0:
                 axis.set_title(title, fontsize=9)
-        axes[i][0].set_ylabel(name, fontsize=9)
+        axes[i][0].set_ylabel(f"{name}, n = {counts[i]}", fontsize=9)
+    figure.supxlabel(
+        "means over n faces; colours from the least to the largest value of each map", fontsize=8, color="0.4"
+    )
     figure.savefig(path, dpi=110)
 
 
@@ -115,18 +119,18 @@ def pareto_picture(table: pd.DataFrame, path: Path) -> None:
             )
             axis.scatter(rows[column], rows["accuracy"], s=45, color=fill, edgecolors="k", zorder=3, label=name)
         span = float(np.ptp(table[column])) or 1.0
-        last = -np.inf
+        last, side = -np.inf, 1
         for line in table.sort_values(column).to_dict("records"):
-            crowded = line[column] - last < 0.06 * span
+            side = -side if line[column] - last < 0.3 * span else 1
             last = line[column]
             axis.annotate(
                 _weight_name(line["weight"]),
                 (line[column], line["accuracy"]),
-                xytext=(7, -13 if crowded else 6),
+                xytext=(7, 6 if side > 0 else -14),
                 textcoords="offset points",
                 fontsize=10,
             )
-        axis.margins(x=0.18)
+        axis.margins(x=0.25)
         axis.set_title("better: up and to the right", loc="right", fontsize=9, color="0.4")
         axis.set_xlabel(title)
         axis.grid(alpha=0.3)

@@ -204,7 +204,7 @@ def test_wrong_choices_are_told() -> None:
         Guide(kind="cosin")
     with pytest.raises(InterpferError, match="resize 'x' is none of canvas, grid"):
         Guide(resize="x")
-    with pytest.raises(InterpferError, match="must not be negative"):
+    with pytest.raises(InterpferError, match="weight -?[0-9.]+ must be at least 0"):
         Guide(attention=-1)
     with pytest.raises(InterpferError, match="map 'gradcam' cannot be aligned: it is no map of a layer's activations"):
         alignment_loss([torch.rand(1, 2, 4, 4)], torch.rand(1, 1, 8, 8), attention_map="gradcam")

@@ -141,8 +141,8 @@ def test_a_sweep_keeps_the_proportion_and_0_is_plain() -> None:
         ({"wieght": 1}, "fine-tuning has no option 'wieght'. Did you mean weight"),
         ({"augment": "fliip"}, "augment 'fliip' is none of none, flip, light, paper. Did you mean flip"),
         ({"align": "both of them"}, "align 'both of them' is none of attention, cam, both"),
-        ({"weight": -1}, "must not be negative"),
-        ({"weight": float("nan")}, "must not be negative"),
+        ({"weight": -1}, "the guide's weight -1 must be at least 0"),
+        ({"weight": float("nan")}, "weight nan must be at least 0"),
         ({"lr": 0}, "must be above 0"),
     ],
 )

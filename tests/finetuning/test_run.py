@@ -240,6 +240,7 @@ def test_a_sweep_trains_each_weight(checkpoint: Path, drawn: DemoDataset, tmp_pa
         test=DemoDataset("test", count=14, size=48), compare_maps=("attention", "gradcam"),
     )  # fmt: skip
     assert list(table["weight"].fillna(-1)) == [-1, 0, 4]
+    assert table.attrs["judged"] == "the split 'test', 14 images never looked at while training"
     assert (tmp_path / "out" / "sweep.png").stat().st_size > 5_000
     assert len(pd.read_csv(tmp_path / "out" / "sweep.csv")) == 3
     with pytest.raises(InterpferError, match="a sweep compares its trainings"):
@@ -350,6 +351,7 @@ def test_a_training_that_ended_before_its_first_epoch_can_be_taken_up(
     assert json.loads((out / "finetune.json").read_text())["finished"] is True
     with pytest.raises(RunError, match="the card differs"):
         tune(load_model(checkpoint, std=0.1), drawn, out, quick, resume=True)
+    assert json.loads((out / "finetune.json").read_text())["finished"] is True
 
 
 def test_a_folder_that_is_no_training_is_left_alone(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
