@@ -119,14 +119,12 @@ def pareto_picture(table: pd.DataFrame, path: Path) -> None:
             )
             axis.scatter(rows[column], rows["accuracy"], s=45, color=fill, edgecolors="k", zorder=3, label=name)
         span = float(np.ptp(table[column])) or 1.0
-        last, side = -np.inf, 1
-        for line in table.sort_values(column).to_dict("records"):
-            side = -side if line[column] - last < 0.3 * span else 1
-            last = line[column]
+        for line in table.to_dict("records"):
+            beside = table["accuracy"][(table[column] - line[column]).abs() < 0.3 * span]
             axis.annotate(
                 _weight_name(line["weight"]),
                 (line[column], line["accuracy"]),
-                xytext=(7, 6 if side > 0 else -14),
+                xytext=(7, 6 if line["accuracy"] >= beside.max() else -14),
                 textcoords="offset points",
                 fontsize=10,
             )
