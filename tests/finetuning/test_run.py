@@ -238,6 +238,7 @@ def test_a_sweep_trains_each_weight(checkpoint: Path, drawn: DemoDataset, tmp_pa
     table = sweep(
         checkpoint, drawn, [0, 4], out=tmp_path / "out", recipe=replace(QUICK, epochs=1), device="cpu",
         test=DemoDataset("test", count=14, size=48), compare_maps=("attention", "gradcam"),
+        compare_metrics=("cosine",),
     )  # fmt: skip
     assert list(table["weight"].fillna(-1)) == [-1, 0, 4]
     assert table.attrs["judged"] == "the split 'test', 14 images never looked at while training"

@@ -22,5 +22,5 @@ def test_before_and_after_stand_beside_a_uniform_map(
     below = {axis.get_ylabel(): axis.get_xlabel() for axis in drawn[0].axes if axis.get_ylabel()}
     sample = next(sample for sample in data.samples if sample.label == "fear")
     heat, _ = au_heatmaps(data.landmarks().locate([sample.id]).points, ["fear"])
-    assert below["fear"] == f"uniform map {float(cosine(torch.ones_like(heat), heat)):.2f}"
+    assert below["fear, n = 1"] == f"uniform map {float(cosine(torch.ones_like(heat), heat)):.2f}"
     assert [axis.get_xlabel()[:7] for axis in drawn[0].axes[1:5]] == ["cosine "] * 4
