@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,7 @@ class Plan:
         return {
             "model": self.model.name,
             "checkpoint": self.model.sha256,
-            "card": repr(replace(self.model.card, folder=Path())),
+            "card": self.model.card.told,
             "dataset": self.dataset.name,
             "split": self.dataset.split,
             "images": hashlib.sha256(listed.encode()).hexdigest(),

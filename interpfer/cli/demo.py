@@ -26,7 +26,7 @@ def command(out: Path, seed: int) -> None:
     interpfer score demo/model.pt --dataset csv --data-root demo/test --landmarks demo/test/landmarks.txt --layers all
     """
     from interpfer.cli.run_tables import comparison_notes, comparison_table, notes, score_tables
-    from interpfer.cli.terminal import progress_bars, stderr, stdout
+    from interpfer.cli.terminal import progress_bars, say, stdout
     from interpfer.demo import run_demo
 
     with progress_bars() as tell:
@@ -35,15 +35,15 @@ def command(out: Path, seed: int) -> None:
     for table in score_tables(result.run, console.width):
         console.print(table)
     for note in notes(result.run):
-        stderr.print(note, markup=False, soft_wrap=True)
+        say(note)
     if result.tuned.comparison is not None:
         names = ("as trained", "fine-tuned towards the action units")
         console.print(comparison_table(result.tuned.comparison, *names, console.width))
         for note in comparison_notes(result.tuned.comparison):
-            stderr.print(note, markup=False, soft_wrap=True)
+            say(note)
     shown = (
         result.folder / "maps.png",
         result.folder / "run" / "report.html",
         result.tuned.folder / "before_after.png",
     )
-    stderr.print(f"look at {', '.join(map(str, shown))}", soft_wrap=True)
+    say(f"look at {', '.join(map(str, shown))}")

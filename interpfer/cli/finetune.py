@@ -139,14 +139,14 @@ def command(model: Path, **options: Any) -> None:
         raise click.UsageError("--resume and --overwrite exclude each other.")
 
     from interpfer.cli.run_tables import comparison_notes, comparison_table, history_line, sweep_line, sweep_table
-    from interpfer.cli.terminal import progress_bars, stderr, stdout
+    from interpfer.cli.terminal import progress_bars, say, stdout
     from interpfer.finetuning.recipe import CHOICES, Recipe
     from interpfer.finetuning.run import finetune
     from interpfer.finetuning.sweep import sweep
     from interpfer.models.loading import load_model
 
     if options["resume"] and not options["out"].exists():
-        stderr.print(f"there is nothing in {options['out']} to resume: starting anew", markup=False)
+        say(f"there is nothing in {options['out']} to resume: starting anew")
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     weights, folder, test = options.pop("sweep"), options["out"], options.pop("test_split")
     recipe = Recipe.of(**{name: options.pop(name) for name in CHOICES})
@@ -157,20 +157,20 @@ def command(model: Path, **options: Any) -> None:
                 loaded,
                 weights=weights,
                 progress=tell,
-                report=lambda line: stderr.print(sweep_line(line), markup=False, soft_wrap=True),
+                report=lambda line: say(sweep_line(line)),
                 **common,
             )
         if len(table):
             stdout().print(sweep_table(table))
-            stderr.print(f"compared on {table.attrs['judged']}", markup=False, soft_wrap=True)
-            stderr.print(f"written to {folder}; look at {folder / 'sweep.png'}", markup=False)
+            say(f"compared on {table.attrs['judged']}")
+            say(f"written to {folder}; look at {folder / 'sweep.png'}")
         return
     with _telling_how_to_go_on(), progress_bars() as tell:
         tuned = finetune(
             loaded,
             **common,
             progress=tell,
-            report=lambda line: stderr.print(history_line(line), markup=False, soft_wrap=True),
+            report=lambda line: say(history_line(line)),
         )
     if not tuned.first:
         return
@@ -178,11 +178,11 @@ def command(model: Path, **options: Any) -> None:
         console = stdout()
         console.print(comparison_table(tuned.comparison, "before", "after", console.width))
         for note in comparison_notes(tuned.comparison):
-            stderr.print(note, markup=False, soft_wrap=True)
-        stderr.print(f"compared on {tuned.judged}", markup=False, soft_wrap=True)
+            say(note)
+        say(f"compared on {tuned.judged}")
         if (picture := tuned.folder / "before_after.png").is_file():
-            stderr.print(f"look at {picture}", markup=False)
-    stderr.print(f"written to {tuned.folder}; score it: interpfer score {tuned.folder / 'model.pt'} ...", markup=False)
+            say(f"look at {picture}")
+    say(f"written to {tuned.folder}; score it: interpfer score {tuned.folder / 'model.pt'} ...")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from torch import nn
 
 from interpfer.errors import ModelError, RunError
 from interpfer.models.card import ModelCard, card_path
+from interpfer.models.checkpoint import sha256_of
 from interpfer.models.input import describe_input
 from interpfer.models.model import Model
 from interpfer.results.files import json_bytes, write_atomic
@@ -140,7 +141,7 @@ def require_folder(folder: Path, resume: bool, overwrite: bool, sha256: str) -> 
     if not any((folder / name).exists() for name in TRACES):
         raise RunError(f"{folder} is not empty and holds no training; choose another folder for --out.")
     own = [path for path in (folder / BEST, folder / LAST) if path.is_file()]
-    if sha256 in [hashlib.sha256(path.read_bytes()).hexdigest() for path in own]:
+    if sha256 in map(sha256_of, own):
         raise RunError(f"{folder} holds the checkpoint that is to be trained; choose another folder for --out.")
 
 

@@ -1,7 +1,6 @@
 """Fine-tuning from beginning to end: split, train, select, and compare with what there was before."""
 
 import copy
-import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +38,7 @@ from interpfer.finetuning.loop import Tell, Trainer, make_accelerator
 from interpfer.finetuning.recipe import Recipe, settled
 from interpfer.finetuning.split import hold_out
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.models.checkpoint import sha256_of
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.plan import find_landmarks
@@ -216,8 +216,7 @@ def load_best(folder: Path, like: Model) -> Model:
         return Model(like.name, weights, like.card)
     module = copy.deepcopy(like.module).cpu()
     module.load_state_dict(weights)
-    sha256 = hashlib.sha256((folder / BEST).read_bytes()).hexdigest()
-    return Model(like.name, module, like.card, sha256=sha256)
+    return Model(like.name, module, like.card, sha256=sha256_of(folder / BEST))
 
 
 def _open(
@@ -267,7 +266,7 @@ def _facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], processes: i
     return (
         {
             "checkpoint": DIGEST + model.sha256,
-            "card": digest(repr(replace(model.card, folder=Path())).encode()),
+            "card": digest(model.card.told.encode()),
             "list of images": digest(repr([(sample.id, sample.label) for sample in samples]).encode()),
             "part held out": digest(repr([pool.rows for pool in pools]).encode()),
             "set of landmarks": digest(b"".join(points[row] for row in sorted(points))),

@@ -12,7 +12,7 @@ A YAML file beside the checkpoint with the same stem, or an entry ``card`` insid
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ class ModelCard:
     layers: tuple[str, ...] | None = None
     folder: Path = Path()
     forward_args: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def told(self) -> str:
+        """All fields but the folder, for what has to notice another card."""
+        return repr(replace(self, folder=Path()))
 
 
 def card_path(checkpoint: Path) -> Path:
