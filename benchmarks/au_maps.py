@@ -18,7 +18,7 @@ import torch
 import interpfer
 from benchmarks.report import write_results
 from interpfer.datasets.demo import DemoDataset
-from interpfer.expressions import NEUTRAL
+from interpfer.labels import NEUTRAL
 from tests.oracles.au_maps import au_map
 
 BATCH = 32

@@ -32,19 +32,19 @@ from torchvision.models import resnet18
 from benchmarks.report import write_results
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
-from interpfer.datasets.part import Part
-from interpfer.evaluate import score
+from interpfer.datasets.subset import Subset
+from interpfer.faces.stream import FaceStream
 from interpfer.finetuning.augment import AUGMENTS
-from interpfer.finetuning.faces import FacePool
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.loop import Trainer, make_accelerator
+from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.run import finetune
+from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
-from interpfer.plan import find_landmarks
 from interpfer.results.run import Run
-from interpfer.stream import FaceStream
+from interpfer.scoring.score import score
 
 PARTS = 5
 CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -176,7 +176,7 @@ def run(task: Task) -> dict[str, Any]:
     labels = [sample.label for sample in whole.samples]
     parts = StratifiedKFold(PARTS, shuffle=True, random_state=task.seed).split(labels, labels)
     kept, held = (tuple(rows.tolist()) for rows in next(islice(parts, task.fold, None)))
-    train, test = Part(whole, kept, "train"), Part(whole, held, "test")
+    train, test = Subset(whole, kept, "train"), Subset(whole, held, "test")
     subject, draw = task.subject, PARTS * task.seed + task.fold
     model = load_model(subject.checkpoint, trust=True) if subject.checkpoint else from_noise(draw)
     folder, seconds = task.work / subject.name / task.guide / f"{task.seed}.{task.fold}", 0.0
@@ -218,7 +218,7 @@ def cost(count: int, rounds: int) -> None:
     """Time epochs of plain and guided training in turn, heatmaps and augmentation included."""
     guides = {"plain": GUIDES["plain"], "attention": Guide(cam=0), "attention + class map": Guide()}
     drawn = DemoDataset("train", count=count)
-    stream = FaceStream(drawn, find_landmarks(None, drawn), 128)
+    stream = FaceStream(drawn, resolve_landmarks(None, drawn.landmarks()), 128)
     trainers = {}
     for name, guide in guides.items():
         pool, held = FacePool(stream, tuple(range(8, count))), FacePool(replace(stream, size=112), tuple(range(8)))

@@ -10,7 +10,7 @@ import time
 import warnings
 
 from interpfer.models.fingerprints import INDEX, ODD_CLASSES, Shapes, write_index
-from interpfer.models.guess import known_networks, shapes_of
+from interpfer.models.identify import known_networks, shapes_of
 
 
 def main() -> None:

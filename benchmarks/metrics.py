@@ -24,14 +24,14 @@ from benchmarks.report import write_results
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
-from interpfer.evaluate import score
 from interpfer.landmarks.files import FileLandmarks
-from interpfer.metrics.levels import STEPS
+from interpfer.metrics.histograms import STEPS
 from interpfer.metrics.localisation import pxap
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
-from interpfer.scoring import CPU_CHUNK
-from interpfer.threads import keep_memory, side_by_side
+from interpfer.runtime.threads import keep_memory, side_by_side
+from interpfer.scoring.batch import CPU_CHUNK
+from interpfer.scoring.score import score
 
 CLASSES = "anger,disgust,fear,happiness,neutral,sadness,surprise"
 SIZES = (112, 224)

@@ -22,13 +22,13 @@ import torch
 from benchmarks.report import write_results
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
-from interpfer.evaluate import score
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
+from interpfer.reports.figures import run_figures
 from interpfer.reports.page import page_bytes, render_run, render_runs
-from interpfer.reports.run_figures import run_figures
-from interpfer.results.exhibit import load_exhibit
+from interpfer.results.pictures import load_report_data
 from interpfer.results.run import load_run
+from interpfer.scoring.score import score
 
 DISTINCT = 210
 MAPS = ("attention", "gradcam", "gradcam++", "layercam", "baseline:uniform", "baseline:class-mean-au")
@@ -61,7 +61,7 @@ def score_faces(faces: Path, out: Path, report: bool) -> int:
 
 def draw(folder: Path, what: str, out: Path) -> int:
     """Draw a page or figures; return the bytes written."""
-    run, exhibit = load_run(folder), load_exhibit(folder)
+    run, exhibit = load_run(folder), load_report_data(folder)
     if what == "figures":
         return sum(path.stat().st_size for path in run_figures(run, exhibit, out))
     page = render_run(run, exhibit) if what == "page" else render_runs([run, run], [exhibit, exhibit], ["a", "b"])

@@ -21,11 +21,11 @@ from benchmarks.report import write_results
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
-from interpfer.evaluate import score
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps.capture import capture
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
+from interpfer.scoring.score import score
 
 BATCH = 32
 CLASSES = "anger,disgust,fear,happiness,neutral,sadness,surprise"

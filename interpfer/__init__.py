@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from interpfer.au.heatmaps import au_heatmaps, au_planes
-    from interpfer.evaluate import score
-    from interpfer.explain import explain_image
+    from interpfer.au.drawing import au_heatmaps, au_planes
+    from interpfer.explain.explainer import explain_image
     from interpfer.finetuning.guide import alignment_loss
     from interpfer.finetuning.run import finetune
     from interpfer.maps.compute import compute_maps
     from interpfer.models.loading import load_model
     from interpfer.models.model import Model
     from interpfer.results.run import Run, load_run
+    from interpfer.scoring.score import score
 
 _PUBLIC = {
     "Model": "interpfer.models.model",
     "Run": "interpfer.results.run",
     "alignment_loss": "interpfer.finetuning.guide",
-    "au_heatmaps": "interpfer.au.heatmaps",
-    "au_planes": "interpfer.au.heatmaps",
+    "au_heatmaps": "interpfer.au.drawing",
+    "au_planes": "interpfer.au.drawing",
     "compute_maps": "interpfer.maps.compute",
-    "explain_image": "interpfer.explain",
+    "explain_image": "interpfer.explain.explainer",
     "finetune": "interpfer.finetuning.run",
     "load_model": "interpfer.models.loading",
     "load_run": "interpfer.results.run",
-    "score": "interpfer.evaluate",
+    "score": "interpfer.scoring.score",
 }
 
 __all__ = [

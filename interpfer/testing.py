@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from interpfer.expressions import EXPRESSIONS
+from interpfer.labels import EXPRESSIONS
 from interpfer.maps.capture import capture
 from interpfer.maps.compute import compute_maps
 from interpfer.models.hooks import hooked

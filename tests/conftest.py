@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.models.small import SmallCNN
-from interpfer.results.folder import Part, RunFolder
+from interpfer.results.folder import BatchResult, RunFolder
 
 # more threads wait for each other longer than they compute on tensors this small
 THREADS = int(os.environ.setdefault("OMP_NUM_THREADS", "1"))  # processes inherit it
@@ -86,7 +86,7 @@ def interrupted() -> Interrupted:
     def interrupt(batches: int) -> Iterator[None]:
         add, added = RunFolder.add, []
 
-        def add_or_stop(self: RunFolder, part: Part) -> None:
+        def add_or_stop(self: RunFolder, part: BatchResult) -> None:
             if len(added) == batches:
                 raise KeyboardInterrupt
             added.append(part)

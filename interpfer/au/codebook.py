@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from interpfer.errors import DataError
-from interpfer.expressions import NEUTRAL, canonical
+from interpfer.labels import NEUTRAL, canonical
 from interpfer.registry import Registry
 
 SIDES = ("left", "right")

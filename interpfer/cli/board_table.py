@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from interpfer.reports.board.ranking import Entry, Ranking
-from interpfer.reports.board.text import LABELS, cell, labels
 from interpfer.reports.escape import plain
+from interpfer.reports.leaderboard.ranking import Entry, Ranking
+from interpfer.reports.leaderboard.text import LABELS, cell, labels
 
 COUNTS = ("runs", "n")
-FIRST_TO_GO = ("runs", "n", "macro_f1", "cosine_skill", "pxap", "accuracy")
+DROP_ORDER = ("runs", "n", "macro_f1", "cosine_skill", "pxap", "accuracy")
 NAMES = 22
 """Columns that model, map and layer get at least when they share one."""
 
@@ -28,7 +28,7 @@ def board_table(ranking: Ranking, wanted: Sequence[str] | None, width: int) -> t
     if together <= width:
         return _table(ranking, columns, apart=True), []
     gone = []
-    for name in FIRST_TO_GO:
+    for name in DROP_ORDER:
         asked = wanted is not None and name in wanted
         if name in columns and name != ranking.sort and not asked and _room(ranking, columns) + NAMES > width:
             columns.remove(name)

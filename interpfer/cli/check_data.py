@@ -29,13 +29,13 @@ def command(ctx: click.Context, dataset: str, data_root: Path | None, split: str
 
     from interpfer.cli.terminal import progress_bars, stdout
     from interpfer.datasets import DATASETS
-    from interpfer.datasets.checking import open_splits, read_images
-    from interpfer.expressions import EXPRESSIONS
+    from interpfer.datasets.integrity import open_splits, read_images
+    from interpfer.labels import EXPRESSIONS
 
     kind = DATASETS.get(dataset)
     opened, check = open_splits(kind, data_root, None if split is None else [split])
-    with progress_bars() as tell:
-        read_images(opened, check, tell)
+    with progress_bars() as update:
+        read_images(opened, check, update)
     table = Table(title=f"{dataset} in {data_root}" if data_root else dataset, title_justify="left")
     table.add_column("class", no_wrap=True)
     for name in check.counts:

@@ -25,9 +25,9 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None, json_wanted: 
     interpfer compare runs/before runs/after --json
     """
     from interpfer.cli.run_tables import comparison_notes, comparison_table
-    from interpfer.cli.terminal import say, stdout
-    from interpfer.reports.comparison import better, compare
-    from interpfer.results.files import csv_bytes, json_bytes, write_atomic
+    from interpfer.cli.terminal import print_note, stdout
+    from interpfer.files import csv_bytes, json_bytes, write_atomic
+    from interpfer.results.comparison import better, compare
     from interpfer.results.run import load_run
 
     lines = compare(load_run(run_a), load_run(run_b), seed)
@@ -40,4 +40,4 @@ def command(run_a: Path, run_b: Path, seed: int, out: Path | None, json_wanted: 
     console = stdout()
     console.print(comparison_table(lines, str(run_a), str(run_b), console.width))
     for note in comparison_notes(lines):
-        say(note)
+        print_note(note)

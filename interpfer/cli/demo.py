@@ -26,24 +26,24 @@ def command(out: Path, seed: int) -> None:
     interpfer score demo/model.pt --dataset csv --data-root demo/test --landmarks demo/test/landmarks.txt --layers all
     """
     from interpfer.cli.run_tables import comparison_notes, comparison_table, notes, score_tables
-    from interpfer.cli.terminal import progress_bars, say, stdout
+    from interpfer.cli.terminal import print_note, progress_bars, stdout
     from interpfer.demo import run_demo
 
-    with progress_bars() as tell:
-        result = run_demo(out, seed, tell)
+    with progress_bars() as update:
+        result = run_demo(out, seed, update)
     console = stdout()
     for table in score_tables(result.run, console.width):
         console.print(table)
     for note in notes(result.run):
-        say(note)
+        print_note(note)
     if result.tuned.comparison is not None:
         names = ("as trained", "fine-tuned towards the action units")
         console.print(comparison_table(result.tuned.comparison, *names, console.width))
         for note in comparison_notes(result.tuned.comparison):
-            say(note)
+            print_note(note)
     shown = (
         result.folder / "maps.png",
         result.folder / "run" / "report.html",
         result.tuned.folder / "before_after.png",
     )
-    say(f"look at {', '.join(map(str, shown))}")
+    print_note(f"look at {', '.join(map(str, shown))}")

@@ -10,7 +10,7 @@ from interpfer.cli.options import MODEL_OVERRIDES, as_json, model_options, quiet
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from interpfer.reports.explanation import Explanation
+    from interpfer.explain.explanation import Explanation
 
 EXPLAINED = "explained"
 
@@ -71,26 +71,26 @@ def command(image: Path, model: Path, json_wanted: bool, quiet: bool, **options:
     interpfer explain face.jpg --model model.pt --label happiness --out why.png
     interpfer explain photographs --model model.pt --out explained
     """
-    from interpfer.cli.terminal import progress_bars, say, stdout
-    from interpfer.datasets.reading import read_image
+    from interpfer.cli.terminal import print_note, progress_bars, stdout
+    from interpfer.datasets.images import read_image
     from interpfer.errors import DataError
-    from interpfer.explain import Explainer, pictures_in
+    from interpfer.explain.explainer import Explainer, pictures_in
+    from interpfer.explain.facs import facts, sentence
+    from interpfer.explain.output import OutputPaths, write_explanation, write_summary
+    from interpfer.files import json_bytes
     from interpfer.models.loading import load_model
-    from interpfer.reports.explain_files import Written, write_explanation, write_summary
-    from interpfer.reports.facs import facts, sentence
-    from interpfer.results.files import json_bytes
 
     out: Path | None = options.pop("out")
     label: str | None = options.pop("label")
     folder = image.is_dir()
     images = pictures_in(image) if folder else [image]
-    target = Written.plan(images, out, folder, json_wanted)
+    target = OutputPaths.plan(images, out, folder, json_wanted)
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     explainer = Explainer.make(loaded, **{name: value for name, value in options.items() if value is not None})
     told, skipped = [], {}
-    with progress_bars(folder and not quiet) as tell:
+    with progress_bars(folder and not quiet) as update:
         for done, path in enumerate(images):
-            tell("explaining", done, len(images))
+            update("explaining", done, len(images))
             try:
                 shown = explainer.explain(path.name, read_image(path), label)
             except DataError as error:
@@ -100,7 +100,7 @@ def command(image: Path, model: Path, json_wanted: bool, quiet: bool, **options:
                 continue
             write_explanation(shown, target.paths.get(path))
             told.append(facts(shown))
-        tell("explaining", len(images), len(images))
+        update("explaining", len(images), len(images))
     if folder and target.folder is not None:
         write_summary(told, skipped, target.folder)
     if json_wanted:
@@ -113,13 +113,13 @@ def command(image: Path, model: Path, json_wanted: bool, quiet: bool, **options:
     if quiet:
         return
     for name, why in list(skipped.items())[:10]:
-        say(f"skipped: {name}: {why}")
+        print_note(f"skipped: {name}: {why}")
     if len(skipped) > 10:
-        say(f"and {len(skipped) - 10} more: {target.folder}/summary.jsonl")
+        print_note(f"and {len(skipped) - 10} more: {target.folder}/summary.jsonl")
     if folder and target.folder is not None:
-        say(f"written to {target.folder}")
+        print_note(f"written to {target.folder}")
     elif not folder and target.paths:
-        say(f"look at {target.paths[image]}")
+        print_note(f"look at {target.paths[image]}")
 
 
 def _table(told: "Explanation") -> "Table":

@@ -139,38 +139,38 @@ def command(model: Path, **options: Any) -> None:
         raise click.UsageError("--resume and --overwrite exclude each other.")
 
     from interpfer.cli.run_tables import comparison_notes, comparison_table, history_line, sweep_line, sweep_table
-    from interpfer.cli.terminal import progress_bars, say, stdout
+    from interpfer.cli.terminal import print_note, progress_bars, stdout
     from interpfer.finetuning.recipe import CHOICES, Recipe
     from interpfer.finetuning.run import finetune
     from interpfer.finetuning.sweep import sweep
     from interpfer.models.loading import load_model
 
     if options["resume"] and not options["out"].exists():
-        say(f"there is nothing in {options['out']} to resume: starting anew")
+        print_note(f"there is nothing in {options['out']} to resume: starting anew")
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     weights, folder, test = options.pop("sweep"), options["out"], options.pop("test_split")
     recipe = Recipe.of(**{name: options.pop(name) for name in CHOICES})
     common = options | {"recipe": recipe, "test": None if test == "none" else test}
     if weights is not None:
-        with _telling_how_to_go_on(), progress_bars() as tell:
+        with _telling_how_to_go_on(), progress_bars() as update:
             table = sweep(
                 loaded,
                 weights=weights,
-                progress=tell,
-                report=lambda line: say(sweep_line(line)),
+                progress=update,
+                report=lambda line: print_note(sweep_line(line)),
                 **common,
             )
         if len(table):
             stdout().print(sweep_table(table))
-            say(f"compared on {table.attrs['judged']}")
-            say(f"written to {folder}; look at {folder / 'sweep.png'}")
+            print_note(f"compared on {table.attrs['judged']}")
+            print_note(f"written to {folder}; look at {folder / 'sweep.png'}")
         return
-    with _telling_how_to_go_on(), progress_bars() as tell:
+    with _telling_how_to_go_on(), progress_bars() as update:
         tuned = finetune(
             loaded,
             **common,
-            progress=tell,
-            report=lambda line: say(history_line(line)),
+            progress=update,
+            report=lambda line: print_note(history_line(line)),
         )
     if not tuned.first:
         return
@@ -178,11 +178,11 @@ def command(model: Path, **options: Any) -> None:
         console = stdout()
         console.print(comparison_table(tuned.comparison, "before", "after", console.width))
         for note in comparison_notes(tuned.comparison):
-            say(note)
-        say(f"compared on {tuned.judged}")
+            print_note(note)
+        print_note(f"compared on {tuned.judged}")
         if (picture := tuned.folder / "before_after.png").is_file():
-            say(f"look at {picture}")
-    say(f"written to {tuned.folder}; score it: interpfer score {tuned.folder / 'model.pt'} ...")
+            print_note(f"look at {picture}")
+    print_note(f"written to {tuned.folder}; score it: interpfer score {tuned.folder / 'model.pt'} ...")
 
 
 @contextmanager

@@ -36,19 +36,19 @@ def command(model: Path, which: str, as_json: bool, **options: Any) -> None:
     """
     from interpfer.cli.terminal import progress_bars, stderr, stdout
     from interpfer.datasets import DATASETS
-    from interpfer.inspection.look import look
-    from interpfer.inspection.trial import suggested, try_cards
+    from interpfer.inspection.candidates import suggested, try_cards
+    from interpfer.inspection.checkpoint import inspect_checkpoint
 
     if options["data_root"] is not None and options["dataset"] is None:
         raise click.UsageError("--data-root needs --dataset, e.g. --dataset csv.")
     overrides = {name: options.pop(name) for name in MODEL_OVERRIDES}
-    report, loaded = look(model, **overrides)
+    report, loaded = inspect_checkpoint(model, **overrides)
     trial = None
     if options["dataset"] is not None and loaded is not None:
         faces = DATASETS.get(options["dataset"]).open(options["data_root"], options["split"], options["seed"])
         named, sized = "classes" not in report.assumed, "input.size" not in report.assumed
-        with progress_bars() as tell:
-            trial = try_cards(loaded, faces, named, sized, options["limit"], options["seed"], tell)
+        with progress_bars() as update:
+            trial = try_cards(loaded, faces, named, sized, options["limit"], options["seed"], update)
         report = suggested(report, trial)
     if as_json:
         click.echo(json.dumps(report.facts() | ({"trial": trial.facts()} if trial else {}), indent=2))

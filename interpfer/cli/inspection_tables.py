@@ -5,14 +5,14 @@ from pathlib import Path
 
 from rich.table import Table
 
+from interpfer.inspection.candidates import CardSearch
 from interpfer.inspection.report import Report
-from interpfer.inspection.trial import Trial
 from interpfer.models.input import describe_input
 
 MOST_MATCHES, MOST_ATTEMPTS = 6, 8
 
 
-def tables(report: Report, trial: Trial | None, which: str) -> Iterator[Table | str]:
+def tables(report: Report, trial: CardSearch | None, which: str) -> Iterator[Table | str]:
     """Yield what is printed, from what the file is to what is missing.
 
     Args:
@@ -107,7 +107,7 @@ def _layers(report: Report, which: str) -> Table:
     return table
 
 
-def _trial(trial: Trial) -> Table:
+def _trial(trial: CardSearch) -> Table:
     table = Table(title=f"cards tried on {trial.n} labelled faces", title_justify="left")
     table.add_column("right", justify="right", no_wrap=True)
     for name in ("order of classes", "size", "color", "mean, std, scale"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from interpfer.cli.options import as_json, quiet_option
-from interpfer.reports.board import FORMATS, SUFFIXES
+from interpfer.reports.leaderboard import FORMATS, SUFFIXES
 
 
 @click.command("leaderboard")
@@ -43,12 +43,12 @@ def command(
     interpfer leaderboard leaderboard.csv --format latex --metrics accuracy,cosine
     """
     from interpfer.cli.board_table import board_table
-    from interpfer.cli.terminal import say, stdout
+    from interpfer.cli.terminal import print_note, stdout
     from interpfer.errors import RunError
-    from interpfer.reports.board.ranking import rank
-    from interpfer.reports.board.text import records
-    from interpfer.reports.leaderboard import gather
-    from interpfer.results.files import json_bytes, write_atomic
+    from interpfer.files import json_bytes, write_atomic
+    from interpfer.reports.leaderboard.ranking import rank
+    from interpfer.reports.leaderboard.rows import gather
+    from interpfer.reports.leaderboard.text import records
 
     if json_wanted and (kind or out):
         raise click.UsageError("--json goes with neither --format nor --out.")
@@ -77,13 +77,13 @@ def command(
             gone |= dict.fromkeys(left)
     if not quiet:
         if gone:
-            say(f"no room for {', '.join(gone)}: --metrics chooses columns, --json and --format csv tell all")
+            print_note(f"no room for {', '.join(gone)}: --metrics chooses columns, --json and --format csv tell all")
         if ranked.repeated:
-            say(f"left out: {ranked.repeated} rows that repeat identical runs")
+            print_note(f"left out: {ranked.repeated} rows that repeat identical runs")
         if len(ranked.rankings) > 1:
-            say(f"{len(ranked.rankings)} rankings: data sets, protocols and settings are never mixed")
+            print_note(f"{len(ranked.rankings)} rankings: data sets, protocols and settings are never mixed")
         if out is not None:
-            say(f"written to {out}")
+            print_note(f"written to {out}")
 
 
 def _require_known(wanted: list[str], known: set[str]) -> None:

@@ -24,7 +24,7 @@ KINDS = {
         "interpfer.models.preset:list_presets",
         "Published models, for --preset NAME, with your copy of the code as --arch FILE.py:callable",
     ),
-    "classes": ("interpfer.expressions:list_orders", "Orders of classes, for --classes NAME"),
+    "classes": ("interpfer.labels:list_orders", "Orders of classes, for --classes NAME"),
 }
 """Kind -> its registry, or a function that lists what is no plugin, and the title of its list."""
 
@@ -42,8 +42,8 @@ def command(kind: str, json_wanted: bool) -> None:
     from rich.table import Table
 
     from interpfer.cli.terminal import stdout
+    from interpfer.files import json_bytes
     from interpfer.registry import Registry
-    from interpfer.results.files import json_bytes
 
     place, title = KINDS[kind]
     module, _, name = place.partition(":")

@@ -28,12 +28,12 @@ def command(dataset: str, data_root: Path | None, split: str, landmarks: str | N
     """
     from interpfer.cli.terminal import progress_bars, stderr
     from interpfer.datasets import DATASETS
-    from interpfer.plan import find_landmarks
-    from interpfer.prepare import prepare, reasons
+    from interpfer.faces.prepare import prepare, reasons
+    from interpfer.landmarks.resolve import resolve_landmarks
 
     faces = DATASETS.get(dataset).open(data_root, split, seed)
-    with progress_bars() as tell:
-        done = prepare(faces, find_landmarks(landmarks, faces), out, tell)
+    with progress_bars() as update:
+        done = prepare(faces, resolve_landmarks(landmarks, faces.landmarks()), out, update)
     click.echo(f"{done.found} of {len(faces)} faces found: {done.landmarks}")
     for kind, notes in {"failed": done.failed, "doubtful": done.doubtful}.items():
         if notes:

@@ -30,15 +30,15 @@ def command(runs: tuple[Path, ...], out: Path | None, figures: bool, names: str 
         raise click.UsageError(f"--names says {len(called)} names for {len(runs)} runs.")
 
     from interpfer.cli.terminal import stderr
+    from interpfer.files import write_atomic
+    from interpfer.reports.figures import run_figures
     from interpfer.reports.page import page_bytes, render_run, render_runs
-    from interpfer.reports.run_figures import run_figures
-    from interpfer.results.exhibit import load_exhibit
-    from interpfer.results.files import write_atomic
     from interpfer.results.folder import FIGURES, REPORT
+    from interpfer.results.pictures import load_report_data
     from interpfer.results.run import load_run
 
     loaded = [load_run(path) for path in runs]
-    exhibits = [load_exhibit(path) for path in runs]
+    exhibits = [load_report_data(path) for path in runs]
     several = len(runs) > 1
     page = render_runs(loaded, exhibits, called) if several else render_run(loaded[0], exhibits[0])
     target = out or (Path("comparison.html") if several else runs[0] / REPORT)

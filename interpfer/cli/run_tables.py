@@ -8,17 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from interpfer.metrics import decimals
-from interpfer.reports.comparison import better
 from interpfer.reports.page.headline import headline
 from interpfer.reports.page.scores import Scores
+from interpfer.results.comparison import better
 from interpfer.results.run import Run, headline_group
-from interpfer.sanity import sentences
+from interpfer.scoring.sanity import sentences
 
 METRIC_WIDTH = 23
 """Columns that a score and its interval take."""
 
-ABREAST: tuple[tuple[int, ...], ...] = ((0,), (1,), (2,), (3,), (4,), (5, 6), (7,), (8,), (9,))
-STACKED: tuple[tuple[int, ...], ...] = ((0, 1, 2), (3, 4), (5, 6), (7, 8, 9))
+WIDE: tuple[tuple[int, ...], ...] = ((0,), (1,), (2,), (3,), (4,), (5, 6), (7,), (8,), (9,))
+NARROW: tuple[tuple[int, ...], ...] = ((0, 1, 2), (3, 4), (5, 6), (7, 8, 9))
 """Which facts of a comparison share a column."""
 
 
@@ -70,7 +70,7 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
 
 
 def comparison_table(lines: pd.DataFrame, name_a: str, name_b: str, width: int) -> Table:
-    """Lay out what ``interpfer.reports.comparison.compare`` found; where a line would not fit, it takes three."""
+    """Lay out what ``interpfer.results.comparison.compare`` found; where a line would not fit, it takes three."""
     rows = []
     for line, winner in zip(lines.to_dict("records"), better(lines), strict=True):
         places = decimals(line["metric"])
@@ -83,7 +83,7 @@ def comparison_table(lines: pd.DataFrame, name_a: str, name_b: str, width: int) 
     heads = ["map", "layer", "metric", "a", "b", "b - a", "", "p (Holm)", "n", "better"]
     widest = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     stacked = sum(widest) + 3 * len(heads) > width
-    groups = STACKED if stacked else ABREAST
+    groups = NARROW if stacked else WIDE
     between = "\n" if stacked else " "
     table = Table(title=Text(f"a: {name_a}, b: {name_b}"), title_justify="left", show_lines=stacked)
     for group in groups:

@@ -103,20 +103,20 @@ def command(model: Path, json_wanted: bool, quiet: bool, **options: Any) -> None
         raise click.UsageError("--resume needs --out.")
 
     from interpfer.cli.run_tables import notes, run_facts, score_tables
-    from interpfer.cli.terminal import progress_bars, say, stdout
-    from interpfer.evaluate import score
+    from interpfer.cli.terminal import print_note, progress_bars, stdout
+    from interpfer.files import json_bytes
     from interpfer.models.loading import load_model
-    from interpfer.processes import leave, processes
-    from interpfer.results.files import json_bytes
+    from interpfer.runtime.processes import processes, shut_down
+    from interpfer.scoring.score import score
 
     loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
     given = {name: value for name, value in options.items() if value is not None}
     group = processes(given["device"])
     try:
-        with progress_bars(group.main and not quiet) as tell:
-            run = score(loaded, progress=tell, **given)
+        with progress_bars(group.main and not quiet) as update:
+            run = score(loaded, progress=update, **given)
     finally:
-        leave()
+        shut_down()
     if not group.main:
         return
     if json_wanted:
@@ -126,4 +126,4 @@ def command(model: Path, json_wanted: bool, quiet: bool, **options: Any) -> None
         for table in score_tables(run, console.width):
             console.print(table)
     for note in () if quiet else notes(run):
-        say(note)
+        print_note(note)

@@ -18,7 +18,7 @@ def stdout() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
-def say(note: str) -> None:
+def print_note(note: str) -> None:
     """Print a note on stderr as it is."""
     stderr.print(note, markup=False, soft_wrap=True)
 
@@ -42,11 +42,11 @@ def progress_bars(show: bool = True) -> Iterator[Callable[..., None]]:
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
 
-        def tell(what: str, done: int, total: int, note: str = "") -> None:
+        def update(what: str, done: int, total: int, note: str = "") -> None:
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=total, note="")
                 if not stderr.is_terminal:
                     stderr.print(f"{what} ...")
             bars.update(tasks[what], completed=done, total=total, note=note)
 
-        yield tell
+        yield update

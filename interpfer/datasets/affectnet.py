@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from interpfer.datasets.affectnet_files import Release, read_arrays, read_table
 from interpfer.datasets.base import Counts, require_root
+from interpfer.datasets.brought_landmarks import BundledLandmarks
+from interpfer.datasets.class_folders import SPLIT_FOLDERS, find_class_folders
 from interpfer.datasets.cropped import CroppedDataset
-from interpfer.datasets.layout import find
-from interpfer.datasets.own import OwnLandmarks
-from interpfer.datasets.packs import SPLIT_FOLDERS, find_pack
+from interpfer.datasets.discovery import find
 from interpfer.landmarks.base import LandmarkProvider
 
 ORDER = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
@@ -53,7 +53,7 @@ class AffectNetDataset(CroppedDataset):
             release = read_arrays(annotations, cls.order)
         elif table := find(folder, *TABLES[split]):
             release = read_table(table, folder, cls.order)
-        elif pack := find_pack(folder, SPLIT_FOLDERS[split]):
+        elif pack := find_class_folders(folder, SPLIT_FOLDERS[split]):
             samples = pack.samples(ORDER)
             kept = [sample for sample in samples if sample.label in cls.order]
             other = {"of other classes": len(samples) - len(kept)} if len(kept) < len(samples) else {}
@@ -74,7 +74,7 @@ class AffectNetDataset(CroppedDataset):
         """Return the landmarks of the release; None for folders per class."""
         if self.release is None or self.release.landmarks is None:
             return None
-        return OwnLandmarks(self.release.digest(), self.release.landmarks)
+        return BundledLandmarks(self.release.digest(), self.release.landmarks)
 
 
 class AffectNet7Dataset(AffectNetDataset):

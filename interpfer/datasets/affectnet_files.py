@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.datasets.base import Sample
+from interpfer.datasets.brought_landmarks import digest_of
 from interpfer.datasets.cropped import Box
-from interpfer.datasets.layout import image_names
-from interpfer.datasets.own import digest_of
+from interpfer.datasets.discovery import image_names
 from interpfer.errors import DataError
 
 COLUMNS = (

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from PIL import Image
 
-from interpfer.datasets.reading import read_image, read_size
+from interpfer.datasets.images import read_image, read_size
 from interpfer.errors import DataError, SplitError, nearest
-from interpfer.expressions import EXPRESSIONS
+from interpfer.labels import EXPRESSIONS
 from interpfer.landmarks.base import LandmarkProvider
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
@@ -139,7 +139,7 @@ class Dataset(ABC):
             else f"data set {cls.name}: found no {looked_for[0]} in {root} or the folders below it.{request}"
         )
 
-    def remark_on(self, split: str, why: str) -> None:
+    def warn_no_splits(self, split: str, why: str) -> None:
         """Say that all images are used where a part of a data set without parts was asked for."""
         if split not in USUAL:
             self.remarks = (f"{why}: all {len(self)} images are used where the split '{split}' was asked for.",)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.datasets.base import Counts, Dataset, Sample, require_root
-from interpfer.datasets.layout import find, image_names, subfolders
-from interpfer.datasets.own import OwnLandmarks, digest_of
-from interpfer.datasets.packs import find_pack
-from interpfer.datasets.subjects import SUBJECT_SPLITS, split_by_subject
+from interpfer.datasets.brought_landmarks import BundledLandmarks, digest_of
+from interpfer.datasets.class_folders import find_class_folders
+from interpfer.datasets.discovery import find, image_names, subfolders
+from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_subject
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
 
@@ -35,7 +35,7 @@ class CkPlusDataset(Dataset):
     Sequences: ``cohn-kanade-images/S005/001/S005_001_00000011.png`` with ``Emotion/S005/001/*_emotion.txt``; the last
     frame carries the label. ``Landmarks`` is used where it is there. CK+48: ``anger/S010_004_00000017.png`` and so on,
     the last three frames of each sequence at 48 px. No split is published: subjects are split, see
-    ``interpfer.datasets.subjects``; besides ``splits`` there are ``fold1`` to ``fold10``.
+    ``interpfer.datasets.subject_splits``; besides ``splits`` there are ``fold1`` to ``fold10``.
     """
 
     name: ClassVar[str] = "ckplus"
@@ -67,7 +67,7 @@ class CkPlusDataset(Dataset):
             )
             dataset.points = find(folder, *PLACES["landmarks"])
             return dataset
-        pack = None if images or emotions else find_pack(folder)
+        pack = None if images or emotions else find_class_folders(folder)
         if pack is None or pack.numbered:
             raise cls.missing(folder, "cohn-kanade-images with Emotion", "folders anger to surprise of CK+48")
         samples = [
@@ -82,7 +82,7 @@ class CkPlusDataset(Dataset):
         if points is None:
             return None
         digest = digest_of(_place(points, sample.id) for sample in self.samples)
-        return OwnLandmarks(digest, lambda name: _read_points(points, name))
+        return BundledLandmarks(digest, lambda name: _read_points(points, name))
 
     @classmethod
     def _sequences(cls, images: Path, emotions: Path) -> list[Sample]:

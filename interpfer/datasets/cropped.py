@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from interpfer.datasets.base import Dataset, Sample
-from interpfer.datasets.reading import read_image
+from interpfer.datasets.images import read_image
 from interpfer.errors import DataError
 
 Box = tuple[int, int, int, int]

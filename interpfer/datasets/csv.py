@@ -8,7 +8,7 @@ import pandas as pd
 
 from interpfer.datasets.base import ALL, Dataset, Sample, require_root, require_split
 from interpfer.errors import DataError
-from interpfer.expressions import canonical
+from interpfer.labels import canonical
 
 
 class CsvDataset(Dataset):
@@ -54,7 +54,7 @@ class CsvDataset(Dataset):
             raise DataError(f"{path} has no rows; it needs the columns image and label, and one line per image.")
         made = cls(samples, split if "split" in table else ALL, folder)
         if "split" not in table:
-            made.remark_on(split, f"{path} has no column split")
+            made.warn_no_splits(split, f"{path} has no column split")
         return made
 
     @classmethod

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from interpfer.datasets.base import Counts, Sample, require_root
 from interpfer.datasets.cropped import Box, CroppedDataset
-from interpfer.datasets.layout import find
+from interpfer.datasets.discovery import find
 from interpfer.errors import DataError
 
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")

@@ -7,9 +7,9 @@ from typing import ClassVar
 from PIL import Image
 
 from interpfer.datasets.base import Counts, Dataset, Sample, require_root
-from interpfer.datasets.layout import find
-from interpfer.datasets.packs import SPLIT_FOLDERS, find_pack
-from interpfer.datasets.pixels import SIDE, USAGES, PixelTable, image_name
+from interpfer.datasets.class_folders import SPLIT_FOLDERS, find_class_folders
+from interpfer.datasets.discovery import find
+from interpfer.datasets.pixel_csv import SIDE, USAGES, PixelTable, image_name
 from interpfer.errors import DataError
 
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -95,14 +95,14 @@ class Fer2013Dataset(PixelDataset):
             rows = [row for row, usage in enumerate(table.usages) if usage == USAGES[split]]
             samples = [Sample(image_name(row), _expression(table, row)) for row in rows]
             return cls(samples, split, folder, table, rows)
-        if pack := find_pack(folder, SPLIT_FOLDERS[split]):
+        if pack := find_class_folders(folder, SPLIT_FOLDERS[split]):
             return cls(pack.samples(ORDER), split, folder)
         raise cls.missing(folder, *TABLES, f"folders {split}/angry to {split}/neutral")
 
     @classmethod
     def available(cls, root: Path | None) -> tuple[str, ...]:
         """Return the splits; folders usually hold train and test alone."""
-        if root is None or find(root, *TABLES) or find_pack(root, SPLIT_FOLDERS["val"]):
+        if root is None or find(root, *TABLES) or find_class_folders(root, SPLIT_FOLDERS["val"]):
             return cls.splits
         return ("train", "test")
 

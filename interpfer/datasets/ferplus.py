@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.datasets.base import Dataset, Sample, require_root
+from interpfer.datasets.discovery import find
 from interpfer.datasets.fer2013 import TABLES, PixelDataset
-from interpfer.datasets.layout import find
-from interpfer.datasets.pixels import USAGES, PixelTable, image_name
+from interpfer.datasets.pixel_csv import USAGES, PixelTable, image_name
 from interpfer.errors import DataError
 
 ORDER = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from interpfer.datasets.base import ALL, IMAGE_SUFFIXES, Dataset, Sample, require_root, require_split
 from interpfer.errors import DataError
-from interpfer.expressions import canonical
+from interpfer.labels import canonical
 
 SPLITS = ("train", "test", "val", "valid", "validation")
 
@@ -41,7 +41,7 @@ class FolderDataset(Dataset):
             samples += [Sample(path.relative_to(base).as_posix(), expression, path) for path in paths]
         made = cls(samples, ALL if base == folder else split, folder)
         if base == folder:
-            made.remark_on(split, f"{folder} has no folder {split}")
+            made.warn_no_splits(split, f"{folder} has no folder {split}")
         return made
 
     @classmethod

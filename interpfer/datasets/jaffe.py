@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from interpfer.datasets.base import Counts, Dataset, Sample, require_root
-from interpfer.datasets.layout import folders_below, image_names
-from interpfer.datasets.subjects import SUBJECT_SPLITS, split_by_subject
+from interpfer.datasets.discovery import folders_below, image_names
+from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_subject
 
 CODES = {
     "AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happiness", "NE": "neutral", "SA": "sadness", "SU": "surprise",
@@ -22,8 +22,8 @@ class JaffeDataset(Dataset):
     The name is: person (ten of them), expression and take, number of the picture.
 
     Assumed: the counts per expression of the widely used release of 213 pictures. No split is published: subjects are
-    split, see ``interpfer.datasets.subjects``; besides ``splits`` there are ``fold1`` to ``fold10``, here one person
-    each.
+    split, see ``interpfer.datasets.subject_splits``; besides ``splits`` there are ``fold1`` to ``fold10``, here one
+    person each.
     """
 
     name: ClassVar[str] = "jaffe"

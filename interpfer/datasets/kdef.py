@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from interpfer.datasets.base import Counts, Dataset, Sample, require_root
-from interpfer.datasets.layout import folders_below, image_names
-from interpfer.datasets.subjects import SUBJECT_SPLITS, split_by_subject
+from interpfer.datasets.discovery import folders_below, image_names
+from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_subject
 
 CODES = {
     "AF": "fear", "AN": "anger", "DI": "disgust", "HA": "happiness", "NE": "neutral", "SA": "sadness", "SU": "surprise",
@@ -23,8 +23,8 @@ class KdefDataset(Dataset):
     halves of a face. A subject is sex and person, the same in both sessions.
 
     Assumed: 140 straight views per expression (70 people, two sessions); other files in the folder are none of the data
-    set. No split is published: subjects are split, see ``interpfer.datasets.subjects``; besides ``splits`` there are
-    ``fold1`` to ``fold10``.
+    set. No split is published: subjects are split, see ``interpfer.datasets.subject_splits``; besides ``splits`` there
+    are ``fold1`` to ``fold10``.
     """
 
     name: ClassVar[str] = "kdef"

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from interpfer.datasets.base import Counts, Dataset, Sample, require_root
-from interpfer.datasets.layout import find, is_image
-from interpfer.datasets.packs import SPLIT_FOLDERS, find_pack
+from interpfer.datasets.class_folders import SPLIT_FOLDERS, find_class_folders
+from interpfer.datasets.discovery import find, is_image
 from interpfer.errors import DataError
-from interpfer.expressions import EXPRESSIONS
+from interpfer.labels import EXPRESSIONS
 
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")
 IMAGES = ("Image/aligned/aligned", "Image/aligned", "aligned", "Image/original/original", "Image/original", "original")
@@ -58,7 +58,7 @@ class RafDbDataset(Dataset):
         split = cls.resolve(split)
         if listing := find(folder, *(f"EmoLabel/{name}" for name in LISTS), *LISTS):
             return cls(cls._listed(listing, split), split, folder)
-        if pack := find_pack(folder, SPLIT_FOLDERS[split]):
+        if pack := find_class_folders(folder, SPLIT_FOLDERS[split]):
             order: tuple[str, ...] = ORDER
             first = 1
             if pack.numbered:

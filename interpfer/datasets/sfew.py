@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from interpfer.datasets.base import Counts, Dataset, require_root
-from interpfer.datasets.packs import find_pack
+from interpfer.datasets.class_folders import find_class_folders
 
 FOLDERS = {
     "train": ("train", "train_aligned_faces", "train_aligned"),
@@ -41,7 +41,7 @@ class SfewDataset(Dataset):
         """
         folder = require_root(root, cls.name)
         split = cls.resolve(split)
-        pack = find_pack(folder, FOLDERS[split])
+        pack = find_class_folders(folder, FOLDERS[split])
         if pack is None:
             raise cls.missing(folder, *(f"{name}/Angry" for name in (split.title(), f"{split.title()}_Aligned_Faces")))
         return cls(pack.samples(cls.order), split, folder)

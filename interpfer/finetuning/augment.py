@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
 from interpfer.errors import InterpferError
-from interpfer.landmarks.alignment import carry, inverse
-from interpfer.plan import require_range
+from interpfer.landmarks.alignment import inverse, transform_points
 from interpfer.types import CANVAS
+from interpfer.validation import require_range
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -98,7 +98,7 @@ def geometric(
     """
     transform, flipped = draw_transforms(len(images), augment, random)
     moved = warp_batch(images, transform, size)
-    carried = carry(points, transform.to(points.device))
+    carried = transform_points(points, transform.to(points.device))
     swapped = carried[:, list(MIRRORED)]
     return moved, torch.where(flipped.to(points.device)[:, None, None], swapped, carried), flipped
 
@@ -165,3 +165,60 @@ def rectangles(top: Tensor, left: Tensor, high: Tensor, wide: Tensor, size: int)
     rows = (place >= top[:, None]) & (place < (top + high)[:, None])
     columns = (place >= left[:, None]) & (place < (left + wide)[:, None])
     return rows[:, :, None] & columns[:, None, :]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A batch that goes into the network.
+
+    Attributes:
+        images: (n, 3, s, s).
+        targets: (n,) the class with the larger share.
+        others: (n,) the class with the smaller one.
+        share: of the first class, in [0.5, 1].
+        heat: (n, S, S) where attention should lie; NaN where undefined.
+        cam_heat: (n, S, S) where the class map of ``targets`` should lie.
+        valid: (n,) which faces have heatmaps.
+    """
+
+    images: Float[Tensor, "n 3 s s"]
+    targets: Int[Tensor, " n"]
+    others: Int[Tensor, " n"]
+    share: float
+    heat: Float[Tensor, "n S S"]
+    cam_heat: Float[Tensor, "n S S"]
+    valid: Bool[Tensor, " n"]
+
+
+def mix(
+    images: Float[Tensor, "n 3 s s"],
+    targets: Int[Tensor, " n"],
+    heat: Float[Tensor, "n S S"],
+    valid: Bool[Tensor, " n"],
+    augment: Augment,
+    random: Generator,
+) -> Mixture:
+    """Mix a batch by CutMix, by mixup, or not at all, as chance has it."""
+    plain = Mixture(images, targets, targets, 1.0, heat, heat, valid)
+    if not augment.cutmix + augment.mixup:
+        return plain
+    chance, portion, top, left = torch.rand(4, generator=random).tolist()
+    partner = torch.randperm(len(images), generator=random).to(images.device)
+    if chance < augment.cutmix:
+        side = (portion / 2) ** 0.5  # the smaller share is even in [0, 0.5]
+        down, right, wide = (torch.tensor([value]) for value in ((1 - side) * top, (1 - side) * left, side))
+        inside = rectangles(down, right, wide, wide, images.shape[-1]).to(images.device)
+        cut = rectangles(down, right, wide, wide, heat.shape[-1]).to(images.device)
+        share = 1 - float(inside.float().mean())
+        mixed = torch.where(inside[:, None], images[partner], images)
+        own = torch.where(cut, 0, heat)
+        both = torch.where(cut, heat[partner].nan_to_num(0), own)
+    elif chance < augment.cutmix + augment.mixup:
+        share = 1 - portion / 2
+        mixed = torch.lerp(images[partner], images, share)
+        own = heat
+        both = share * heat + (1 - share) * heat[partner].nan_to_num(0)
+    else:
+        return plain
+    seen = valid & (own.flatten(1).nan_to_num(0).amax(1) > 0)
+    return Mixture(mixed, targets, targets[partner], share, both, own, seen)

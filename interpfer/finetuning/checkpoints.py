@@ -16,11 +16,11 @@ import yaml
 from torch import nn
 
 from interpfer.errors import ModelError, RunError
+from interpfer.files import json_bytes, write_atomic
 from interpfer.models.card import ModelCard, card_path
 from interpfer.models.checkpoint import sha256_of
 from interpfer.models.input import describe_input
 from interpfer.models.model import Model
-from interpfer.results.files import json_bytes, write_atomic
 
 BEST, LAST, STATE, HISTORY, MANIFEST = "model.pt", "last.pt", "state.pt", "history.csv", "finetune.json"
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from interpfer.errors import ModelError, nearest
-from interpfer.maps.capture import Watch
+from interpfer.maps.capture import LayerRecorder
 from interpfer.models.hooks import Hook, hooked
 from interpfer.models.layers import split_call
 from interpfer.models.model import Model
@@ -84,7 +84,7 @@ def reached(model: Model, layer: str | None = None, hooks: Mapping[nn.Module, Ho
         layer: a spatial layer; None for the logits.
         hooks: on forwards, to cut the graph where it should end.
     """
-    watch = Watch(model, (layer,) if layer else (), gradients=False)
+    watch = LayerRecorder(model, (layer,) if layer else (), gradients=False)
     parameters = {name: p for name, p in model.module.named_parameters() if p.is_floating_point()}
     with hooked(model.module, watch.hooks | dict(hooks or {})), torch.enable_grad():
         for parameter in parameters.values():

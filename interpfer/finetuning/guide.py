@@ -18,13 +18,14 @@ from torch import Tensor
 
 from interpfer.errors import InterpferError, nearest
 from interpfer.finetuning.freezing import reached, trainable
-from interpfer.finetuning.kinds import BY_ANGLE, KINDS, Kind, barrier_temperature, log_barrier
+from interpfer.finetuning.losses import BY_ANGLE, DISTANCES, Distance, barrier_temperature, log_barrier
 from interpfer.maps import MAPS
 from interpfer.maps.base import LayerMap, RawMap
+from interpfer.maps.canvas import PROTOCOLS, enlarge_attention, normalise, shorten, to_canvas
 from interpfer.maps.capture import LayerCapture
-from interpfer.maps.resample import PROTOCOLS, enlarge_attention, normalise, shorten, to_canvas
 from interpfer.models.model import Model
-from interpfer.plan import PROTOCOL_DEFAULTS, require_choice, require_range
+from interpfer.scoring.spec import PROTOCOL_DEFAULTS
+from interpfer.validation import require_choice, require_range
 
 RESIZES = ("canvas", "grid")
 
@@ -42,8 +43,8 @@ class Guide:
         attention: weight of the attention term; 0 leaves it out.
         cam: weight of the class map's term; 0 leaves it out, None is ``CAM_SHARE`` times the attention's, so that
             attention 0 alone is no guide at all.
-        kind: how maps are compared: a name in ``interpfer.finetuning.kinds.KINDS``, or a function of flattened maps and
-            heatmaps to one distance per image.
+        kind: how maps are compared: a name in ``interpfer.finetuning.losses.DISTANCES``, or a function of flattened
+            maps and heatmaps to one distance per image.
         layers: whose attention is aligned: "last", "all", or names.
         cam_layers: whose class maps are aligned. Deeper than the head, a class map costs a second backward through all
             that lies between the layer and the logits.
@@ -61,7 +62,7 @@ class Guide:
 
     attention: float = 1.0
     cam: float | None = None
-    kind: str | Kind = "cosine"
+    kind: str | Distance = "cosine"
     layers: str | tuple[str, ...] = "last"
     cam_layers: str | tuple[str, ...] = "last"
     attention_map: str | LayerMap = "attention"
@@ -76,7 +77,7 @@ class Guide:
         require_choice("resize", self.resize, RESIZES)
         require_choice("protocol", self.protocol, PROTOCOLS)
         if isinstance(self.kind, str):
-            require_choice("loss", self.kind, tuple(KINDS))
+            require_choice("loss", self.kind, tuple(DISTANCES))
         require_range("the guide's weight", self.attention, 0)
         if self.cam is not None:
             require_range("the class map's weight", self.cam, 0)
@@ -94,11 +95,11 @@ class Guide:
 
     @property
     def _by_angle(self) -> bool:
-        return (KINDS[self.kind] if isinstance(self.kind, str) else self.kind) in BY_ANGLE
+        return (DISTANCES[self.kind] if isinstance(self.kind, str) else self.kind) in BY_ANGLE
 
     def distance(self, maps: Float[Tensor, "n p"], heat: Float[Tensor, "n p"], epoch: int = 0) -> Float[Tensor, " n"]:
         """Compare flattened maps with flattened heatmaps."""
-        kind = KINDS[self.kind] if isinstance(self.kind, str) else self.kind
+        kind = DISTANCES[self.kind] if isinstance(self.kind, str) else self.kind
         if kind is log_barrier:
             kind = partial(log_barrier, temperature=barrier_temperature(epoch))
         return kind(maps, heat)
@@ -161,7 +162,7 @@ class Guidance:
     Attributes:
         layers: of the attention term; of "all", those that something trainable reaches.
         cam_layers: of the class map's term.
-        watched: all of them, for ``interpfer.maps.capture.Watch``.
+        watched: all of them, for ``interpfer.maps.capture.LayerRecorder``.
 
     Raises:
         InterpferError: no parameter that is trained reaches a layer whose attention is to be aligned.
@@ -203,7 +204,7 @@ class Guidance:
         """Compare what the layers showed with the heatmaps; differentiable with respect to the parameters.
 
         Args:
-            outputs: of the watched layers, as ``Watch.collect`` returns them.
+            outputs: of the watched layers, as ``LayerRecorder.collect`` returns them.
             logits: that came out of the same forward.
             targets: the true class of each face; its class map is the one to align.
             heat: (n, S, S) of the true class, on the canvas.
@@ -240,7 +241,7 @@ class Guidance:
 def alignment_loss(
     features: Sequence[Float[Tensor, "n _ _ _"]],
     heat: Float[Tensor, "n 1 S S"],
-    kind: str | Kind = "cosine",
+    kind: str | Distance = "cosine",
     *,
     attention_map: str | LayerMap = "attention",
     resize: str = "grid",

@@ -20,19 +20,18 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from interpfer.au.codebook import Codebook, load_codebook
-from interpfer.au.heatmaps import au_heatmaps
+from interpfer.au.drawing import au_heatmaps
 from interpfer.errors import RunError
-from interpfer.finetuning.augment import geometric, photometric
-from interpfer.finetuning.faces import FacePool, Lesson, deal, targets_of
+from interpfer.finetuning.augment import Mixture, geometric, mix, photometric
 from interpfer.finetuning.freezing import freeze, frozen_names, rest_frozen
 from interpfer.finetuning.guide import Guidance
 from interpfer.finetuning.history import Line
-from interpfer.finetuning.mixing import Mixture, mix
 from interpfer.finetuning.optim import idle_parameters, make_average, make_optimiser, make_schedule
+from interpfer.finetuning.pool import FacePool, TrainingBatch, deal, targets_of
 from interpfer.finetuning.randomness import own_randomness, step_seed
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.validate import Share, validate
-from interpfer.maps.capture import Watch
+from interpfer.maps.capture import LayerRecorder
 from interpfer.models.model import Model
 from interpfer.types import CANVAS
 
@@ -62,14 +61,14 @@ class Sums:
 
 
 @runtime_checkable
-class Tell(Protocol):
+class ProgressCallback(Protocol):
     """Takes reports of progress: what is done, how far, and a note on how it goes."""
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
         """Show it."""
 
 
-class Called(nn.Module):
+class ForwardWithArgs(nn.Module):
     """A network with what its card says that its forward takes.
 
     Mixed precision patches what it is given for good; this is what it gets, and the network stays as it was.
@@ -124,7 +123,9 @@ class Trainer:
         if self.share.world > 1 and idle_parameters(self.model):
             spare = DistributedDataParallelKwargs(find_unused_parameters=True)
             self.accelerator.ddp_handler = spare
-        self.network, self.optimiser = self.accelerator.prepare(Called(module, self.model.card.forward_args), optimiser)
+        self.network, self.optimiser = self.accelerator.prepare(
+            ForwardWithArgs(module, self.model.card.forward_args), optimiser
+        )
         codebook, self.geometry = recipe.guide.rules
         self.book = load_codebook(codebook)
         self.weights = self._class_weights() if recipe.class_weights else None
@@ -145,7 +146,7 @@ class Trainer:
         """The network that is validated and kept: the averaged one if there is an average."""
         return self.model.module if self.average is None else self.average.module
 
-    def run_epoch(self, tell: Tell) -> Line:
+    def run_epoch(self, tell: ProgressCallback) -> Line:
         """Train one epoch and validate.
 
         Raises:
@@ -190,9 +191,9 @@ class Trainer:
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
-    def _train(self, tell: Tell) -> Line:
+    def _train(self, tell: ProgressCallback) -> Line:
         recipe = self.recipe
-        watch = Watch(self.model, self.guidance.watched)
+        watch = LayerRecorder(self.model, self.guidance.watched)
         parts = self._deal(self.epoch)
         sums = Sums()
         what = f"epoch {self.epoch + 1}/{recipe.epochs}"
@@ -211,7 +212,9 @@ class Trainer:
                 tell(what, step + 1, len(parts), _note(sums.means()))
         return sums.over_processes(self.accelerator).means()
 
-    def _learn(self, lesson: Lesson, step: int, watch: Watch, group: int) -> dict[str, tuple[float, int]]:
+    def _learn(
+        self, lesson: TrainingBatch, step: int, watch: LayerRecorder, group: int
+    ) -> dict[str, tuple[float, int]]:
         """Go forward and backward with one batch; return means of loss and accuracy, and of how many faces."""
         seed = step_seed(self.recipe.seed, self.epoch, step, self.share.rank)
         set_seed(seed)
@@ -253,7 +256,7 @@ class Trainer:
                 "batch normalisation needs more than one face in a batch: raise --batch-size, or say --freeze-bn."
             ) from error
 
-    def _prepare(self, lesson: Lesson, random: torch.Generator) -> Mixture:
+    def _prepare(self, lesson: TrainingBatch, random: torch.Generator) -> Mixture:
         """Augment a batch and draw its heatmaps."""
         augment, device = self.recipe.augment, self.accelerator.device
         images = lesson.images.to(device).float() / 255
@@ -326,7 +329,7 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
 
 
 @contextmanager
-def _hooks(watch: Watch) -> Iterator[None]:
+def _hooks(watch: LayerRecorder) -> Iterator[None]:
     handles = [module.register_forward_hook(hook) for module, hook in watch.hooks.items()]
     try:
         yield

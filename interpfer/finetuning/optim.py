@@ -14,7 +14,7 @@ from interpfer.errors import InterpferError, ModelError
 from interpfer.finetuning.freezing import reached, trainable
 from interpfer.models.hooks import first_tensor, replace_first
 from interpfer.models.model import Model
-from interpfer.plan import require_choice, require_range
+from interpfer.validation import require_choice, require_range
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Optim:
         optimiser: "sgd" (Nesterov momentum) or "adamw".
         lr: the largest learning rate.
         weight_decay: of all weights but biases and normalisations.
-        momentum: of sgd (of adamw its first moment), around which one-cycle swings by ``SWING``.
+        momentum: of sgd (of adamw its first moment), around which one-cycle swings by ``MOMENTUM_RANGE``.
         schedule: "one-cycle", "cosine", "step" or "constant".
         step_epochs: epochs between two steps.
         step_factor: by which a step multiplies the rate.
@@ -68,7 +68,7 @@ class Optim:
             raise InterpferError(f"warm-up {self.warmup} must be a share of the training, such as 0.1.")
 
 
-SWING = 0.05
+MOMENTUM_RANGE = 0.05
 """By so much momentum falls while one-cycle's rate rises, and rises while it falls (Smith 2018, arXiv 1803.09820)."""
 
 OPTIMISERS: Mapping[str, Callable[[Iterable[dict[str, Any]], Optim], Optimizer]] = {
@@ -92,7 +92,7 @@ SCHEDULES: Mapping[str, Callable[[Optimizer, Optim, int, int], LRScheduler]] = {
 
 
 def _swing(momentum: float) -> float:
-    return min(SWING, momentum, (1 - momentum) / 2)
+    return min(MOMENTUM_RANGE, momentum, (1 - momentum) / 2)
 
 
 def make_optimiser(model: Model, optim: Optim) -> Optimizer:

@@ -12,7 +12,7 @@ from interpfer.finetuning.augment import AUGMENTS, Augment
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.history import Line
 from interpfer.finetuning.optim import Optim
-from interpfer.plan import require_choice, require_range
+from interpfer.validation import require_choice, require_range
 
 PRECISIONS = ("no", "bf16", "fp16")
 
@@ -128,7 +128,7 @@ class Recipe:
             **own,
         )
 
-    def told(self) -> dict[str, Any]:
+    def to_options(self) -> dict[str, Any]:
         """Return every choice by the name of its option, as JSON can hold it."""
         found: dict[str, Any] = {}
         for choice in fields(self):
@@ -198,7 +198,7 @@ def _names(freeze: str | Iterable[str]) -> str | tuple[str, ...]:
     return HALF if names == (HALF,) else () if names == ("none",) else names
 
 
-def settled(recipe: Recipe | None, chosen: Mapping[str, Any], known: Iterable[str] = ()) -> Recipe:
+def resolve_recipe(recipe: Recipe | None, chosen: Mapping[str, Any], known: Iterable[str] = ()) -> Recipe:
     """Return the recipe, or the one that single choices make.
 
     Args:

@@ -15,7 +15,9 @@ from interpfer.au.codebook import load_codebook
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import InterpferError, ModelError, SplitError
-from interpfer.evaluate import pick_device
+from interpfer.faces.stream import FaceStream
+from interpfer.files import csv_bytes, json_bytes, write_atomic
+from interpfer.finetuning.before_after import compare_sides, judged_on
 from interpfer.finetuning.checkpoints import (
     BEST,
     DIGEST,
@@ -31,21 +33,19 @@ from interpfer.finetuning.checkpoints import (
     write_model,
     write_torch,
 )
-from interpfer.finetuning.faces import FacePool
 from interpfer.finetuning.history import Line, require_tensorboard, write_scalars
-from interpfer.finetuning.judging import compare_sides, judged_on
-from interpfer.finetuning.loop import Tell, Trainer, make_accelerator
-from interpfer.finetuning.recipe import Recipe, settled
+from interpfer.finetuning.loop import ProgressCallback, Trainer, make_accelerator
+from interpfer.finetuning.pool import FacePool
+from interpfer.finetuning.recipe import Recipe, resolve_recipe
 from interpfer.finetuning.split import hold_out
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.models.checkpoint import sha256_of
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
-from interpfer.plan import find_landmarks
-from interpfer.results.files import csv_bytes, json_bytes, write_atomic
 from interpfer.results.run import Run
-from interpfer.stream import FaceStream
-from interpfer.threads import keep_memory
+from interpfer.runtime.device import pick_device
+from interpfer.runtime.threads import keep_memory
 
 ROOM = 8 / 7
 """Size of kept pictures over the input size, so that a crop keeps its sharpness (256 for 224)."""
@@ -57,7 +57,7 @@ COMPARED = ("attention", "gradcam", "layercam", "baseline:uniform", "baseline:cl
 
 
 @dataclass(frozen=True)
-class Tuned:
+class FinetuneResult:
     """A finished fine-tuning.
 
     Attributes:
@@ -67,7 +67,7 @@ class Tuned:
         judged: which images before and after were scored on, in words.
         before: score of the model that came in; None if no comparison was asked for.
         after: score of the best epoch's.
-        comparison: paired statistics, see ``interpfer.reports.comparison.compare``.
+        comparison: paired statistics, see ``interpfer.results.comparison.compare``.
         first: whether this process is the one that writes and compares.
     """
 
@@ -98,10 +98,10 @@ def finetune(
     overwrite: bool = False,
     trust: bool = False,
     tensorboard: bool = False,
-    progress: Tell | None = None,
+    progress: ProgressCallback | None = None,
     report: Callable[[Line], None] | None = None,
     **choices: Any,
-) -> Tuned:
+) -> FinetuneResult:
     """Fine-tune a classifier so that it looks where the action units are.
 
     A share of the training split is held out, each class in proportion and no subject on both sides where subjects are
@@ -135,8 +135,8 @@ def finetune(
         InterpferError: anything the user can mend; the message says how.
     """
     keep_memory()
-    recipe = settled(recipe, choices, known=inspect.signature(finetune).parameters)
-    tell: Tell = progress or quiet
+    recipe = resolve_recipe(recipe, choices, known=inspect.signature(finetune).parameters)
+    tell: ProgressCallback = progress or quiet
     folder = Path(out)
     given = load_model(model, trust=trust) if not isinstance(model, Model) else model
     faces, test = _open(dataset, data_root, split, test, recipe.seed)
@@ -158,7 +158,7 @@ def finetune(
         recipe.val_fraction,
         recipe.seed,
     )
-    provider = find_landmarks(landmarks, faces)
+    provider = resolve_landmarks(landmarks, faces.landmarks())
     size = given.card.input.size
     moved = recipe.augment.crop < 1 or recipe.augment.rotate > 0
     pool = FacePool(FaceStream(faces, provider, round(size * ROOM) if moved else size), _rows(usable, kept))
@@ -186,7 +186,7 @@ def finetune(
     accelerator.wait_for_everyone()
     best = load_best(folder, given)
     judged, on = judged_on(faces, test, judge.rows)
-    result = Tuned(best, pd.DataFrame(trainer.history), folder, judged, first=first)
+    result = FinetuneResult(best, pd.DataFrame(trainer.history), folder, judged, first=first)
     if first:
         _manifest(folder, facts, trainer, judged, all(faces.samples[row].subject for row in usable))
     if on is not None:
@@ -194,7 +194,7 @@ def finetune(
             given,
             best,
             on,
-            find_landmarks(landmarks, on),
+            resolve_landmarks(landmarks, on.landmarks()),
             folder,
             recipe.guide,
             compare_maps,
@@ -266,13 +266,13 @@ def _facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], processes: i
     return (
         {
             "checkpoint": DIGEST + model.sha256,
-            "card": digest(model.card.told.encode()),
+            "card": digest(model.card.identity.encode()),
             "list of images": digest(repr([(sample.id, sample.label) for sample in samples]).encode()),
             "part held out": digest(repr([pool.rows for pool in pools]).encode()),
             "set of landmarks": digest(b"".join(points[row] for row in sorted(points))),
             "codebook's content": digest(repr(load_codebook(recipe.guide.rules[0])).encode()),
         }
-        | recipe.told()
+        | recipe.to_options()
         | {"number of processes": processes}
     )
 

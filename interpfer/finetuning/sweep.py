@@ -10,14 +10,14 @@ import pandas as pd
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import InterpferError
+from interpfer.files import csv_bytes, write_atomic
 from interpfer.finetuning.guide import Guide
-from interpfer.finetuning.recipe import CHOICES, Recipe, settled
-from interpfer.finetuning.run import Tuned, finetune, quiet
+from interpfer.finetuning.pictures import pareto_picture
+from interpfer.finetuning.recipe import CHOICES, Recipe, resolve_recipe
+from interpfer.finetuning.run import FinetuneResult, finetune, quiet
 from interpfer.models.model import Model
-from interpfer.plan import require_range
-from interpfer.reports.tuning import pareto_picture
-from interpfer.results.files import csv_bytes, write_atomic
 from interpfer.results.run import Run
+from interpfer.validation import require_range
 
 
 def sweep(
@@ -50,7 +50,7 @@ def sweep(
         InterpferError: as ``finetune``, and where nothing is compared.
     """
     choices = {name: options.pop(name) for name in CHOICES if name in options}
-    recipe = settled(recipe, choices)
+    recipe = resolve_recipe(recipe, choices)
     if options.get("test", "test") is None:
         raise InterpferError("a sweep compares its trainings: name a split to compare on (--test-split).")
     weights = _checked(weights)
@@ -102,7 +102,7 @@ def scaled(guide: Guide, weight: float) -> Guide:
     return replace(guide, attention=weight, cam=cam * weight / attention if attention else None)
 
 
-def _lines(tuned: Tuned, weight: float, with_start: bool) -> list[dict[str, Any]]:
+def _lines(tuned: FinetuneResult, weight: float, with_start: bool) -> list[dict[str, Any]]:
     assert tuned.before is not None
     assert tuned.after is not None
     sides = [(np.nan, tuned.before)] if with_start else []

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from accelerate.utils import gather_object
 
 from interpfer.au.codebook import load_codebook
-from interpfer.au.heatmaps import au_heatmaps
-from interpfer.finetuning.faces import FacePool, targets_of
+from interpfer.au.drawing import au_heatmaps
 from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.pool import FacePool, targets_of
 from interpfer.maps import MAPS
+from interpfer.maps.canvas import to_canvas
 from interpfer.maps.engine import run_maps
-from interpfer.maps.resample import to_canvas
-from interpfer.metrics.functional import cosine
+from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
 
 VALIDATED = {"att_cos": "attention", "cam_cos": "gradcam"}

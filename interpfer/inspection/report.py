@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from interpfer.models.guess import Match
+from interpfer.models.identify import Match
 
 MOST_GROUPS = 24
 

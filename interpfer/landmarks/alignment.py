@@ -64,7 +64,7 @@ def face_square(points: Float[Tensor, "n 68 2"], size: int) -> Float[Tensor, "n 
     return torch.cat([torch.eye(2, dtype=torch.float64) * scale[:, None, None], shift[:, :, None]], 2)
 
 
-def carry(points: Float[Tensor, "*n p 2"], transform: Float[Tensor, "*n 2 3"]) -> Float[Tensor, "*n p 2"]:
+def transform_points(points: Float[Tensor, "*n p 2"], transform: Float[Tensor, "*n 2 3"]) -> Float[Tensor, "*n p 2"]:
     """Carry points along a map."""
     return points @ transform[..., :2].mT.to(points.dtype) + transform[..., None, :, 2].to(points.dtype)
 

@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.types import LANDMARKS, Landmarks
 
-PATIENCE = 60.0
+LOCK_TIMEOUT = 60.0
 """Seconds to wait for another process that is writing."""
 
 
@@ -85,7 +85,7 @@ class CachedLandmarks:
                 connection.executemany("INSERT OR REPLACE INTO faces VALUES (?, ?, ?)", rows)
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=PATIENCE)
+        connection = sqlite3.connect(self.path, timeout=LOCK_TIMEOUT)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS faces (key TEXT PRIMARY KEY, points BLOB NOT NULL, note TEXT NOT NULL)"
         )

@@ -104,7 +104,7 @@ def layer_map(
 
 
 @dataclass(frozen=True)
-class Scene:
+class MapContext:
     """What a ``ModelMap`` is asked about. The network is in eval mode with frozen parameters meanwhile.
 
     Attributes:
@@ -141,7 +141,7 @@ class ModelMap(Listed):
         cost: "one pass" (at most one forward and one backward) or "many passes".
     """
 
-    compute: Callable[[Scene], RawMap]
+    compute: Callable[[MapContext], RawMap]
     source: str
     summary: str
     gradient: bool
@@ -166,10 +166,10 @@ def model_map(
     provider: str = "interpfer",
     cost: str = MANY_PASSES,
     inside: bool = False,
-) -> Callable[[Callable[[Scene], RawMap]], ModelMap]:
-    """Turn a function of a ``Scene`` into a map; one of a layer looks inside the network anyway."""
+) -> Callable[[Callable[[MapContext], RawMap]], ModelMap]:
+    """Turn a function of a ``MapContext`` into a map; one of a layer looks inside the network anyway."""
 
-    def wrap(compute: Callable[[Scene], RawMap]) -> ModelMap:
+    def wrap(compute: Callable[[MapContext], RawMap]) -> ModelMap:
         return ModelMap(
             compute,
             source,
@@ -195,7 +195,7 @@ class BaselineMap(Listed):
         heatmaps: whether it needs the AU heatmaps of the whole data set.
     """
 
-    compute: "Callable[[Surroundings], RawMap]"
+    compute: "Callable[[BaselineContext], RawMap]"
     summary: str
     heatmaps: bool = False
     source: str = "baseline"
@@ -222,7 +222,7 @@ def layers_of(method: AnyMap, layers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class BaselineContext:
     """What a baseline may look at.
 
     Attributes:
@@ -236,16 +236,16 @@ class Surroundings:
 
     heat: RawMap
     others: RawMap | None
-    classmates: RawMap | None
+    class_mean_of_others: RawMap | None
     rows: tuple[int, ...]
     seed: int
     images: Float[Tensor, "n 3 s s"] | None = None
 
 
-def baseline(heatmaps: bool = False) -> "Callable[[Callable[[Surroundings], RawMap]], BaselineMap]":
-    """Turn a function of ``Surroundings`` into a baseline."""
+def baseline(heatmaps: bool = False) -> "Callable[[Callable[[BaselineContext], RawMap]], BaselineMap]":
+    """Turn a function of ``BaselineContext`` into a baseline."""
 
-    def wrap(compute: "Callable[[Surroundings], RawMap]") -> BaselineMap:
+    def wrap(compute: "Callable[[BaselineContext], RawMap]") -> BaselineMap:
         return BaselineMap(compute, _summary(compute), heatmaps)
 
     return wrap

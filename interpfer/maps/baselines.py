@@ -4,8 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from interpfer.maps.base import RawMap, Surroundings, baseline
-from interpfer.maps.resample import resize
+from interpfer.maps.base import BaselineContext, RawMap, baseline
+from interpfer.maps.canvas import resize
 
 CENTRE_WIDTH = 0.25
 """Standard deviation of the centre Gaussian, in sides of the canvas."""
@@ -15,13 +15,13 @@ RANDOM_GRID = 7
 
 
 @baseline()
-def uniform(around: Surroundings) -> RawMap:
+def uniform(around: BaselineContext) -> RawMap:
     """The same value everywhere."""
     return torch.ones_like(around.heat)
 
 
 @baseline()
-def center(around: Surroundings) -> RawMap:
+def center(around: BaselineContext) -> RawMap:
     """A Gaussian in the middle of the picture, whose standard deviation is a quarter of the side."""
     size = around.heat.shape[-1]
     off = (torch.arange(size, device=around.heat.device) + 0.5) / size - 0.5
@@ -30,7 +30,7 @@ def center(around: Surroundings) -> RawMap:
 
 
 @baseline()
-def random(around: Surroundings) -> RawMap:
+def random(around: BaselineContext) -> RawMap:
     """Random values on a 7 x 7 grid, enlarged; they depend on the seed and the place in the data set alone."""
     side = (RANDOM_GRID, RANDOM_GRID)
     grids = [np.random.default_rng([abs(around.seed), row]).random(side) for row in around.rows]
@@ -38,7 +38,7 @@ def random(around: Surroundings) -> RawMap:
 
 
 @baseline()
-def edges(around: Surroundings) -> RawMap:
+def edges(around: BaselineContext) -> RawMap:
     """Strength of the edges of the picture (Sobel), scaled to a peak of 1: what a map owes to the face's outlines."""
     assert around.images is not None
     size = around.heat.shape[-1]
@@ -52,14 +52,14 @@ def edges(around: Surroundings) -> RawMap:
 
 
 @baseline(heatmaps=True)
-def mean_au(around: Surroundings) -> RawMap:
+def mean_au(around: BaselineContext) -> RawMap:
     """Mean AU heatmap of all other images: one map for everybody."""
     assert around.others is not None
     return around.others
 
 
 @baseline(heatmaps=True)
-def class_mean_au(around: Surroundings) -> RawMap:
+def class_mean_au(around: BaselineContext) -> RawMap:
     """Mean AU heatmap of the other images of the same class: what knowing the label alone is worth."""
-    assert around.classmates is not None
-    return around.classmates
+    assert around.class_mean_of_others is not None
+    return around.class_mean_of_others

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
-from interpfer.maps.base import ONE_PASS, RawMap, Scene, model_map
-from interpfer.maps.gradcam_provider import Logits, blame
+from interpfer.maps.base import ONE_PASS, MapContext, RawMap, model_map
+from interpfer.maps.gradcam_provider import Logits, add_problem
 from interpfer.models.layers import split_call
 
 PROVIDER = "captum"
@@ -25,7 +25,7 @@ RUNAWAY = 1e4
 
 
 @model_map(source="Sundararajan et al. 2017, arXiv 1703.01365", layer=False, gradient=True, provider=PROVIDER)
-def integrated_gradients(scene: Scene) -> RawMap:
+def integrated_gradients(scene: MapContext) -> RawMap:
     """Gradients along the path from the mean colour, times the input."""
     from captum.attr import IntegratedGradients
 
@@ -34,7 +34,7 @@ def integrated_gradients(scene: Scene) -> RawMap:
 
 
 @model_map(source="Simonyan et al. 2013, arXiv 1312.6034", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS)
-def saliency(scene: Scene) -> RawMap:
+def saliency(scene: MapContext) -> RawMap:
     """Absolute gradient of the input."""
     from captum.attr import Saliency
 
@@ -44,7 +44,7 @@ def saliency(scene: Scene) -> RawMap:
 @model_map(
     source="Shrikumar et al. 2016, arXiv 1605.01713", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS
 )
-def input_x_gradient(scene: Scene) -> RawMap:
+def input_x_gradient(scene: MapContext) -> RawMap:
     """Absolute product of input and gradient."""
     from captum.attr import InputXGradient
 
@@ -52,7 +52,7 @@ def input_x_gradient(scene: Scene) -> RawMap:
 
 
 @model_map(source="Shrikumar et al. 2017, arXiv 1704.02685", layer=False, gradient=True, provider=PROVIDER, inside=True)
-def deeplift(scene: Scene) -> RawMap:
+def deeplift(scene: MapContext) -> RawMap:
     """DeepLIFT, rescale rule; not for networks that use one activation module twice."""
     from captum.attr import DeepLift
 
@@ -62,7 +62,7 @@ def deeplift(scene: Scene) -> RawMap:
 @model_map(
     source="Springenberg et al. 2014, arXiv 1412.6806", layer=False, gradient=True, provider=PROVIDER, inside=True
 )
-def guided_backprop(scene: Scene) -> RawMap:
+def guided_backprop(scene: MapContext) -> RawMap:
     """Gradients that pass a ReLU only where they are positive."""
     from captum.attr import GuidedBackprop
 
@@ -70,7 +70,7 @@ def guided_backprop(scene: Scene) -> RawMap:
 
 
 @model_map(source="Selvaraju et al. 2017, arXiv 1610.02391", layer=True, gradient=True, provider=PROVIDER)
-def guided_gradcam(scene: Scene) -> RawMap:
+def guided_gradcam(scene: MapContext) -> RawMap:
     """Guided backpropagation times Grad-CAM of a layer, at the resolution of the input."""
     from captum.attr import GuidedGradCam
 
@@ -81,7 +81,7 @@ def guided_gradcam(scene: Scene) -> RawMap:
 
 
 @model_map(source="Bach et al. 2015, PLOS ONE 10(7)", layer=False, gradient=True, provider=PROVIDER, inside=True)
-def lrp(scene: Scene) -> RawMap:
+def lrp(scene: MapContext) -> RawMap:
     """Layer-wise relevance propagation, for plain networks of the layers that captum has rules for."""
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule
@@ -95,9 +95,9 @@ def lrp(scene: Scene) -> RawMap:
     return found
 
 
-def _attribute(name: str, scene: Scene, method: Callable[[nn.Module], Any], **options: Any) -> RawMap:
+def _attribute(name: str, scene: MapContext, method: Callable[[nn.Module], Any], **options: Any) -> RawMap:
     network = Logits(scene.model)
-    with blame(name, PROVIDER), torch.enable_grad(), _out_of_place(network):
+    with add_problem(name, PROVIDER), torch.enable_grad(), _out_of_place(network):
         x = scene.x.detach().clone().requires_grad_()
         found: Tensor = method(network).attribute(x, target=scene.targets, **options)
     return found.detach().abs().sum(1)

@@ -143,12 +143,12 @@ def forward(
     Raises:
         ModelError: a layer did not run, or ran more than once.
     """
-    watch = Watch(model, layers, gradients)
+    watch = LayerRecorder(model, layers, gradients)
     with hooked(model.module, watch.hooks), torch.set_grad_enabled(gradients):
         yield Forward(model, model.logits(x), watch.collect())
 
 
-class Watch:
+class LayerRecorder:
     """Keeps what chosen layers return in a forward, out of reach of modules that work in place.
 
     Args:

@@ -7,11 +7,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interpfer.errors import ModelError, PluginError
-from interpfer.expressions import canonical
+from interpfer.labels import canonical
 from interpfer.maps import DEFAULT_MAPS, MAPS, PROGRAM_MAPS, named_maps, select_maps
 from interpfer.maps.base import AnyMap, BaselineMap
-from interpfer.maps.engine import Key, require_named, run_all_classes, run_maps, sealed_maps
-from interpfer.maps.memory import auto_batch_size, require_batch_size
+from interpfer.maps.batch_size import auto_batch_size, require_batch_size
+from interpfer.maps.engine import Key, require_named, run_all_classes, run_maps, unsupported_maps
 from interpfer.models.model import Model
 
 ALL_CLASSES = "all"
@@ -79,7 +79,7 @@ def default_maps(model: Model) -> tuple[str, ...]:
     """Return the maps that are made where none are asked for: those that the model allows."""
     if model.program is None:
         return DEFAULT_MAPS
-    sealed = sealed_maps(model, {name: MAPS.get(name) for name in PROGRAM_MAPS}, ())
+    sealed = unsupported_maps(model, {name: MAPS.get(name) for name in PROGRAM_MAPS}, ())
     return tuple(name for name in PROGRAM_MAPS if not any(key[0] == name for key in sealed))
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interpfer.errors import InterpferError, ModelError
-from interpfer.maps.base import AnyMap, LayerMap, ModelMap, RawMap, Scene, layers_of
+from interpfer.maps.base import AnyMap, LayerMap, MapContext, ModelMap, RawMap, layers_of
 from interpfer.maps.capture import Capture, Forward, forward
 from interpfer.maps.head import class_map
 from interpfer.models.hooks import hooked
@@ -56,7 +56,7 @@ def run_maps(
     Raises:
         ModelError: a layer does not run once.
     """
-    wanted, sealed = methods, sealed_maps(model, methods, layers)
+    wanted, sealed = methods, unsupported_maps(model, methods, layers)
     methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in sealed)}
     shared, gradients = _shared(methods, layers)
     with forward(model, x, shared, gradients) as seen:
@@ -73,7 +73,7 @@ def run_maps(
     return shown
 
 
-def sealed_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
+def unsupported_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
     """Return the maps that a program does not allow, and why; none for a network that can be looked into."""
     program = model.program
     if program is None:
@@ -93,7 +93,7 @@ def sealed_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[st
     return found
 
 
-def same_maps(maps: Mapping[Key, RawMap], tolerance: float = 1e-5) -> dict[Key, Key]:
+def find_duplicates(maps: Mapping[Key, RawMap], tolerance: float = 1e-5) -> dict[Key, Key]:
     """Find maps of one layer that are the same thing for every image of a batch.
 
     After pooling and one linear layer, gradcam, hirescam, xgradcam and the ReLU of cam are one map; where activations
@@ -186,7 +186,7 @@ def _draw_models(
         if not isinstance(method, ModelMap):
             continue
         for layer in layers_of(method, tuple(layers)):
-            scene = Scene(model, x, targets.clamp(min=0), layer, seeds(), seed)
+            scene = MapContext(model, x, targets.clamp(min=0), layer, seeds(), seed)
             try:
                 with hooked(model.module, {}), torch.set_grad_enabled(method.gradient):
                     raw = method.compute(scene).detach().float()
@@ -201,7 +201,7 @@ def _draw_models(
 def run_all_classes(model: Model, x: Tensor, methods: Mapping[str, AnyMap], layers: Sequence[str], seed: int) -> Shown:
     """Give every class its maps: one forward, and a backward for each class."""
     per_class: list[Shown] = []
-    sealed = sealed_maps(model, methods, layers)
+    sealed = unsupported_maps(model, methods, layers)
     methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in sealed)}
     layer_maps = {name: method for name, method in methods.items() if isinstance(method, LayerMap)}
     others = {name: method for name, method in methods.items() if not isinstance(method, LayerMap)}

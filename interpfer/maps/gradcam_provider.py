@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import InterpferError, ModelError
-from interpfer.maps.base import MANY_PASSES, RawMap, Scene, layer_map, model_map
+from interpfer.maps.base import MANY_PASSES, MapContext, RawMap, layer_map, model_map
 from interpfer.maps.capture import LayerCapture
 from interpfer.models.hooks import first_tensor, replace_first
 from interpfer.models.layers import split_call
@@ -44,7 +44,7 @@ class Logits(nn.Module):
 
 
 @contextmanager
-def blame(name: str, provider: str) -> Iterator[None]:
+def add_problem(name: str, provider: str) -> Iterator[None]:
     """Turn whatever a library raises into one error that names the map; keep its warnings and prints to itself."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -60,7 +60,7 @@ def blame(name: str, provider: str) -> Iterator[None]:
 @model_map(
     source="Srinivas and Fleuret 2019, arXiv 1905.00780", layer=False, gradient=True, provider=PROVIDER, inside=True
 )
-def fullgrad(scene: Scene) -> RawMap:
+def fullgrad(scene: MapContext) -> RawMap:
     """Absolute input gradient times input, plus that of every bias."""
     from pytorch_grad_cam import FullGrad
 
@@ -68,7 +68,7 @@ def fullgrad(scene: Scene) -> RawMap:
 
 
 @model_map(source="Finer-CAM, Zhang et al. 2025, arXiv 2501.11309", layer=True, gradient=True, provider=PROVIDER)
-def finer_cam(scene: Scene) -> RawMap:
+def finer_cam(scene: MapContext) -> RawMap:
     """Grad-CAM of the target logit against those of the three most similar classes."""
     from pytorch_grad_cam import FinerCAM
 
@@ -76,7 +76,7 @@ def finer_cam(scene: Scene) -> RawMap:
 
 
 @model_map(source="Shapley-CAM, Cai 2025, arXiv 2501.06261", layer=True, gradient=True, provider=PROVIDER)
-def shapley_cam(scene: Scene) -> RawMap:
+def shapley_cam(scene: MapContext) -> RawMap:
     """ReLU of the channels weighted by gradient and Hessian."""
     from pytorch_grad_cam import ShapleyCAM
 
@@ -92,7 +92,7 @@ def shapley_cam(scene: Scene) -> RawMap:
 @layer_map(source="KPCA-CAM, Karmani et al. 2024, arXiv 2410.00267", provider=PROVIDER, cost=MANY_PASSES)
 def kpca_cam(layer: LayerCapture) -> RawMap:
     """ReLU of the first kernel principal component, the larger extreme positive; slow on large grids."""
-    with blame("kpca-cam", PROVIDER):
+    with add_problem("kpca-cam", PROVIDER):
         from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_kernel
 
         drawn = [torch.from_numpy(get_2d_projection_kernel(one[None].cpu().numpy())) for one in layer.activation]
@@ -102,10 +102,10 @@ def kpca_cam(layer: LayerCapture) -> RawMap:
 
 
 def _by_peer(
-    name: str, scene: Scene, method: Callable[..., Any], spatial: bool = True, finer: bool = False
+    name: str, scene: MapContext, method: Callable[..., Any], spatial: bool = True, finer: bool = False
 ) -> Float[Tensor, "n gh gw"]:
     """Run one of its classes image by image."""
-    with blame(name, PROVIDER):
+    with add_problem(name, PROVIDER):
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
         network, drawn = Logits(scene.model), []

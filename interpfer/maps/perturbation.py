@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interpfer.maps.base import RawMap, Scene, model_map
+from interpfer.maps.base import MapContext, RawMap, model_map
 from interpfer.maps.capture import capture
 from interpfer.models.hooks import first_tensor, hooked, replace_first
 from interpfer.models.layers import split_call
@@ -33,7 +33,7 @@ OCCLUSION_CELLS, OCCLUSION_WINDOW = 14, 3
 """The picture is laid out in 14 x 14 cells; around each, 3 x 3 cells are hidden."""
 
 
-def sweep(scene: Scene, total: int, vary: Callable[[int, slice], Tensor]) -> Float[Tensor, "n total"]:
+def sweep(scene: MapContext, total: int, vary: Callable[[int, slice], Tensor]) -> Float[Tensor, "n total"]:
     """Return the target logit of ``total`` variants of each image; ``vary(image, part)`` makes some of them."""
     found = [
         torch.cat(
@@ -47,7 +47,7 @@ def sweep(scene: Scene, total: int, vary: Callable[[int, slice], Tensor]) -> Flo
     return torch.stack(found)
 
 
-def _activation(scene: Scene) -> Float[Tensor, "n c gh gw"]:
+def _activation(scene: MapContext) -> Float[Tensor, "n c gh gw"]:
     return capture(scene.model, scene.x, [scene.layer], scene.targets, gradients=False).layers[scene.layer].activation
 
 
@@ -58,7 +58,7 @@ def _masks(activation: Float[Tensor, "c gh gw"], size: int) -> Float[Tensor, "c 
     return (large - low) / (high - low).where(high > low, 1)
 
 
-def _score_weighted(scene: Scene, vary: Callable[[Tensor, Tensor, int], list[Tensor]]) -> RawMap:
+def _score_weighted(scene: MapContext, vary: Callable[[Tensor, Tensor, int], list[Tensor]]) -> RawMap:
     """ReLU of the channels weighted by the softmax of the scores of the inputs that they mask.
 
     Args:
@@ -78,13 +78,13 @@ def _score_weighted(scene: Scene, vary: Callable[[Tensor, Tensor, int], list[Ten
 
 
 @model_map(source="Wang et al. 2020, arXiv 1910.01279", layer=True)
-def scorecam(scene: Scene) -> RawMap:
+def scorecam(scene: MapContext) -> RawMap:
     """ReLU of the channels weighted by the softmax of the logits of the inputs that they mask."""
     return _score_weighted(scene, lambda x, masks, _: [x * masks])
 
 
 @model_map(source="Wang et al. 2020, arXiv 2006.14255", layer=True)
-def ss_cam(scene: Scene) -> RawMap:
+def ss_cam(scene: MapContext) -> RawMap:
     """Score-CAM with noise on the masks, averaged over 10 draws."""
 
     def noisy(x: Tensor, masks: Tensor, seed: int) -> list[Tensor]:
@@ -96,14 +96,14 @@ def ss_cam(scene: Scene) -> RawMap:
 
 
 @model_map(source="Naidu et al. 2020, arXiv 2010.03023", layer=True)
-def is_cam(scene: Scene) -> RawMap:
+def is_cam(scene: MapContext) -> RawMap:
     """Score-CAM averaged over masks that fade in, in 10 steps."""
     steps = [(step + 1) / IS_STEPS for step in range(IS_STEPS)]
     return _score_weighted(scene, lambda x, masks, _: [x * masks * step for step in steps])
 
 
 @model_map(source="Desai and Ramaswamy 2020, WACV, Ablation-CAM", layer=True)
-def ablationcam(scene: Scene) -> RawMap:
+def ablationcam(scene: MapContext) -> RawMap:
     """ReLU of the channels weighted by how much the logit falls without them."""
     activation = _activation(scene)
     name, call = split_call(scene.layer)
@@ -136,7 +136,7 @@ def ablationcam(scene: Scene) -> RawMap:
 
 
 @model_map(source="Omeiza et al. 2019, arXiv 1908.01224", layer=True, gradient=True)
-def smooth_gradcam_plus_plus(scene: Scene) -> RawMap:
+def smooth_gradcam_plus_plus(scene: MapContext) -> RawMap:
     """Grad-CAM++ of the mean of gradients, of their powers and of activations over 8 noisy inputs."""
     generators = [torch.Generator().manual_seed(seed) for seed in scene.seeds]
     spread = NOISE * (scene.x.amax((1, 2, 3)) - scene.x.amin((1, 2, 3)))[:, None, None, None]
@@ -156,7 +156,7 @@ def smooth_gradcam_plus_plus(scene: Scene) -> RawMap:
 
 
 @model_map(source="Petsiuk et al. 2018, arXiv 1806.07421", layer=False)
-def rise(scene: Scene) -> RawMap:
+def rise(scene: MapContext) -> RawMap:
     """Mean probability of the class over those of 1024 random masks that show a place.
 
     Divided by how often a place was shown, not by the expectation of that, whose scatter would drown small effects.
@@ -180,7 +180,7 @@ def rise(scene: Scene) -> RawMap:
 
 
 @model_map(source="Zeiler and Fergus 2014, arXiv 1311.2901", layer=False)
-def occlusion(scene: Scene) -> RawMap:
+def occlusion(scene: MapContext) -> RawMap:
     """How much the logit falls when the surroundings of each of 14 x 14 places are hidden under the mean colour."""
     size = scene.x.shape[-1]
     reach = OCCLUSION_WINDOW / 2

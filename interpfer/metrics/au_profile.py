@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.au.codebook import Codebook
+from interpfer.au.drawing import au_planes
 from interpfer.au.geometry import load_geometry
-from interpfer.au.heatmaps import au_planes
 from interpfer.metrics.base import MapBatch
 from interpfer.types import CANVAS
 
@@ -31,7 +31,7 @@ USED = 1.1
 COLUMNS = ["map", "layer", "by", "expression", "au", "share", "uniform", "codebook", "expected", "used", "n"]
 
 
-class Evidence(NamedTuple):
+class AURegions(NamedTuple):
     """The regions that energy is dealt out to.
 
     Attributes:
@@ -48,14 +48,14 @@ class Evidence(NamedTuple):
         return np.array([*(not aus.isdisjoint(group) for group in self.groups), False])
 
 
-def evidence(book: Codebook, geometry: str) -> Evidence:
+def evidence(book: Codebook, geometry: str) -> AURegions:
     """Return the distinct regions of all action units that a codebook names, in order of their first number."""
     groups: dict[int, list[int]] = {}
     aus, shared = _shared(geometry)
     for au in book.aus():
         groups.setdefault(shared[aus.index(au)], []).append(au)
     found = tuple(tuple(group) for group in groups.values())
-    return Evidence(found, (*("+".join(str(au) for au in group) for group in found), BACKGROUND))
+    return AURegions(found, (*("+".join(str(au) for au in group) for group in found), BACKGROUND))
 
 
 @cache
@@ -64,7 +64,7 @@ def _shared(geometry: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return regions.aus, regions.shared
 
 
-def shares(points: Float[Tensor, "n 68 2"], regions: Evidence, geometry: str) -> Float[Tensor, "n g 28 28"]:
+def shares(points: Float[Tensor, "n 68 2"], regions: AURegions, geometry: str) -> Float[Tensor, "n g 28 28"]:
     """Return per cell the share of each region and, last, of the background; NaN for a face without landmarks.
 
     Args:
@@ -103,7 +103,7 @@ def summarise_profiles(
     profiles: NDArray[np.float64],
     groupings: Mapping[str, Sequence[str]],
     columns: Sequence[tuple[str, str]],
-    regions: Evidence,
+    regions: AURegions,
     book: Codebook,
 ) -> pd.DataFrame:
     """Average profiles over the images of each true and of each predicted class.

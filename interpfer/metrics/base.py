@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interpfer.metrics.memo import remembered
-from interpfer.metrics.trial import Trial
+from interpfer.metrics.caching import cached_per_batch
+from interpfer.metrics.queries import ModelProbe
 
 MapBatch = Float[Tensor, "n h w"]
 Scores = Float[Tensor, " n"]
@@ -117,16 +117,16 @@ class ModelMetric(Listed):
     """One score per image that the model itself has to be asked for; much slower than the others.
 
     Attributes:
-        compute: (n, S, S) maps in [0, 1] and a ``Trial`` to (n,) scores, NaN where undefined.
+        compute: (n, S, S) maps in [0, 1] and a ``ModelProbe`` to (n,) scores, NaN where undefined.
         facts: direction, bounds, source.
     """
 
-    compute: Callable[[MapBatch, Trial], Scores]
+    compute: Callable[[MapBatch, ModelProbe], Scores]
     facts: Facts
 
-    def __call__(self, maps: MapBatch, trial: Trial) -> Scores:
+    def __call__(self, maps: MapBatch, probe: ModelProbe) -> Scores:
         """Score (n, S, S) maps in [0, 1] on faces that the model can be tried on."""
-        return self.compute(maps, trial)
+        return self.compute(maps, probe)
 
 
 Metric = ImageMetric | DatasetMetric | ModelMetric
@@ -160,33 +160,33 @@ def dataset_metric(
 
 def model_metric(
     higher_is_better: bool, bounds: tuple[float, float], source: str
-) -> Callable[[Callable[[MapBatch, Trial], Scores]], ModelMetric]:
-    """Turn a function of maps and a ``Trial`` into a metric that asks the model; NaN where map or target is missing."""
+) -> Callable[[Callable[[MapBatch, ModelProbe], Scores]], ModelMetric]:
+    """Turn a function of maps and a ``ModelProbe`` into a metric that asks the model; NaN without map or target."""
 
-    def wrap(compute: Callable[[MapBatch, Trial], Scores]) -> ModelMetric:
-        def where_defined(maps: MapBatch, trial: Trial) -> Scores:
-            valid = maps[:, 0, 0].isfinite() & (trial.targets >= 0).to(maps.device)
-            return torch.where(valid, compute(maps.nan_to_num(0), trial).to(maps), torch.nan)
+    def wrap(compute: Callable[[MapBatch, ModelProbe], Scores]) -> ModelMetric:
+        def where_defined(maps: MapBatch, probe: ModelProbe) -> Scores:
+            valid = maps[:, 0, 0].isfinite() & (probe.targets >= 0).to(maps.device)
+            return torch.where(valid, compute(maps.nan_to_num(0), probe).to(maps), torch.nan)
 
         return ModelMetric(where_defined, Facts.of(compute, higher_is_better, bounds, source))
 
     return wrap
 
 
-@remembered
+@cached_per_batch
 def extent(maps: MapBatch) -> tuple[Scores, Scores]:
     """Return the least and the largest value of each map, without gradients; NaN where one is undefined."""
     rows = maps.detach().flatten(1)
     return rows.amin(1), rows.amax(1)
 
 
-@remembered
+@cached_per_batch
 def energy(maps: MapBatch) -> Scores:
     """Return the sum of each map."""
     return maps.sum((1, 2))
 
 
-@remembered
+@cached_per_batch
 def defined(maps: MapBatch, heat: MapBatch) -> Bool[Tensor, " n"]:
     """Return which pairs of map and heatmap are both defined."""
     return maps[:, 0, 0].isfinite() & heat[:, 0, 0].isfinite()

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interpfer.metrics.base import MASK_LEVEL, MapBatch, Scores, model_metric
-from interpfer.metrics.trial import Images, Trial
+from interpfer.metrics.queries import Images, ModelProbe
 
 STEPS = 20
 """Equal parts in which the pixels of a face are hidden or shown."""
@@ -28,61 +28,61 @@ CHATTOPADHAY = "Chattopadhay et al. 2018, arXiv 1710.11063"
 
 
 @model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=PETSIUK)
-def deletion(maps: MapBatch, trial: Trial) -> Scores:
+def deletion(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Mean probability of the target while the face is blurred from the map's highest pixels on."""
-    return _area(maps, trial, SHARP, BLURRED)
+    return _area(maps, probe, SHARP, BLURRED)
 
 
 @model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PETSIUK)
-def insertion(maps: MapBatch, trial: Trial) -> Scores:
+def insertion(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Mean probability of the target while a blurred face is made sharp from the map's highest pixels on."""
-    return _area(maps, trial, BLURRED, SHARP)
+    return _area(maps, probe, BLURRED, SHARP)
 
 
 @model_metric(higher_is_better=False, bounds=(0.0, 1.0), source="Samek et al. 2017, arXiv 1509.06321")
-def pixel_flipping(maps: MapBatch, trial: Trial) -> Scores:
+def pixel_flipping(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Mean probability of the target while pixels take the face's mean colour, from the map's highest on."""
-    return _area(maps, trial, SHARP, PLAIN)
+    return _area(maps, probe, SHARP, PLAIN)
 
 
 @model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=CHATTOPADHAY)
-def average_drop(maps: MapBatch, trial: Trial) -> Scores:
+def average_drop(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Share of the target's probability that is lost when the face is multiplied by the map."""
-    whole, kept = _kept(maps, trial)
+    whole, kept = _kept(maps, probe)
     return ((whole - kept) / whole).clamp(min=0)
 
 
 @model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=CHATTOPADHAY)
-def increase(maps: MapBatch, trial: Trial) -> Scores:
+def increase(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Whether the target's probability rises when the face is multiplied by the map."""
-    whole, kept = _kept(maps, trial)
+    whole, kept = _kept(maps, probe)
     return (kept > whole).to(whole)
 
 
 @model_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="interpfer")
-def au_occlusion(maps: MapBatch, trial: Trial) -> Scores:
+def au_occlusion(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Fall of the target's probability when the AU regions are blurred, less that for other regions as large.
 
     It tells of model and face, not of the map: it is the same for all maps. Other regions are random blobs outside the
     AU regions; where these fill more than half of the picture there is no room for them, and the score is undefined.
     """
     del maps
-    return trial.once(_occlusion)
+    return probe.once(_occlusion)
 
 
-def _occlusion(trial: Trial) -> Scores:
-    size = trial.images.shape[-1]
-    mask = F.interpolate((trial.heat >= MASK_LEVEL).float()[:, None], size=(size, size), mode="area")[:, 0] >= 0.5
+def _occlusion(probe: ModelProbe) -> Scores:
+    size = probe.images.shape[-1]
+    mask = F.interpolate((probe.heat >= MASK_LEVEL).float()[:, None], size=(size, size), mode="area")[:, 0] >= 0.5
     area = mask.sum((1, 2))
     hidden = [mask]
-    for field in trial.noise((CONTROLS, 5, 5)).unbind(1):
+    for field in probe.noise((CONTROLS, 5, 5)).unbind(1):
         blobs = F.interpolate(field[:, None], size=(size, size), mode="bilinear")[:, 0]
         place = ranks_from_top(torch.where(mask, -1.0, blobs))
         hidden.append(place < area[:, None, None])
-    soft = trial.once(BLURRED.pictures)
-    variants = [torch.where(region[:, None], soft, trial.images) for region in hidden]
-    expected, *others = trial.probability(torch.cat(variants)).view(len(variants), -1)
-    room = (area > 0) & (area <= mask[0].numel() // 2) & trial.heat[:, 0, 0].isfinite()
+    soft = probe.once(BLURRED.pictures)
+    variants = [torch.where(region[:, None], soft, probe.images) for region in hidden]
+    expected, *others = probe.probability(torch.cat(variants)).view(len(variants), -1)
+    room = (area > 0) & (area <= mask[0].numel() // 2) & probe.heat[:, 0, 0].isfinite()
     return torch.where(room.to(expected.device), torch.stack(others).mean(0) - expected, torch.nan)
 
 
@@ -95,15 +95,15 @@ def blurred(images: Images) -> Images:
 class _Scene(NamedTuple):
     """All faces, altered in a way that is the same for all maps; both are asked for ``once``."""
 
-    pictures: Callable[[Trial], Images]
-    probability: Callable[[Trial], Scores]
+    pictures: Callable[[ModelProbe], Images]
+    probability: Callable[[ModelProbe], Scores]
 
     @classmethod
     def of(cls, alter: Callable[[Images], Images]) -> "_Scene":
-        def pictures(trial: Trial) -> Images:
-            return alter(trial.images)
+        def pictures(probe: ModelProbe) -> Images:
+            return alter(probe.images)
 
-        return cls(pictures, lambda trial: trial.probability(trial.once(pictures)))
+        return cls(pictures, lambda probe: probe.probability(probe.once(pictures)))
 
 
 SHARP = _Scene.of(lambda images: images)
@@ -118,33 +118,33 @@ def ranks_from_top(maps: Float[Tensor, "n s s"]) -> Int[Tensor, "n s s"]:
     return torch.empty_like(order).scatter_(1, order, places).view_as(maps)
 
 
-def _at_input(maps: MapBatch, trial: Trial) -> Float[Tensor, "n s s"]:
-    size = trial.images.shape[-2:]
-    return F.interpolate(maps[:, None].to(trial.images), size=size, mode="bilinear", antialias=True)[:, 0]
+def _at_input(maps: MapBatch, probe: ModelProbe) -> Float[Tensor, "n s s"]:
+    size = probe.images.shape[-2:]
+    return F.interpolate(maps[:, None].to(probe.images), size=size, mode="bilinear", antialias=True)[:, 0]
 
 
-def places_at_input(maps: MapBatch, trial: Trial) -> Int[Tensor, "n s s"]:
+def places_at_input(maps: MapBatch, probe: ModelProbe) -> Int[Tensor, "n s s"]:
     """Return the place of each pixel of the model's input when the map's highest comes first; ties fall at random."""
-    small = _at_input(maps, trial)
-    return ranks_from_top(small + 1e-6 * trial.noise(tuple(small.shape[1:])))
+    small = _at_input(maps, probe)
+    return ranks_from_top(small + 1e-6 * probe.noise(tuple(small.shape[1:])))
 
 
-def _area(maps: MapBatch, trial: Trial, before: _Scene, after: _Scene) -> Scores:
+def _area(maps: MapBatch, probe: ModelProbe, before: _Scene, after: _Scene) -> Scores:
     """Turn one picture into the other in the order of the map, and average the probability by trapezoids."""
-    place = places_at_input(maps, trial)
+    place = places_at_input(maps, probe)
     whole = place[0].numel() if len(place) else 1
     changed: list[Bool[Tensor, "n s s"]] = [place < round(whole * step / STEPS) for step in range(1, STEPS)]
-    rounds = max(1, trial.together // max(len(maps), 1))
-    old, new = trial.once(before.pictures), trial.once(after.pictures)
-    curve = [trial.once(before.probability)]
+    rounds = max(1, probe.together // max(len(maps), 1))
+    old, new = probe.once(before.pictures), probe.once(after.pictures)
+    curve = [probe.once(before.probability)]
     for start in range(0, len(changed), rounds):
         some = changed[start : start + rounds]
         pictures = torch.cat([torch.where(which[:, None], new, old) for which in some])
-        curve += trial.probability(pictures).view(len(some), -1)
-    curve.append(trial.once(after.probability))
+        curve += probe.probability(pictures).view(len(some), -1)
+    curve.append(probe.once(after.probability))
     return torch.trapezoid(torch.stack(curve), dim=0) / STEPS
 
 
-def _kept(maps: MapBatch, trial: Trial) -> tuple[Scores, Scores]:
+def _kept(maps: MapBatch, probe: ModelProbe) -> tuple[Scores, Scores]:
     """Return the probability of the whole face, and of the face times the map."""
-    return trial.once(SHARP.probability), trial.probability(trial.images * _at_input(maps, trial)[:, None])
+    return probe.once(SHARP.probability), probe.probability(probe.images * _at_input(maps, probe)[:, None])

@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interpfer.metrics.agreement import PAPER
 from interpfer.metrics.base import MapBatch, Scores, defined, extent, image_metric
-from interpfer.metrics.functional import PAPER
-from interpfer.metrics.levels import count, marked
-from interpfer.metrics.memo import remembered
+from interpfer.metrics.caching import cached_per_batch
+from interpfer.metrics.histograms import count, marked
 
 BINS = 256
 """Of the histogram in which Otsu's threshold is sought."""
@@ -27,7 +27,7 @@ def dice(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(one == 0, 1, 2 * both / (both + one))
 
 
-@remembered
+@cached_per_batch
 def _overlap(maps: MapBatch, heat: MapBatch) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Return the sizes of intersection and union; NaN where undefined."""
     a, b = otsu_mask(maps), _heat_mask(heat)
@@ -36,7 +36,7 @@ def _overlap(maps: MapBatch, heat: MapBatch) -> tuple[Float[Tensor, " n"], Float
     return torch.where(valid, both, torch.nan), torch.where(valid, sizes - both, torch.nan)
 
 
-@remembered
+@cached_per_batch
 def _heat_mask(heat: MapBatch) -> Float[Tensor, "n p"]:
     return otsu_mask(heat)
 

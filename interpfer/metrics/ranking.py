@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
-from interpfer.metrics.levels import histogram, joint_histogram, joint_levels, levels, look_up, places, reaching
-from interpfer.metrics.memo import remembered
+from interpfer.metrics.caching import cached_per_batch
+from interpfer.metrics.histograms import histogram, joint_histogram, joint_levels, levels, look_up, places, reaching
 
 
 @image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Spearman 1904", unit=True)
@@ -62,7 +62,7 @@ def pointing(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), share[:, 0], torch.nan).to(maps.dtype)
 
 
-@remembered
+@cached_per_batch
 def _heat_ranks(heat: MapBatch) -> tuple[Float[Tensor, "n p"], Float[Tensor, " n"]]:
     place, length = places(histogram(heat))
     return look_up(place, levels(heat)), length
@@ -71,7 +71,7 @@ def _heat_ranks(heat: MapBatch) -> tuple[Float[Tensor, "n p"], Float[Tensor, " n
 Counts = Float[Tensor, "n levels"]
 
 
-@remembered
+@cached_per_batch
 def _reaching(maps: MapBatch, heat: MapBatch) -> tuple[Counts, Counts, Counts, Counts]:
     """Return per level: pixels outside the mask, inside, those inside that reach it, and all that reach it."""
     counts = joint_histogram(maps, heat)

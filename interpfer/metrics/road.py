@@ -7,7 +7,7 @@ from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, model_metric
 from interpfer.metrics.faithfulness import places_at_input
-from interpfer.metrics.trial import Images, Trial
+from interpfer.metrics.queries import Images, ModelProbe
 
 REMOVED = (0.2, 0.4, 0.6, 0.8)
 """Shares of the pixels that are removed."""
@@ -20,20 +20,20 @@ SMALLEST = 4
 
 
 @model_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Rong et al. 2022, ROAD, arXiv 2202.00449")
-def road(maps: MapBatch, trial: Trial) -> Scores:
+def road(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Probability of the target without the map's lowest pixels, less that without its highest (ROAD).
 
     Mean over 20, 40, 60 and 80 % of the pixels removed, each replaced by noisy linear imputation.
     """
-    place = places_at_input(maps, trial)
+    place = places_at_input(maps, probe)
     pixels = place[0].numel() if len(place) else 0
-    noise = NOISE * _normal(trial, tuple(trial.images.shape[1:]))
-    scores = torch.zeros(len(maps), device=trial.images.device)
+    noise = NOISE * _normal(probe, tuple(probe.images.shape[1:]))
+    scores = torch.zeros(len(maps), device=probe.images.device)
     for share in REMOVED:
         count = round(share * pixels)
         gone = torch.cat([place >= pixels - count, place < count])  # least relevant, most relevant
-        filled = impute(trial.images.repeat(2, 1, 1, 1), gone) + gone[:, None] * noise.repeat(2, 1, 1, 1)
-        least, most = trial.probability(filled).view(2, -1)
+        filled = impute(probe.images.repeat(2, 1, 1, 1), gone) + gone[:, None] * noise.repeat(2, 1, 1, 1)
+        least, most = probe.probability(filled).view(2, -1)
         scores += (least - most) / len(REMOVED)
     return scores
 
@@ -85,8 +85,8 @@ def _guess(known: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
     return F.interpolate(small, size=known.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _normal(trial: Trial, shape: tuple[int, ...]) -> Tensor:
+def _normal(probe: ModelProbe, shape: tuple[int, ...]) -> Tensor:
     """Return normal noise per face out of the trial's uniform one."""
-    uniform = trial.noise(shape).clamp(1e-6, 1 - 1e-6)
-    normal: Tensor = torch.special.ndtri(uniform.double()).to(trial.images)
+    uniform = probe.noise(shape).clamp(1e-6, 1 - 1e-6)
+    normal: Tensor = torch.special.ndtri(uniform.double()).to(probe.images)
     return normal

@@ -9,7 +9,7 @@ from interpfer.errors import InterpferError, TrustError
 from interpfer.models.architectures import build
 from interpfer.models.card import ModelCard
 from interpfer.models.checkpoint import require_runnable
-from interpfer.models.fit import load_weights
+from interpfer.models.load_weights import load_weights
 from interpfer.models.program import Program
 from interpfer.models.readers.base import Read
 from interpfer.models.rebuild import rebuild
@@ -55,7 +55,7 @@ def assemble(read: Read, card: ModelCard, trust: bool, path: Path, named: bool =
     module = build(card, trust)
     module.eval()
     found = load_weights(module, read.weights, str(path), len(card.classes))
-    inert = (f"of the pickled {read.class_name} only the weights were read",) if read.wants else ()
+    inert = (f"of the pickled {read.class_name} only the weights were read",) if read.imports else ()
     return Assembled(module, (*read.notes, *inert, *found))
 
 

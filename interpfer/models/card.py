@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from interpfer.errors import DataError, ModelError, nearest
-from interpfer.expressions import CLASS_ORDERS, resolve_classes
+from interpfer.labels import CLASS_ORDERS, resolve_classes
 from interpfer.models.input import InputSpec, parse_input
 from interpfer.models.output import Output, parse_output
 
@@ -51,7 +51,7 @@ class ModelCard:
     forward_args: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def told(self) -> str:
+    def identity(self) -> str:
         """All fields but the folder, for what has to notice another card."""
         return repr(replace(self, folder=Path()))
 

@@ -42,8 +42,8 @@ def require_runnable(read: Read, path: Path) -> None:
     Raises:
         TrustError: always, if the module of the file would be needed.
     """
-    if read.module is None and read.wants:
-        raise refusal(path, read.wants)
+    if read.module is None and read.imports:
+        raise refusal(path, read.imports)
 
 
 def sha256_of(path: Path) -> str:

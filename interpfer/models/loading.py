@@ -12,7 +12,7 @@ from interpfer.errors import ModelError
 from interpfer.models.assemble import assemble
 from interpfer.models.card import card_path, parse_card, read_card
 from interpfer.models.checkpoint import read_checkpoint, require_runnable
-from interpfer.models.guess import guess
+from interpfer.models.identify import identify_architecture
 from interpfer.models.model import Model
 from interpfer.models.preset import load_preset, merged
 from interpfer.models.readers.base import Read
@@ -62,7 +62,7 @@ def load_model(
         ModelError: the file, the card or the architecture is not as expected.
         TrustError: code would run that ``trust`` does not allow.
     """
-    said = said_fields(
+    overrides = card_fields(
         preset=preset,
         input_size=input_size,
         color=color,
@@ -77,12 +77,12 @@ def load_model(
         forward_args=forward_args,
     )
     if isinstance(model, nn.Module):
-        raw = said
+        raw = overrides
         card = parse_card(raw, type(model).__name__, Path(), module_given=True)
         return Model(name or type(model).__name__, model, card, device=device)
 
     path = Path(model)
-    found = find(path, trust, said=said)
+    found = read_with_card(path, trust, overrides=overrides)
     raw, read, notes = dict(found.raw), found.read, list[str]()
     if preset and not raw.get("classes") and (variants := load_preset(preset).variants):
         choices = ", ".join(f"{preset}/{variant}" for variant in variants)
@@ -91,7 +91,7 @@ def load_model(
             f"--preset {choices}, or give --classes."
         )
     if raw.get("arch") is None and read.weights and (read.module is None or read.program):
-        guessed = guess(read.weights)
+        guessed = identify_architecture(read.weights)
         if guessed.chosen is not None:
             raw = merged(guessed.chosen.card(), {key: value for key, value in raw.items() if value is not None})
             notes.append(f"no architecture was named: {guessed.why}")
@@ -113,7 +113,7 @@ def load_model(
 
 
 @dataclass(frozen=True)
-class Found:
+class CheckpointInfo:
     """A checkpoint and what is said about it.
 
     Attributes:
@@ -129,26 +129,26 @@ class Found:
     folder: Path
 
 
-def find(path: Path, trust: bool = False, *, said: Mapping[str, Any]) -> Found:
+def read_with_card(path: Path, trust: bool = False, *, overrides: Mapping[str, Any]) -> CheckpointInfo:
     """Read a checkpoint and all that is said about it.
 
     Args:
         path: the checkpoint.
         trust: allow a pickle that brings code to run.
-        said: fields of a card that the user gave.
+        overrides: fields of a card that the user gave.
 
     Raises:
         ModelError: the file or the card cannot be read.
         TrustError: the file would run code.
     """
-    read = read_checkpoint(path, trust, _source(said.get("arch"), path))
+    read = read_checkpoint(path, trust, _source(overrides.get("arch"), path))
     beside = card_path(read.file or path)
     raw = merged(dict(read.card), read_card(beside) if beside.is_file() else {})
     where = str(beside) if beside.is_file() else f"of {path} (there is no {beside.name} beside it)"
-    return Found(read, merged(raw, said), where, beside.parent)
+    return CheckpointInfo(read, merged(raw, overrides), where, beside.parent)
 
 
-def said_fields(
+def card_fields(
     *,
     preset: str | None = None,
     input_size: int | None = None,

@@ -18,7 +18,7 @@ from interpfer.models.input import COLORS
 from interpfer.models.layers import Layer, describe_outputs, find_layers, resolve_layers, split_call
 from interpfer.models.output import describe, stacked, tensors
 from interpfer.models.program import Program
-from interpfer.resizing import to_square
+from interpfer.models.resizing import to_square
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -149,7 +149,7 @@ class Model:
         """
         return self.select(self.forward(x), len(x))
 
-    def answer(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
+    def predict_logits(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
         """Return the logits of images of the right size; the network is asked in evaluation, and left as it was."""
         with hooked(self.module, {}), torch.no_grad():
             return self.logits(self.normalise(images))

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from interpfer.errors import InterpferError, ModelError
 from interpfer.models.card import ModelCard
-from interpfer.models.fit import load_weights
 from interpfer.models.input import COLORS
+from interpfer.models.load_weights import load_weights
 from interpfer.models.program import AGREE, largest_gap
 from interpfer.models.readers.base import Read
 

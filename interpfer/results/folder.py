@@ -19,8 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from interpfer.errors import RunError
-from interpfer.results.exhibit import EXHIBIT, Pictures
-from interpfer.results.files import csv_bytes, json_bytes, write_atomic
+from interpfer.files import csv_bytes, json_bytes, write_atomic
+from interpfer.results.pictures import REPORT_DATA, Pictures
 from interpfer.results.run import MANIFEST
 
 PARTS = ".parts"
@@ -30,7 +30,7 @@ PICTURES = tuple(each.name for each in fields(Pictures))
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchResult:
     """What a batch of images gave.
 
     Attributes:
@@ -99,7 +99,7 @@ class RunFolder:
             return
         if overwrite and held:
             shutil.rmtree(self._parts, ignore_errors=True)
-            for name in (MANIFEST, EXHIBIT, REPORT):
+            for name in (MANIFEST, REPORT_DATA, REPORT):
                 (path / name).unlink(missing_ok=True)
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ class RunFolder:
         """Return the positions of the images that finished batches cover."""
         return {row for part in self.parts() for row in [*part.rows.tolist(), *part.skipped]}
 
-    def add(self, part: Part) -> None:
+    def add(self, part: BatchResult) -> None:
         """Keep a finished batch."""
         first = min([*part.rows.tolist(), *part.skipped])
         buffer = io.BytesIO()
@@ -166,12 +166,12 @@ class RunFolder:
         np.savez(buffer, allow_pickle=False, **arrays)
         write_atomic(self._parts / f"{first:09d}.npz", buffer.getvalue(), durable=False)
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[BatchResult]:
         """Yield the finished batches in the order of the data set, without their counts."""
         for path in sorted(self._parts.glob("*.npz")):
             with np.load(path) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
-                yield Part(
+                yield BatchResult(
                     arrays["rows"],
                     arrays["predicted"],
                     arrays["confidence"],
@@ -221,6 +221,6 @@ class RunFolder:
         for name, table in tables.items():
             write_atomic(self.path / name, csv_bytes(table))
         if exhibit is not None:
-            write_atomic(self.path / EXHIBIT, exhibit)
+            write_atomic(self.path / REPORT_DATA, exhibit)
         write_atomic(self.path / MANIFEST, json_bytes(manifest))
         shutil.rmtree(self._parts)

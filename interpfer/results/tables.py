@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.datasets.base import Dataset
-from interpfer.expressions import NEUTRAL
+from interpfer.labels import NEUTRAL
 from interpfer.landmarks.base import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
-from interpfer.metrics.bootstrap import Draws, image_weights, subject_weights
-from interpfer.metrics.pooling import POOLED_RESAMPLES, Pool, add_pools, pool, summarise_pooled
-from interpfer.metrics.statistics import Summary, summarise_halves, summarise_table
-from interpfer.results.folder import Part
+from interpfer.results.folder import BatchResult
+from interpfer.statistics.bootstrap import Draws, image_weights, subject_weights
+from interpfer.statistics.pooling import POOLED_RESAMPLES, Pool, add_pools, pool, summarise_pooled
+from interpfer.statistics.summary import Summary, summarise_halves, summarise_table
 
 BLOCK = 1024
 """Images whose counts are held at a time."""
@@ -40,7 +40,7 @@ class Tables:
         seed: of the bootstrap.
     """
 
-    parts: Sequence[Part]
+    parts: Sequence[BatchResult]
     counts_of: Callable[[str, int], Iterable[NDArray[np.unsignedinteger]]]
     dataset: Dataset
     outputs: tuple[str, ...]

@@ -4,7 +4,7 @@ import pytest
 
 from interpfer.au.codebook import CODEBOOKS, ActionUnit, load_codebook, parse_codebook
 from interpfer.errors import DataError, PluginError
-from interpfer.expressions import NEUTRAL
+from interpfer.labels import NEUTRAL
 from tests.oracles.au_maps import AUS_OF
 
 SHIPPED = {

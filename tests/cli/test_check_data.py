@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from interpfer.cli import group
-from interpfer.datasets.checking import compare
+from interpfer.datasets.integrity import compare
 from interpfer.datasets.jaffe import COUNTS, JaffeDataset
 from tests.replicas import picture, text
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from interpfer.cli import group
 from interpfer.cli.run_tables import comparison_table
-from interpfer.evaluate import score
+from interpfer.scoring.score import score
 
 
 def test_compare_prints_differences_with_intervals(faces: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from interpfer.cli import group
 from interpfer.cli.board_table import board_table
-from interpfer.reports.board.ranking import rank
-from interpfer.reports.leaderboard import gather
+from interpfer.reports.leaderboard.ranking import rank
+from interpfer.reports.leaderboard.rows import gather
 
 HEAD = "model,dataset,split,protocol,n,map,layer,accuracy,cosine,pxap,checkpoint_sha256\n"
 

@@ -5,7 +5,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from interpfer.cli import group
-from interpfer.evaluate import score
+from interpfer.scoring.score import score
 
 FIGURES = ("scores", "layers-by-class", "confusion", "au-profile", "mean-maps")
 

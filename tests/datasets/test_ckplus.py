@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interpfer.datasets.ckplus import CkPlusDataset, CkPlusNeutralDataset
-from interpfer.datasets.subjects import FOLDS
+from interpfer.datasets.subject_splits import FOLDS
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
 from tests.replicas import listed, picture, points, text

@@ -3,7 +3,7 @@
 import pytest
 
 from interpfer.datasets import DATASETS
-from interpfer.expressions import EXPRESSIONS
+from interpfer.labels import EXPRESSIONS
 
 OFFICIAL = [name for name in DATASETS if name not in ("csv", "folder", "demo")]
 

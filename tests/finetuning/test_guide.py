@@ -7,11 +7,11 @@ from torch import nn
 import interpfer
 from interpfer.errors import InterpferError
 from interpfer.finetuning.guide import Guidance, Guide, alignment_loss
-from interpfer.finetuning.kinds import KINDS, barrier_temperature, log_barrier
-from interpfer.maps.capture import Watch, capture
+from interpfer.finetuning.losses import DISTANCES, barrier_temperature, log_barrier
+from interpfer.maps.canvas import to_canvas
+from interpfer.maps.capture import LayerRecorder, capture
 from interpfer.maps.gradient import gradcam
-from interpfer.maps.resample import to_canvas
-from interpfer.metrics.functional import cosine
+from interpfer.metrics.agreement import cosine
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from tests.conftest import EXPRESSIONS, Golden
@@ -30,7 +30,7 @@ def test_golden_values(golden: Golden) -> None:
         assert 9 * float(found) == pytest.approx(float(table[f"loss_{number}"]), abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISTANCES)
 @pytest.mark.parametrize("seed", range(3))
 def test_kinds_are_the_plain_formulas(kind: str, seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
@@ -40,7 +40,7 @@ def test_kinds_are_the_plain_formulas(kind: str, seed: int) -> None:
     assert float(alignment_loss([features], heat, kind)) == pytest.approx(alignment(kind, features, heat), abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DISTANCES)
 @pytest.mark.parametrize("resize", ["grid", "canvas"])
 def test_gradients_are_those_of_finite_differences(kind: str, resize: str) -> None:
     features = torch.randn(2, 3, 4, 4, dtype=torch.float64)
@@ -122,7 +122,7 @@ def test_the_short_way_to_an_angle_is_the_long_one(kind: str, protocol: str, att
     raw = torch.rand(3, 7, 7, requires_grad=True)
     heat, valid = torch.rand(3, 224, 224), torch.tensor([True, False, True])
     short = Guide(kind=kind, protocol=protocol)
-    long = Guide(kind=lambda maps, heat: KINDS[kind](maps, heat), protocol=protocol)
+    long = Guide(kind=lambda maps, heat: DISTANCES[kind](maps, heat), protocol=protocol)
     values = [guide.align(raw, heat, valid, attention) for guide in (short, long)]
     slopes = [torch.autograd.grad(value, raw)[0] for value in values]
     torch.testing.assert_close(values[0], values[1], atol=1e-5, rtol=1e-5)
@@ -152,7 +152,7 @@ def small_model() -> Model:
 
 def penalty_of(model: Model, guide: Guide, x: torch.Tensor, heat: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     guidance = Guidance(guide, model)
-    watch = Watch(model, guidance.watched)
+    watch = LayerRecorder(model, guidance.watched)
     handles = [module.register_forward_hook(hook) for module, hook in watch.hooks.items()]
     logits = model.logits(x)
     for handle in handles:

@@ -15,7 +15,7 @@ from interpfer.errors import InterpferError
 from interpfer.finetuning.augment import AUGMENTS
 from interpfer.finetuning.guide import Guidance, Guide
 from interpfer.finetuning.optim import Optim
-from interpfer.finetuning.recipe import CHOICES, Recipe, settled
+from interpfer.finetuning.recipe import CHOICES, Recipe, resolve_recipe
 from interpfer.finetuning.sweep import scaled, sweep
 from interpfer.maps import MAPS
 from interpfer.models.loading import load_model
@@ -87,7 +87,7 @@ def nearness(maps: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_recipe_tells_its_choices_by_their_options() -> None:
-    told = Recipe.of(weight=3, loss=nearness, freeze="a,b", ema=0.5).told()
+    told = Recipe.of(weight=3, loss=nearness, freeze="a,b", ema=0.5).to_options()
     assert told["weight"] == 3
     assert "test_recipe.nearness" in told["loss"]
     assert told["freeze"] == ["a", "b"]
@@ -102,7 +102,7 @@ OTHER: dict[type, object] = {float: 0.25, int: 3, bool: True, str: "other", tupl
 @pytest.mark.parametrize("part", ["", "guide", "optim", "augment"])
 def test_two_recipes_tell_the_same_only_where_they_are(part: str) -> None:
     plain = Recipe()
-    told = [plain.told()]
+    told = [plain.to_options()]
     for choice in fields(getattr(plain, part) if part else plain):
         other = copy.deepcopy(plain)
         owner = getattr(other, part) if part else other
@@ -110,7 +110,7 @@ def test_two_recipes_tell_the_same_only_where_they_are(part: str) -> None:
         if is_dataclass(value):
             continue
         object.__setattr__(owner, choice.name, not value if isinstance(value, bool) else OTHER[type(value)])
-        told.append(other.told())
+        told.append(other.to_options())
     assert all(a != b for i, a in enumerate(told) for b in told[:i])
 
 
@@ -118,7 +118,7 @@ def test_functions_and_maps_are_told_apart() -> None:
     maps = [MAPS.get(name) for name in ("attention", "attention-random", "attention-first-half")]
     kinds = [lambda m, h: (m - h).abs().mean(1), lambda m, h: (m * h).sum(1)]
     guides = [*(Guide(attention_map=each) for each in maps), *(Guide(kind=each) for each in kinds)]
-    told = [Recipe(guide=guide).told() for guide in guides]
+    told = [Recipe(guide=guide).to_options() for guide in guides]
     assert all(a != b for i, a in enumerate(told) for b in told[:i])
 
 
@@ -157,8 +157,8 @@ def test_python_takes_single_choices_too(tmp_path: Path) -> None:
     with pytest.raises(InterpferError, match="no option 'epoch'. Did you mean epochs"):
         sweep("model.pt", "demo", [0, 4], out=tmp_path, epoch=1)
     with pytest.raises(InterpferError, match=r"give a recipe or single choices \(lr\), not both"):
-        settled(Recipe(), {"lr": 1})
-    assert settled(None, {"epochs": 20, "weight": 1, "loss": "cosine"}) == Recipe(epochs=20)
+        resolve_recipe(Recipe(), {"lr": 1})
+    assert resolve_recipe(None, {"epochs": 20, "weight": 1, "loss": "cosine"}) == Recipe(epochs=20)
 
 
 def test_every_choice_is_an_option_of_the_command() -> None:

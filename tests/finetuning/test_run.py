@@ -14,23 +14,23 @@ import interpfer
 from interpfer.datasets import DATASETS
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
-from interpfer.datasets.part import Part
+from interpfer.datasets.subset import Subset
 from interpfer.errors import DataError, InterpferError, ModelError, RunError
+from interpfer.faces.stream import FaceStream
 from interpfer.finetuning.augment import AUGMENTS
-from interpfer.finetuning.faces import FacePool
+from interpfer.finetuning.before_after import judged_on
 from interpfer.finetuning.guide import Guide
-from interpfer.finetuning.judging import judged_on
 from interpfer.finetuning.loop import Trainer, make_accelerator
 from interpfer.finetuning.optim import Optim
+from interpfer.finetuning.pictures import before_after_sheet, undominated
+from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe
-from interpfer.finetuning.run import Tuned, finetune
+from interpfer.finetuning.run import FinetuneResult, finetune
 from interpfer.finetuning.sweep import sweep
 from interpfer.landmarks.files import FileLandmarks
+from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
-from interpfer.plan import find_landmarks
-from interpfer.reports.tuning import before_after_sheet, undominated
-from interpfer.stream import FaceStream
 from tests.conftest import EXPRESSIONS
 
 QUICK = Recipe(epochs=2, batch_size=7, optim=Optim(lr=1e-2), augment=AUGMENTS["light"], freeze="none")
@@ -50,7 +50,7 @@ def drawn() -> DemoDataset:
     return DemoDataset("train", count=21, size=48)
 
 
-def tune(model: object, data: DemoDataset, out: Path, recipe: Recipe = QUICK, **options: object) -> Tuned:
+def tune(model: object, data: DemoDataset, out: Path, recipe: Recipe = QUICK, **options: object) -> FinetuneResult:
     return finetune(model, data, out=out, recipe=recipe, device="cpu", **{"test": None} | options)
 
 
@@ -226,7 +226,7 @@ def test_without_a_split_of_its_own_the_held_out_images_judge(checkpoint: Path, 
 
 def test_a_part_is_the_whole_with_fewer_rows(faces: Path) -> None:
     whole = CsvDataset.open(faces, "test")
-    part = Part(whole, (5, 2), "held-out")
+    part = Subset(whole, (5, 2), "held-out")
     assert [sample.id for sample in part.samples] == [whole.samples[5].id, whole.samples[2].id]
     assert part.image(1).tobytes() == whole.image(2).tobytes()
     assert part.size(0) == whole.size(5)
@@ -319,14 +319,16 @@ def test_faces_without_a_heatmap_do_not_lower_the_history(tmp_path: Path) -> Non
         for batch in (1, 21)
     )
     assert small == pytest.approx(large, abs=1e-3)
-    neutral = Part(data, [row for row, s in enumerate(data.samples) if s.label in ("neutral", "anger")], "train")
+    neutral = Subset(data, [row for row, s in enumerate(data.samples) if s.label in ("neutral", "anger")], "train")
     neutral.samples = tuple(replace(sample, label="neutral") for sample in neutral.samples)
     assert tune(model, neutral, tmp_path / "neutral", still).history["attention"].isna().all()
 
 
 def test_a_class_without_faces_has_no_weight(drawn: DemoDataset) -> None:
     model = load_model(SmallCNN(8, width=4), classes=[*EXPRESSIONS, "contempt"], input_size=32)
-    pool, held = (FacePool(FaceStream(drawn, find_landmarks(None, drawn), 32), tuple(range(14))) for _ in range(2))
+    pool, held = (
+        FacePool(FaceStream(drawn, resolve_landmarks(None, drawn.landmarks()), 32), tuple(range(14))) for _ in range(2)
+    )
     for part in (pool, held):
         part.load(lambda *_: None)
     trainer = Trainer(model, replace(QUICK, class_weights=True), pool, held, make_accelerator("cpu", "no"))
@@ -384,7 +386,7 @@ def test_a_split_that_is_misspelt_is_told(checkpoint: Path, drawn: DemoDataset, 
 
 
 def test_images_of_the_training_split_do_not_judge(drawn: DemoDataset) -> None:
-    some = Part(drawn, range(14), "train")
+    some = Subset(drawn, range(14), "train")
     told, on = judged_on(some, drawn, (1, 2))
     assert told.endswith(
         "7 images never looked at while training; 14 more stand in the training split too and are left out"
@@ -412,9 +414,9 @@ def test_a_class_that_is_not_judged_has_no_row(
     labels: tuple[str, ...], drawn_one: bool, checkpoint: Path, drawn: DemoDataset, tmp_path: Path
 ) -> None:
     rows = [row for row, sample in enumerate(drawn.samples) if sample.label in labels]
-    model, part = load_model(checkpoint), Part(drawn, rows, "held-out")
+    model, part = load_model(checkpoint), Subset(drawn, rows, "held-out")
     part.classes = drawn.classes
-    before_after_sheet(model, model, part, find_landmarks(None, drawn), tmp_path / "sheet.png")
+    before_after_sheet(model, model, part, resolve_landmarks(None, drawn.landmarks()), tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").exists() is drawn_one
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interpfer.errors import InterpferError
-from interpfer.finetuning.faces import deal
+from interpfer.finetuning.pool import deal
 from interpfer.finetuning.split import hold_out
 
 CLASSES = ("anger", "fear", "happiness")

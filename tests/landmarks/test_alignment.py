@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from interpfer.datasets.demo import DemoDataset
-from interpfer.landmarks.alignment import TEMPLATE, carry, five_points, inverse, similarity, stretch, warp
-from interpfer.stream import FaceStream
+from interpfer.faces.stream import FaceStream
+from interpfer.landmarks.alignment import TEMPLATE, five_points, inverse, similarity, stretch, transform_points, warp
 
 FACES = DemoDataset("test", count=7, size=96)
 POINTS = FACES.landmarks().locate([sample.id for sample in FACES.samples], None).points.double()
@@ -16,9 +16,9 @@ POINTS = FACES.landmarks().locate([sample.id for sample in FACES.samples], None)
 def test_alignment_undoes_any_similarity(turn: float, scale: float, x: float, y: float) -> None:
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     moved = torch.tensor([[cos, -sin, x], [sin, cos, y]], dtype=torch.float64).expand(len(POINTS), 2, 3)
-    there = carry(POINTS, moved)
-    aligned = carry(POINTS, similarity(POINTS, 224))
-    torch.testing.assert_close(carry(there, similarity(there, 224)), aligned, rtol=0, atol=1e-6)
+    there = transform_points(POINTS, moved)
+    aligned = transform_points(POINTS, similarity(POINTS, 224))
+    torch.testing.assert_close(transform_points(there, similarity(there, 224)), aligned, rtol=0, atol=1e-6)
 
 
 def test_a_face_that_is_the_template_stays() -> None:
@@ -31,7 +31,7 @@ def test_a_face_that_is_the_template_stays() -> None:
 
 def test_the_way_back() -> None:
     there = similarity(POINTS, 224)
-    torch.testing.assert_close(carry(carry(POINTS, there), inverse(there)), POINTS)
+    torch.testing.assert_close(transform_points(transform_points(POINTS, there), inverse(there)), POINTS)
 
 
 def test_pixels_and_points_move_together() -> None:
@@ -47,7 +47,7 @@ def test_pixels_and_points_move_together() -> None:
 
 
 def test_a_plain_resize_is_a_stretch_of_the_whole() -> None:
-    corner = carry(torch.full((1, 68, 2), 50.0), stretch(100, 200, 224)[None])
+    corner = transform_points(torch.full((1, 68, 2), 50.0), stretch(100, 200, 224)[None])
     assert corner[0, 0].tolist() == [112.0, 56.0]
 
 
@@ -57,7 +57,7 @@ def test_the_stream_aligns_faces_and_keeps_those_without_landmarks() -> None:
     off = (five_points(aligned.landmarks.points.float()) - target).norm(dim=-1).mean()
     assert off < (five_points(plain.landmarks.points.float()) - target).norm(dim=-1).mean()
     assert off < 12
-    back = carry(aligned.landmarks.points, inverse(aligned.transforms))
+    back = transform_points(aligned.landmarks.points, inverse(aligned.transforms))
     torch.testing.assert_close(back.double(), POINTS, rtol=0, atol=1e-3)
     assert aligned.faces.images.shape == plain.faces.images.shape
     assert not torch.equal(aligned.faces.images, plain.faces.images)

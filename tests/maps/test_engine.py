@@ -9,12 +9,12 @@ import interpfer.maps.compute
 from interpfer.errors import ModelError, PluginError
 from interpfer.maps import GROUPS, MAPS, named_maps, select_maps
 from interpfer.maps.base import ONE_PASS, BaselineMap, LayerMap, ModelMap, layer_map
+from interpfer.maps.batch_size import auto_batch_size, bytes_per_image
+from interpfer.maps.canvas import to_canvas
 from interpfer.maps.capture import LayerCapture, capture
-from interpfer.maps.cluster import RANGE_SIGMA, SPATIAL_SIGMA, _bilateral
+from interpfer.maps.cf_cam import RANGE_SIGMA, SPATIAL_SIGMA, _bilateral
 from interpfer.maps.compute import compute_maps
-from interpfer.maps.engine import run_maps, same_maps
-from interpfer.maps.memory import auto_batch_size, bytes_per_image
-from interpfer.maps.resample import to_canvas
+from interpfer.maps.engine import find_duplicates, run_maps
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.registry import Registry
@@ -131,7 +131,7 @@ def test_maps_of_a_pooled_linear_head_are_one_and_told_so() -> None:
     # trap: on GAP + linear ReLU(cam) = gradcam = hirescam = xgradcam, and a table would count four methods
     maps = compute_maps(make(seed=2), images(), "all", layers=["two", "three"])
     torch.testing.assert_close(maps["cam", "three"].relu(), maps["gradcam", "three"], atol=1e-6, rtol=1e-4)
-    same = same_maps(maps)
+    same = find_duplicates(maps)
     assert same["hirescam", "three"] == same["xgradcam", "three"] == ("gradcam", "three")
     assert same["gradcam-elementwise", "two"] == ("layercam", "two")  # activations are not negative
     assert ("hirescam", "two") not in same
@@ -140,10 +140,10 @@ def test_maps_of_a_pooled_linear_head_are_one_and_told_so() -> None:
 def test_undefined_maps_are_no_evidence_of_sameness() -> None:
     one = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]])
     nothing = torch.full_like(one, torch.nan)
-    assert same_maps({("a", "l"): nothing, ("b", "l"): nothing, ("c", "l"): one, ("d", "m"): one}) == {}
+    assert find_duplicates({("a", "l"): nothing, ("b", "l"): nothing, ("c", "l"): one, ("d", "m"): one}) == {}
     part = one.clone()
     part[1] = torch.nan
-    assert same_maps({("a", "l"): part, ("b", "l"): part.clone()}) == {("b", "l"): ("a", "l")}
+    assert find_duplicates({("a", "l"): part, ("b", "l"): part.clone()}) == {("b", "l"): ("a", "l")}
 
 
 def test_cf_cam_filter_is_the_plain_double_loop() -> None:
@@ -238,7 +238,7 @@ def test_memory_is_bounded_and_batches_are_split(monkeypatch: pytest.MonkeyPatch
     floats = 6 * 256 + 8 * 256 + 10 * 64
     assert graph > plain > 4 * floats
     assert graph < 4 * 20 * floats
-    import interpfer.maps.memory as memory
+    import interpfer.maps.batch_size as memory
 
     monkeypatch.setattr(memory, "free_memory", lambda _: int(3.5 * graph / memory.SHARE))
     assert auto_batch_size(model, ["one", "two", "three"], True, 20) == 3

@@ -5,13 +5,13 @@ import torch
 from skimage.filters import sobel
 
 from interpfer.maps import MAPS
-from interpfer.maps.base import RawMap, Surroundings
-from interpfer.maps.resample import resize
+from interpfer.maps.base import BaselineContext, RawMap
+from interpfer.maps.canvas import resize
 
 
 def draw(name: str, images: torch.Tensor, rows: tuple[int, ...], seed: int = 0) -> RawMap:
     return MAPS.get(f"baseline:{name}").compute(
-        Surroundings(torch.zeros(len(rows), 224, 224), None, None, rows, seed, images)
+        BaselineContext(torch.zeros(len(rows), 224, 224), None, None, rows, seed, images)
     )
 
 

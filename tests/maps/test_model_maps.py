@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from interpfer.errors import InterpferError, ModelError
 from interpfer.maps import MAPS, perturbation
-from interpfer.maps.base import Scene
+from interpfer.maps.base import MapContext
 from interpfer.maps.capture import capture
 from interpfer.maps.compute import compute_maps
 from interpfer.models.loading import load_model
@@ -46,9 +46,9 @@ def images(n: int = 2) -> Tensor:
     return torch.rand(n, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
-def scene(model: Model, layer: str = "3", targets: tuple[int, ...] = (1, 2)) -> Scene:
+def scene(model: Model, layer: str = "3", targets: tuple[int, ...] = (1, 2)) -> MapContext:
     x = model.preprocess(images(len(targets)))
-    return Scene(model, x, torch.tensor(targets), layer, tuple(range(len(targets))), 0)
+    return MapContext(model, x, torch.tensor(targets), layer, tuple(range(len(targets))), 0)
 
 
 @torch.no_grad()

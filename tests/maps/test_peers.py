@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from interpfer.errors import ModelError
+from interpfer.maps.canvas import normalise
 from interpfer.maps.capture import capture
 from interpfer.maps.compute import compute_maps
-from interpfer.maps.resample import normalise
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 

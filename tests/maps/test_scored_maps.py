@@ -11,8 +11,8 @@ from torch import Tensor, nn
 import interpfer
 from interpfer.datasets.demo import DemoDataset
 from interpfer.errors import InterpferError, ModelError, RunError
-from interpfer.expressions import NEUTRAL
-from interpfer.maps.engine import Key, same_maps
+from interpfer.labels import NEUTRAL
+from interpfer.maps.engine import Key, find_duplicates
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 
@@ -109,10 +109,10 @@ def test_reasons_outlive_a_kill_after_the_last_batch(
     whole = interpfer.score(model, data, **arguments)
     assert "does not conserve relevance" in whole.manifest["refused"]["lrp@input"]
     with monkeypatch.context() as patch:
-        patch.setattr("interpfer.evaluate.conclude", lambda *_: pytest.fail("killed"))
+        patch.setattr("interpfer.scoring.score.conclude", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             interpfer.score(model, data, **arguments, out=tmp_path / "run")
-    monkeypatch.setattr("interpfer.evaluate.score_batch", lambda *_: pytest.fail("nothing is left to score"))
+    monkeypatch.setattr("interpfer.scoring.score.score_batch", lambda *_: pytest.fail("nothing is left to score"))
     resumed = interpfer.score(model, data, **arguments, out=tmp_path / "run", resume=True)
     assert resumed.manifest["refused"] == whole.manifest["refused"]
     assert resumed.manifest["same"] == whole.manifest["same"]
@@ -123,12 +123,12 @@ def test_maps_that_once_differ_are_never_called_the_same(
     model: Model, data: DemoDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def tell_apart(maps: dict[Key, Tensor]) -> dict[Key, Key]:
-        return {} if len(maps) == 2 else same_maps(maps)  # the pairs of a batch, not those of the first images
+        return {} if len(maps) == 2 else find_duplicates(maps)  # the pairs of a batch, not those of the first images
 
-    monkeypatch.setattr("interpfer.scoring.same_maps", tell_apart)
+    monkeypatch.setattr("interpfer.scoring.batch.same_maps", tell_apart)
     arguments = {"maps": ["gradcam", "hirescam", "attention"], "limit": 6}
     with monkeypatch.context() as patch:
-        patch.setattr("interpfer.evaluate.conclude", lambda *_: pytest.fail("killed"))
+        patch.setattr("interpfer.scoring.score.conclude", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             interpfer.score(model, data, **arguments, out=tmp_path / "run")
     assert interpfer.score(model, data, **arguments, out=tmp_path / "run", resume=True).manifest["same"] == {}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from interpfer.metrics import METRICS
 from interpfer.metrics.base import ImageMetric
-from interpfer.metrics.memo import remembered
+from interpfer.metrics.caching import cached_per_batch
 from tests.oracles import metrics_more as oracles
 
 NEW = ("pearson", "spearman", "ssim", "kl", "ap", "auroc", "iou", "dice", "pointing", "ebpg", "rra")
@@ -132,7 +132,7 @@ def test_gradients_climb(name: str) -> None:
 def test_what_is_remembered_ends_with_the_batch_and_sees_what_was_written() -> None:
     calls = []
 
-    @remembered
+    @cached_per_batch
     def total(maps: Tensor) -> Tensor:
         calls.append(len(maps))
         return maps.sum()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from interpfer.au.codebook import CODEBOOKS
-from interpfer.au.heatmaps import au_planes
+from interpfer.au.drawing import au_planes
 from interpfer.metrics.au_profile import BACKGROUND, agreement, evidence, profile, shares, summarise_profiles
 
 BOOK = CODEBOOKS.get("belharbi2024")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from interpfer.metrics import METRICS
 from interpfer.metrics.base import DatasetMetric
-from interpfer.metrics.boxes import TONES, box_counts, boxes, maxboxacc
+from interpfer.metrics.localisation import TONES, box_counts, boxes, maxboxacc
 from tests.oracles import metrics_more as oracles
 
 SEEDS = st.integers(0, 2**32 - 1)

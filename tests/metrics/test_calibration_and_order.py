@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from interpfer.metrics.classification import calibration_error, classify, wrong_order
+from interpfer.statistics.classification import calibration_error, classify, wrong_order
 
 CLASSES = ["anger", "fear", "sadness"]
 

@@ -4,7 +4,7 @@ from interpfer.maps import MAPS
 from interpfer.maps.base import BaselineMap
 from interpfer.metrics import METRICS
 from interpfer.metrics.base import DatasetMetric, ModelMetric
-from interpfer.sanity import FAITHFUL, PASSES, SAME, UNFAITHFUL
+from interpfer.scoring.sanity import FAITHFUL, PASSES, SAME, UNFAITHFUL
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 

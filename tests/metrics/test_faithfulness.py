@@ -8,7 +8,7 @@ import torch
 
 from interpfer.metrics import FAITHFULNESS, METRICS, select_metrics
 from interpfer.metrics.faithfulness import STEPS, blurred, ranks_from_top
-from interpfer.metrics.trial import Trial
+from interpfer.metrics.queries import ModelProbe
 
 SIZE = 32
 
@@ -32,16 +32,16 @@ def quarter(top: bool, left: bool, n: int = 2, size: int = 224) -> torch.Tensor:
     return maps
 
 
-def trial(heat: torch.Tensor | None = None, targets: tuple[int, ...] = (0, 0)) -> Trial:
+def probe(heat: torch.Tensor | None = None, targets: tuple[int, ...] = (0, 0)) -> ModelProbe:
     heat = quarter(True, True, len(targets)) if heat is None else heat
     rows = tuple(range(len(targets)))
-    return Trial(looks_at_top_left, striped(len(targets)), heat, torch.tensor(targets), rows, 0)
+    return ModelProbe(looks_at_top_left, striped(len(targets)), heat, torch.tensor(targets), rows, 0)
 
 
 @pytest.mark.parametrize("name", ["deletion", "insertion", "pixel_flipping", "average_drop"])
 def test_the_map_of_what_the_model_needs_beats_the_opposite(name: str) -> None:
     metric = METRICS.get(name)
-    right, wrong = (metric(quarter(corner, corner), trial()) for corner in (True, False))
+    right, wrong = (metric(quarter(corner, corner), probe()) for corner in (True, False))
     assert ((right - wrong > 0.1) if metric.facts.higher_is_better else (wrong - right > 0.1)).all()
     for found in (right, wrong):
         assert ((found >= 0) & (found <= 1)).all()
@@ -49,7 +49,7 @@ def test_the_map_of_what_the_model_needs_beats_the_opposite(name: str) -> None:
 
 def test_deletion_against_a_plain_loop() -> None:
     maps = torch.rand(2, SIZE, SIZE)
-    one = trial()
+    one = probe()
     expected = []
     for face in range(2):
         order = np.argsort(-maps[face].flatten().numpy(), kind="stable")
@@ -65,31 +65,31 @@ def test_deletion_against_a_plain_loop() -> None:
 
 def test_increase_and_drop_of_a_map_that_keeps_everything() -> None:
     everything = torch.ones(2, 224, 224)
-    assert (METRICS.get("average_drop")(everything, trial()) == 0).all()
-    assert (METRICS.get("increase")(everything, trial()) == 0).all()
-    for_the_other = trial(targets=(1, 1))
+    assert (METRICS.get("average_drop")(everything, probe()) == 0).all()
+    assert (METRICS.get("increase")(everything, probe()) == 0).all()
+    for_the_other = probe(targets=(1, 1))
     assert (METRICS.get("increase")(quarter(False, False), for_the_other) == 1).all()
 
 
 def test_hiding_au_regions_hurts_where_the_model_uses_them() -> None:
     maps = torch.ones(2, 224, 224)
-    used = METRICS.get("au_occlusion")(maps, trial(quarter(True, True)))
-    unused = METRICS.get("au_occlusion")(maps, trial(quarter(False, False)))
+    used = METRICS.get("au_occlusion")(maps, probe(quarter(True, True)))
+    unused = METRICS.get("au_occlusion")(maps, probe(quarter(False, False)))
     assert (used > 0.3).all()
     assert (unused < 0.05).all()
-    everywhere = METRICS.get("au_occlusion")(maps, trial(torch.ones(2, 224, 224)))
+    everywhere = METRICS.get("au_occlusion")(maps, probe(torch.ones(2, 224, 224)))
     assert everywhere.isnan().all()
 
 
 @pytest.mark.parametrize("name", FAITHFULNESS)
 def test_undefined_is_nan_and_the_batch_does_not_show(name: str) -> None:
     maps, heat = torch.rand(3, 224, 224), quarter(True, True, 3)
-    together = METRICS.get(name)(maps, trial(heat, (0, -1, 0)))
+    together = METRICS.get(name)(maps, probe(heat, (0, -1, 0)))
     assert together[1].isnan()
     maps[2] = math.nan
-    apart = Trial(looks_at_top_left, striped(1), heat[:1], torch.tensor([0]), (0,), 0)
+    apart = ModelProbe(looks_at_top_left, striped(1), heat[:1], torch.tensor([0]), (0,), 0)
     torch.testing.assert_close(METRICS.get(name)(maps[:1], apart), together[:1])
-    assert METRICS.get(name)(maps, trial(heat, (0, 0, 0)))[2].isnan()
+    assert METRICS.get(name)(maps, probe(heat, (0, 0, 0)))[2].isnan()
 
 
 def test_places_count_from_the_highest() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from interpfer.metrics import METRICS
 from interpfer.metrics.road import impute
-from tests.metrics.test_faithfulness import quarter, trial
+from tests.metrics.test_faithfulness import probe, quarter
 
 NEIGHBOURS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))
 
@@ -72,7 +72,7 @@ def test_one_pixel_is_the_mean_of_its_neighbours() -> None:
 def test_the_map_of_what_the_model_needs_scores_high_and_the_opposite_low() -> None:
     metric = METRICS.get("road")
     right, wrong, blind = (
-        metric(maps, trial()) for maps in (quarter(True, True), quarter(False, False), torch.ones(2, 224, 224))
+        metric(maps, probe()) for maps in (quarter(True, True), quarter(False, False), torch.ones(2, 224, 224))
     )
     assert (right > 0.3).all()
     assert (wrong < 0).all()
@@ -82,4 +82,4 @@ def test_the_map_of_what_the_model_needs_scores_high_and_the_opposite_low() -> N
 def test_turning_a_map_upside_down_turns_the_sign() -> None:
     maps: Tensor = torch.rand(2, 32, 32)
     metric = METRICS.get("road")
-    torch.testing.assert_close(metric(1 - maps, trial()), -metric(maps, trial()), atol=2e-2, rtol=0)
+    torch.testing.assert_close(metric(1 - maps, probe()), -metric(maps, probe()), atol=2e-2, rtol=0)

@@ -8,7 +8,7 @@ from torch import nn
 
 from interpfer.errors import ModelError, TrustError
 from interpfer.models.checkpoint import read_checkpoint
-from interpfer.models.fit import load_weights
+from interpfer.models.load_weights import load_weights
 from interpfer.models.loading import load_model
 
 WEIGHTS = {"conv.weight": torch.ones(2, 3, 1, 1), "fc.bias": torch.arange(2.0)}

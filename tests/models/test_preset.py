@@ -38,13 +38,13 @@ class StandIn(nn.Module):
             parent.add_module(last, nn.Conv2d(channels if i == 0 else 4, 4, 3, stride=8 if i == 0 else 1, padding=1))
             self.layers.append(getattr(parent, last))
         self.head = nn.Linear(4, classes)
-        self.answer, self.wants = answer, wants
+        self.predict_logits, self.wants = answer, wants
 
     def forward(self, x: Tensor, **given: Any) -> Any:
         assert given == self.wants
         for layer in self.layers:
             x = layer(x)
-        return self.answer(self.head(x.mean((2, 3))), x)
+        return self.predict_logits(self.head(x.mean((2, 3))), x)
 
     def eval(self) -> None:  # type: ignore[override]
         """Return nothing, as EmoNet does."""

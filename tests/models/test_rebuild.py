@@ -4,8 +4,8 @@ from torch import nn
 
 from interpfer.errors import ModelError
 from interpfer.models.card import ModelCard
-from interpfer.models.fit import load_weights
 from interpfer.models.input import InputSpec
+from interpfer.models.load_weights import load_weights
 from interpfer.models.readers.base import Read
 from interpfer.models.rebuild import rebuild
 

@@ -10,11 +10,11 @@ import pytest
 
 import interpfer
 from interpfer.errors import RunError
-from interpfer.reports.leaderboard import append, gather, leaderboard_rows, require_board
+from interpfer.reports.leaderboard.rows import append, gather, leaderboard_rows, require_board
 
 
 def test_rows_hold_the_headline_of_each_metric(faces: Path, checkpoint: Path) -> None:
-    from interpfer.evaluate import score
+    from interpfer.scoring.score import score
 
     run = score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu")
     row = leaderboard_rows(run).set_index("map").loc["gradcam"]
@@ -59,7 +59,7 @@ def test_fifty_processes_appending_at_once_lose_no_row(tmp_path: Path) -> None:
 import os, sys
 import pandas as pd
 from pathlib import Path
-from interpfer.reports.leaderboard import append
+from interpfer.reports.leaderboard.rows import append
 assert "torch" not in sys.modules
 wait, go = os.pipe()
 children = []
@@ -91,7 +91,7 @@ def test_names_that_a_spreadsheet_would_run_are_escaped_and_read_back(tmp_path: 
 
 
 def test_a_codebook_file_is_told_from_another_of_its_name(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
-    from interpfer.evaluate import score
+    from interpfer.scoring.score import score
 
     (tmp_path / "mine.yaml").write_text("classes: {happiness: [12], anger: [4]}")
     run = score(
@@ -102,7 +102,7 @@ def test_a_codebook_file_is_told_from_another_of_its_name(faces: Path, checkpoin
 
 
 def test_the_same_run_appended_again_stays_one_row(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
-    from interpfer.evaluate import score
+    from interpfer.scoring.score import score
 
     board = tmp_path / "board.csv"
     for target in ("label", "label", "predicted"):

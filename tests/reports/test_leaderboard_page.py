@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from interpfer.reports.board import FORMATS
-from interpfer.reports.board.ranking import rank
+from interpfer.reports.leaderboard import FORMATS
+from interpfer.reports.leaderboard.ranking import rank
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

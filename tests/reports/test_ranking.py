@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interpfer.errors import PluginError, RunError
-from interpfer.reports.board import FORMATS
-from interpfer.reports.board.ranking import rank
-from interpfer.reports.leaderboard import append, gather
-from interpfer.reports.reading import write_readings
+from interpfer.reports.leaderboard import FORMATS
+from interpfer.reports.leaderboard.ranking import rank
+from interpfer.reports.leaderboard.rows import append, gather
+from interpfer.results.metric_facts import write_readings
 
 RULES = {"dataset": "rafdb", "split": "test", "protocol": "paper", "target": "label", "codebook": "belharbi2024",
          "geometry": "reference", "align": "False", "dataset_digest": "d" * 64}  # fmt: skip

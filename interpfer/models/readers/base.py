@@ -38,7 +38,7 @@ class Read:
         notes: what the user should know, one sentence each.
         program: whether the module can only be called: no layer of it can be seen.
         class_name: the class of a pickled module, whether or not it was run.
-        wants: what a pickle would import; empty if it was read without running anything.
+        imports: what a pickle would import; empty if it was read without running anything.
         sha256: of the file, or of the files of a folder.
         file: the checkpoint that was read in a folder; None for the path itself.
     """
@@ -52,7 +52,7 @@ class Read:
     notes: tuple[str, ...] = ()
     program: bool = False
     class_name: str | None = None
-    wants: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
     sha256: str = ""
     file: Path | None = None
 

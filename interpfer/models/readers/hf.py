@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from interpfer.errors import DataError, ModelError, TrustError
-from interpfer.expressions import canonical_classes
+from interpfer.labels import canonical_classes
 from interpfer.models.readers.base import Read, Request
 from interpfer.models.readers.signatures import first_line, read_json
 from interpfer.registry import missing_package

@@ -154,7 +154,7 @@ def _as_read(found: Contents, wants: tuple[str, ...] = (), note: str | None = No
         skipped=found.skipped,
         notes=(*found.notes, *([note] if note else [])),
         class_name=named,
-        wants=wants if found.class_name is not None else (),
+        imports=wants if found.class_name is not None else (),
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable
 from typing import Any
 
-from interpfer.expressions import EXPRESSIONS
+from interpfer.labels import EXPRESSIONS
 from interpfer.metrics.au_profile import BACKGROUND, agreement
 from interpfer.reports.page.scores import Scores
 from interpfer.reports.page.tables import Cell, Line, Sheet
@@ -27,7 +27,7 @@ def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
         (line["map"], line["layer"], line["expression"]): float(line["energy"])
         for line in agreement(table).to_dict("records")
     }
-    wanted = (scores.main, *scores.spoken, *scores.deepest, scores.best(scores.primary))
+    wanted = (scores.main, *scores.headline_maps, *scores.deepest, scores.best(scores.primary))
     sheets = []
     for name, layer in dict.fromkeys(key for key in wanted if key in scores.distinct):
         own = table[(table["map"] == name) & (table["layer"] == layer)]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from interpfer.reports.comparison import better
 from interpfer.reports.page.scores import Key, number
+from interpfer.results.comparison import better
 
 ACCURACY = {"b": "rises", "a": "falls", "": "stays within chance"}
 MOVES = {"b": "closer to", "a": "farther from", "": "no closer to"}
@@ -45,12 +45,12 @@ class Change:
     counts: str
 
 
-def change(lines: pd.DataFrame, spoken: Sequence[Key], metric: str, before: str, after: str) -> Change:
-    """Sum up what ``interpfer.reports.comparison.compare`` found.
+def change(lines: pd.DataFrame, headline_maps: Sequence[Key], metric: str, before: str, after: str) -> Change:
+    """Sum up what ``interpfer.results.comparison.compare`` found.
 
     Args:
         lines: what it found, without maps that are the same thing as another.
-        spoken: the maps of the first run that a verdict speaks of.
+        headline_maps: the maps of the first run that a verdict speaks of.
         metric: which it speaks of.
         before: what the first run is called.
         after: what the second run is called.
@@ -61,7 +61,7 @@ def change(lines: pd.DataFrame, spoken: Sequence[Key], metric: str, before: str,
         for line, won in others
         if line["metric"] == metric and math.isfinite(line["difference"])
     }
-    found = {key[0]: own[key] for key in spoken if key in own}
+    found = {key[0]: own[key] for key in headline_maps if key in own}
     words = [f"accuracy {ACCURACY[winner]}", *_moved({name: won for name, (_, won) in found.items()})]
     moves = [_move("Accuracy", first), *(_move(f"{metric} of {name}", line) for name, (line, _) in found.items())]
     counts = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from interpfer.expressions import EXPRESSIONS
+from interpfer.labels import EXPRESSIONS
 from interpfer.reports.page.scores import SAID, Key, Scores, interval, number
 from interpfer.results.run import Run
 
@@ -27,7 +27,7 @@ class Bar:
     width: float
     text: str
     interval: str
-    spoken: bool
+    headline_maps: bool
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def score_chart(scores: Scores) -> Chart:
     keys = scores.distinct
     note = "Maps that are the same thing are shown once." if len(keys) < len(scores.maps) else ""
     if len(keys) > MOST:
-        best, chosen = scores.best(metric), scores.spoken
+        best, chosen = scores.best(metric), scores.headline_maps
         others = [key for key in keys if key in scores.deepest and key not in chosen and key != best]
         shown = {*chosen, best, *others[: MOST - len({*chosen, best})]}
         keys = [key for key in keys if key in shown]
@@ -74,7 +74,7 @@ def score_chart(scores: Scores) -> Chart:
         bars.append(
             Bar(
                 key[0], key[1], axis.place(value.value), axis.place(low), axis.place(high) - axis.place(low),
-                number(value.value, metric), interval(value, metric), key in scores.spoken,
+                number(value.value, metric), interval(value, metric), key in scores.headline_maps,
             )
         )  # fmt: skip
     marks = [

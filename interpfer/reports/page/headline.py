@@ -4,7 +4,6 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from interpfer.reports.direction import rises
 from interpfer.reports.page.scores import (
     ATTENTION,
     CLASS_MEAN,
@@ -17,6 +16,7 @@ from interpfer.reports.page.scores import (
     interval,
     number,
 )
+from interpfer.results.direction import higher_is_better
 from interpfer.results.run import Run, headline_group
 
 BLANK: Key = (UNIFORM, "-")
@@ -44,31 +44,32 @@ class Headline:
 
     verdict: str
     sentence: str
-    spoken: tuple[Key, ...]
+    headline_maps: tuple[Key, ...]
     notes: tuple[str, ...] = ()
 
 
 def headline(run: Run, scores: Scores) -> Headline:
     """Say in plain words how a run ended."""
-    model, spoken = str(run.manifest["arguments"]["model"]), tuple(scores.spoken)
-    if not spoken:
+    model, headline_maps = str(run.manifest["arguments"]["model"]), tuple(scores.headline_maps)
+    if not headline_maps:
         return Headline(f"No map of {model} could be scored.", "Every map was undefined on every face.", ())
-    notes = tuple(filter(None, (_others(scores, spoken), _few(scores, spoken))))
-    return Headline(_verdict(model, scores, spoken), _sentence(scores, spoken), spoken, notes)
+    notes = tuple(filter(None, (_others(scores, headline_maps), _few(scores, headline_maps))))
+    return Headline(_verdict(model, scores, headline_maps), _sentence(scores, headline_maps), headline_maps, notes)
 
 
-def _sentence(scores: Scores, spoken: tuple[Key, ...]) -> str:
+def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     metric = scores.primary
-    found = [scores.at(key, metric) for key in spoken]
+    found = [scores.at(key, metric) for key in headline_maps]
     parts = [
         f"{number(value.value, metric)} {interval(value, metric)}".strip()
         + ("" if value.n == found[0].n else f" on {value.n:,}")
         for value in found
     ]
-    said = f"On {found[0].n:,} faces the {spoken[0][0]} of {spoken[0][1]} reaches a {metric} of {parts[0]} with the "
+    name, layer = headline_maps[0]
+    said = f"On {found[0].n:,} faces the {name} of {layer} reaches a {metric} of {parts[0]} with the "
     said += "action-unit heatmaps" + "".join(
-        f", and {name if layer == spoken[0][1] else f'{name} of {layer}'} {part}"
-        for (name, layer), part in zip(spoken[1:], parts[1:], strict=True)
+        f", and {name if layer == headline_maps[0][1] else f'{name} of {layer}'} {part}"
+        for (name, layer), part in zip(headline_maps[1:], parts[1:], strict=True)
     )
     marks = baseline_words(scores)
     return f"{said}; {_joined(marks)}." if marks else f"{said}; no baseline was scored, so the number has no scale."
@@ -82,31 +83,31 @@ def baseline_words(scores: Scores) -> list[str]:
     ]
 
 
-def _verdict(model: str, scores: Scores, spoken: tuple[Key, ...]) -> str:
+def _verdict(model: str, scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     metric = scores.primary
     uniform, label = scores.at(BLANK, metric), scores.at(LABEL, metric)
     if not uniform.defined:
         return f"{model} was scored without a uniform map to compare with."
-    if not rises(metric):
+    if not higher_is_better(metric):
         return f"{model} was scored in {metric}, of which less is better: read its numbers beside the baselines'."
-    placed = [_placed(scores.at(key, metric), uniform, label) for key in spoken]
-    name, (degree, than) = spoken[0][0], placed[0]
-    who = f"{model} looks at" if name == ATTENTION else f"{_called(name)} of {model} lies on"
+    placed = [_compare_to_baselines(scores.at(key, metric), uniform, label) for key in headline_maps]
+    name, (degree, than) = headline_maps[0][0], placed[0]
+    who = f"{model} looks at" if name == ATTENTION else f"{_map_phrase(name)} of {model} lies on"
     said = f"{who[0].upper() if name != ATTENTION else who[0]}{who[1:]} the expected action units {degree} {than}"
-    if len(spoken) == 1:
+    if len(headline_maps) == 1:
         return f"{said}."
     if placed[1] == placed[0]:
-        return f"{said}, and so does {_called(spoken[1][0], 'its')}."
+        return f"{said}, and so does {_map_phrase(headline_maps[1][0], 'its')}."
     degree, than = placed[1]
     more = degree if than == placed[0][1] else f"{degree} {than}"
-    return f"{said}, and {_called(spoken[1][0], 'its')} lies on them {more}."
+    return f"{said}, and {_map_phrase(headline_maps[1][0], 'its')} lies on them {more}."
 
 
-def _called(name: str, whose: str = "the") -> str:
+def _map_phrase(name: str, whose: str = "the") -> str:
     return f"{whose} class map ({name})" if explains_class(name) else f"{whose} map {name}"
 
 
-def _placed(found: Value, uniform: Value, label: Value) -> tuple[str, str]:
+def _compare_to_baselines(found: Value, uniform: Value, label: Value) -> tuple[str, str]:
     """Return how much, and what it is held against."""
     low, high = (end if math.isfinite(end) else found.value for end in (found.low, found.high))
     if high < uniform.value:
@@ -123,22 +124,22 @@ def _placed(found: Value, uniform: Value, label: Value) -> tuple[str, str]:
     return next(words for limit, words in STEPS if way <= limit), f"than {SAME}"
 
 
-def _others(scores: Scores, spoken: tuple[Key, ...]) -> str:
+def _others(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     """Say how the maps do that the verdict leaves out."""
     metric = scores.primary
     values = [value for key in scores.distinct if math.isfinite(value := scores.at(key, metric).value)]
     best = scores.best(metric)
-    if best is None or len(values) <= len(spoken):
+    if best is None or len(values) <= len(headline_maps):
         return ""
     median, top = number(statistics.median(values), metric), number(scores.at(best, metric).value, metric)
     return f"Of all {len(values)} maps the median {metric} is {median}; the best is {best[0]} of {best[1]} with {top}."
 
 
-def _few(scores: Scores, spoken: tuple[Key, ...]) -> str:
+def _few(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     """Name the classes of which a map is defined on few faces; a class that it does not know weighs nothing."""
     if headline_group(scores.primary) != "macro":
         return ""
-    counts = {name: [scores.at(key, scores.primary, name).n for key in spoken] for name in scores.classes}
+    counts = {name: [scores.at(key, scores.primary, name).n for key in headline_maps] for name in scores.classes}
     least = {name: min((n for n in found if n), default=0) for name, found in counts.items()}
     few = [f"{name} ({count})" for name, count in least.items() if 0 < count < FEW]
     return f"Few faces, yet each of these classes weighs as much as any other: {', '.join(few)}." if few else ""

@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from interpfer.reports.page.scores import Scores
-from interpfer.results.exhibit import AU_HEATMAP, Exhibit
+from interpfer.results.pictures import AU_HEATMAP, ReportData
 from interpfer.results.run import Run
 
 COLOURS = "inferno"
@@ -28,7 +28,7 @@ def colour_stops() -> tuple[str, ...]:
     return tuple("#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in colours)
 
 
-def pictures(runs: Sequence[Run], exhibits: Sequence[Exhibit | None], names: Sequence[str]) -> dict[str, Any] | None:
+def pictures(runs: Sequence[Run], exhibits: Sequence[ReportData | None], names: Sequence[str]) -> dict[str, Any] | None:
     """Return what the script needs: the faces that all runs show, each with the maps of every run.
 
     None where a run kept no pictures, or the runs have no face in common.
@@ -50,14 +50,14 @@ def pictures(runs: Sequence[Run], exhibits: Sequence[Exhibit | None], names: Seq
     }
 
 
-def groups_of(exhibits: Sequence[Exhibit | None]) -> list[str]:
+def groups_of(exhibits: Sequence[ReportData | None]) -> list[str]:
     """Return the groups that faces are in, in a fixed order."""
     order = ("best", "worst", "misclassified", "typical", "random")
     found = {group for one in exhibits if one for groups in one.groups for group in groups}
     return [group for group in order if group in found]
 
 
-def _run(run: Run, exhibit: Exhibit, name: str) -> dict[str, Any]:
+def _run(run: Run, exhibit: ReportData, name: str) -> dict[str, Any]:
     layers = Scores(run).layers
     shown = {layer for _, layer in exhibit.columns}
     return {
@@ -68,7 +68,7 @@ def _run(run: Run, exhibit: Exhibit, name: str) -> dict[str, Any]:
     }
 
 
-def _face(held: Sequence[Exhibit], places: list[int], scores: list[list[float | None]]) -> dict[str, Any]:
+def _face(held: Sequence[ReportData], places: list[int], scores: list[list[float | None]]) -> dict[str, Any]:
     first, place = held[0], places[0]
     return {
         "id": first.ids[place],
@@ -86,7 +86,7 @@ def _face(held: Sequence[Exhibit], places: list[int], scores: list[list[float | 
     }
 
 
-def _means(runs: Sequence[Run], held: Sequence[Exhibit]) -> list[dict[str, Any]]:
+def _means(runs: Sequence[Run], held: Sequence[ReportData]) -> list[dict[str, Any]]:
     scored = [Scores(run) for run in runs]
     names = [name for name in held[0].classes if all(name in one.classes for one in held)]
     found = []
@@ -109,7 +109,7 @@ def _means(runs: Sequence[Run], held: Sequence[Exhibit]) -> list[dict[str, Any]]
     return found
 
 
-def _scores(run: Run, exhibit: Exhibit) -> dict[str, list[float | None]]:
+def _scores(run: Run, exhibit: ReportData) -> dict[str, list[float | None]]:
     """Return the score of each map on each face, in the order of the exhibit's columns."""
     metric, table = Scores(run).primary, run.per_image
     if metric not in table:

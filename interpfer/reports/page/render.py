@@ -10,19 +10,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from scipy.stats import binomtest
 
+from interpfer.files import write_atomic
 from interpfer.reports.page import action_units, provenance, tables
-from interpfer.reports.page.beside import beside
 from interpfer.reports.page.charts import score_chart, spread
 from interpfer.reports.page.headline import BLANK, LABEL, headline
 from interpfer.reports.page.pictures import colour_stops, groups_of, pictures
 from interpfer.reports.page.scores import Scores, interval, number
 from interpfer.reports.page.shades import shade_class, shade_rules
-from interpfer.results.exhibit import Exhibit
-from interpfer.results.files import write_atomic
+from interpfer.reports.page.side_by_side import comparison_context
+from interpfer.results.pictures import ReportData
 from interpfer.results.run import Run
 
 
-def render_run(run: Run, exhibit: Exhibit | None = None) -> str:
+def render_run(run: Run, exhibit: ReportData | None = None) -> str:
     """Return the page of one run.
 
     Args:
@@ -71,7 +71,7 @@ def render_run(run: Run, exhibit: Exhibit | None = None) -> str:
     return _page("run.html.j2", context)
 
 
-def render_runs(runs: Sequence[Run], exhibits: Sequence[Exhibit | None], names: Sequence[str]) -> str:
+def render_runs(runs: Sequence[Run], exhibits: Sequence[ReportData | None], names: Sequence[str]) -> str:
     """Return one page of several runs side by side; the first is what the others are held against.
 
     Args:
@@ -82,7 +82,7 @@ def render_runs(runs: Sequence[Run], exhibits: Sequence[Exhibit | None], names: 
     Raises:
         RunError: the runs cannot be compared.
     """
-    context = beside(runs, names) | {
+    context = comparison_context(runs, names) | {
         "data": pictures(runs, exhibits, names),
         "groups": [],
         "classes": _present(runs[0]),
@@ -91,7 +91,7 @@ def render_runs(runs: Sequence[Run], exhibits: Sequence[Exhibit | None], names: 
     return _page("runs.html.j2", context)
 
 
-def write_page(run: Run, exhibit: Exhibit | None, path: Path) -> None:
+def write_page(run: Run, exhibit: ReportData | None, path: Path) -> None:
     """Write the page of one run."""
     write_atomic(path, page_bytes(render_run(run, exhibit)))
 

@@ -4,10 +4,10 @@ import math
 from typing import NamedTuple
 
 from interpfer.errors import PluginError
-from interpfer.expressions import EXPRESSIONS
+from interpfer.labels import EXPRESSIONS
 from interpfer.maps import MAPS
 from interpfer.metrics import METRICS, decimals
-from interpfer.reports.direction import rises
+from interpfer.results.direction import higher_is_better
 from interpfer.results.run import Run, headline_group
 
 Key = tuple[str, str]
@@ -90,11 +90,11 @@ class Scores:
     def best(self, metric: str) -> Key | None:
         """Return the map with the best headline value, one of ``distinct``."""
         found = [key for key in self.distinct if self.at(key, metric).defined]
-        sign = 1 if rises(metric) else -1
+        sign = 1 if higher_is_better(metric) else -1
         return max(found, key=lambda key: sign * self.at(key, metric).value, default=None)
 
     @property
-    def spoken(self) -> list[Key]:
+    def headline_maps(self) -> list[Key]:
         """The maps that a verdict speaks of: the attention and the class map of the deepest layer.
 
         Which they are does not depend on how they score, so a run of many maps is not flattered by its luckiest. The
@@ -109,12 +109,12 @@ class Scores:
     @property
     def main(self) -> Key | None:
         """The one map that is shown where there is room for one: the class map, as far as there is one."""
-        return next(reversed(self.spoken), None)
+        return next(reversed(self.headline_maps), None)
 
     def _distinct(self, same: dict[str, str]) -> list[Key]:
-        names, spoken = {key: "@".join(key) for key in self.maps}, self.spoken
-        said = {same.get(names[key], names[key]) for key in spoken}
-        return [key for key, name in names.items() if key in spoken or (name not in same and name not in said)]
+        names, headline_maps = {key: "@".join(key) for key in self.maps}, self.headline_maps
+        said = {same.get(names[key], names[key]) for key in headline_maps}
+        return [key for key, name in names.items() if key in headline_maps or (name not in same and name not in said)]
 
     def _scored(self, group: str) -> bool:
         return any(cell.defined for (*_, name), cell in self._cells.items() if name == group)

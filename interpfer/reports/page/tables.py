@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from interpfer.reports.direction import rises
 from interpfer.reports.page.scores import Key, Scores, interval, number, percent, summary
+from interpfer.results.direction import higher_is_better
 from interpfer.results.run import Run
 
 
@@ -101,7 +101,7 @@ def _sheet(
                 Cell(number(found.value, metric, short=group is not None), found.value, shade(found.value), title)
             )
         lines.append(Line(name, cells, detail, row[1] == "-"))
-    better = "higher is better" if rises(metric) else "lower is better"
+    better = "higher is better" if higher_is_better(metric) else "lower is better"
     unit = ", in percent" if percent(metric) else ""
     note = f"{metric}: {summary(metric).rstrip(chr(46))} ({better}{unit})." if summary(metric) else ""
     return Sheet(key, caption, head, ["all", *(str(group) for group in groups[1:])], lines, note)

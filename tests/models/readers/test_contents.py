@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from interpfer.errors import ModelError
-from interpfer.models.fit import load_weights
+from interpfer.models.load_weights import load_weights
 from interpfer.models.readers.contents import AVERAGED_KEYS, WEIGHT_KEYS, find_weights
 
 WEIGHTS = {"conv.weight": torch.ones(2, 3, 1, 1), "fc.bias": torch.arange(2.0)}

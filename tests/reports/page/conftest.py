@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interpfer.evaluate import score
 from interpfer.reports.page import page_bytes, render_run
-from interpfer.results.exhibit import load_exhibit
+from interpfer.results.pictures import load_report_data
 from interpfer.results.run import load_run
+from interpfer.scoring.score import score
 
 MODEL = "<img src=x onerror=owned=1>"
 FACE = "</script><script>owned=1</script>\"'{{ 7 * 7 }}&.png"
@@ -43,7 +43,7 @@ def other_folder(score_into: Score) -> Path:
 @pytest.fixture(scope="session")
 def hostile_page(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of a run whose model, files, layers and reasons are called what they should not be."""
-    run, exhibit = load_run(run_folder), load_exhibit(run_folder)
+    run, exhibit = load_run(run_folder), load_report_data(run_folder)
     assert exhibit is not None
     first = exhibit.ids[0]
     manifest = run.manifest | {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from interpfer.reports.page import page_bytes, render_run, render_runs
-from interpfer.results.exhibit import load_exhibit
+from interpfer.results.pictures import load_report_data
 from interpfer.results.run import load_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -31,7 +31,7 @@ def browser() -> Iterator[Any]:
 def pages(tmp_path_factory: pytest.TempPathFactory, run_folder: Path, other_folder: Path) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     paths = [run_folder, other_folder]
-    runs, exhibits = [load_run(path) for path in paths], [load_exhibit(path) for path in paths]
+    runs, exhibits = [load_run(path) for path in paths], [load_report_data(path) for path in paths]
     pages = {"run": render_run(runs[0], exhibits[0]), "runs": render_runs(runs, exhibits, ["before", "after"])}
     for name, page in pages.items():
         (folder / f"{name}.html").write_bytes(page_bytes(page))

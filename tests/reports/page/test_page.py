@@ -14,17 +14,17 @@ from interpfer.metrics import METRICS
 from interpfer.metrics.base import Facts
 from interpfer.reports.page import render_run, render_runs
 from interpfer.reports.page.action_units import FARTHEST, au_sheets
-from interpfer.reports.page.beside import beside
 from interpfer.reports.page.change import Move, change
 from interpfer.reports.page.charts import score_chart, spread
 from interpfer.reports.page.headline import headline
 from interpfer.reports.page.provenance import command, left_out
 from interpfer.reports.page.scores import Scores, number
 from interpfer.reports.page.shades import STEPS, contrast, shade_rules
+from interpfer.reports.page.side_by_side import comparison_context
 from interpfer.reports.page.tables import confusion_sheet, layer_by_class, map_by_class
-from interpfer.reports.reading import write_readings
 from interpfer.reports.style import LESS_MORE
-from interpfer.results.exhibit import load_exhibit
+from interpfer.results.metric_facts import write_readings
+from interpfer.results.pictures import load_report_data
 from interpfer.results.run import Run, load_run
 
 
@@ -119,8 +119,8 @@ def twins(run: Run, name: str, of: str) -> Run:
 def test_the_page_shows_the_map_that_the_headline_speaks_of(run: Run) -> None:
     twin = twins(run, "hirescam", "gradcam")
     scores = Scores(twin)
-    assert headline(twin, scores).spoken == (("attention", "stages.3"), ("gradcam", "stages.3"))
-    assert [(bar.name, bar.detail) for bar in score_chart(scores).bars if bar.spoken] == [
+    assert headline(twin, scores).headline_maps == (("attention", "stages.3"), ("gradcam", "stages.3"))
+    assert [(bar.name, bar.detail) for bar in score_chart(scores).bars if bar.headline_maps] == [
         ("attention", "stages.3"), ("gradcam", "stages.3"),
     ]  # fmt: skip
     assert len(scores.distinct) == 4
@@ -132,7 +132,7 @@ def test_more_maps_do_not_flatter_the_verdict(run: Run) -> None:
     lucky = run.scores[run.scores["map"] == "gradcam"].assign(map="layercam", value=0.99, ci_low=0.98, ci_high=1.0)
     more = replace(run, scores=pd.concat([run.scores, lucky], ignore_index=True))
     few, many = (headline(one, Scores(one)) for one in (run, more))
-    assert (few.verdict, few.sentence, few.spoken) == (many.verdict, many.sentence, many.spoken)
+    assert (few.verdict, few.sentence, few.headline_maps) == (many.verdict, many.sentence, many.headline_maps)
     assert "Of all 6 maps the median cosine is" in many.notes[0]
     assert many.notes[0].endswith("the best is layercam of stages.2 with 0.990.")
     twins = {f"layercam@{layer}": f"gradcam@{layer}" for layer in ("stages.2", "stages.3")}
@@ -297,7 +297,7 @@ def test_what_was_left_out_is_named_and_counted(run: Run) -> None:
 
 def test_the_page_is_one_file_that_asks_for_nothing(run_folder: Path) -> None:
     page = (run_folder / "report.html").read_text()
-    assert page == render_run(load_run(run_folder), load_exhibit(run_folder))
+    assert page == render_run(load_run(run_folder), load_report_data(run_folder))
     assert len(page) < 3_000_000
     places = re.findall(r"""(?:src|href)=["']?([^"'\s>]*)""", re.sub(r"<script[\s\S]*?</script>", "", page))
     assert {place.partition(":")[0] for place in places if not place.startswith("#")} == {"data"}
@@ -320,7 +320,7 @@ def test_runs_side_by_side(run_folder: Path, other_folder: Path) -> None:
     runs, exhibits = [], []
     for folder in (run_folder, other_folder):
         runs.append(load_run(folder))
-        exhibits.append(load_exhibit(folder))
+        exhibits.append(load_report_data(folder))
     page = render_runs(runs, exhibits, ["before", "<b>after"])
     assert "before → &lt;b&gt;after" in page
     assert "accuracy stays within chance, and attention is no closer to the expected action units, gradcam is" in page
@@ -346,7 +346,7 @@ def test_runs_of_twins_are_counted_as_in_their_headlines(run: Run) -> None:
 
 def test_runs_have_their_own_baselines(run: Run) -> None:
     def uniform(*runs: Run) -> list[str]:
-        sheet = beside(runs, ["a", "b"])["by_class"][0]
+        sheet = comparison_context(runs, ["a", "b"])["by_class"][0]
         return [line.detail for line in sheet.lines if line.name == "uniform"]
 
     other, bare = with_scores(run, 0.6, 0.5, 0.7), replace(run, scores=run.scores[run.scores["layer"] != "-"])
@@ -365,7 +365,7 @@ def test_runs_have_their_own_baselines(run: Run) -> None:
 def test_paired_faces_are_the_same_faces(run_folder: Path, other_folder: Path) -> None:
     page = render_runs(
         [load_run(path) for path in (run_folder, other_folder)],
-        [load_exhibit(path) for path in (run_folder, other_folder)], ["a", "b"],
+        [load_report_data(path) for path in (run_folder, other_folder)], ["a", "b"],
     )  # fmt: skip
     inside = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
     assert inside is not None

@@ -1,0 +1,131 @@
+"""Explanations on disk: a picture or JSON each, and a summary of a folder."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interpfer.errors import RunError
+from interpfer.explain.explanation import Explanation
+from interpfer.explain.facs import facts
+from interpfer.explain.sheet import SUFFIXES, explanation_sheet
+from interpfer.files import DIGITS, json_bytes, write_atomic
+from interpfer.reports.escape import guard
+
+DEFAULT_FOLDER = Path("explained")
+
+
+@dataclass(frozen=True)
+class OutputPaths:
+    """Where explanations go.
+
+    Attributes:
+        paths: picture -> the file of its explanation; empty where only JSON is printed.
+        folder: where a summary goes, or None.
+    """
+
+    paths: Mapping[Path, Path]
+    folder: Path | None
+
+    @classmethod
+    def plan(cls, images: Sequence[Path], out: Path | None, several: bool, printed: bool) -> "OutputPaths":
+        """Settle the files before anything is computed.
+
+        Args:
+            images: the pictures.
+            out: what the user named, or None.
+            several: whether the pictures are those of a folder.
+            printed: whether the result goes to stdout, so that nothing needs to be written.
+
+        Raises:
+            RunError: ``out`` fits neither a picture nor a folder.
+        """
+        known = (*SUFFIXES, ".json")
+        if out is None and printed:
+            return cls({}, None)
+        if out is not None and not out.is_dir() and out.suffix:
+            if several:
+                raise RunError(f"--out {out}: name a folder for the explanations of a folder.")
+            if out.suffix.lower() not in known:
+                raise RunError(f"--out {out}: a file ends in {', '.join(known)}; anything else is a folder.")
+            out.parent.mkdir(parents=True, exist_ok=True)
+            return cls({images[0]: out}, None)
+        if out is None and not several:
+            return cls({images[0]: Path(f"{images[0].stem}-explained.png")}, None)
+        folder = out or DEFAULT_FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write to {folder}: {error}.") from error
+        stems = [path.stem for path in images]
+        names = [path.stem if stems.count(path.stem) == 1 else path.name for path in images]
+        paths = {path: folder / f"{name}.png" for path, name in zip(images, names, strict=True)}
+        for path, target in paths.items():
+            if target.exists() and target.samefile(path):
+                raise RunError(f"--out {folder}: {target} is a picture to explain; name another folder.")
+        return cls(paths, folder if several else None)
+
+
+def write_explanation(told: Explanation, path: Path | None) -> None:
+    """Write an explanation as its suffix says; nowhere if ``path`` is None.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() == ".json":
+        write_atomic(path, json_bytes(facts(told)))
+    else:
+        explanation_sheet(told, path)
+
+
+def write_summary(told: Sequence[Mapping[str, Any]], skipped: Mapping[str, str], folder: Path) -> None:
+    """Write summary.jsonl, everything per picture, and summary.csv, one line per picture and map.
+
+    Args:
+        told: out of ``interpfer.explain.facs.facts``.
+        skipped: name of a picture -> why it could not be explained.
+        folder: it is there.
+    """
+    lines = [*told, *({"image": name, "skipped": why} for name, why in skipped.items())]
+    write_atomic(folder / "summary.jsonl", b"".join(_line(line) for line in lines))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    head = ("image", "predicted", "probability", "label", "map", "layer", "expression", "cosine", "skill", "uniform")
+    writer.writerow([*head, "sentence", "skipped"])
+    for line in told:
+        first = [
+            guard(line["image"]),
+            line["predicted"],
+            _number(line["probabilities"][line["predicted"]]),
+            line["label"],
+        ]
+        for shown in line["maps"]:
+            for expression, score in (shown["scores"] or {"": {}}).items():
+                values = [_number(score.get(name, math.nan)) for name in ("cosine", "skill", "uniform")]
+                row = [
+                    *first,
+                    guard(shown["map"]),
+                    guard(shown["layer"]),
+                    expression,
+                    *values,
+                    guard(line["sentence"]),
+                    "",
+                ]
+                writer.writerow(row)
+    for name, why in skipped.items():
+        writer.writerow([guard(name), *[""] * 10, guard(why)])
+    write_atomic(folder / "summary.csv", out.getvalue().encode())
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(json.loads(json_bytes(value))).encode() + b"\n"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.{DIGITS}f}"

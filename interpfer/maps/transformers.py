@@ -1,0 +1,192 @@
+"""Maps of transformers: rollouts out of their attention probabilities, and TS-CAM.
+
+The probabilities are read where the network has them: timm's attention (unfused meanwhile), the attention of Hugging
+Face models (eager meanwhile), and ``nn.MultiheadAttention`` (asked for its weights, as torchvision's ViT is). Only
+attention of all tokens to all tokens can be rolled out; windows cannot.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interpfer.errors import ModelError
+from interpfer.maps.base import ONE_PASS, MapContext, RawMap, model_map
+from interpfer.maps.capture import forward
+from interpfer.maps.head import class_map, same_logits
+from interpfer.models.layers import PREFIX_TOKENS
+from interpfer.models.model import Model
+
+Probabilities = Float[Tensor, "n heads t t"]
+
+
+@model_map(
+    source="Abnar and Zuidema 2020, arXiv 2005.00928", layer=False, class_specific=False, cost=ONE_PASS, inside=True
+)
+def attention_rollout(scene: MapContext) -> RawMap:
+    """Product over the blocks of head-averaged attention and the residual path."""
+    found, _ = _attention(scene, gradients=False)
+    rolled = None
+    for block in found:
+        mixed = block.mean(1) + torch.eye(block.shape[-1], device=block.device)
+        mixed = mixed / mixed.sum(2, keepdim=True)
+        rolled = mixed if rolled is None else mixed @ rolled
+    assert rolled is not None
+    return to_grid(rolled, scene)
+
+
+@model_map(source="Caron et al. 2021, arXiv 2104.14294", layer=False, class_specific=False, cost=ONE_PASS, inside=True)
+def class_token_attention(scene: MapContext) -> RawMap:
+    """Attention of the class token to the patches in the last block, mean over the heads."""
+    found, _ = _attention(scene, gradients=False)
+    return to_grid(found[-1].mean(1), scene)
+
+
+@model_map(source="Chefer et al. 2021, arXiv 2103.15679", layer=False, gradient=True, cost=ONE_PASS, inside=True)
+def gradient_rollout(scene: MapContext) -> RawMap:
+    """Attention rollout, each block weighted by its positive gradients."""
+    found, gradients = _attention(scene, gradients=True)
+    relevance = torch.eye(found[0].shape[-1], device=found[0].device).expand(len(scene.x), -1, -1)
+    for block, gradient in zip(found, gradients, strict=True):
+        relevance = relevance + (block * gradient).relu().mean(1) @ relevance
+    return to_grid(relevance, scene)
+
+
+@model_map(
+    source="Chefer et al. 2021, arXiv 2103.15679, of the last block alone",
+    layer=False,
+    gradient=True,
+    cost=ONE_PASS,
+    inside=True,
+)
+def gradient_attention(scene: MapContext) -> RawMap:
+    """Attention of the class token in the last block, weighted by its positive gradients."""
+    found, gradients = _attention(scene, gradients=True)
+    return to_grid((found[-1] * gradients[-1]).relu().mean(1), scene)
+
+
+def to_grid(mixed: Float[Tensor, "n t t"], scene: MapContext) -> RawMap:
+    """Lay out what the class token takes from the patches; without one, what all tokens take on average."""
+    tokens = mixed.shape[-1]
+    told = getattr(scene.model.module, "num_prefix_tokens", None)
+    for prefix in PREFIX_TOKENS if told is None else (told,):
+        side = math.isqrt(tokens - prefix)
+        if side * side == tokens - prefix:
+            row = mixed[:, 0, prefix:] if prefix else mixed.mean(1)
+            return row.reshape(-1, side, side)
+    raise ModelError(f"its {tokens} tokens do not fill a square grid.")
+
+
+def _attention(scene: MapContext, gradients: bool) -> tuple[list[Probabilities], list[Probabilities]]:
+    """Return the probabilities of each block, shallow to deep, and their gradients of the target logit.
+
+    Raises:
+        ModelError: the network has no attention of all tokens to all.
+    """
+    found: list[Tensor] = []
+    slopes: list[Tensor] = []
+    with record_attention(scene.model.module, found), torch.set_grad_enabled(gradients):
+        logits = scene.model.logits(scene.x.detach().requires_grad_(gradients))
+        blocks = by_head(found, len(scene.x))
+        if gradients:
+            chosen = logits.gather(1, scene.targets[:, None]).sum()
+            slopes = list(torch.autograd.grad(chosen, found, materialize_grads=True))
+    return blocks, by_head(slopes, len(scene.x)) if gradients else []
+
+
+def by_head(found: list[Tensor], n: int) -> list[Probabilities]:
+    """Lay the probabilities of each block out by image and head.
+
+    Raises:
+        ModelError: they are not of all tokens to all.
+    """
+    sizes = {block.shape[-2:] for block in found}
+    per_image = all(block.dim() == 3 or len(block) == n for block in found)
+    if not found or not per_image or len(sizes) > 1 or len(set(*sizes)) > 1:
+        reason = "its attention is not of all tokens to all" if found else "no attention was found in it"
+        raise ModelError(f"attention cannot be rolled out: {reason}.")
+    return [block.detach().float().reshape(n, -1, *block.shape[-2:]) for block in found]
+
+
+@contextmanager
+def record_attention(network: nn.Module, found: list[Tensor]) -> Iterator[None]:
+    """Make every attention module hand its probabilities over, and put everything back."""
+    handles: list[Any] = []
+    restore: list[tuple[Any, str, Any]] = []
+
+    def change(owner: Any, name: str, value: Any) -> None:
+        restore.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
+
+    def ask(_: nn.Module, arguments: Any, keywords: dict[str, Any]) -> Any:
+        return arguments, keywords | {"need_weights": True, "average_attn_weights": False}
+
+    def second(_: nn.Module, __: Any, output: Any) -> None:
+        if isinstance(output, tuple) and len(output) > 1 and isinstance(output[1], Tensor):
+            weights, base = output[1], output[1]._base
+            found.append(
+                weights if base is None or base.grad_fn is None else base
+            )  # a view leads nowhere, its base does
+
+    def probabilities(_: nn.Module, __: Any, output: Any) -> Any:
+        found.append(output)
+        return output
+
+    try:
+        for module in network.modules():
+            if isinstance(module, nn.MultiheadAttention):
+                handles.append(module.register_forward_pre_hook(ask, with_kwargs=True))
+                handles.append(module.register_forward_hook(second))
+            elif hasattr(module, "fused_attn") and isinstance(getattr(module, "attn_drop", None), nn.Module):
+                change(module, "fused_attn", False)
+                handles.append(module.get_submodule("attn_drop").register_forward_hook(probabilities))
+            elif hasattr(module, "config") and hasattr(module.config, "_attn_implementation"):
+                if all(owner is not module.config for owner, _, _ in restore):
+                    change(module.config, "_attn_implementation", "eager")
+                if any(isinstance(getattr(module, part, None), nn.Linear) for part in ("query", "q_proj")):
+                    handles.append(module.register_forward_hook(second))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for owner, name, value in reversed(restore):
+            setattr(owner, name, value)
+
+
+@model_map(source="TS-CAM, Gao et al. 2021, arXiv 2103.14862", layer=False, cost=ONE_PASS, inside=True)
+def ts_cam(scene: MapContext) -> RawMap:
+    """Attention of the class token, mean over heads and blocks, times the class's map of the patch tokens; signed."""
+    model, found = scene.model, list[Tensor]()
+    layers = [layer for layer in model.spatial_layers if layer.layout == "tokens" and layer.calls == 1]
+    if not layers or not layers[-1].prefix:
+        raise ModelError("ts-cam needs a transformer with a class token.")
+    last = layers[-1].name
+    with record_attention(model.module, found), forward(model, scene.x, [last], gradients=False) as seen:
+        logits, tokens, patches = seen.logits, seen.outputs[last].float(), seen.activations[last]
+    blocks = by_head(found, len(scene.x))
+    looked = to_grid(torch.stack([block.mean(1) for block in blocks]).mean(0), scene)
+    semantic = _of_class_token(model, tokens[:, 0], patches, logits, scene.targets)
+    if semantic is None:
+        semantic = class_map(model.module, patches, logits, scene.targets, model.precision)
+    return looked * semantic
+
+
+def _of_class_token(
+    model: Model,
+    token: Float[Tensor, "n c"],
+    patches: Float[Tensor, "n c gh gw"],
+    logits: Float[Tensor, "n k"],
+    targets: Tensor,
+) -> RawMap | None:
+    """Ask the linear layer that reads the class token about each patch; None where no layer reads it alone."""
+    for module in model.module.modules():
+        if isinstance(module, nn.Linear) and module.weight.shape == (logits.shape[1], token.shape[1]):
+            weight = module.weight.detach().float()
+            bias = 0 if module.bias is None else module.bias.detach().float()
+            if same_logits(token @ weight.T + bias, logits, model.precision):
+                return torch.einsum("nc,nchw->nhw", weight[targets], patches)
+    return None

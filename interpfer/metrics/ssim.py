@@ -1,0 +1,63 @@
+"""Structural similarity of map and heatmap."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from interpfer.metrics.base import MapBatch, Scores, image_metric
+from interpfer.metrics.caching import cached_per_batch
+
+WINDOW = 7
+PIXELS = WINDOW**2
+C1, C2 = 0.01**2, 0.03**2
+MEANS = PIXELS**2 * C1
+"""C1 beside products of sums over windows."""
+SPREADS = C1 + (PIXELS - 1) / PIXELS * C2
+"""C2 beside what is added up over windows, so that it survives when the share of the means is taken off."""
+
+Sums = Float[Tensor, "n q"]
+
+
+@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Wang et al. 2004, doi 10.1109/TIP.2003.819861")
+def ssim(maps: MapBatch, heat: MapBatch) -> Scores:
+    """Structural similarity over 7 x 7 windows, of map and heatmap each scaled to a peak of 1.
+
+    Formula, sample covariance and whole windows as in scikit-image. Fraction by fraction,
+    S(2 a h) - S(a) S(2 h) / 49 is the covariance, and S(a a + h h) - (S(a)^2 + S(h)^2) / 49 the sum of the variances,
+    of 48 pixels: three sums S over windows for each map, and three for a heatmap that many maps share.
+    """
+    twice, squares, twice_sums, square_sums = _reference(heat)
+    values = _scaled(maps)
+    sums = _window_sums(values)
+    product = (sums * twice_sums).add_(MEANS)
+    above = _window_sums((values * twice).add_(SPREADS)).sub_(product, alpha=1 / PIXELS).mul_(product)
+    lengths = torch.addcmul(square_sums, sums, sums)
+    below = _window_sums(torch.addcmul(squares, values, values)).sub_(lengths, alpha=1 / PIXELS).mul_(lengths)
+    return _whole_windows(above.div_(below), maps.shape[2]).mean((1, 2))
+
+
+@cached_per_batch
+def _reference(heat: MapBatch) -> tuple[MapBatch, MapBatch, Sums, Sums]:
+    """Return of heatmaps: twice their values, their squares, and twice their sums and the squares of these sums."""
+    values = _scaled(heat)
+    sums = _window_sums(values)
+    return values * 2, values.square().add_(SPREADS), sums * 2, sums.square().add_(MEANS)
+
+
+def _scaled(maps: MapBatch) -> MapBatch:
+    return maps / maps.amax((1, 2), keepdim=True)
+
+
+def _window_sums(maps: MapBatch) -> Sums:
+    """Add up the 7 x 7 pixels from each pixel on.
+
+    Pictures are read as one long row, which is faster; windows that run over the right edge are meaningless.
+    """
+    return maps.unfold(1, WINDOW, 1).sum(3).flatten(1).unfold(1, WINDOW, 1).sum(2)
+
+
+def _whole_windows(values: Sums, width: int) -> Float[Tensor, "n hv wv"]:
+    """Lay out what belongs to each window, and leave out those over the right edge."""
+    kept = width - WINDOW + 1
+    rows = (values.shape[1] - kept) // width + 1
+    return values.as_strided((len(values), rows, kept), (values.stride(0), width, 1), values.storage_offset())

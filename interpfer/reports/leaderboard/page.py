@@ -1,0 +1,53 @@
+"""Rankings as one self-contained page whose tables sort."""
+
+import math
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from interpfer import __version__
+from interpfer.reports.escape import plain
+from interpfer.reports.leaderboard.ranking import Ranking
+from interpfer.reports.leaderboard.text import LABELS, cell, labels
+
+
+def to_html(rankings: Sequence[Ranking], wanted: Sequence[str] | None = None) -> str:
+    """Write a page that needs nothing but itself: no request leaves it, light and dark, tables sort by key or click."""
+    environment = Environment(
+        loader=PackageLoader("interpfer.reports", "board"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    tables = [_table(ranking, ranking.metrics if wanted is None else ranking.shown(wanted)) for ranking in rankings]
+    return environment.get_template("leaderboard.html").render(tables=tables, version=__version__)
+
+
+def _table(ranking: Ranking, metrics: Sequence[str]) -> dict[str, object]:
+    heads, lines = _heads(ranking, metrics), []
+    for entry in ranking.entries:
+        texts = ["" if text == "-" else plain(text) for text in labels(entry)]
+        cells: list[dict[str, object]] = [{"kind": "rank", "text": texts[0], "key": entry.rank or "", "number": True}]
+        cells += [
+            {"kind": kind, "text": text, "key": text, "number": False}
+            for kind, text in zip(LABELS[1:], texts[1:], strict=True)
+        ]
+        for name in metrics:
+            mean = entry.values[name].mean
+            cells.append({
+                "kind": "score",
+                "text": cell(entry, name).replace("-", "\N{MINUS SIGN}"),
+                "key": "" if math.isnan(mean) else repr(mean),
+                "number": True,
+                "best": ranking.is_best(entry, name),
+            })  # fmt: skip
+        count = entry.runs if entry.model else ""
+        cells += [{"kind": "count", "text": text, "key": text, "number": True} for text in (count, entry.n)]
+        named = [{"name": head["name"]} | one for head, one in zip(heads, cells, strict=True)]
+        lines.append({"cells": named, "baseline": entry.baseline})
+    return {"title": plain(ranking.title), "sort": ranking.sort, "heads": heads, "lines": lines}
+
+
+def _heads(ranking: Ranking, metrics: Sequence[str]) -> list[dict[str, object]]:
+    heads: list[dict[str, object]] = [{"name": "rank", "number": True, "falls": False}]
+    heads += [{"name": name, "number": False, "falls": False} for name in LABELS[1:]]
+    heads += [{"name": name, "number": True, "falls": name not in ranking.falling} for name in metrics]
+    heads += [{"name": name, "number": True, "falls": True} for name in ("runs", "n")]
+    return heads

@@ -1,0 +1,1 @@
+"""Where work runs: the device, the processes, the threads."""

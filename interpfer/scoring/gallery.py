@@ -1,0 +1,231 @@
+"""Chooses the faces that a report shows, and gathers their pictures and the means of all."""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from interpfer.au.drawing import au_heatmaps
+from interpfer.maps.base import BaselineContext, LayerMap
+from interpfer.maps.engine import run_maps
+from interpfer.metrics.au_profile import GRID, cells
+from interpfer.results.folder import RunFolder
+from interpfer.results.pictures import AU_HEATMAP, Bytes, ReportContent, ReportData, no_points, nothing_shown, to_bytes
+from interpfer.results.tables import Tables
+from interpfer.scoring.batch import on_canvas
+from interpfer.scoring.mean_faces import SIDE, align_faces, lay_points, over
+from interpfer.scoring.spec import Plan
+from interpfer.types import CANVAS, LANDMARKS
+
+PER_GROUP = 3
+"""Faces of a class in each group."""
+
+FACE_SIDE = 144
+"""Of a face in the gallery, in pixels."""
+
+CHUNK = 32
+QUALITY = 82
+
+
+def choose(
+    values: NDArray[np.float64], labels: Sequence[str], predicted: Sequence[str], confidence: Sequence[float],
+    ids: Sequence[str],
+) -> dict[int, list[str]]:  # fmt: skip
+    """Choose faces per class: the best, the worst, the typical, the surest errors, and some that chance picks.
+
+    What chance picks depends on the names alone, so that runs on the same data show the same faces.
+
+    Args:
+        values: score per face, NaN where undefined.
+        labels: expression per face, "" where unknown.
+        predicted: expression per face.
+        confidence: probability of the predicted class per face.
+        ids: name per face.
+
+    Returns:
+        Place of each chosen face -> the groups it is in, by place.
+    """
+    names = np.array(labels, object)
+    wrong = np.array([bool(a) and a != b for a, b in zip(labels, predicted, strict=True)], bool)
+    sure = np.array(confidence)
+    chosen: dict[int, list[str]] = {}
+    for name in dict.fromkeys(label for label in labels if label):
+        own = np.flatnonzero(names == name)
+        scored = own[np.isfinite(values[own])]
+        ranked = scored[np.argsort(values[scored], kind="stable")]
+        middle = np.median(values[scored]) if len(scored) else np.nan
+        errors = own[wrong[own]]
+        groups = {
+            "best": ranked[::-1],
+            "worst": ranked,
+            "typical": scored[np.argsort(np.abs(values[scored] - middle), kind="stable")],
+            "misclassified": errors[np.argsort(-sure[errors], kind="stable")],
+            "random": np.array(sorted(own.tolist(), key=lambda row: hashlib.sha256(ids[row].encode()).digest())),
+        }
+        for group, members in groups.items():
+            for row in members[:PER_GROUP].tolist():
+                chosen.setdefault(int(row), []).append(group)
+    return dict(sorted(chosen.items()))
+
+
+def gather(plan: Plan, folder: RunFolder, tables: Tables, keep: ReportContent) -> ReportData:
+    """Gather what the report shows; at most the pictures of one batch and of the gallery are held."""
+    names = [plan.dataset.samples[row].id for row in tables.rows]
+    chosen = choose(_deciding(plan, tables), tables.labels, tables.predicted, tables.confidence, names)
+    places = list(chosen)
+    rows = [tables.rows[place] for place in places]
+    width = len(plan.shown) + 1
+    maps, points = nothing_shown(len(rows), width), no_points(len(rows))
+    means = _Means(len(plan.dataset.classes), width)
+    where = {row: index for index, row in enumerate(rows)}
+    for batch_rows, pictures in folder.pictures():
+        if pictures is None:
+            continue
+        means.add_maps(pictures.maps, pictures.points, plan.classes(batch_rows))
+        means.add_faces(pictures.faces, pictures.members)
+        for place, row in enumerate(batch_rows):
+            if row in where:
+                maps[where[row]], points[where[row]] = pictures.maps[place], pictures.points[place]
+    digests = [digest for part in tables.parts for digest in part.digests]
+    return ReportData(
+        columns=(*plan.shown, AU_HEATMAP),
+        target=plan.target,
+        classes=plan.dataset.classes,
+        mean_maps=means.maps(),
+        mean_points=means.points(),
+        mean_faces=means.faces() if keep.faces else (),
+        members=means.count,
+        ids=tuple(names[place] for place in places),
+        digests=tuple(digests[place] for place in places),
+        labels=tuple(tables.labels[place] for place in places),
+        predicted=tuple(tables.predicted[place] for place in places),
+        confidence=tuple(round(tables.confidence[place], 4) for place in places),
+        groups=tuple(tuple(chosen[place]) for place in places),
+        points=points,
+        faces=tuple(_portraits(plan, rows)) if keep.faces else (),
+        maps=maps,
+        other=_other_targets(plan, rows, [tables.predicted[place] for place in places]),
+    )
+
+
+def _deciding(plan: Plan, tables: Tables) -> NDArray[np.float64]:
+    """Return the scores that tell the best faces from the worst: the cosine of the deepest map, or what there is."""
+    if not plan.shown or not tables.values:
+        return np.full(len(tables.rows), np.nan)
+    metric = "cosine" if "cosine" in tables.values else next(iter(tables.values))
+    depth = {layer: place for place, layer in enumerate(plan.layers)}
+    specific = [key for key in plan.shown if plan.maps[key[0]].class_specific] or list(plan.shown)
+    key = max(specific, key=lambda key: depth.get(key[1], -1))
+    return tables.values[metric][:, list(plan.columns).index(key)]
+
+
+class _Means:
+    """Sums per class over faces that are laid over one another."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        self._maps = torch.zeros(classes, width, GRID, GRID, dtype=torch.float64)
+        self._reached = torch.zeros(classes, width, GRID, GRID, dtype=torch.float64)
+        self._defined = torch.zeros(classes, width, dtype=torch.float64)
+        self._points = torch.zeros(classes, LANDMARKS, 2, dtype=torch.float64)
+        self._faces = torch.zeros(classes, 4, SIDE, SIDE, dtype=torch.float64)
+        self._pictured = np.zeros(classes, np.int64)
+        self.count = np.zeros(classes, np.int64)
+
+    def add_maps(self, maps: Bytes, points: NDArray[np.float32], classes: Sequence[int]) -> None:
+        found = torch.from_numpy(points)
+        index = torch.tensor(classes, dtype=torch.long)
+        usable = found.isfinite().flatten(1).all(1) & (index >= 0)
+        if not usable.any():
+            return
+        found, index = found[usable], index[usable]
+        unit = torch.from_numpy(maps)[usable].float() / 255
+        defined = unit.amax((2, 3)).gt(0)
+        laid, reached = align_faces(unit, found)
+        self._maps.index_add_(0, index, laid.double())
+        self._reached.index_add_(0, index, (reached * defined[..., None, None]).double())
+        self._defined.index_add_(0, index, defined.double())
+        self._points.index_add_(0, index, lay_points(found).double())
+        self.count += np.bincount(index.numpy(), minlength=len(self.count))
+
+    def add_faces(self, faces: NDArray[np.float16], members: NDArray[np.int64]) -> None:
+        for picture, (member, count) in zip(torch.from_numpy(faces), members.tolist(), strict=True):
+            self._faces[member] += picture.double() * count
+            self._pictured[member] += count
+
+    def maps(self) -> Bytes:
+        """Means in the scale of single maps: where all maps of a class peak at one place, the mean peaks at 255."""
+        means = over(self._maps, self._reached, self._defined[..., None, None]).nan_to_num(0)
+        found: Bytes = (means * 255).round().clamp(0, 255).byte().numpy()
+        return found
+
+    def points(self) -> NDArray[np.float32]:
+        count = torch.from_numpy(self.count)[:, None, None]
+        means: NDArray[np.float32] = torch.where(count > 0, self._points / count, torch.nan).float().numpy()
+        return means
+
+    def faces(self) -> tuple[bytes, ...]:
+        return tuple(
+            _jpeg(over(total[:3], total[3:], torch.tensor(float(count))).nan_to_num(0).float()) if count else b""
+            for total, count in zip(self._faces, self._pictured.tolist(), strict=True)
+        )
+
+
+def _portraits(plan: Plan, rows: Sequence[int]) -> Iterator[bytes]:
+    """Read the chosen faces again, larger than most models want them; one that is gone by now is left empty."""
+    stream = replace(plan.stream, size=FACE_SIDE)
+    for start in range(0, len(rows), CHUNK):
+        batch = stream.read(rows[start : start + CHUNK])
+        pictures = dict(zip(batch.rows, batch.faces.images, strict=True))
+        yield from (_jpeg(pictures[row]) if row in pictures else b"" for row in rows[start : start + CHUNK])
+
+
+def _jpeg(image: Float[Tensor, "3 h w"]) -> bytes:
+    pixels = (image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def _other_targets(plan: Plan, rows: Sequence[int], predicted: Sequence[str]) -> Bytes:
+    """Return the maps of misclassified faces for the class that the run did not explain."""
+    found = nothing_shown(len(rows), len(plan.shown) + 1)
+    methods = {
+        name: method
+        for name, method in plan.maps.items()
+        if isinstance(method, LayerMap) and method.class_specific and any(key[0] == name for key in plan.shown)
+    }
+    wrong = [i for i, row in enumerate(rows) if (label := plan.dataset.samples[row].label) and label != predicted[i]]
+    for start in range(0, len(wrong), CHUNK):
+        places = {rows[i]: i for i in wrong[start : start + CHUNK]}
+        batch = plan.stream.read(list(places))
+        if not batch.rows:
+            continue
+        guesses = [predicted[places[row]] for row in batch.rows]
+        here = [places[row] for row in batch.rows]
+        heat, _ = au_heatmaps(batch.landmarks.points, guesses, CANVAS, plan.book, plan.geometry)
+        found[here, -1] = to_bytes(cells(heat))
+        if methods:
+            shown = run_maps(
+                plan.model, plan.model.normalise(batch.faces.images), methods, plan.layers,
+                _other(plan, batch.rows, guesses), plan.seed,
+            )  # fmt: skip
+            around = BaselineContext(heat, None, None, batch.rows, plan.seed)
+            for column, key in enumerate(plan.shown):
+                if key in shown.maps:
+                    large, _ = on_canvas(plan, key, shown.maps, slice(None), around)
+                    found[here, column] = to_bytes(cells(large))
+    return found
+
+
+def _other(plan: Plan, rows: Sequence[int], predicted: Sequence[str]) -> Int[Tensor, " n"]:
+    names = plan.model.classes
+    labels = plan.labels(rows)
+    other = predicted if plan.target == "label" else labels
+    return torch.tensor([names.index(name) if name in names else -1 for name in other])

@@ -1,0 +1,162 @@
+"""How well the classifier classifies, by names of classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from scipy.special import gammaln
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from interpfer.labels import CLASS_ORDERS
+
+CALIBRATION_BINS = 15
+ORDER_GAIN = 0.10
+"""Accuracy that a permutation of the classes must add before it is told of."""
+ORDER_LEVEL = 0.01
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The classification of a data set.
+
+    Attributes:
+        accuracy: share of labelled images whose predicted class is their label.
+        balanced_accuracy: mean recall of the data set's classes.
+        macro_f1: mean of the F1 of the data set's classes.
+        recall: per class of the data set.
+        precision: per class of the data set.
+        f1: per class of the data set.
+        support: images per class of the data set.
+        ece: expected calibration error of the predicted class (15 bins of equal width), NaN without confidences.
+        mse: mean square of the difference of class indices, as the reference reports it; it has no meaning of its own.
+        mae: mean size of the difference of class indices, likewise.
+        confusion: counts; rows true classes, columns predicted ones.
+        n: labelled images.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    recall: dict[str, float]
+    precision: dict[str, float]
+    f1: dict[str, float]
+    support: dict[str, int]
+    ece: float
+    mse: float
+    mae: float
+    confusion: pd.DataFrame
+    n: int
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says of it."""
+        shares = self.confusion.div(self.confusion.sum(axis=1).replace(0, np.nan), axis=0)
+        names = ("n", "accuracy", "balanced_accuracy", "macro_f1", "ece", "mse", "mae")
+        tables = ("recall", "precision", "f1", "support")
+        return {name: getattr(self, name) for name in (*names, *tables)} | {
+            "confusion_normalised": {str(true): row.to_dict() for true, row in shares.iterrows()}
+        }
+
+
+def classify(
+    labels: Sequence[str],
+    predicted: Sequence[str],
+    classes: Sequence[str],
+    outputs: Sequence[str],
+    confidence: Sequence[float] | None = None,
+) -> Classification:
+    """Compare labels with predictions; images without a label ("") do not count, nor do classes without an image.
+
+    Args:
+        labels: canonical name per image.
+        predicted: canonical name per image.
+        classes: the data set's classes, in order.
+        outputs: the model's classes.
+        confidence: probability of the predicted class per image.
+    """
+    columns = [*classes, *(name for name in outputs if name not in classes)]
+    known = np.array([bool(label) for label in labels], bool)
+    if not known.any():
+        nan, nothing = float("nan"), dict.fromkeys(classes, float("nan"))
+        empty = pd.DataFrame(0, index=list(classes), columns=columns)
+        support = dict.fromkeys(classes, 0)
+        return Classification(nan, nan, nan, nothing, nothing, nothing, support, nan, nan, nan, empty, 0)
+    true, guess = (np.array(names)[known] for names in (labels, predicted))
+    counts = confusion_matrix(true, guess, labels=columns)[: len(classes)]
+    table = precision_recall_fscore_support(true, guess, labels=list(classes), average=None, zero_division=0)
+    precision, recall, f1, support = (dict(zip(classes, column.tolist(), strict=True)) for column in table)
+    there = [name for name in classes if support[name]]
+    apart = np.array([columns.index(a) - columns.index(b) for a, b in zip(true, guess, strict=True)])
+    sure = None if confidence is None else np.asarray(confidence, float)[known]
+    return Classification(
+        accuracy=float((true == guess).mean()),
+        balanced_accuracy=float(np.mean([recall[name] for name in there])),
+        macro_f1=float(np.mean([f1[name] for name in there])),
+        recall=recall,
+        precision=precision,
+        f1=f1,
+        support={name: int(count) for name, count in support.items()},
+        ece=np.nan if sure is None else calibration_error(sure, true == guess),
+        mse=float((apart**2).mean()),
+        mae=float(np.abs(apart).mean()),
+        confusion=pd.DataFrame(counts, index=list(classes), columns=columns),
+        n=len(true),
+    )
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Return the expected calibration error (Guo et al. 2017, arXiv 1706.04599): bins of equal width, open below."""
+    place = np.clip(np.ceil(confidence * CALIBRATION_BINS) - 1, 0, CALIBRATION_BINS - 1).astype(int)
+    gaps = np.bincount(place, confidence - correct, CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def better_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> tuple[tuple[str, ...], float, float] | None:
+    """Return an order of the classes that would raise accuracy a lot, with the accuracy before and after, or None.
+
+    The best of all k! orders is sought, so the exact sign test over images that it mends or breaks is held against a
+    level divided by k!.
+
+    Args:
+        confusion: counts; rows true classes, columns predicted ones.
+        outputs: the model's classes in output order.
+    """
+    names = list(outputs)
+    counts = confusion.reindex(index=names, columns=names, fill_value=0).to_numpy()
+    total = int(confusion.to_numpy().sum())
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    order = dict(zip(columns.tolist(), rows.tolist(), strict=True))
+    moved = [column for column, row in order.items() if row != column]
+    if not moved:
+        return None
+    mended = int(sum(counts[order[column], column] for column in moved))
+    broken = int(sum(counts[column, column] for column in moved))
+    if mended - broken < ORDER_GAIN * total:
+        return None
+    chance = binomtest(mended, mended + broken, alternative="greater").pvalue
+    if chance >= ORDER_LEVEL / np.exp(gammaln(len(names) + 1)):
+        return None
+    before = int(np.trace(counts))
+    found = tuple(names[order[column]] for column in range(len(names)))
+    return found, before / total, (before + mended - broken) / total
+
+
+def wrong_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> str | None:
+    """Return a warning where another order of the model's classes would raise accuracy a lot, or None.
+
+    Args:
+        confusion: counts; rows true classes, columns predicted ones.
+        outputs: the model's classes in output order.
+    """
+    better = better_order(confusion, outputs)
+    if better is None:
+        return None
+    order, before, after = better
+    known = next((f" (the order {name})" for name, known in CLASS_ORDERS.items() if known == order), "")
+    return (
+        f"another order of the model's classes would raise accuracy from {before:.1%} to {after:.1%}; the card may "
+        f"list them in the wrong order. It says [{', '.join(outputs)}]; the data suggest [{', '.join(order)}]{known}."
+    )

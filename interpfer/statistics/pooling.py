@@ -1,0 +1,95 @@
+"""Counts of pixels added over images, as metrics of a whole data set need them, and their resamples."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interpfer.statistics.bootstrap import Array, Draws, Rows, interval
+from interpfer.statistics.summary import Summary, mean_of_known
+
+POOLED_RESAMPLES = 200
+"""Resamples of metrics that pool counts, whose every resample is a sum over all images."""
+
+
+class Pool(NamedTuple):
+    """Counts added over groups of images: as they are, and in each of r resamples.
+
+    Attributes:
+        groups: "micro", the classes, and the halves.
+        sums: group -> (1 + r, bins), the first row without resampling.
+        sizes: group -> images in it.
+    """
+
+    groups: tuple[str, ...]
+    sums: dict[str, Array]
+    sizes: dict[str, int]
+
+
+def pool(
+    counts: NDArray[np.unsignedinteger],
+    classes: Rows,
+    names: tuple[str, ...],
+    weights: Draws,
+    halves: dict[str, NDArray[np.bool_]],
+) -> Pool:
+    """Add counts over all images, over those of each class, and over each half.
+
+    Args:
+        counts: (n, bins) of the images that count.
+        classes: (n,) index into ``names``, -1 for none.
+        names: the classes.
+        weights: (r, n) how often each resample draws each image.
+        halves: further groups of images by name.
+    """
+    kinds = np.stack([classes, *halves.values()], 1).astype(np.intp)
+    cells, cell_of = np.unique(kinds, axis=0, return_inverse=True)
+    blank = np.zeros((1 + len(weights), counts.shape[1]))
+    groups = ("micro", *names, *halves)
+    sums, sizes = {group: blank.copy() for group in groups}, dict.fromkeys(groups, 0)
+    for index, (of_class, *in_halves) in enumerate(cells.tolist()):
+        which = np.flatnonzero(cell_of == index)
+        drawn = weights[:, which].astype(np.float32) @ counts[which].astype(np.float32)
+        added = np.concatenate([counts[which].sum(0, dtype=np.float64)[None], drawn.round()])
+        member = ["micro", *names[of_class : of_class + 1][: of_class >= 0]]
+        for group in [*member, *(half for half, inside in zip(halves, in_halves, strict=True) if inside)]:
+            sums[group] += added
+            sizes[group] += len(which)
+    return Pool(groups, sums, sizes)
+
+
+def add_pools(pools: Iterable[Pool]) -> Pool:
+    """Add the pools of batches of images.
+
+    Raises:
+        ValueError: there is none.
+    """
+    total: Pool | None = None
+    for batch in pools:
+        if total is None:
+            total = batch
+            continue
+        for name in total.groups:
+            total.sums[name] += batch.sums[name]
+            total.sizes[name] += batch.sizes[name]
+    if total is None:
+        raise ValueError("no batch was counted")
+    return total
+
+
+def summarise_pooled(pooled: Pool, score: Callable[[str], Array], names: tuple[str, ...]) -> list[Summary]:
+    """Score the added counts of each group; ``macro`` is the mean of the classes.
+
+    Args:
+        pooled: out of ``pool``.
+        score: a group to the (1 + r,) scores of its sums.
+        names: the classes.
+    """
+    nothing = np.full(len(pooled.sums["micro"]), np.nan)
+    values = {group: score(group) if pooled.sizes[group] else nothing for group in pooled.groups}
+    known = [values[name] for name in names if np.isfinite(values[name][0])]
+    macro = mean_of_known(np.array(known)) if known else nothing
+    rows = {"macro": macro} | values
+    sizes = {"macro": pooled.sizes["micro"]} | pooled.sizes
+    return [Summary(group, float(drawn[0]), *interval(drawn[1:]), sizes[group]) for group, drawn in rows.items()]

@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from interpfer.datasets.csv import CsvDataset
+from interpfer.datasets.demo import DemoDataset
+from interpfer.faces.stream import FaceStream, to_tensor
+from interpfer.landmarks.files import FileLandmarks
+from interpfer.types import CANVAS
+
+SIZES = [(40, 20), (30, 30), (10, 50)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three images of unlike sizes with landmarks, a broken one and a missing one."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for index, (width, height) in enumerate(SIZES):
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(tmp_path / f"{index}.png")
+        lines.append(",".join([f"{index}.png", *[str(width / 2)] * 68, *[str(height / 4)] * 68]))
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    lines += [line.replace("0.png", f"{name}.png") for name in ("broken", "gone") for line in lines[:1]]
+    (tmp_path / "points.txt").write_text("\n".join(lines))
+    names = ["0", "broken", "1", "gone", "2"]
+    (tmp_path / "labels.csv").write_text("image,label\n" + "".join(f"{name}.png,fear\n" for name in names))
+    return tmp_path
+
+
+@pytest.fixture
+def stream(folder: Path) -> FaceStream:
+    return FaceStream(CsvDataset.open(folder, "test"), FileLandmarks(folder / "points.txt"), 16)
+
+
+def test_a_bad_image_is_skipped_and_named(stream: FaceStream) -> None:
+    batch = stream.read(range(5))
+    assert batch.rows == (0, 2, 4)
+    assert list(batch.skipped) == [1, 3]
+    assert "broken.png: not a readable image" in batch.skipped[1]
+    assert "gone.png: no such image file" in batch.skipped[3]
+    assert batch.faces.images.shape == (3, 3, 16, 16)
+    assert len(set(batch.digests)) == 3
+
+
+def test_images_and_points_are_scaled_alike(stream: FaceStream, folder: Path) -> None:
+    batch = stream.read(range(5))
+    for row, image in zip((0, 1, 2), batch.faces.images, strict=True):
+        pixels = torch.from_numpy(np.array(Image.open(folder / f"{row}.png"))).permute(2, 0, 1)[None] / 255
+        expected = F.interpolate(pixels, size=(16, 16), mode="bilinear", antialias=True, align_corners=False)[0]
+        torch.testing.assert_close(image, expected)
+    assert batch.landmarks.found.all()
+    middle = torch.tensor([CANVAS / 2, CANVAS / 4], dtype=batch.landmarks.points.dtype)
+    torch.testing.assert_close(batch.landmarks.points, middle.expand(3, 68, 2))
+
+
+def test_landmarks_alone_need_no_decoding_and_an_unreadable_image_has_none(stream: FaceStream) -> None:
+    landmarks = stream.landmarks(range(5))
+    assert landmarks.found.tolist() == [True, False, True, False, True]
+    torch.testing.assert_close(landmarks.points[[0, 2, 4]], stream.read(range(5)).landmarks.points)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 9])
+def test_batches_cover_every_row_in_order(stream: FaceStream, batch_size: int) -> None:
+    batches = list(stream.batches(range(5), batch_size))
+    assert [sorted([*batch.rows, *batch.skipped]) for batch in batches] == [
+        list(range(5))[start : start + batch_size] for start in range(0, 5, batch_size)
+    ]
+    whole = stream.read(range(5))
+    assert torch.equal(torch.cat([batch.faces.images for batch in batches]), whole.faces.images)
+    assert sum((batch.digests for batch in batches), ()) == whole.digests
+
+
+def test_no_rows(stream: FaceStream) -> None:
+    assert list(stream.batches([], 4)) == []
+
+
+def test_only_unreadable_images(stream: FaceStream) -> None:
+    batch = stream.read([1, 3])
+    assert batch.rows == ()
+    assert batch.faces.images.shape == (0, 3, 16, 16)
+    assert batch.landmarks.points.shape == (0, 68, 2)
+
+
+def test_drawn_faces_have_their_own_landmarks() -> None:
+    dataset = DemoDataset("test", count=3, size=56)
+    stream = FaceStream(dataset, dataset.landmarks(), 32)
+    points = stream.read([2, 0]).landmarks.points
+    np.testing.assert_allclose(points[0], dataset.shape(2).points * CANVAS / 56, rtol=1e-5)
+    assert torch.equal(stream.landmarks([2, 0]).points, points)
+
+
+def test_pixels_become_numbers_between_zero_and_one() -> None:
+    pixels = np.array([[[0, 51, 255], [255, 255, 255]], [[0, 0, 0], [102, 0, 0]]], np.uint8)
+    tensor = to_tensor(pixels, 2)
+    assert tensor[:, 0, 0].tolist() == pytest.approx([0, 0.2, 1])
+    assert tensor[:, 1, 1].tolist() == pytest.approx([0.4, 0, 0])

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from interpfer.au.drawing import au_heatmaps
+from interpfer.datasets.demo import DemoDataset
+from interpfer.finetuning.pictures import before_after_sheet
+from interpfer.metrics.agreement import cosine
+from interpfer.models.loading import load_model
+from interpfer.types import CANVAS
+
+
+def test_before_and_after_stand_beside_a_uniform_map(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, model = DemoDataset("test", count=7, size=CANVAS), load_model(checkpoint)
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    before_after_sheet(model, model, data, data.landmarks(), tmp_path / "sheet.png")
+    below = {axis.get_ylabel(): axis.get_xlabel() for axis in drawn[0].axes if axis.get_ylabel()}
+    sample = next(sample for sample in data.samples if sample.label == "fear")
+    heat, _ = au_heatmaps(data.landmarks().locate([sample.id]).points, ["fear"])
+    assert below["fear, n = 1"] == f"uniform map {float(cosine(torch.ones_like(heat), heat)):.2f}"
+    assert [axis.get_xlabel()[:7] for axis in drawn[0].axes[1:5]] == ["cosine "] * 4

@@ -1,0 +1,135 @@
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from interpfer.datasets.base import Dataset, Sample
+from interpfer.errors import DataError, InterpferError
+from interpfer.inspection.candidates import CardSearch, try_cards
+from interpfer.labels import CLASS_ORDERS
+from interpfer.models.input import InputSpec
+from interpfer.models.loading import load_model
+
+RAF = CLASS_ORDERS["rafdb"]
+COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30), (30, 200, 200), (200, 30, 200), (120, 120, 120)]
+
+
+class Painted(Dataset):
+    """Each expression is a colour."""
+
+    name: ClassVar[str] = "painted"
+    summary: ClassVar[str] = "colours"
+
+    @classmethod
+    def open(cls, root: Path | None, split: str, seed: int = 0) -> "Painted":  # noqa: ARG003
+        return cls([Sample(f"{i}", RAF[i % 7]) for i in range(70)] + [Sample("x", "")], split, root)
+
+    def image(self, index: int) -> Image.Image:
+        if index == 3:
+            raise DataError("3: not a readable image.")
+        return Image.new("RGB", (20, 20), COLOURS[index % 7])
+
+
+class Nearest(nn.Module):
+    """Knows the colours exactly, as its own input has them; outputs are in the order of RAF-DB."""
+
+    def __init__(self, mean: float, std: float, bgr: bool) -> None:
+        super().__init__()
+        known = (torch.tensor(COLOURS) / 255 - mean) / std
+        self.register_buffer("known", known.flip(1) if bgr else known)
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -self.weight * (x.mean((2, 3))[:, None] - self.known).square().sum(2)
+
+
+def tried(network: nn.Module, known: bool = True, **card: object) -> CardSearch:
+    model = load_model(network, **{"classes": "rafdb", "input_size": 16} | card)  # type: ignore[arg-type]
+    return try_cards(model, Painted.open(None, "test"), known, sized=True, limit=49)
+
+
+def test_a_right_card_stands() -> None:
+    trial = tried(Nearest(0.5, 0.5, bgr=False), mean="half")
+    assert trial.card is not None
+    assert trial.best is trial.card
+    assert (trial.card.accuracy, trial.n) == (1.0, 49)
+    assert trial.verdict == "the card stands: 100.0% of 49 faces are right, and nothing tried is better beyond chance"
+
+
+def test_a_wrong_order_is_named() -> None:
+    trial = tried(Nearest(0.5, 0.5, bgr=False), mean="half", classes="affectnet7")
+    assert (trial.best.order, trial.best.classes) == ("rafdb", RAF)
+    assert trial.verdict.startswith("the card looks wrong: ")
+    assert (
+        "100.0% with the classes [surprise, fear, disgust, happiness, sadness, anger, neutral] (rafdb)" in trial.verdict
+    )
+    assert "input" not in trial.verdict
+
+
+def test_a_wrong_normalisation_and_colour_are_named() -> None:
+    trial = tried(Nearest(0.5, 0.5, bgr=True), mean="none")
+    assert trial.best.input == InputSpec(16, "bgr", 1, (0.5,), (0.5,))
+    assert "with the input size 16, color bgr, mean half" in trial.verdict
+
+
+def test_without_a_card_the_likeliest_is_told() -> None:
+    trial = tried(Nearest(0, 1, bgr=False), known=False)
+    assert trial.card is None
+    assert trial.best.classes == RAF
+    assert trial.verdict.startswith("100.0% of 49 faces are right with the classes [surprise, fear,")
+
+
+def test_an_order_that_nobody_uses_is_spelled_out() -> None:
+    network = Nearest(0, 1, bgr=False)
+    order = [3, 1, 0, 2, 6, 5, 4]
+    network.known = network.known[order]
+    trial = tried(network)
+    assert trial.best.order == "spelled out"
+    assert trial.best.classes == tuple(RAF[i] for i in order)
+
+
+def test_weights_that_know_nothing() -> None:
+    class Blind(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.eye(7)[:1].expand(len(x), -1)
+
+    trial = tried(Blind())
+    assert trial.verdict.startswith("nothing that was tried classifies better than chance (14% of 49 faces at best)")
+
+
+def test_what_was_tried_is_plain_data() -> None:
+    facts = tried(Nearest(0, 1, bgr=False)).facts()
+    assert facts["best"]["input"]["size"] == 16
+    assert len({str(attempt["input"]) for attempt in facts["attempts"]}) == 5
+
+
+def test_sizes_are_tried_where_the_card_has_none() -> None:
+    class Fixed(Nearest):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[-1] not in (16, 48):
+                raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+            return super().forward(x) * (1 if x.shape[-1] == 48 else -1)
+
+    model = load_model(Fixed(0, 1, bgr=False), classes="rafdb", input_size=16)
+    trial = try_cards(model, Painted.open(None, "test"), known=True, sized=False, limit=49)
+    assert trial.best.input.size == 48
+
+
+def test_what_cannot_be_tried() -> None:
+    class Empty(Painted):
+        @classmethod
+        def open(cls, root: Path | None, split: str, seed: int = 0) -> "Empty":  # noqa: ARG003
+            return cls([Sample("x", "")], split, root)
+
+    class Strange(nn.Module):
+        def forward(self, _: Tensor) -> Tensor:
+            raise RuntimeError("no")
+
+    model = load_model(Nearest(0, 1, bgr=False), classes="rafdb", input_size=16)
+    with pytest.raises(DataError, match="no labelled image of the data set painted can be read"):
+        try_cards(model, Empty.open(None, "test"), known=True, sized=True)
+    with pytest.raises(InterpferError, match="runs with none of the inputs that were tried"):
+        tried(Strange())

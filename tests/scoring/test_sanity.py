@@ -1,0 +1,102 @@
+"""A model that learned something, and the same with shuffled weights: the check tells them apart."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from click.testing import CliRunner
+
+import interpfer
+from interpfer.cli import group
+from interpfer.datasets.csv import CsvDataset
+from interpfer.metrics.randomisation import shuffled
+from interpfer.models.model import Model
+from interpfer.models.small import SmallCNN
+from interpfer.scoring.sanity import FAITHFUL, PASSES, SAME, UNFAITHFUL, check, sentences
+from interpfer.scoring.spec import Plan
+from tests.conftest import EXPRESSIONS
+
+
+def plan(model: Model, faces: Path, maps: tuple[str, ...] = ("gradcam",), layers: str = "last") -> Plan:
+    dataset = CsvDataset.open(faces, "test")
+    return Plan.make(model, dataset, landmarks=faces / "landmarks.txt", maps=maps, layers=layers, metrics=("cosine",))
+
+
+@pytest.fixture(scope="module")
+def learned(faces: Path) -> Model:
+    """A small classifier that knows the drawn faces by heart."""
+    torch.manual_seed(0)
+    network = SmallCNN(7, width=8)
+    model = interpfer.load_model(network, classes=EXPRESSIONS, input_size=96, mean=[0.5], std=[0.25])
+    batch = plan(model, faces).stream.read(range(42))
+    x = model.normalise(batch.faces.images)
+    labels = torch.tensor([EXPRESSIONS.index(batch.faces.classes[i]) for i in batch.faces.labels.tolist()])
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    network.train()
+    for _ in range(60):
+        optimiser.zero_grad()
+        torch.autograd.backward(F.cross_entropy(network(x), labels))
+        optimiser.step()
+    network.eval()
+    assert (network(x).argmax(1) == labels).float().mean() > 0.9
+    return model
+
+
+def test_shuffled_weights_are_no_more_faithful_than_random_maps(learned: Model, faces: Path) -> None:
+    before = learned.sha256
+    found = check(plan(learned, faces, ("gradcam", "baseline:uniform")))
+    assert learned.sha256 == before
+    assert list(found["maps"]) == ["gradcam@stages.3"]
+    facts = found["maps"]["gradcam@stages.3"]
+    assert facts["verdict"] == PASSES
+    assert facts["faithfulness"]["verdict"] == FAITHFUL
+    assert facts["faithfulness_shuffled"]["verdict"] == UNFAITHFUL
+    assert facts["cascade"][0] == pytest.approx(1)
+    assert 0 <= facts["noise"] <= 1
+    assert (found["faces"], found["tried"]) == (42, 32)
+    (line,) = sentences(found)
+    assert line.startswith("sanity of gradcam@stages.3: passes (")
+    assert "; better than random maps (" in line
+
+    with shuffled(learned):
+        blind = check(plan(learned, faces))["maps"]["gradcam@stages.3"]
+    assert blind["faithfulness"]["verdict"] == UNFAITHFUL
+    assert learned.sha256 == before
+
+
+def test_a_map_of_the_picture_does_not_depend_on_the_weights(faces: Path) -> None:
+    class Blur(torch.nn.Module):
+        """Its first layer has no weights: its attention is the picture."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.blur, self.head = torch.nn.AvgPool2d(4), torch.nn.Linear(3, 7)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.blur(x).mean((2, 3)))
+
+    model = interpfer.load_model(Blur(), classes=EXPRESSIONS, input_size=48)
+    facts = check(plan(model, faces, ("attention",), "blur"))["maps"]["attention@blur"]
+    assert facts["verdict"] == SAME
+    assert facts["similarity"] == pytest.approx(1)
+
+
+def test_the_switch_writes_run_json_and_tells(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    call = ["score", checkpoint, "--dataset", "csv", "--data-root", faces, "--landmarks", faces / "landmarks.txt",
+            "--maps", "attention,gradcam,baseline:uniform", "--limit", "8", "--sanity",
+            "--out", tmp_path / "run"]  # fmt: skip
+    done = CliRunner().invoke(group, [str(item) for item in call])
+    assert done.exit_code == 0, done.output
+    assert "sanity of attention@stages.3: " in done.stderr
+    sanity = json.loads((tmp_path / "run" / "run.json").read_text())["sanity"]
+    assert set(sanity["maps"]) == {"attention@stages.3", "gradcam@stages.3"}
+    assert sanity["faces"] <= 8
+    assert sanity["maps"]["attention@stages.3"]["verdict"] in (PASSES, SAME)
+
+
+def test_without_a_map_of_the_model_there_is_nothing_to_check(faces: Path, checkpoint: Path) -> None:
+    found = check(plan(interpfer.load_model(checkpoint), faces, ("baseline:uniform",)))
+    assert found == {"faces": 0, "tried": 0, "maps": {}}
+    assert sentences(found) == []

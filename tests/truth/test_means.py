@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+
+from interpfer.truth.means import TruthMeans
+from interpfer.types import CANVAS
+
+
+def faces() -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Eight heatmaps; one is undefined, one of an unknown class, one alone in its class."""
+    heat = torch.rand(8, CANVAS, CANVAS)
+    valid = torch.ones(8, dtype=torch.bool)
+    valid[3] = False
+    heat[3] = torch.nan
+    return heat, valid, [0, 1, 0, 1, 1, 2, 0, 1]
+
+
+def mean_of_others(rows: list[int], own: int, heat: torch.Tensor) -> np.ndarray:
+    others = [heat[row].numpy().astype(np.float64) for row in rows if row != own]
+    return np.mean(others, axis=0) if others else np.full((CANVAS, CANVAS), np.nan)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_means_leave_the_image_at_hand_out(batch: int) -> None:
+    heat, valid, classes = faces()
+    means = TruthMeans(4)
+    for start in range(0, 8, batch):
+        part = slice(start, start + batch)
+        means.add(heat[part], valid[part], classes[part])
+    defined = [row for row in range(8) if valid[row]]
+    everybody = means.others(heat, valid)
+    class_mean_of_others = means.class_mean_of_others(heat, valid, classes)
+    for row in range(8):
+        same = [other for other in defined if classes[other] == classes[row]]
+        np.testing.assert_allclose(everybody[row], mean_of_others(defined, row, heat), atol=1e-6)
+        np.testing.assert_allclose(class_mean_of_others[row], mean_of_others(same, row, heat), atol=1e-6)
+    assert class_mean_of_others[5].isnan().all()  # nobody else shows it
+    assert means.counts.tolist() == [3, 3, 1, 0]
+
+
+def test_the_order_of_batches_does_not_show() -> None:
+    heat, valid, classes = faces()
+    forward, backward = TruthMeans(3), TruthMeans(3)
+    for row in range(8):
+        forward.add(heat[row : row + 1], valid[row : row + 1], classes[row : row + 1])
+    for row in reversed(range(8)):
+        backward.add(heat[row : row + 1], valid[row : row + 1], classes[row : row + 1])
+    assert torch.equal(forward.others(heat, valid), backward.others(heat, valid))
+
+
+def test_an_unknown_class_has_no_classmates() -> None:
+    heat, valid, classes = faces()
+    means = TruthMeans(3)
+    means.add(heat, valid, classes)
+    unlabelled = torch.full((1, CANVAS, CANVAS), torch.nan)
+    nobody = torch.zeros(1, dtype=torch.bool)
+    assert means.class_mean_of_others(unlabelled, nobody, [-1]).isnan().all()
+    assert means.others(unlabelled, nobody).isfinite().all()
