@@ -11,15 +11,15 @@ from torch import Tensor
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.errors import RunError
+from interpfer.explain.map_sheet import map_sheet
 from interpfer.faces.stream import FaceStream
-from interpfer.finetuning.loop import ProgressCallback
 from interpfer.finetuning.recipe import Recipe
-from interpfer.finetuning.run import FinetuneResult, finetune, quiet
+from interpfer.finetuning.run import FinetuneResult, finetune
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
-from interpfer.reports.map_sheet import map_sheet
 from interpfer.results.run import Run
-from interpfer.scoring.score import Progress, score
+from interpfer.runtime.progress import Progress, no_progress
+from interpfer.scoring.score import score
 
 SIZE = 64
 MEAN, STD = 0.5, 0.25
@@ -46,7 +46,7 @@ class DemoResult:
     folder: Path
 
 
-def run_demo(folder: Path, seed: int = 0, progress: ProgressCallback | None = None) -> DemoResult:
+def run_demo(folder: Path, seed: int = 0, progress: Progress = no_progress) -> DemoResult:
     """Draw, train, score, fine-tune and compare.
 
     Args:
@@ -59,7 +59,7 @@ def run_demo(folder: Path, seed: int = 0, progress: ProgressCallback | None = No
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} is not an empty folder; choose another one with --out.")
-    tell: ProgressCallback = progress or quiet
+    tell = progress
     splits = {split: DemoDataset(split, seed) for split in ("train", "test")}
     for done, (split, dataset) in enumerate(splits.items()):
         tell("drawing", done, len(splits))

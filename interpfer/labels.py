@@ -173,3 +173,13 @@ def list_orders() -> dict[str, dict[str, str]]:
         }
         for name, order in CLASS_ORDERS.items()
     }
+
+
+def class_indices(labels: Iterable[str], classes: Sequence[str]) -> list[int]:
+    """Return the index of each label in ``classes``, -1 where it is none of them.
+
+    >>> class_indices(["fear", "", "anger"], ["anger", "fear"])
+    [1, -1, 0]
+    """
+    places = {name: index for index, name in enumerate(classes)}
+    return [places.get(label, -1) for label in labels]

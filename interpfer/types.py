@@ -5,6 +5,7 @@ the 68 points of iBUG 300-W, 0-based. A map or heatmap that is undefined is NaN 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,6 +15,23 @@ CANVAS = 224
 """Side in pixels of the square on which maps and heatmaps are compared."""
 
 LANDMARKS = 68
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a data set.
+
+    Attributes:
+        id: its name within the data set; landmark files and tables use it.
+        label: canonical expression, or "" where it is unknown.
+        path: the file, or None where the data set makes its images itself.
+        subject: the person, where the data set knows it.
+    """
+
+    id: str
+    label: str
+    path: Path | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +80,15 @@ class Landmarks:
         found = points.isfinite().flatten(1).all(1)
         return cls(torch.where(found[:, None, None], points, torch.nan), found, notes)
 
+    def to(self, device: torch.device) -> "Landmarks":
+        """Return them on a device."""
+        return Landmarks(self.points.to(device), self.found.to(device), self.notes)
+
+    def __getitem__(self, rows: slice) -> "Landmarks":
+        return Landmarks(self.points[rows], self.found[rows], self.notes[rows])
+
     def note(self, row: int) -> str:
-        """Return what there is to say of a face, "" for nothing."""
+        """Return the note on a face, "" for none."""
         return self.notes[row] if self.notes else ""
 
 

@@ -9,11 +9,16 @@ from interpfer.errors import InterpferError, nearest
 def require_choice(what: str, value: str, known: Sequence[str]) -> None:
     """Check one of a few words.
 
+    Args:
+        what: name of the argument.
+        value: what was given.
+        known: the words allowed.
+
     Raises:
-        InterpferError: ``value`` is none of ``known``.
+        InterpferError: ``value`` is not one of ``known``.
     """
     if value not in known:
-        raise InterpferError(f"{what} '{value}' is none of {', '.join(known)}.{nearest(value, known)}")
+        raise InterpferError(f"{what} must be one of {', '.join(known)}, got '{value}'.{nearest(value, known)}")
 
 
 def require_range(what: str, value: float, low: float, high: float = math.inf) -> None:
@@ -24,4 +29,4 @@ def require_range(what: str, value: float, low: float, high: float = math.inf) -
     """
     if not low <= value <= high:
         wanted = f"at least {low}" if high == math.inf else f"between {low} and {high}"
-        raise InterpferError(f"{what} {value} must be {wanted}.")
+        raise InterpferError(f"{what} must be {wanted}, got {value}.")

@@ -4,20 +4,16 @@ from pathlib import Path
 
 import click
 
-from interpfer.cli.options import Command
+from interpfer.cli.options import verb
+from interpfer.datasets.options import CheckDataOptions
 
 SHOWN = 10
 """Lines per kind of problem."""
 
 
-@click.command("check-data", cls=Command)
-@click.option("--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset rafdb (see `ls datasets`).")
-@click.option(
-    "--data-root", type=click.Path(path_type=Path), metavar="DIR", help="Its folder, e.g. --data-root RAF-DB."
-)
-@click.option("--split", metavar="NAME", help="One part, e.g. --split test; by default all.")
+@verb("check-data", CheckDataOptions)
 @click.pass_context
-def command(ctx: click.Context, dataset: str, data_root: Path | None, split: str | None) -> None:
+def command(ctx: click.Context, options: CheckDataOptions) -> None:
     """Check that a data set is whole: counts as published, every image readable.
 
     Prints the images per class and split, then what is wrong, by kind. Exit status 1 when something is.
@@ -32,8 +28,10 @@ def command(ctx: click.Context, dataset: str, data_root: Path | None, split: str
     from interpfer.datasets.integrity import open_splits, read_images
     from interpfer.labels import EXPRESSIONS
 
+    assert options.dataset is not None
+    dataset, data_root, split = options.dataset, options.data_root, options.split
     kind = DATASETS.get(dataset)
-    opened, check = open_splits(kind, data_root, None if split is None else [split])
+    opened, check = open_splits(kind, Path(data_root) if data_root else None, None if split is None else [split])
     with progress_bars() as update:
         read_images(opened, check, update)
     table = Table(title=f"{dataset} in {data_root}" if data_root else dataset, title_justify="left")

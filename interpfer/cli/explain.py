@@ -1,66 +1,23 @@
 """interpfer explain."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, as_json, model_options, quiet_option
+from interpfer.cli.options import as_json, quiet_option, verb
+from interpfer.explain.options import ExplainOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from interpfer.explain.explanation import Explanation
 
-EXPLAINED = "explained"
 
-
-@click.command("explain")
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="MODEL",
-    help="Checkpoint, e.g. --model model.pt.",
-)
-@click.option("--label", metavar="NAME", help="What the face shows, e.g. --label happiness; its AUs are drawn too.")
-@click.option("--maps", metavar="LIST", help="Maps or groups, e.g. --maps attention,gradcam.")
-@click.option(
-    "--layers", default="last", show_default=True, metavar="LIST", help="last, all, or names, e.g. --layers layer4."
-)
-@click.option(
-    "--landmarks",
-    metavar="FILE|PROVIDER",
-    help="68 points, e.g. --landmarks points.txt; by default found by `embedded`.",
-)
-@click.option(
-    "--crop",
-    type=click.Choice(["auto", "face", "aligned", "whole"]),
-    default="auto",
-    show_default=True,
-    help="What the model is shown, e.g. --crop face; auto cuts out a face that is small in the picture.",
-)
-@click.option(
-    "--protocol", type=click.Choice(["paper", "corrected"]), default="paper", show_default=True,
-    help="As for score, e.g. --protocol corrected.",
-)  # fmt: skip
-@click.option("--codebook", metavar="NAME|FILE", help="AUs per expression, e.g. --codebook emfacs.")
-@click.option(
-    "--geometry", type=click.Choice(["reference", "scaled"]), help="How AUs are placed, e.g. --geometry scaled."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE|DIR",
-    help="A .png, .svg, .pdf or .json, or a folder, e.g. --out why.svg; by default beside where you are.",
-)
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="e.g. --device cuda.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of maps that draw at random, e.g. --seed 1.")
+@verb("explain", ExplainOptions, arguments=("image",))
 @as_json
 @quiet_option
-@model_options
-def command(image: Path, model: Path, json_wanted: bool, quiet: bool, **options: Any) -> None:
+def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
     """Show where MODEL looks in IMAGE, and say it in FACS terms.
 
     IMAGE is a face, a photograph with a face in it, or a folder of such. One picture is written per image: landmarks,
@@ -78,21 +35,20 @@ def command(image: Path, model: Path, json_wanted: bool, quiet: bool, **options:
     from interpfer.explain.facs import facts, sentence
     from interpfer.explain.output import OutputPaths, write_explanation, write_summary
     from interpfer.files import json_bytes
-    from interpfer.models.loading import load_model
 
-    out: Path | None = options.pop("out")
-    label: str | None = options.pop("label")
+    assert options.image is not None
+    assert options.model is not None
+    image = Path(options.image)
     folder = image.is_dir()
     images = pictures_in(image) if folder else [image]
-    target = OutputPaths.plan(images, out, folder, json_wanted)
-    loaded = load_model(model, **{name: options.pop(name) for name in MODEL_OVERRIDES})
-    explainer = Explainer.make(loaded, **{name: value for name, value in options.items() if value is not None})
+    target = OutputPaths.plan(images, None if options.out is None else Path(options.out), folder, json_wanted)
+    explainer = Explainer.open(options, options.model)
     told, skipped = [], {}
     with progress_bars(folder and not quiet) as update:
         for done, path in enumerate(images):
             update("explaining", done, len(images))
             try:
-                shown = explainer.explain(path.name, read_image(path), label)
+                shown = explainer.explain(path.name, read_image(path), options.label)
             except DataError as error:
                 if not folder:
                     raise

@@ -2,29 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
-from interpfer.cli.options import MODEL_OVERRIDES, model_options
+from interpfer.cli.options import as_json, verb
+from interpfer.inspection.options import InspectOptions
 
 
-@click.command("inspect")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--dataset", metavar="NAME", help="Labelled faces to try class orders and inputs on, e.g. --dataset csv.")
-@click.option(
-    "--data-root", type=click.Path(path_type=Path), metavar="DIR", help="Their folder, e.g. --data-root faces."
-)
-@click.option("--split", default="test", show_default=True, metavar="NAME", help="Their part, e.g. --split val.")
-@click.option(
-    "--limit", type=click.IntRange(1), default=140, show_default=True, metavar="N", help="Faces, e.g. --limit 350."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Which faces, e.g. --seed 1.")
-@click.option("--layers", "which", type=click.Choice(["stages", "spatial", "all"]), default="stages", show_default=True,
-              help="Which layers to list, e.g. --layers spatial.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@model_options
-def command(model: Path, which: str, as_json: bool, **options: Any) -> None:
+@verb("inspect", InspectOptions, arguments=("model",))
+@as_json
+def command(options: InspectOptions, json_wanted: bool) -> None:
     """Say what MODEL is: format, weights, architecture, outputs, layers, and which card it needs.
 
     Nothing that the file brings is run without --trust. With labelled faces, class orders and ways to prepare the
@@ -39,25 +26,26 @@ def command(model: Path, which: str, as_json: bool, **options: Any) -> None:
     from interpfer.inspection.candidates import suggested, try_cards
     from interpfer.inspection.checkpoint import inspect_checkpoint
 
-    if options["data_root"] is not None and options["dataset"] is None:
+    if options.data_root is not None and options.dataset is None:
         raise click.UsageError("--data-root needs --dataset, e.g. --dataset csv.")
-    overrides = {name: options.pop(name) for name in MODEL_OVERRIDES}
-    report, loaded = inspect_checkpoint(model, **overrides)
+    assert options.model is not None
+    report, loaded = inspect_checkpoint(Path(options.model), **options.model_values())
     trial = None
-    if options["dataset"] is not None and loaded is not None:
-        faces = DATASETS.get(options["dataset"]).open(options["data_root"], options["split"], options["seed"])
+    if options.dataset is not None and loaded is not None:
+        root = Path(options.data_root) if options.data_root else None
+        faces = DATASETS.get(options.dataset).open(root, options.split, options.seed)
         named, sized = "classes" not in report.assumed, "input.size" not in report.assumed
         with progress_bars() as update:
-            trial = try_cards(loaded, faces, named, sized, options["limit"], options["seed"], update)
+            trial = try_cards(loaded, faces, named, sized, options.limit, options.seed, update)
         report = suggested(report, trial)
-    if as_json:
+    if json_wanted:
         click.echo(json.dumps(report.facts() | ({"trial": trial.facts()} if trial else {}), indent=2))
         return
 
     from interpfer.cli.inspection_tables import tables
 
     console = stdout()
-    for part in tables(report, trial, which):
+    for part in tables(report, trial, options.show_layers):
         console.print(part, markup=not isinstance(part, str), soft_wrap=isinstance(part, str))
     if options["dataset"] is not None and loaded is None:
         stderr.print("no class order could be tried: the network cannot be put together yet", markup=False)

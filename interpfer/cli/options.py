@@ -1,26 +1,141 @@
-"""Options that several commands share."""
+"""From the options value of a verb to its command: flags, ``--config`` and ``--print-config``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from interpfer.models.options import ModelOptions
+from interpfer.options import Option, Options, default_of, option_fields, read_config, write_config
 
 
-def stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Return a decorator that adds options in this order."""
+class VerbCommand(click.Command):
+    """A command whose flags are the fields of an ``Options`` class.
 
-    def wrap(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
+    Its callback gets the value as ``options``, beside parameters of its own. A call that lacks something names all of it
+    at once, also the folder of a data set that needs one.
+
+    Args:
+        kind: the class of options.
+        arguments: fields that stand without a flag, in order.
+    """
+
+    def __init__(self, *args: Any, kind: type[Options], arguments: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind = kind
+        fields = {each.name: each for each in option_fields(kind)}
+        self.from_options = [*arguments, *(name for name, each in fields.items() if _flag(each))]
+        params: list[click.Parameter] = [_argument(fields[name]) for name in arguments]
+        params += [_click_option(each) for each in _in_help_order(fields.values()) if each.name not in arguments]
+        self.params = [*params[: len(arguments)], *params[len(arguments) :], *_CONFIG_OPTIONS, *self.params]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Make the options out of the config file and the flags, and call the command.
+
+        Raises:
+            UsageError: something is missing, or two options exclude each other.
+            InterpferError: a value is not allowed.
+        """
+        flags = {name: ctx.params.pop(name) for name in self.from_options}
+        config, wants_config = ctx.params.pop("config"), ctx.params.pop("print_config")
+        given = {name: value for name, value in flags.items() if value is not None}
+        values = (read_config(config) if config else {}) | given
+        if wants_config:
+            click.echo(write_config(self.kind.of(values, str(ctx.info_name))), nl=False)
+            return None
+        if missing := self._missing(values):
+            raise click.UsageError(f"missing: {', '.join(missing)}", ctx)
+        options = self.kind.of(values, str(ctx.info_name))
+        if getattr(options, "resume", False):
+            if getattr(options, "overwrite", False):
+                raise click.UsageError("--resume and --overwrite cannot be combined; pass one.", ctx)
+            if getattr(options, "out", "") is None:
+                raise click.UsageError("--resume needs --out.", ctx)
+        ctx.params["options"] = options
+        return super().invoke(ctx)
+
+    def _missing(self, values: Mapping[str, Any]) -> list[str]:
+        fields = [each for each in option_fields(self.kind) if each.name in self.from_options]
+        lacking = [each for each in fields if each.metadata["option"].required and values.get(each.name) is None]
+        lacking.sort(key=lambda each: self.from_options.index(each.name))
+        names = [_spelling(each) for each in lacking]
+        if _needs_folder(values):
+            names.append("--data-root DIR")
+        return names
+
+
+def verb(name: str, kind: type[Options], arguments: Sequence[str] = ()) -> Callable[[Callable[..., Any]], VerbCommand]:
+    """Turn a function of ``options`` into the command of a verb.
+
+    Args:
+        name: of the command.
+        kind: the class of its options.
+        arguments: fields that stand without a flag, in order.
+    """
+
+    def wrap(function: Callable[..., Any]) -> VerbCommand:
+        command: VerbCommand = click.command(name, cls=VerbCommand, kind=kind, arguments=arguments)(function)
+        return command
 
     return wrap
 
 
-def numbers(_: click.Context, param: click.Parameter, value: str | None) -> list[float] | str | None:
+_CONFIG_OPTIONS = [
+    click.Option(
+        ["--config"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Options from a YAML file or a run.json; flags override it, e.g. --config runs/mine/run.json.",
+    ),
+    click.Option(["--print-config"], is_flag=True, help="Print these options as YAML for --config, and stop."),
+]
+
+
+def _in_help_order(fields: Any) -> list[Field[Any]]:
+    """Put what overrides the model card last."""
+    card = {each.name for each in option_fields(ModelOptions)}
+    return sorted((each for each in fields if _flag(each)), key=lambda each: each.name in card)
+
+
+def _flag(each: Field[Any]) -> str:
+    facts: Option = each.metadata["option"]
+    return f"--{each.name.replace('_', '-')}" if facts.flag is None else facts.flag
+
+
+def _spelling(each: Field[Any]) -> str:
+    facts: Option = each.metadata["option"]
+    return f"{_flag(each)} {facts.metavar}".strip()
+
+
+def _argument(each: Field[Any]) -> click.Argument:
+    facts: Option = each.metadata["option"]
+    return click.Argument([each.name], type=click.Path(path_type=Path), metavar=facts.metavar, required=False)
+
+
+def _click_option(each: Field[Any]) -> click.Option:
+    facts: Option = each.metadata["option"]
+    flag, default = _flag(each), default_of(each)
+    if facts.kind == "switch":
+        value = not default
+        return click.Option([flag, each.name], is_flag=True, flag_value=value, default=None, help=f"{facts.help}.")
+    kind: Any = {"path": click.Path(path_type=Path), "integer": int, "number": float}.get(facts.kind, str)
+    if facts.choices:
+        kind = click.Choice(facts.choices)
+    example = facts.example or (facts.choices[-1] if facts.choices else "")
+    help_text = facts.help + (f", e.g. {flag} {example}" if example else "")
+    shown = ",".join(default) if isinstance(default, tuple) else default
+    return click.Option(
+        [flag, each.name],
+        type=kind,
+        callback=_PARSERS.get(facts.kind),
+        metavar=None if facts.choices else facts.metavar or None,
+        help=f"{help_text}." + ("" if default is None else f"  [default: {shown}]"),
+    )
+
+
+def parse_numbers(_: click.Context, param: click.Parameter, value: str | None) -> list[float] | str | None:
     """Read a comma-separated list; a name stays one."""
     if value is None or value.strip().isidentifier():
         return value
@@ -33,85 +148,29 @@ def numbers(_: click.Context, param: click.Parameter, value: str | None) -> list
         ) from None
 
 
-def _key(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
+def _parse_key(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
     return int(value) if value is not None and value.lstrip("-").isdigit() else value
 
 
-class Command(click.Command):
-    """Names everything that a call lacks at once, also the folder of a data set that needs one."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse a call.
-
-        Raises:
-            UsageError: something is missing; the message names all of it.
-        """
-        given = list(args)
-        try:
-            rest = super().parse_args(ctx, args)
-        except click.MissingParameter:
-            values, _, _ = self.make_parser(ctx).parse_args(given)
-            present = {name for name, value in values.items() if isinstance(value, str)}
-            lacking = [param for param in self.get_params(ctx) if param.required and param.name not in present]
-            raise click.UsageError(_lacks(ctx, lacking, _needs_folder(values)), ctx) from None
-        if _needs_folder(ctx.params):
-            raise click.UsageError(_lacks(ctx, [], True), ctx)
-        return rest
+def _parse_count(_: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "auto":
+        return value
+    if not value.isdigit() or int(value) < 1:
+        raise click.BadParameter(f"'{value}' is neither a number of images nor auto.", param=param)
+    return int(value)
 
 
-def _lacks(ctx: click.Context, lacking: list[click.Parameter], folder: bool) -> str:
-    options = [param for param in lacking if isinstance(param, click.Option)]
-    names = [param.make_metavar(ctx) for param in lacking if param not in options]
-    names += [f"{param.opts[0]} {param.make_metavar(ctx)}" for param in options]
-    return f"missing: {', '.join([*names, *(['--data-root DIR'] if folder else [])])}"
+_PARSERS: dict[str, Callable[..., Any]] = {"numbers": parse_numbers, "key": _parse_key, "count": _parse_count}
 
 
 def _needs_folder(values: Mapping[str, Any]) -> bool:
-    """Whether a data set is named that lies in a folder, and no folder is."""
+    """Return whether a data set is named that lies in a folder, and no folder is."""
     from interpfer.datasets import DATASETS
 
     name = values.get("dataset")
     return bool(name in DATASETS and values.get("data_root") is None and DATASETS.get(str(name)).needs_root)
 
 
-model_options = stack(
-    click.option("--trust", is_flag=True, help="Run the code that the card or a pickle brings."),
-    click.option("--preset", metavar="NAME", help="Published model, e.g. --preset poster/rafdb (see `ls presets`)."),
-    click.option("--arch", metavar="ARCH", help="Architecture, e.g. --arch torchvision:resnet18, --arch net.py:build."),
-    click.option(
-        "--classes",
-        metavar="LIST",
-        help="Expressions in output order, e.g. --classes anger,disgust,..., or a known order, e.g. --classes rafdb.",
-    ),
-    click.option("--input-size", type=int, metavar="N", help="Side of the input in pixels, e.g. --input-size 112."),
-    click.option("--color", type=click.Choice(["rgb", "bgr", "gray", "gray3"]), help="Channels, e.g. --color gray."),
-    click.option("--scale", type=float, metavar="X", help="Factor on pixels in [0, 1], e.g. --scale 255."),
-    click.option("--mean", callback=numbers, metavar="LIST|NAME", help="e.g. --mean 0.5,0.5,0.5, --mean imagenet."),
-    click.option("--std", callback=numbers, metavar="LIST|NAME", help="Deviation, e.g. --std 0.229,0.224,0.225."),
-    click.option(
-        "--output",
-        callback=_key,
-        metavar="KEY",
-        help="Where the logits are, e.g. --output 1, --output logits, --output :8, --output '0.6*0+0.4*1'.",
-    ),
-)
-"""Overrides of the model card; the names are those of ``load_model``."""
-
-MODEL_OVERRIDES = ("trust", "preset", "arch", "classes", "input_size", "color", "scale", "mean", "std", "output")
-
-data_options = stack(
-    click.option("--dataset", required=True, metavar="NAME", help="Data set, e.g. --dataset csv (see `ls datasets`)."),
-    click.option(
-        "--data-root", type=click.Path(path_type=Path), metavar="DIR", help="Its folder, e.g. --data-root faces."
-    ),
-    click.option("--split", default="test", show_default=True, metavar="NAME", help="Its part, e.g. --split test."),
-    click.option(
-        "--landmarks",
-        metavar="FILE|PROVIDER",
-        help="68 points per face, e.g. --landmarks landmarks.txt; by default what the data set brings, else found.",
-    ),
-)
-
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print JSON on stdout instead of a table.")
 
-quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress and no notes; errors are still told.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Hide progress and notes; errors are still printed.")

@@ -4,19 +4,15 @@ from pathlib import Path
 
 import click
 
-from interpfer.cli.options import Command, data_options
+from interpfer.cli.options import verb
+from interpfer.faces.options import PrepareOptions
 
 SHOWN = 10
 """Lines per kind of trouble."""
 
 
-@click.command("prepare", cls=Command)
-@data_options
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="e.g. --out rafdb-landmarks.txt."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of drawn data sets, e.g. --seed 1.")
-def command(dataset: str, data_root: Path | None, split: str, landmarks: str | None, out: Path, seed: int) -> None:
+@verb("prepare", PrepareOptions)
+def command(options: PrepareOptions) -> None:
     """Find the landmarks of a data set once.
 
     Writes a landmark file for --landmarks, a list of failures and doubts with their reasons (FILE.failures.csv) and a
@@ -31,9 +27,12 @@ def command(dataset: str, data_root: Path | None, split: str, landmarks: str | N
     from interpfer.faces.prepare import prepare, reasons
     from interpfer.landmarks.resolve import resolve_landmarks
 
-    faces = DATASETS.get(dataset).open(data_root, split, seed)
+    assert options.dataset is not None
+    assert options.out is not None
+    root = Path(options.data_root) if options.data_root else None
+    faces = DATASETS.get(options.dataset).open(root, options.split, options.seed)
     with progress_bars() as update:
-        done = prepare(faces, resolve_landmarks(landmarks, faces.landmarks()), out, update)
+        done = prepare(faces, resolve_landmarks(options.landmarks, faces.landmarks()), Path(options.out), update)
     click.echo(f"{done.found} of {len(faces)} faces found: {done.landmarks}")
     for kind, notes in {"failed": done.failed, "doubtful": done.doubtful}.items():
         if notes:

@@ -1,9 +1,13 @@
 """Data sets of labelled faces; one short file each."""
 
-from interpfer.datasets.base import Dataset
+from typing import TYPE_CHECKING
+
 from interpfer.registry import Registry
 
-DATASETS: Registry[type[Dataset]] = Registry(
+if TYPE_CHECKING:
+    from interpfer.datasets.base import Dataset
+
+DATASETS: "Registry[type[Dataset]]" = Registry(
     "data set",
     "interpfer.datasets",
     {

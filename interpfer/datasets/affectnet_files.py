@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from interpfer.datasets.base import Sample
 from interpfer.datasets.brought_landmarks import digest_of
 from interpfer.datasets.cropped import Box
 from interpfer.datasets.discovery import image_names
 from interpfer.errors import DataError
+from interpfer.types import Sample
 
 COLUMNS = (
     "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from interpfer.datasets.images import read_image, read_size
 from interpfer.errors import DataError, SplitError, nearest
 from interpfer.labels import EXPRESSIONS
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.types import Sample
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 
@@ -23,23 +23,6 @@ USUAL = ("test", ALL)
 
 Counts = Mapping[str, int]
 """Images per expression; a total that is published without its classes stands under the name ""."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image of a data set.
-
-    Attributes:
-        id: its name within the data set; landmark files and tables use it.
-        label: canonical expression, or "" where it is unknown.
-        path: the file, or None where the data set makes its images itself.
-        subject: the person, where the data set knows it.
-    """
-
-    id: str
-    label: str
-    path: Path | None = None
-    subject: str | None = None
 
 
 class Dataset(ABC):

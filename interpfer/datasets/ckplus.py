@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from interpfer.datasets.base import Counts, Dataset, Sample, require_root
+from interpfer.datasets.base import Counts, Dataset, require_root
 from interpfer.datasets.brought_landmarks import BundledLandmarks, digest_of
 from interpfer.datasets.class_folders import find_class_folders
 from interpfer.datasets.discovery import find, image_names, subfolders
 from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_subject
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.types import Sample
 
 ORDER = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 COUNTS = dict(zip(ORDER[1:], (45, 18, 59, 25, 69, 28, 83), strict=True))

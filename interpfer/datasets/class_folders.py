@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from interpfer.datasets.base import Sample
 from interpfer.datasets.discovery import folders_below, image_names, subfolders
 from interpfer.errors import DataError
 from interpfer.labels import canonical
+from interpfer.types import Sample
 
 SPLIT_FOLDERS = {
     "train": ("train", "training", "train_set", "train_class"),

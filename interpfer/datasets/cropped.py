@@ -5,9 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from interpfer.datasets.base import Dataset, Sample
+from interpfer.datasets.base import Dataset
 from interpfer.datasets.images import read_image
 from interpfer.errors import DataError
+from interpfer.types import Sample
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the picture; right and bottom are outside."""

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 import pandas as pd
 
-from interpfer.datasets.base import ALL, Dataset, Sample, require_root, require_split
+from interpfer.datasets.base import ALL, Dataset, require_root, require_split
 from interpfer.errors import DataError
 from interpfer.labels import canonical
+from interpfer.types import Sample
 
 
 class CsvDataset(Dataset):

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from interpfer.datasets.base import Dataset, Sample, require_split
+from interpfer.datasets.base import Dataset, require_split
 from interpfer.datasets.drawn.actions import AUS_OF
 from interpfer.datasets.drawn.drawing import paint_face
 from interpfer.datasets.drawn.shape import FaceShape, shape_face
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.types import Landmarks
+from interpfer.types import Landmarks, Sample
 
 COUNTS = {"train": 700, "test": 210}
 """Images per split."""

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from interpfer.datasets.base import Counts, Sample, require_root
+from interpfer.datasets.base import Counts, require_root
 from interpfer.datasets.cropped import Box, CroppedDataset
 from interpfer.datasets.discovery import find
 from interpfer.errors import DataError
+from interpfer.types import Sample
 
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 COUNTS = (3671, 3995, 1088, 30537, 10559, 7060, 34883)

@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from PIL import Image
 
-from interpfer.datasets.base import Counts, Dataset, Sample, require_root
+from interpfer.datasets.base import Counts, Dataset, require_root
 from interpfer.datasets.class_folders import SPLIT_FOLDERS, find_class_folders
 from interpfer.datasets.discovery import find
 from interpfer.datasets.pixel_csv import SIDE, USAGES, PixelTable, image_name
 from interpfer.errors import DataError
+from interpfer.types import Sample
 
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 TABLES = ("fer2013.csv", "icml_face_data.csv")

@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from interpfer.datasets.base import Dataset, Sample, require_root
+from interpfer.datasets.base import Dataset, require_root
 from interpfer.datasets.discovery import find
 from interpfer.datasets.fer2013 import TABLES, PixelDataset
 from interpfer.datasets.pixel_csv import USAGES, PixelTable, image_name
 from interpfer.errors import DataError
+from interpfer.types import Sample
 
 ORDER = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 COLUMNS = (*ORDER, "unknown", "NF")

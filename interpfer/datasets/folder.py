@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import ClassVar
 
-from interpfer.datasets.base import ALL, IMAGE_SUFFIXES, Dataset, Sample, require_root, require_split
+from interpfer.datasets.base import ALL, IMAGE_SUFFIXES, Dataset, require_root, require_split
 from interpfer.errors import DataError
 from interpfer.labels import canonical
+from interpfer.types import Sample
 
 SPLITS = ("train", "test", "val", "valid", "validation")
 

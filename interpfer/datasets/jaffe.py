@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from interpfer.datasets.base import Counts, Dataset, Sample, require_root
+from interpfer.datasets.base import Counts, Dataset, require_root
 from interpfer.datasets.discovery import folders_below, image_names
 from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_subject
+from interpfer.types import Sample
 
 CODES = {
     "AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happiness", "NE": "neutral", "SA": "sadness", "SU": "surprise",

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from interpfer.datasets.base import Counts, Dataset, Sample, require_root
+from interpfer.datasets.base import Counts, Dataset, require_root
 from interpfer.datasets.class_folders import SPLIT_FOLDERS, find_class_folders
 from interpfer.datasets.discovery import find, is_image
 from interpfer.errors import DataError
 from interpfer.labels import EXPRESSIONS
+from interpfer.types import Sample
 
 LISTS = ("list_patition_label.txt", "list_partition_label.txt")
 IMAGES = ("Image/aligned/aligned", "Image/aligned", "aligned", "Image/original/original", "Image/original", "original")

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from interpfer.datasets.base import Sample
 from interpfer.datasets.base import require_split as _require_split
+from interpfer.types import Sample
 
 SUBJECT_SPLITS = ("train", "test", "all")
 

@@ -1,8 +1,8 @@
 """Explains one picture: the face in it, what a classifier says of it, and where the classifier looks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,36 +10,30 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from interpfer.au.codebook import Codebook, load_codebook
-from interpfer.au.drawing import au_heatmaps
 from interpfer.datasets.base import IMAGE_SUFFIXES
 from interpfer.datasets.images import read_image, to_rgb
 from interpfer.errors import DataError
 from interpfer.explain.explanation import Explanation, Region, Score, ShownMap
+from interpfer.explain.options import ExplainOptions
 from interpfer.faces.stream import to_tensor
 from interpfer.labels import canonical
 from interpfer.landmarks.alignment import face_square, similarity, stretch, transform_points, warp
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.landmarks.resolve import DEFAULT_PROVIDER, named_landmarks
+from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.maps import named_maps
 from interpfer.maps.base import AnyMap
-from interpfer.maps.canvas import PROTOCOLS, normalise, to_canvas
+from interpfer.maps.canvas import normalise, to_canvas
 from interpfer.maps.compute import model_maps
 from interpfer.maps.engine import require_named, run_maps
 from interpfer.metrics.agreement import cosine, cosine_skill
-from interpfer.metrics.au_profile import USED, evidence, profile, shares
+from interpfer.metrics.au_profile import USED, profile
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
+from interpfer.options import resolve_options
 from interpfer.runtime.device import pick_device
-from interpfer.scoring.batch import probabilities
-from interpfer.scoring.spec import PROTOCOL_DEFAULTS
-from interpfer.types import CANVAS, Landmarks
-from interpfer.validation import require_choice
-
-EXPLAINED = ("attention", "gradcam", "gradcam++", "layercam")
-
-CROPS = ("auto", "face", "aligned", "whole")
-"""What the classifier is shown: the face if it is small in the picture, the face, the aligned face, the picture."""
+from interpfer.truth import TRUTHS
+from interpfer.truth.base import TruthProvider
+from interpfer.types import CANVAS, Landmarks, Sample
 
 SMALL = 0.5
 """A face whose landmarks span less than this share of a side of the picture is cut out."""
@@ -51,80 +45,47 @@ class Explainer:
 
     Attributes:
         model: the classifier.
-        provider: who finds the landmarks.
+        provider: finds the landmarks.
+        truth: what maps are compared with.
         methods: maps by name.
         layers: of the maps that have one.
-        named: maps asked for by their own names: that one cannot be made is an error.
-        protocol: how maps are brought to the canvas.
-        book: the codebook.
-        geometry: its name.
-        crop: one of ``CROPS``.
-        seed: of maps that draw at random.
+        requested: maps asked for by their own names: that one cannot be made is an error.
+        options: the other choices.
     """
 
     model: Model
     provider: LandmarkProvider
+    truth: TruthProvider
     methods: dict[str, AnyMap]
     layers: tuple[str, ...]
-    named: frozenset[str]
-    protocol: str
-    book: Codebook
-    geometry: str
-    crop: str
-    seed: int
+    requested: frozenset[str]
+    options: ExplainOptions
 
     @classmethod
-    def make(
-        cls,
-        model: Model | str | Path,
-        *,
-        maps: str | Sequence[str] = EXPLAINED,
-        layers: str | Sequence[str] = "last",
-        landmarks: LandmarkProvider | str | Path = DEFAULT_PROVIDER,
-        protocol: str = "paper",
-        codebook: str | None = None,
-        geometry: str | None = None,
-        crop: str = "auto",
-        device: str = "auto",
-        seed: int = 0,
-        trust: bool = False,
+    def open(
+        cls, options: ExplainOptions, model: Model | str | Path, landmarks: LandmarkProvider | None = None
     ) -> "Explainer":
-        """Resolve names and defaults.
+        """Open what the options name.
 
         Args:
+            options: how pictures are explained.
             model: a ``Model``, or a checkpoint for ``load_model``.
-            maps: names or groups; class-specific ones explain the predicted class.
-            layers: "last", "all", or names.
-            landmarks: a provider, its name, or a landmark file.
-            protocol: "paper" or "corrected".
-            codebook: overrides the protocol's.
-            geometry: overrides the protocol's.
-            crop: "auto" cuts the face out where it is small in the picture; "face" always; "aligned" turns it as well;
-                "whole" never.
-            device: "auto", "cpu", "cuda", ...
-            seed: of maps that draw at random.
-            trust: as for ``load_model``.
+            landmarks: a provider that is open; None for that of the options.
 
         Raises:
             InterpferError: a name is unknown, or the model cannot be loaded.
         """
-        require_choice("protocol", protocol, PROTOCOLS)
-        require_choice("crop", crop, CROPS)
         if not isinstance(model, Model):
-            model = load_model(model, trust=trust)
-        model.to(pick_device(device))
-        book, place = PROTOCOL_DEFAULTS[protocol]
+            model = load_model(model, **options.model_values())
+        model.to(pick_device(options.device))
         return cls(
             model=model,
-            provider=named_landmarks(landmarks),
-            methods=model_maps(maps),
-            layers=model.layers(layers),
-            named=frozenset(named_maps(maps)),
-            protocol=protocol,
-            book=load_codebook(codebook or book),
-            geometry=geometry or place,
-            crop=crop,
-            seed=seed,
+            provider=resolve_landmarks(landmarks or options.landmarks),
+            truth=TRUTHS.get(options.truth).create(options),
+            methods=model_maps(options.maps),
+            layers=model.layers(options.layers),
+            requested=frozenset(named_maps(options.maps)),
+            options=options,
         )
 
     def explain(self, name: str, picture: Image.Image, label: str | None = None) -> Explanation:
@@ -148,21 +109,24 @@ class Explainer:
         points = transform_points(found.points.double(), transform[None])
 
         x = self.model.normalise(image)
-        shown = run_maps(self.model, x, self.methods, self.layers, None, self.seed)
-        require_named(shown.refused, self.methods, self.layers, set(self.named), self.model.name)
-        chances = probabilities(shown.logits.cpu())[0].tolist()
-        predicted = self.model.classes[int(shown.logits[0].argmax())]
+        results = run_maps(self.model, x, self.methods, self.layers, None, self.options.seed)
+        require_named(results.refused, self.methods, self.layers, set(self.requested), self.model.name)
+        chances = self.model.probabilities(results.logits.cpu().double())[0].tolist()
+        predicted = self.model.classes[int(results.logits[0].argmax())]
 
         expressions = list(dict.fromkeys([predicted, *([wanted] if wanted else [])]))
-        heat, valid = au_heatmaps(
-            points.expand(len(expressions), -1, -1), expressions, CANVAS, self.book, self.geometry
+        landmarks = Landmarks.of(points)
+        truth = self.truth.draw(
+            [Sample(name, label) for label in expressions], Landmarks.of(points.expand(len(expressions), -1, -1))
         )
-        drawn = {name: plane for name, plane, ok in zip(expressions, heat, valid.tolist(), strict=True) if ok}
+        drawn = {
+            name: plane for name, plane, ok in zip(expressions, truth.maps, truth.valid.tolist(), strict=True) if ok
+        }
         expected = next(iter(drawn), "")
         maps = tuple(
-            self._show(key, raw, drawn, expected, points)
-            for key, raw in shown.maps.items()
-            if key not in shown.refused or key[0] in self.named
+            self._show(key, raw, drawn, expected, landmarks)
+            for key, raw in results.maps.items()
+            if key not in results.refused or key[0] in self.requested
         )
         return Explanation(
             image=name,
@@ -178,20 +142,20 @@ class Explainer:
             heat=drawn,
             maps=maps,
             expected=expected,
-            refused={"@".join(key): why for key, why in shown.refused.items()},
-            rules={"protocol": self.protocol, "codebook": self.book.name, "geometry": self.geometry},
+            refused={"@".join(key): why for key, why in results.refused.items()},
+            rules={"protocol": self.options.protocol, **self.truth.settings},
         )
 
     def _place(self, found: Landmarks, size: tuple[int, int]) -> tuple[Float[Tensor, "2 3"], bool]:
         """Return the map from the picture to the canvas, and whether it cuts something out."""
         whole = stretch(*size, CANVAS)
-        if self.crop == "whole" or not bool(found.found[0]):
+        if self.options.crop == "whole" or not bool(found.found[0]):
             return whole, False
         points = found.points.double()
-        if self.crop == "aligned":
+        if self.options.crop == "aligned":
             return similarity(points, CANVAS)[0], True
         span = (points.amax(1) - points.amin(1))[0] / points.new_tensor(size)
-        small = self.crop == "face" or float(span.min()) < SMALL
+        small = self.options.crop == "face" or float(span.min()) < SMALL
         return (face_square(points, CANVAS)[0], True) if small else (whole, False)
 
     @staticmethod
@@ -205,10 +169,10 @@ class Explainer:
         raw: Float[Tensor, "1 h w"],
         drawn: dict[str, Float[Tensor, "s s"]],
         expected: str,
-        points: Float[Tensor, "1 68 2"],
+        landmarks: Landmarks,
     ) -> ShownMap:
         method = self.methods[key[0]]
-        large = to_canvas(raw.float().cpu(), method.attention, self.protocol)[0]
+        large = to_canvas(raw.float().cpu(), method.attention, self.options.protocol)[0]
         scores = {}
         for name, plane in drawn.items():
             blank = cosine(torch.ones_like(plane)[None], plane[None])
@@ -221,21 +185,18 @@ class Explainer:
             method.class_specific,
             normalise(large)[0][0],
             scores,
-            self._regions(large, expected, points),
+            self._regions(large, expected, landmarks),
         )
 
-    def _regions(
-        self, large: Float[Tensor, "1 s s"], expected: str, points: Float[Tensor, "1 68 2"]
-    ) -> tuple[Region, ...]:
-        if not bool(points.isfinite().all()) or not bool(large.isfinite().all()):
+    def _regions(self, large: Float[Tensor, "1 s s"], expected: str, landmarks: Landmarks) -> tuple[Region, ...]:
+        if not bool(landmarks.found.all()) or not bool(large.isfinite().all()):
             return ()
-        regions = evidence(self.book, self.geometry)
-        dealt = shares(points, regions, self.geometry)
-        own, uniform = (profile(maps, dealt)[0].tolist() for maps in (large, torch.ones_like(large)))
-        wanted = {unit.au for unit in self.book.units(expected)}
+        shares = self.truth.shares(landmarks)
+        own, uniform = (profile(maps, shares)[0].tolist() for maps in (large, torch.ones_like(large)))
+        wanted = self.truth.expected_aus(expected)
         return tuple(
             Region(aus, tuple(au for au in aus if au in wanted), share, blank, share >= USED * blank > 0)
-            for aus, share, blank in zip(regions.groups, own, uniform, strict=False)
+            for aus, share, blank in zip(self.truth.parts.groups, own, uniform, strict=False)
         )
 
 
@@ -244,52 +205,41 @@ def explain_image(
     model: Model | str | Path,
     label: str | None = None,
     *,
-    maps: str | Sequence[str] = EXPLAINED,
-    layers: str | Sequence[str] = "last",
-    landmarks: LandmarkProvider | str | Path = DEFAULT_PROVIDER,
-    protocol: str = "paper",
-    codebook: str | None = None,
-    geometry: str | None = None,
-    crop: str = "auto",
-    device: str = "auto",
-    seed: int = 0,
-    trust: bool = False,
+    landmarks: LandmarkProvider | str | Path | None = None,
+    options: ExplainOptions | None = None,
+    **choices: Any,
 ) -> Explanation:
-    """Explain a picture: `interpfer.explain.sheet.explanation_sheet` draws what comes back.
-
-    What follows the label is as for ``Explainer.make``.
+    """Explain a picture; ``interpfer.explain.sheet.explanation_sheet`` draws the result.
 
     Args:
         image: a file or a picture, of a face or with a face in it.
         model: a ``Model``, or a checkpoint for ``load_model``.
-        label: the expression it should be, in any spelling.
-        maps: names or groups; class-specific ones explain the predicted class.
-        layers: "last", "all", or names.
-        landmarks: a provider, its name, or a landmark file.
-        protocol: "paper" or "corrected".
-        codebook: overrides the protocol's.
-        geometry: overrides the protocol's.
-        crop: "auto", "face", "aligned" or "whole".
-        device: "auto", "cpu", "cuda", ...
-        seed: of maps that draw at random.
-        trust: as for ``load_model``.
+        label: the expression that the face shows, in any spelling.
+        landmarks: a provider, its name, or a landmark file; None for the embedded network.
+        options: all choices; or name single ``choices``.
+        choices: fields of ``interpfer.explain.options.ExplainOptions``, such as ``maps=("gradcam",)``,
+            ``crop="face"``, ``trust=True``.
+
+    Returns:
+        The face, its landmarks, the probabilities, and the maps with their scores.
 
     Raises:
-        InterpferError: anything the user can mend; the message says how.
+        InterpferError: anything the user can fix; the message says how.
+
+    Examples:
+        >>> import interpfer
+        >>> from interpfer.datasets.demo import DemoDataset
+        >>> from interpfer.models.small import SmallCNN
+        >>> model = interpfer.load_model(SmallCNN(2), classes=["anger", "happiness"], input_size=48)
+        >>> faces = DemoDataset("test", count=7, size=96)
+        >>> explanation = interpfer.explain_image(faces.image(0), model, maps=["gradcam"], device="cpu")
+        >>> sorted(explanation.probabilities)
+        ['anger', 'happiness']
     """
-    explainer = Explainer.make(
-        model,
-        maps=maps,
-        layers=layers,
-        landmarks=landmarks,
-        protocol=protocol,
-        codebook=codebook,
-        geometry=geometry,
-        crop=crop,
-        device=device,
-        seed=seed,
-        trust=trust,
-    )
+    options = resolve_options(ExplainOptions, options, choices, "explain")
+    if isinstance(landmarks, str | Path):
+        options, landmarks = replace(options, landmarks=str(landmarks)), None
+    explainer = Explainer.open(options, model, landmarks)
     if isinstance(image, Image.Image):
         return explainer.explain("picture", image, label)
     return explainer.explain(Path(image).name, read_image(Path(image)), label)

@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from interpfer.datasets.base import Dataset, Sample
+from interpfer.datasets.base import Dataset
 from interpfer.datasets.subset import Subset
 from interpfer.files import csv_bytes, write_atomic
 from interpfer.finetuning.guide import Guide
-from interpfer.finetuning.loop import ProgressCallback
 from interpfer.finetuning.pictures import before_after_sheet
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.models.model import Model
 from interpfer.results.comparison import compare
 from interpfer.results.run import Run
+from interpfer.runtime.progress import Progress
 from interpfer.scoring.score import score
+from interpfer.types import Sample
 
 
 def judged_on(faces: Dataset, test: Dataset | None, held: tuple[int, ...]) -> tuple[str, Dataset | None]:
@@ -56,7 +57,7 @@ def compare_sides(
     maps: tuple[str, ...],
     metrics: tuple[str, ...],
     seed: int,
-    tell: ProgressCallback,
+    tell: Progress,
     first: bool = True,
     device: str = "auto",
 ) -> tuple[Run, Run, pd.DataFrame]:
@@ -81,14 +82,13 @@ def compare_sides(
     Returns:
         Both runs, and their paired statistics.
     """
-    codebook, geometry = guide.rules
     homes = [(model, model.device) for model in (before, after)]
     runs = []
     try:
         for name, model in (("before", before), ("after", after)):
 
-            def under(what: str, done: int, total: int, name: str = name) -> None:
-                tell(f"{what} {name}", done, total)
+            def under(what: str, done: int, total: int, note: str = "", name: str = name) -> None:
+                tell(f"{what} {name}", done, total, note)
 
             runs.append(
                 score(
@@ -98,8 +98,8 @@ def compare_sides(
                     maps=maps,
                     metrics=metrics,
                     protocol=guide.protocol,
-                    codebook=codebook,
-                    geometry=geometry,
+                    codebook=guide.codebook,
+                    geometry=guide.geometry,
                     out=folder / name,
                     overwrite=True,
                     seed=seed,
@@ -110,9 +110,7 @@ def compare_sides(
         table = compare(runs[0], runs[1], seed)
         if first:
             write_atomic(folder / "compare.csv", csv_bytes(table))
-            before_after_sheet(
-                before, after, on, provider, folder / "before_after.png", guide.protocol, codebook, geometry
-            )
+            before_after_sheet(before, after, on, provider, folder / "before_after.png", guide.truth_options)
     finally:
         for model, home in homes:
             model.to(home)

@@ -24,7 +24,9 @@ from interpfer.maps.base import LayerMap, RawMap
 from interpfer.maps.canvas import PROTOCOLS, enlarge_attention, normalise, shorten, to_canvas
 from interpfer.maps.capture import LayerCapture
 from interpfer.models.model import Model
-from interpfer.scoring.spec import PROTOCOL_DEFAULTS
+from interpfer.truth import TRUTHS
+from interpfer.truth.base import TruthProvider
+from interpfer.truth.options import TruthOptions
 from interpfer.validation import require_choice, require_range
 
 RESIZES = ("canvas", "grid")
@@ -88,10 +90,13 @@ class Guide:
         return self.attention, CAM_SHARE * self.attention if self.cam is None else self.cam
 
     @property
-    def rules(self) -> tuple[str, str]:
-        """Codebook and geometry."""
-        book, place = PROTOCOL_DEFAULTS[self.protocol]
-        return self.codebook or book, self.geometry or place
+    def truth_options(self) -> TruthOptions:
+        """What the maps are aligned with."""
+        return TruthOptions(protocol=self.protocol, codebook=self.codebook, geometry=self.geometry)
+
+    def open_truth(self) -> TruthProvider:
+        """Return the provider of what the maps are aligned with."""
+        return TRUTHS.get(self.truth_options.truth).create(self.truth_options)
 
     @property
     def _by_angle(self) -> bool:

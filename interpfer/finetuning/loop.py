@@ -5,10 +5,10 @@ remember no generator, and ends with the same weights.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,9 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from interpfer.au.codebook import Codebook, load_codebook
-from interpfer.au.drawing import au_heatmaps
 from interpfer.errors import RunError
 from interpfer.finetuning.augment import Mixture, geometric, mix, photometric
 from interpfer.finetuning.freezing import freeze, frozen_names, rest_frozen
@@ -33,7 +31,8 @@ from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.validate import Share, validate
 from interpfer.maps.capture import LayerRecorder
 from interpfer.models.model import Model
-from interpfer.types import CANVAS
+from interpfer.runtime.progress import Progress
+from interpfer.types import Landmarks
 
 PARTS = ("loss", "cross_entropy", "attention", "cam", "accuracy")
 
@@ -58,14 +57,6 @@ class Sums:
         """Return the mean per column, NaN where no face was counted."""
         total, faces = self._sums
         return dict(zip(PARTS, (total / faces).tolist(), strict=True))
-
-
-@runtime_checkable
-class ProgressCallback(Protocol):
-    """Takes reports of progress: what is done, how far, and a note on how it goes."""
-
-    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Show it."""
 
 
 class ForwardWithArgs(nn.Module):
@@ -126,8 +117,7 @@ class Trainer:
         self.network, self.optimiser = self.accelerator.prepare(
             ForwardWithArgs(module, self.model.card.forward_args), optimiser
         )
-        codebook, self.geometry = recipe.guide.rules
-        self.book = load_codebook(codebook)
+        self.truth = recipe.guide.open_truth()
         self.weights = self._class_weights() if recipe.class_weights else None
 
     @property
@@ -146,7 +136,7 @@ class Trainer:
         """The network that is validated and kept: the averaged one if there is an average."""
         return self.model.module if self.average is None else self.average.module
 
-    def run_epoch(self, tell: ProgressCallback) -> Line:
+    def run_epoch(self, tell: Progress) -> Line:
         """Train one epoch and validate.
 
         Raises:
@@ -191,7 +181,7 @@ class Trainer:
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
-    def _train(self, tell: ProgressCallback) -> Line:
+    def _train(self, tell: Progress) -> Line:
         recipe = self.recipe
         watch = LayerRecorder(self.model, self.guidance.watched)
         parts = self._deal(self.epoch)
@@ -264,7 +254,9 @@ class Trainer:
         images = photometric(images, augment, random)
         targets = targets_of(lesson.labels, self.model.classes).to(device)
         if self.guidance.watched:
-            heat, valid = draw(points.to(device), lesson.labels, flipped, self.book, self.geometry)
+            landmarks = Landmarks.of(points.to(device))
+            truth = self.truth.draw(lesson.samples, landmarks, flipped.to(device))
+            heat, valid = truth.maps, truth.valid
         else:
             heat = images.new_full((len(images), 1, 1), torch.nan)
             valid = torch.zeros(len(images), dtype=torch.bool, device=device)
@@ -300,19 +292,6 @@ class Trainer:
         weights = counts.sum() / (counts.clamp(min=1) * (counts > 0).sum())
         weights[counts == 0] = 0  # with label smoothing an absent class would draw all faces to it
         return weights.to(self.accelerator.device)
-
-
-def draw(
-    points: Float[Tensor, "n 68 2"], labels: Sequence[str], flipped: Bool[Tensor, " n"], book: Codebook, geometry: str
-) -> tuple[Float[Tensor, "n s s"], Bool[Tensor, " n"]]:
-    """Draw heatmaps of augmented faces; one-sided action units of a mirrored face change sides."""
-    sided = any(unit.side for units in book.classes.values() for unit in units)
-    heat, valid = au_heatmaps(points, labels, CANVAS, book, geometry)
-    if sided and bool(flipped.any()):
-        turned = flipped.nonzero()[:, 0]
-        names = [labels[i] for i in turned.tolist()]
-        heat[turned], valid[turned] = au_heatmaps(points[turned], names, CANVAS, book.mirrored(), geometry)
-    return heat, valid
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:

@@ -10,7 +10,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from interpfer.au.drawing import au_heatmaps
 from interpfer.datasets.base import Dataset
 from interpfer.faces.stream import FaceStream
 from interpfer.labels import NEUTRAL
@@ -22,6 +21,8 @@ from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
 from interpfer.reports.style import MAPS as COLOURS
 from interpfer.reports.style import OPACITY
+from interpfer.truth import TRUTHS
+from interpfer.truth.options import TruthOptions
 from interpfer.types import CANVAS
 
 SHOWN = ("attention", "gradcam")
@@ -36,9 +37,7 @@ def before_after_sheet(
     dataset: Dataset,
     provider: LandmarkProvider,
     path: Path,
-    protocol: str = "paper",
-    codebook: str = "belharbi2024",
-    geometry: str = "reference",
+    rules: TruthOptions | None = None,
 ) -> None:
     """Draw mean maps per expression: the AU heatmap, then attention and Grad-CAM before and after, with mean cosines.
 
@@ -51,9 +50,7 @@ def before_after_sheet(
         dataset: the faces; of each expression with action units at most ``MOST_FACES``.
         provider: their landmarks.
         path: the picture to write; its suffix is the format.
-        protocol: how maps are resized.
-        codebook: of the heatmaps.
-        geometry: of the heatmaps.
+        rules: how maps are resized, and what they are compared with; None for the defaults.
     """
     labels = [sample.label for sample in dataset.samples]
     names = [name for name in dataset.classes if name != NEUTRAL and name in before.classes and name in labels]
@@ -63,7 +60,7 @@ def before_after_sheet(
     faces, counts = [], []
     for name in names:
         members = [row for row, label in enumerate(labels) if label == name][:MOST_FACES]
-        parts = [_maps(before, after, dataset, provider, members[start : start + BATCH], protocol, codebook, geometry)
+        parts = [_maps(before, after, dataset, provider, members[start : start + BATCH], rules or TruthOptions())
                  for start in range(0, len(members), BATCH)]  # fmt: skip
         faces.append(torch.cat([images for images, _ in parts]).mean(0))
         counts.append(sum(len(images) for images, _ in parts))
@@ -166,9 +163,7 @@ def _maps(
     dataset: Dataset,
     provider: LandmarkProvider,
     rows: list[int],
-    protocol: str,
-    codebook: str,
-    geometry: str,
+    rules: TruthOptions,
 ) -> tuple[Float[Tensor, "n 3 s s"], dict[str, tuple[Float[Tensor, "n s s"], Float[Tensor, " n"]]]]:
     """Return canvas pictures of some faces, and by title their maps in [0, 1] with the cosine of each.
 
@@ -176,8 +171,9 @@ def _maps(
     """
     batch = FaceStream(dataset, provider, CANVAS).read(rows)
     images = batch.faces.images
-    labels = [dataset.samples[row].label for row in batch.rows]
-    heat, _ = au_heatmaps(batch.landmarks.points, labels, codebook=codebook, geometry=geometry)
+    samples = [dataset.samples[row] for row in batch.rows]
+    labels = [sample.label for sample in samples]
+    heat = TRUTHS.get(rules.truth).create(rules).draw(samples, batch.landmarks).maps
     found = {"AU heatmap": (heat, cosine(torch.ones_like(heat), heat))}
     methods = {name: MAPS.get(name) for name in SHOWN}
     sides = {}
@@ -188,7 +184,7 @@ def _maps(
     for name in SHOWN:
         for when, maps in sides.items():
             ((_, raw),) = [item for item in maps.items() if item[0][0] == name]
-            large = to_canvas(raw.cpu(), name == "attention", protocol)[0]
+            large = to_canvas(raw.cpu(), methods[name].attention, rules.protocol)[0]
             found[f"{name}\n{when}"] = normalise(large)[0], cosine(large, heat)
     return images, found
 

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from interpfer.errors import DataError
 from interpfer.faces.stream import FaceStream
+from interpfer.labels import class_indices
 from interpfer.runtime.threads import ahead
+from interpfer.types import Sample
 
 MEMORY = 2 * 2**30
 """Bytes of pictures that are kept; the others are read again in every epoch."""
@@ -26,13 +28,18 @@ class TrainingBatch:
         rows: positions in the data set.
         images: (n, 3, l, l) RGB bytes.
         points: (n, 68, 2) on the canvas, NaN where there are none.
-        labels: n canonical names.
+        samples: n samples.
     """
 
     rows: tuple[int, ...]
     images: UInt8[Tensor, "n 3 l l"]
     points: Float[Tensor, "n 68 2"]
-    labels: tuple[str, ...]
+    samples: tuple[Sample, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The n canonical names."""
+        return tuple(sample.label for sample in self.samples)
 
 
 @dataclass
@@ -90,7 +97,7 @@ class FacePool:
         images = torch.stack([self._images[row] if row in self._images else fresh[row] for row in rows])
         points = torch.stack([self._points[row] for row in rows])
         samples = self.stream.dataset.samples
-        return TrainingBatch(tuple(rows), images, points, tuple(samples[row].label for row in rows))
+        return TrainingBatch(tuple(rows), images, points, tuple(samples[row] for row in rows))
 
     def batches(self, parts: Sequence[Sequence[int]]) -> Iterator[TrainingBatch]:
         """Yield batches, reading the next one while the present one is worked on."""
@@ -118,4 +125,4 @@ def deal(rows: Sequence[int], batch: int, seed: int, epoch: int, rank: int, worl
 
 def targets_of(labels: Sequence[str], outputs: Sequence[str]) -> Int[Tensor, " n"]:
     """Return the model's output per label, -1 where it has none."""
-    return torch.tensor([outputs.index(name) if name in outputs else -1 for name in labels], dtype=torch.long)
+    return torch.tensor(class_indices(labels, outputs), dtype=torch.long)

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,6 @@ import pandas as pd
 import torch
 
 from interpfer import __version__
-from interpfer.au.codebook import load_codebook
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import InterpferError, ModelError, SplitError
@@ -34,7 +34,7 @@ from interpfer.finetuning.checkpoints import (
     write_torch,
 )
 from interpfer.finetuning.history import Line, require_tensorboard, write_scalars
-from interpfer.finetuning.loop import ProgressCallback, Trainer, make_accelerator
+from interpfer.finetuning.loop import Trainer, make_accelerator
 from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe, resolve_recipe
 from interpfer.finetuning.split import hold_out
@@ -45,6 +45,7 @@ from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.results.run import Run
 from interpfer.runtime.device import pick_device
+from interpfer.runtime.progress import Progress, no_progress
 from interpfer.runtime.threads import keep_memory
 
 ROOM = 8 / 7
@@ -98,7 +99,7 @@ def finetune(
     overwrite: bool = False,
     trust: bool = False,
     tensorboard: bool = False,
-    progress: ProgressCallback | None = None,
+    progress: Progress = no_progress,
     report: Callable[[Line], None] | None = None,
     **choices: Any,
 ) -> FinetuneResult:
@@ -136,7 +137,7 @@ def finetune(
     """
     keep_memory()
     recipe = resolve_recipe(recipe, choices, known=inspect.signature(finetune).parameters)
-    tell: ProgressCallback = progress or quiet
+    tell = progress
     folder = Path(out)
     given = load_model(model, trust=trust) if not isinstance(model, Model) else model
     faces, test = _open(dataset, data_root, split, test, recipe.seed)
@@ -164,7 +165,7 @@ def finetune(
     pool = FacePool(FaceStream(faces, provider, round(size * ROOM) if moved else size), _rows(usable, kept))
     judge = FacePool(FaceStream(faces, provider, size), _rows(usable, held))
     for part in (pool, judge):
-        part.load(tell if first else quiet)
+        part.load(tell if first else no_progress)
     tuned = Model(given.name, copy.deepcopy(given.module), given.card)
     trainer = Trainer(tuned, recipe, pool, judge, accelerator)
     facts = _facts(given, recipe, (pool, judge), accelerator.num_processes)
@@ -176,7 +177,7 @@ def finetune(
     if state is not None:
         trainer.restore(state)
     while not trainer.finished:
-        line = trainer.run_epoch(tell if first else quiet)
+        line = trainer.run_epoch(tell if first else no_progress)
         if first:
             _save(folder, trainer, facts, line)
             if tensorboard:
@@ -200,7 +201,7 @@ def finetune(
             compare_maps,
             compare_metrics,
             recipe.seed,
-            tell if first else quiet,
+            tell if first else no_progress,
             first,
             "cpu" if accelerator.device.type == "cpu" else device,
         )
@@ -270,7 +271,7 @@ def _facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], processes: i
             "list of images": digest(repr([(sample.id, sample.label) for sample in samples]).encode()),
             "part held out": digest(repr([pool.rows for pool in pools]).encode()),
             "set of landmarks": digest(b"".join(points[row] for row in sorted(points))),
-            "codebook's content": digest(repr(load_codebook(recipe.guide.rules[0])).encode()),
+            "codebook's content": digest(json.dumps(recipe.guide.open_truth().settings).encode()),
         }
         | recipe.to_options()
         | {"number of processes": processes}
@@ -307,8 +308,3 @@ def _manifest(folder: Path, facts: dict[str, Any], trainer: Trainer, judged: str
         "seconds": round(sum(line["seconds"] for line in trainer.history), 2),
     }
     write_atomic(folder / MANIFEST, json_bytes(content))
-
-
-def quiet(what: str, done: int, total: int, note: str = "") -> None:
-    """Report nothing."""
-    del what, done, total, note

@@ -14,9 +14,10 @@ from interpfer.files import csv_bytes, write_atomic
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.pictures import pareto_picture
 from interpfer.finetuning.recipe import CHOICES, Recipe, resolve_recipe
-from interpfer.finetuning.run import FinetuneResult, finetune, quiet
+from interpfer.finetuning.run import FinetuneResult, finetune
 from interpfer.models.model import Model
 from interpfer.results.run import Run
+from interpfer.runtime.progress import no_progress
 from interpfer.validation import require_range
 
 
@@ -54,7 +55,7 @@ def sweep(
     if options.get("test", "test") is None:
         raise InterpferError("a sweep compares its trainings: name a split to compare on (--test-split).")
     weights = _checked(weights)
-    tell, judged = options.pop("progress", None) or quiet, ""
+    tell, judged = options.pop("progress", None) or no_progress, ""
     lines: list[dict[str, Any]] = []
     for weight in weights:
 

@@ -7,8 +7,6 @@ import numpy as np
 import torch.nn.functional as F
 from accelerate.utils import gather_object
 
-from interpfer.au.codebook import load_codebook
-from interpfer.au.drawing import au_heatmaps
 from interpfer.finetuning.guide import Guide
 from interpfer.finetuning.pool import FacePool, targets_of
 from interpfer.maps import MAPS
@@ -16,6 +14,7 @@ from interpfer.maps.canvas import to_canvas
 from interpfer.maps.engine import run_maps
 from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
+from interpfer.types import Landmarks
 
 VALIDATED = {"att_cos": "attention", "cam_cos": "gradcam"}
 """Column of the history -> the map whose cosine it holds, at the last layer."""
@@ -47,8 +46,7 @@ def validate(
         batch: faces per forward.
         share: this process's part.
     """
-    codebook, geometry = guide.rules
-    book = load_codebook(codebook)
+    truth = guide.open_truth()
     methods = {name: MAPS.get(name) for name in VALIDATED.values()}
     layer = model.layers("last")
     own = rows[share.rank :: share.world]
@@ -61,7 +59,7 @@ def validate(
         logits = shown.logits
         losses = F.cross_entropy(logits, targets, reduction="none").tolist()
         right = (logits.argmax(1) == targets).tolist()
-        heat, _ = au_heatmaps(lesson.points.to(model.device), lesson.labels, codebook=book, geometry=geometry)
+        heat = truth.draw(lesson.samples, Landmarks.of(lesson.points.to(model.device))).maps
         agreement = {
             column: cosine(to_canvas(shown.maps[name, layer[0]], name == "attention", guide.protocol)[0], heat).tolist()
             for column, name in VALIDATED.items()

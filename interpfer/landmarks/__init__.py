@@ -1,9 +1,13 @@
 """Providers of 68 landmarks per face."""
 
-from interpfer.landmarks.base import LandmarkProvider
+from typing import TYPE_CHECKING
+
 from interpfer.registry import Registry
 
-PROVIDERS: Registry[type[LandmarkProvider]] = Registry(
+if TYPE_CHECKING:
+    from interpfer.landmarks.base import LandmarkProvider
+
+PROVIDERS: "Registry[type[LandmarkProvider]]" = Registry(
     "landmark provider",
     "interpfer.landmarks",
     {

@@ -227,7 +227,7 @@ class BaselineContext:
 
     Attributes:
         heat: (n, S, S) AU heatmaps of the batch, NaN where undefined.
-        others: (n, S, S) mean heatmap of all other images, NaN where there is none.
+        mean_of_others: (n, S, S) mean heatmap of all other images, NaN where there is none.
         classmates: (n, S, S) mean heatmap of the other images of the same class.
         rows: position of each face in the data set.
         seed: of the run.
@@ -235,7 +235,7 @@ class BaselineContext:
     """
 
     heat: RawMap
-    others: RawMap | None
+    mean_of_others: RawMap | None
     class_mean_of_others: RawMap | None
     rows: tuple[int, ...]
     seed: int

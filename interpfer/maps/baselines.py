@@ -54,8 +54,8 @@ def edges(around: BaselineContext) -> RawMap:
 @baseline(heatmaps=True)
 def mean_au(around: BaselineContext) -> RawMap:
     """Mean AU heatmap of all other images: one map for everybody."""
-    assert around.others is not None
-    return around.others
+    assert around.mean_of_others is not None
+    return around.mean_of_others
 
 
 @baseline(heatmaps=True)

@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 
 @dataclass
-class Shown:
+class MapResults:
     """Raw maps of a batch.
 
     Attributes:
@@ -42,7 +42,7 @@ def run_maps(
     layers: Sequence[str],
     targets: Int[Tensor, " n"] | None = None,
     seed: int = 0,
-) -> Shown:
+) -> MapResults:
     """Return the raw maps of a batch; baselines are left to others.
 
     Args:
@@ -60,17 +60,17 @@ def run_maps(
     methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in sealed)}
     shared, gradients = _shared(methods, layers)
     with forward(model, x, shared, gradients) as seen:
-        shown = Shown(seen.logits.detach())
+        results = MapResults(seen.logits.detach())
         chosen = seen.logits.detach().argmax(1) if targets is None else targets.to(x.device)
         captured = seen.backward(chosen) if gradients else seen.without_gradients(chosen)
     seeds = _seeds(x, seed)
-    _draw_layers(shown, model, captured, methods, seeds)
-    _draw_models(shown, model, x, methods, layers, chosen, seeds, seed)
-    shown.refused.update(sealed)
-    shown.maps.update({key: torch.full((len(x), 2, 2), torch.nan, device=x.device) for key in sealed})
+    _draw_layers(results, model, captured, methods, seeds)
+    _draw_models(results, model, x, methods, layers, chosen, seeds, seed)
+    results.refused.update(sealed)
+    results.maps.update({key: torch.full((len(x), 2, 2), torch.nan, device=x.device) for key in sealed})
     order = {key: index for index, key in enumerate(_keys(wanted, layers))}
-    shown.maps = dict(sorted(shown.maps.items(), key=lambda item: order[item[0]]))
-    return shown
+    results.maps = dict(sorted(results.maps.items(), key=lambda item: order[item[0]]))
+    return results
 
 
 def unsupported_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
@@ -153,7 +153,11 @@ def _keys(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> list[Key]:
 
 
 def _draw_layers(
-    shown: Shown, model: Model, captured: Capture, methods: Mapping[str, AnyMap], seeds: Callable[[], tuple[int, ...]]
+    results: MapResults,
+    model: Model,
+    captured: Capture,
+    methods: Mapping[str, AnyMap],
+    seeds: Callable[[], tuple[int, ...]],
 ) -> None:
     """Draw the maps layer by layer, so that what they share is freed with the layer."""
     for layer in list(captured.layers):
@@ -166,14 +170,14 @@ def _draw_layers(
         for name, method in methods.items():
             if isinstance(method, LayerMap):
                 try:
-                    shown.maps[name, layer] = method(seen)
+                    results.maps[name, layer] = method(seen)
                 except InterpferError as error:
-                    shown.refused[name, layer] = str(error)
-                    shown.maps[name, layer] = seen.activation.new_full(seen.activation[:, 0].shape, torch.nan)
+                    results.refused[name, layer] = str(error)
+                    results.maps[name, layer] = seen.activation.new_full(seen.activation[:, 0].shape, torch.nan)
 
 
 def _draw_models(
-    shown: Shown,
+    results: MapResults,
     model: Model,
     x: Tensor,
     methods: Mapping[str, AnyMap],
@@ -193,14 +197,16 @@ def _draw_models(
                 if method.class_specific:
                     raw = raw.where((targets >= 0)[:, None, None], torch.nan)
             except InterpferError as error:
-                shown.refused[name, layer] = str(error)
+                results.refused[name, layer] = str(error)
                 raw = torch.full((len(x), 2, 2), torch.nan, device=x.device)
-            shown.maps[name, layer] = raw
+            results.maps[name, layer] = raw
 
 
-def run_all_classes(model: Model, x: Tensor, methods: Mapping[str, AnyMap], layers: Sequence[str], seed: int) -> Shown:
+def run_all_classes(
+    model: Model, x: Tensor, methods: Mapping[str, AnyMap], layers: Sequence[str], seed: int
+) -> MapResults:
     """Give every class its maps: one forward, and a backward for each class."""
-    per_class: list[Shown] = []
+    per_class: list[MapResults] = []
     sealed = unsupported_maps(model, methods, layers)
     methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in sealed)}
     layer_maps = {name: method for name, method in methods.items() if isinstance(method, LayerMap)}
@@ -211,21 +217,21 @@ def run_all_classes(model: Model, x: Tensor, methods: Mapping[str, AnyMap], laye
         classes = range(seen.logits.shape[1])
         for index in classes:
             targets = torch.full((len(x),), index, device=x.device)
-            shown = Shown(seen.logits.detach())
+            results = MapResults(seen.logits.detach())
             wanted = {name: method for name, method in layer_maps.items() if method.class_specific or index == 0}
-            _draw_layers(shown, model, _captured(seen, targets, gradients), wanted, seeds)
-            per_class.append(shown)
-    for shown, index in zip(per_class, classes, strict=True):
+            _draw_layers(results, model, _captured(seen, targets, gradients), wanted, seeds)
+            per_class.append(results)
+    for results, index in zip(per_class, classes, strict=True):
         targets = torch.full((len(x),), index, device=x.device)
         wanted_others = {name: method for name, method in others.items() if method.class_specific or index == 0}
-        _draw_models(shown, model, x, wanted_others, layers, targets, seeds, seed)
+        _draw_models(results, model, x, wanted_others, layers, targets, seeds, seed)
     keys = [key for key in _keys(methods, layers) if key in per_class[0].maps]
     maps = {
-        key: torch.stack([(shown if key in shown.maps else per_class[0]).maps[key] for shown in per_class], 1)
+        key: torch.stack([(results if key in results.maps else per_class[0]).maps[key] for results in per_class], 1)
         for key in keys
     }
-    refused = {key: why for shown in per_class for key, why in shown.refused.items()}
-    return Shown(per_class[0].logits, maps, refused | sealed)
+    refused = {key: why for results in per_class for key, why in results.refused.items()}
+    return MapResults(per_class[0].logits, maps, refused | sealed)
 
 
 def _captured(seen: Forward, targets: Tensor, gradients: bool) -> Capture:

@@ -174,7 +174,9 @@ def rise(scene: MapContext) -> RawMap:
         masks = masks.to(scene.x.device)
         shown += masks[:, 0].sum(0)
         for image, target in enumerate(scene.targets):
-            scores = scene.model.logits(scene.x[image] * masks.to(scene.x.dtype)).softmax(1)[:, int(target)]
+            scores = scene.model.probabilities(scene.model.logits(scene.x[image] * masks.to(scene.x.dtype)))[
+                :, int(target)
+            ]
             total[image] += torch.einsum("m,mhw->hw", scores, masks[:, 0])
     return total / shown.clamp(min=1e-6)
 

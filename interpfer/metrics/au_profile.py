@@ -7,8 +7,6 @@ together.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,68 +16,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpfer.au.codebook import Codebook
-from interpfer.au.drawing import au_planes
-from interpfer.au.geometry import load_geometry
 from interpfer.metrics.base import MapBatch
-from interpfer.types import CANVAS
+from interpfer.truth.base import BACKGROUND, GRID, TruthProvider
 
-GRID = 28
-BACKGROUND = "background"
 USED = 1.1
 """A model uses a region where its map has this many times the energy there that a uniform map has."""
 COLUMNS = ["map", "layer", "by", "expression", "au", "share", "uniform", "codebook", "expected", "used", "n"]
-
-
-class AURegions(NamedTuple):
-    """The regions that energy is dealt out to.
-
-    Attributes:
-        groups: the FACS numbers of each region.
-        names: such as "12+15", and "background" last.
-    """
-
-    groups: tuple[tuple[int, ...], ...]
-    names: tuple[str, ...]
-
-    def expected(self, book: Codebook, expression: str) -> NDArray[np.bool_]:
-        """Return which regions the codebook expects of an expression; never the background."""
-        aus = {unit.au for unit in book.units(expression)}
-        return np.array([*(not aus.isdisjoint(group) for group in self.groups), False])
-
-
-def evidence(book: Codebook, geometry: str) -> AURegions:
-    """Return the distinct regions of all action units that a codebook names, in order of their first number."""
-    groups: dict[int, list[int]] = {}
-    aus, shared = _shared(geometry)
-    for au in book.aus():
-        groups.setdefault(shared[aus.index(au)], []).append(au)
-    found = tuple(tuple(group) for group in groups.values())
-    return AURegions(found, (*("+".join(str(au) for au in group) for group in found), BACKGROUND))
-
-
-@cache
-def _shared(geometry: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    regions = load_geometry(geometry)(torch.zeros(1, 68, 2, dtype=torch.float64))
-    return regions.aus, regions.shared
-
-
-def shares(points: Float[Tensor, "n 68 2"], regions: AURegions, geometry: str) -> Float[Tensor, "n g 28 28"]:
-    """Return per cell the share of each region and, last, of the background; NaN for a face without landmarks.
-
-    Args:
-        points: landmarks on the canvas.
-        regions: g - 1 of them.
-        geometry: name.
-    """
-    first = [group[0] for group in regions.groups]
-    planes = au_planes(points * (GRID / CANVAS), first, GRID, geometry)
-    maps = planes.maps.nan_to_num(0)
-    covered = maps.amax(1, keepdim=True)
-    total = maps.sum(1, keepdim=True)
-    dealt = torch.cat([maps * (covered / total.where(total > 0, 1)), 1 - covered], 1)
-    found = points.isfinite().flatten(1).all(1)
-    return torch.where(found[:, None, None, None], dealt, torch.nan)
 
 
 def profile(maps: MapBatch, dealt: Float[Tensor, "n g 28 28"]) -> Float[Tensor, "n g"]:
@@ -103,8 +45,7 @@ def summarise_profiles(
     profiles: NDArray[np.float64],
     groupings: Mapping[str, Sequence[str]],
     columns: Sequence[tuple[str, str]],
-    regions: AURegions,
-    book: Codebook,
+    truth: TruthProvider,
 ) -> pd.DataFrame:
     """Average profiles over the images of each true and of each predicted class.
 
@@ -113,8 +54,7 @@ def summarise_profiles(
             AU heatmap of the label.
         groupings: "true" or "predicted" -> expression per image.
         columns: the (map, layer) pairs.
-        regions: what the g shares are of.
-        book: what is expected.
+        truth: names the g parts, and says which are expected of an expression.
 
     Returns:
         One line per map, layer, grouping, expression and region: the mean share of the map's energy, that of a uniform
@@ -134,7 +74,8 @@ def summarise_profiles(
                 heat = drawn.mean(0) if len(drawn) else np.full(len(share), np.nan)
                 used = share >= USED * uniform
                 used[-1] = False
-                values = zip(regions.names, share, uniform, heat, regions.expected(book, expression), used, strict=True)
+                expected = truth.expected_parts(expression)
+                values = zip(truth.parts.names, share, uniform, heat, expected, used, strict=True)
                 lines += [(name, layer, by, expression, *line, len(some)) for line in values]
     return pd.DataFrame(lines, columns=COLUMNS).sort_values(
         ["map", "layer", "by", "expression"], kind="stable", ignore_index=True

@@ -20,7 +20,7 @@ class ModelProbe:
     """Faces on which a model can be tried.
 
     Attributes:
-        logits: runs the model on images.
+        probabilities: runs the model on images.
         images: (n, 3, s, s) RGB in [0, 1] at the model's input size.
         heat: (n, S, S) AU heatmaps, NaN where undefined.
         targets: (n,) class index that maps explain, -1 for none.
@@ -29,7 +29,7 @@ class ModelProbe:
         known: what was asked for ``once``.
     """
 
-    logits: Callable[[Images], Float[Tensor, "n k"]]
+    probabilities: Callable[[Images], Float[Tensor, "n k"]]
     images: Images
     heat: Float[Tensor, "n h w"]
     targets: Int[Tensor, " n"]
@@ -51,7 +51,7 @@ class ModelProbe:
     def probability(self, images: Images) -> Float[Tensor, " n"]:
         """Return the probability of each face's target for altered images: m variants of all n faces in turn."""
         repeats = len(images) // max(len(self.targets), 1)
-        found = [self.logits(part).softmax(1) for part in torch.split(images, self.together)]
+        found = [self.probabilities(part) for part in torch.split(images, self.together)]
         chosen = self.targets.clamp(min=0).repeat(repeats)[:, None]
         return torch.cat(found).gather(1, chosen.to(images.device))[:, 0] if found else images.new_zeros(0)
 

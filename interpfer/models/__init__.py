@@ -1,12 +1,15 @@
 """Trained classifiers: cards, safe loading, and a face that is the same for all of them."""
 
-from collections.abc import Callable
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from interpfer.registry import Registry
 
-ARCHITECTURES: Registry[Callable[..., nn.Module]] = Registry(
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+ARCHITECTURES: "Registry[Callable[..., nn.Module]]" = Registry(
     "architecture source",
     "interpfer.models",
     {

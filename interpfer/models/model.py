@@ -154,6 +154,19 @@ class Model:
         with hooked(self.module, {}), torch.no_grad():
             return self.logits(self.normalise(images))
 
+    def probabilities(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """Return the probability of each class: the softmax, unless the network returns probabilities already.
+
+        Args:
+            logits: what ``logits`` returned; a row that is not negative and adds up to 1 is left as it is.
+        """
+        is_distribution = (logits >= 0).all(1) & ((logits.sum(1) - 1).abs() < 1e-4)
+        return torch.where(is_distribution[:, None], logits, logits.softmax(1))
+
+    def predict_probabilities(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
+        """Return the probabilities of images of the right size; see ``predict_logits``."""
+        return self.probabilities(self.predict_logits(images))
+
     def forward(self, x: Float[Tensor, "n c s s"]) -> Any:
         """Run the network on prepared input, and return whatever it returns."""
         with torch.autocast(x.device.type, self._autocast, enabled=self._autocast is not None):

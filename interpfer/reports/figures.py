@@ -5,18 +5,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
 from interpfer.errors import RunError
-from interpfer.reports.map_sheet import profile_figure
+from interpfer.labels import EXPRESSIONS
+from interpfer.reports.page.action_units import FARTHEST
 from interpfer.reports.page.scores import SAID, Scores, number
 from interpfer.reports.style import (
     ACCENT,
     FORMATS,
     INK,
+    LESS_MORE,
     MAPS,
     MARK,
     OPACITY,
@@ -30,6 +35,7 @@ from interpfer.reports.style import (
 )
 from interpfer.results.pictures import AU_HEATMAP, ReportData
 from interpfer.results.run import Run, headline_group
+from interpfer.truth.base import BACKGROUND
 
 DASHES = ("--", ":", "-")
 
@@ -189,3 +195,72 @@ def _write(
         deep = np.isfinite(value) and value > low + 0.55 * (high - low)
         ink = "white" if deep else INK if np.isfinite(value) else SOFT
         axis.text(column, row, said, ha="center", va="center", fontsize=7, color=ink)
+
+
+def profile_sheet(run: Run, map_name: str, path: Path, layer: str | None = None, by: str = "true") -> None:
+    """Draw the AU evidence profile of a map: its energy per expression and action unit, beside the codebook's.
+
+    Energy is given as a multiple of what a uniform map has in the same region, since regions differ much in size.
+
+    Args:
+        run: a finished score.
+        map_name: such as "gradcam".
+        path: the picture to write; its suffix is the format.
+        layer: by default the first one.
+        by: "true" or "predicted": by which class of the images.
+
+    Raises:
+        RunError: the run holds no such profile.
+    """
+    save(draw(lambda: profile_figure(run, map_name, layer, by)), path, dpi=130)
+
+
+def profile_figure(run: Run, map_name: str, layer: str | None = None, by: str = "true") -> Figure:
+    """Return what ``profile_sheet`` draws.
+
+    Raises:
+        RunError: the run holds no such profile.
+    """
+    table = pd.DataFrame() if run.au_profile is None else run.au_profile
+    if not table.empty:
+        table = table[(table["map"] == map_name) & (table["by"] == by)]
+        table = table[table["layer"] == (layer or table["layer"].iloc[0])] if len(table) else table
+    if table.empty:
+        raise RunError(f"the run has no AU profile of {map_name} by {by} class.")
+    aus = [au for au in table["au"].unique() if au != BACKGROUND]
+    found = table["expression"].unique()
+    names = [name for name in EXPRESSIONS if name in found]
+    sides = {f"{map_name}, {table['layer'].iloc[0]}": "share", "AU heatmaps": "codebook"}
+    cells = {value: table.pivot(index="expression", columns="au", values=value).loc[names]
+             for value in ("share", "codebook", "uniform", "expected")}  # fmt: skip
+    expected = cells["expected"][aus].to_numpy(bool)
+    figure = new_figure(1.9 + 0.42 * len(aus), 1.3 + 0.56 * len(names))
+    axes = figure.subplots(2, 1, sharex=True)
+    for axis, (title, value) in zip(axes, sides.items(), strict=True):
+        times = (cells[value][aus] / cells["uniform"][aus]).to_numpy(float)
+        drawn = axis.imshow(times.clip(1 / FARTHEST, FARTHEST), cmap=LESS_MORE, aspect="auto",
+                            norm=LogNorm(1 / FARTHEST, FARTHEST))  # fmt: skip
+        for row, column in np.ndindex(times.shape):
+            shown = float(times[row, column])
+            ink = "white" if abs(np.log(max(shown, 1e-9))) > 0.45 * np.log(FARTHEST) else INK
+            if np.isfinite(shown):
+                axis.text(column, row, f"{shown:.1f}", ha="center", va="center", fontsize=7, color=ink)
+            if expected[row, column]:
+                axis.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, color=ink, lw=1.3))
+        for row in np.flatnonzero(~np.isfinite(times).any(1)):
+            axis.text((len(aus) - 1) / 2, row, "no action units", ha="center", va="center", fontsize=7, color=SOFT)
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylabel(f"{by} expression")
+        outside = np.nanmean(cells[value][BACKGROUND].to_numpy(float))
+        axis.set_title(f"{title}: {100 * outside:.0f} % of the energy in no region", loc="left")
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+    axes[1].set_xticks(range(len(aus)), [au.replace("+", "\n") for au in aus])
+    axes[1].set_xlabel("action unit (FACS); framed: expected by the codebook")
+    ticks = [1 / FARTHEST, 0.5, 1, 2, FARTHEST]
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=30, pad=0.02, ticks=ticks)
+    bar.set_label("energy, times a uniform map's")
+    bar.ax.set_yticklabels(["≤ ¼", "½", "1", "2", f"≥ {FARTHEST}"])
+    bar.ax.minorticks_off()
+    bar.outline.set_visible(False)
+    return figure

@@ -42,7 +42,7 @@ class BatchResult:
         counts: metric name -> (rows, maps, bins) counts; metrics that count the same share the first one's.
         single: metric name -> (rows, maps) score of each image alone.
         profiles: (rows, maps + 2, regions) AU evidence of each map, of a uniform one and of the AU heatmap.
-        heat: whether each row has an AU heatmap.
+        valid: whether each row has a truth.
         faceless: positions without landmarks -> why, "" where the provider does not say.
         skipped: position -> why the image could not be read.
         refused: (map, layer) -> why it cannot be made.
@@ -58,7 +58,7 @@ class BatchResult:
     counts: dict[str, NDArray[np.unsignedinteger]]
     single: dict[str, NDArray[np.float64]]
     profiles: NDArray[np.float64]
-    heat: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
     faceless: dict[int, str]
     skipped: dict[int, str]
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class RunFolder:
         first = min([*part.rows.tolist(), *part.skipped])
         buffer = io.BytesIO()
         arrays: dict[str, NDArray[Any]] = {"rows": part.rows, "predicted": part.predicted, "scores": part.scores}
-        arrays |= {"heat": part.heat, "confidence": part.confidence, "profiles": part.profiles}
+        arrays |= {"valid": part.valid, "confidence": part.confidence, "profiles": part.profiles}
         for name, value in part.counts.items():
             arrays |= {f"counts/{name}/{column}": value[:, column] for column in range(value.shape[1])}
         arrays |= {f"single/{name}": value for name, value in part.single.items()}
@@ -180,7 +180,7 @@ class RunFolder:
                     {},
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
                     arrays["profiles"],
-                    arrays["heat"],
+                    arrays["valid"],
                     {int(row): why for row, why in facts["faceless"].items()},
                     {int(row): why for row, why in facts["skipped"].items()},
                     {(name, layer): why for name, layer, why in facts["refused"]},

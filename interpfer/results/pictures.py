@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.errors import RunError
-from interpfer.metrics.au_profile import GRID
+from interpfer.truth.base import GRID
 from interpfer.types import LANDMARKS
 
 REPORT_DATA = "report.npz"

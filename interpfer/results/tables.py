@@ -64,9 +64,9 @@ class Tables:
         return [self.outputs[index] for part in self.parts for index in part.predicted.tolist()]
 
     @cached_property
-    def heat(self) -> NDArray[np.bool_]:
-        """Whether each row has an AU heatmap."""
-        return np.concatenate([part.heat for part in self.parts])
+    def valid(self) -> NDArray[np.bool_]:
+        """Whether each row has a truth."""
+        return np.concatenate([part.valid for part in self.parts])
 
     @cached_property
     def profiles(self) -> NDArray[np.float64]:
@@ -213,7 +213,7 @@ class Tables:
     def counts(self) -> dict[str, Any]:
         """Return how many images there were, how many could be scored, and what became of the others."""
         first = next(iter(self.values.values()), np.zeros((len(self.rows), 0)))
-        lost = (self.heat[:, None] & ~np.isfinite(first)).sum(0).tolist()
+        lost = (self.valid[:, None] & ~np.isfinite(first)).sum(0).tolist()
         undefined = {
             name if layer == "-" else f"{name}@{layer}": count
             for (name, layer), count in zip(self.columns, lost, strict=False)
@@ -221,7 +221,7 @@ class Tables:
         }
         return {
             "images": len(self.rows) + len(self.skipped),
-            "scored": int(self.heat.sum()),
+            "scored": int(self.valid.sum()),
             "neutral": self.labels.count(NEUTRAL),
             "unlabelled": self.labels.count(""),
             "skipped": {"unreadable": self.skipped, "no landmarks": self.faceless},

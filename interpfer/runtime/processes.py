@@ -4,9 +4,11 @@ Alone, nothing is imported and nothing is waited for.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from interpfer.errors import InterpferError
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -73,6 +75,31 @@ class Processes:
         gathered: list[T] = gather_object([value])
         return gathered
 
+    def run(self, step: Callable[[], T]) -> T:
+        """Run a step on every process; where one fails, all raise, so that none waits for it in vain.
+
+        The step itself must not wait for other processes.
+
+        Raises:
+            InterpferError: the step failed here, or on another process.
+        """
+        result, error = None, None
+        try:
+            result = step()
+        except Exception as raised:
+            if self._state is None:
+                raise
+            error = raised
+        if self._state is None:
+            return cast(T, result)
+        reports = self.gather(None if error is None else _portable(error, self.index))
+        failures = [report for report in reports if report is not None]
+        if error is not None:
+            raise error
+        if failures:
+            raise failures[0]
+        return cast(T, result)
+
     def add(self, values: "Tensor") -> "Tensor":
         """Return the sum of a tensor over all processes."""
         if self._state is None:
@@ -81,6 +108,13 @@ class Processes:
 
         total: Tensor = reduce(values.to(self._state.device), reduction="sum").to(values.device)
         return total
+
+
+def _portable(error: Exception, index: int) -> InterpferError:
+    """Return an error that another process can receive."""
+    if isinstance(error, InterpferError):
+        return error
+    return InterpferError(f"process {index} failed: {type(error).__name__}: {error}")
 
 
 def processes(device: str = "auto") -> Processes:

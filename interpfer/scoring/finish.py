@@ -13,30 +13,39 @@ from interpfer.labels import NEUTRAL
 from interpfer.landmarks.base import NO_FACE, UNREADABLE
 from interpfer.maps.canvas import conventions
 from interpfer.metrics.au_profile import summarise_profiles
+from interpfer.options import RUN_OPTIONS
 from interpfer.results.folder import RunFolder
 from interpfer.results.metric_facts import write_readings
 from interpfer.results.pictures import ReportContent, ReportData
 from interpfer.results.run import Run
 from interpfer.results.tables import Tables
-from interpfer.scoring.gallery import gather
-from interpfer.scoring.spec import Plan
+from interpfer.scoring.gallery import collect_report_data
+from interpfer.scoring.options import ScoreOptions
+from interpfer.scoring.session import ScoreSession
 from interpfer.statistics.classification import Classification, classify, wrong_order
+from interpfer.types import Sample
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
 """Whose versions the manifest names."""
 
 
-def conclude(
-    plan: Plan, folder: RunFolder, keep: ReportContent, started: float, sanity: dict[str, Any] | None
+def finish_run(
+    session: ScoreSession,
+    folder: RunFolder,
+    options: ScoreOptions,
+    content: ReportContent,
+    started: float,
+    sanity: dict[str, Any] | None,
 ) -> tuple[Run, ReportData | None]:
     """Make the tables out of all batches, and write them; the manifest last.
 
     Args:
-        plan: what was scored.
+        session: what was scored.
         folder: where its batches lie.
-        keep: what the report may show.
+        options: what the user asked for; the manifest keeps them.
+        content: what the report may show.
         started: when the score began, in seconds of the monotonic clock.
-        sanity: what the checks of the maps found, if they were made.
+        sanity: results of the sanity checks, if they were made.
 
     Returns:
         The run, and what its report shows.
@@ -47,54 +56,65 @@ def conclude(
     tables = Tables(
         list(folder.parts()),
         folder.counts,
-        plan.dataset,
-        plan.model.classes,
-        plan.columns,
-        plan.metrics,
-        plan.seed,
+        session.dataset,
+        session.model.classes,
+        session.columns,
+        session.metrics,
+        session.spec.seed,
     )
-    if not tables.heat.any():
-        raise DataError(nothing_to_score(plan, tables.missing))
+    if not tables.valid.any():
+        raise DataError(nothing_to_score(session, tables.missing))
     classification = classify(
-        tables.labels, tables.predicted, plan.dataset.classes, plan.model.classes, tables.confidence
+        tables.labels, tables.predicted, session.dataset.classes, session.model.classes, tables.confidence
     )
     groupings = {"true": tables.labels, "predicted": tables.predicted}
-    evidence = summarise_profiles(tables.profiles, groupings, plan.columns, plan.evidence, plan.book)
-    shown = gather(plan, folder, tables, keep) if keep.maps else None
-    manifest = _manifest(plan, tables, classification) | ({"sanity": sanity} if sanity else {})
+    profile = summarise_profiles(tables.profiles, groupings, session.columns, session.truth)
+    report_data = collect_report_data(session, folder, tables, content) if content.maps else None
+    manifest = _manifest(session, options, tables, classification) | ({"sanity": sanity} if sanity else {})
     manifest["timings"] = {"seconds": round(time.monotonic() - started, 3)}
     confusion = classification.confusion.rename_axis("true")
-    run = Run(tables.scores(), tables.per_image(), confusion, manifest, folder.path, evidence)
+    run = Run(tables.scores(), tables.per_image(), confusion, manifest, folder.path, profile)
     written = {
         "scores.csv": run.scores,
         "per_image.csv": run.per_image,
         "confusion.csv": run.confusion,
-        "au_profile.csv": evidence,
+        "au_profile.csv": profile,
     }
-    folder.finish(written, manifest, None if shown is None else shown.to_bytes())
-    return run, shown
+    folder.finish(written, manifest, None if report_data is None else report_data.to_bytes())
+    return run, report_data
 
 
-def _manifest(plan: Plan, tables: Tables, classification: Classification) -> dict[str, Any]:
-    """Say what was scored, how, and what came of it beside the tables."""
-    warnings = [*plan.dataset.remarks, *plan.model.notes, wrong_order(classification.confusion, plan.model.classes)]
+def _manifest(
+    session: ScoreSession, options: ScoreOptions, tables: Tables, classification: Classification
+) -> dict[str, Any]:
+    """Return what was scored, how, and the results beside the tables."""
+    spec = session.spec
+    warnings = [
+        *session.dataset.remarks,
+        *session.model.notes,
+        wrong_order(classification.confusion, session.model.classes),
+    ]
     return {
-        "arguments": plan.facts,
-        "seed": plan.seed,
-        "device": str(plan.model.device),
+        "arguments": spec.identity,
+        "spec_digest": spec.digest,
+        RUN_OPTIONS: options.to_dict(repeats_only=True),
+        "seed": spec.seed,
+        "device": str(session.model.device),
         "versions": {"interpfer": __version__} | {name: version(name) for name in PACKAGES},
-        "checkpoint_sha256": plan.facts["checkpoint"],
+        "checkpoint_sha256": spec.checkpoint,
         "dataset_digest": _digest(tables),
-        "landmarks_digest": plan.provider.digest,
-        "limit": len(plan.rows) if len(plan.rows) < len(plan.dataset) else None,
-        "conventions": conventions(plan.protocol),
+        "landmarks_digest": spec.landmarks,
+        "limit": len(spec.rows) if len(spec.rows) < len(session.dataset) else None,
+        "conventions": conventions(spec.protocol),
         "counts": tables.counts(),
         "classification": classification.facts(),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
-        "readings": write_readings(list(plan.metrics)),
+        "readings": write_readings(list(spec.metrics)),
         "warnings": [warning for warning in warnings if warning],
-        "same": {"@".join(key): "@".join(twin) for key, twin in plan.same.items() if key not in tables.unlike},
-        "refused": {"@".join(key): reason for key, reason in (plan.refused | tables.refused).items()},
+        "same": {
+            "@".join(key): "@".join(twin) for key, twin in session.probe.duplicates.items() if key not in tables.unlike
+        },
+        "refused": {"@".join(key): reason for key, reason in (session.probe.failed | tables.refused).items()},
     }
 
 
@@ -107,18 +127,24 @@ def _digest(tables: Tables) -> str:
     return content.hexdigest()
 
 
-def nothing_to_score(plan: Plan, missing: Mapping[int, str]) -> str:
-    """Say what became of every image; ``missing`` tells why one has no landmarks."""
+def nothing_to_score(session: ScoreSession, missing: Mapping[int, str]) -> str:
+    """Return the message that counts what became of every image.
 
-    def fate(row: int, label: str) -> str:
+    Args:
+        session: the open score.
+        missing: row -> why it has no landmarks.
+    """
+
+    def reason(row: int, sample: Sample) -> str:
         if missing.get(row, "").startswith(UNREADABLE):
             return "unreadable"
-        if label in ("", NEUTRAL):
-            return label or "without a label"
-        return "without landmarks" if row in missing else f"with no action units in {plan.codebook}"
+        if sample.label in ("", NEUTRAL):
+            return sample.label or "without a label"
+        return "without landmarks" if row in missing else session.truth.missing_reason(sample)
 
-    fates = {row: fate(row, label) for row, label in zip(plan.rows, plan.labels(plan.rows), strict=True)}
-    counts = ", ".join(f"{count} {what}" for what, count in Counter(fates.values()).most_common())
-    first = next((row for row, what in fates.items() if what in ("without landmarks", "unreadable")), None)
-    example = "" if first is None else f" {plan.dataset.samples[first].id}: {missing[first] or NO_FACE}."
-    return f"no image of the data set {plan.dataset.name} can be scored: of {len(fates)}, {counts}.{example}"
+    rows = session.spec.rows
+    reasons = {row: reason(row, sample) for row, sample in zip(rows, session.samples(rows), strict=True)}
+    counts = ", ".join(f"{count} {what}" for what, count in Counter(reasons.values()).most_common())
+    first = next((row for row, what in reasons.items() if what in ("without landmarks", "unreadable")), None)
+    example = "" if first is None else f" {session.dataset.samples[first].id}: {missing[first] or NO_FACE}."
+    return f"no image of the data set {session.dataset.name} can be scored: of {len(reasons)}, {counts}.{example}"

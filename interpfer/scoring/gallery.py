@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from interpfer.au.drawing import au_heatmaps
+from interpfer.labels import class_indices
 from interpfer.maps.base import BaselineContext, LayerMap
 from interpfer.maps.engine import run_maps
-from interpfer.metrics.au_profile import GRID, cells
+from interpfer.metrics.au_profile import cells
 from interpfer.results.folder import RunFolder
 from interpfer.results.pictures import AU_HEATMAP, Bytes, ReportContent, ReportData, no_points, nothing_shown, to_bytes
 from interpfer.results.tables import Tables
 from interpfer.scoring.batch import on_canvas
 from interpfer.scoring.mean_faces import SIDE, align_faces, lay_points, over
-from interpfer.scoring.spec import Plan
-from interpfer.types import CANVAS, LANDMARKS
+from interpfer.scoring.session import ScoreSession
+from interpfer.truth.base import GRID
+from interpfer.types import LANDMARKS
 
 PER_GROUP = 3
 """Faces of a class in each group."""
@@ -75,32 +76,32 @@ def choose(
     return dict(sorted(chosen.items()))
 
 
-def gather(plan: Plan, folder: RunFolder, tables: Tables, keep: ReportContent) -> ReportData:
+def collect_report_data(session: ScoreSession, folder: RunFolder, tables: Tables, content: ReportContent) -> ReportData:
     """Gather what the report shows; at most the pictures of one batch and of the gallery are held."""
-    names = [plan.dataset.samples[row].id for row in tables.rows]
-    chosen = choose(_deciding(plan, tables), tables.labels, tables.predicted, tables.confidence, names)
+    names = [session.dataset.samples[row].id for row in tables.rows]
+    chosen = choose(_deciding(session, tables), tables.labels, tables.predicted, tables.confidence, names)
     places = list(chosen)
     rows = [tables.rows[place] for place in places]
-    width = len(plan.shown) + 1
+    width = len(session.shown) + 1
     maps, points = nothing_shown(len(rows), width), no_points(len(rows))
-    means = _Means(len(plan.dataset.classes), width)
+    means = _Means(len(session.dataset.classes), width)
     where = {row: index for index, row in enumerate(rows)}
     for batch_rows, pictures in folder.pictures():
         if pictures is None:
             continue
-        means.add_maps(pictures.maps, pictures.points, plan.classes(batch_rows))
+        means.add_maps(pictures.maps, pictures.points, session.classes(batch_rows))
         means.add_faces(pictures.faces, pictures.members)
         for place, row in enumerate(batch_rows):
             if row in where:
                 maps[where[row]], points[where[row]] = pictures.maps[place], pictures.points[place]
     digests = [digest for part in tables.parts for digest in part.digests]
     return ReportData(
-        columns=(*plan.shown, AU_HEATMAP),
-        target=plan.target,
-        classes=plan.dataset.classes,
+        columns=(*session.shown, AU_HEATMAP),
+        target=session.spec.target,
+        classes=session.dataset.classes,
         mean_maps=means.maps(),
         mean_points=means.points(),
-        mean_faces=means.faces() if keep.faces else (),
+        mean_faces=means.faces() if content.faces else (),
         members=means.count,
         ids=tuple(names[place] for place in places),
         digests=tuple(digests[place] for place in places),
@@ -109,21 +110,21 @@ def gather(plan: Plan, folder: RunFolder, tables: Tables, keep: ReportContent) -
         confidence=tuple(round(tables.confidence[place], 4) for place in places),
         groups=tuple(tuple(chosen[place]) for place in places),
         points=points,
-        faces=tuple(_portraits(plan, rows)) if keep.faces else (),
+        faces=tuple(_portraits(session, rows)) if content.faces else (),
         maps=maps,
-        other=_other_targets(plan, rows, [tables.predicted[place] for place in places]),
+        other=_other_targets(session, rows, [tables.predicted[place] for place in places]),
     )
 
 
-def _deciding(plan: Plan, tables: Tables) -> NDArray[np.float64]:
+def _deciding(session: ScoreSession, tables: Tables) -> NDArray[np.float64]:
     """Return the scores that tell the best faces from the worst: the cosine of the deepest map, or what there is."""
-    if not plan.shown or not tables.values:
+    if not session.shown or not tables.values:
         return np.full(len(tables.rows), np.nan)
     metric = "cosine" if "cosine" in tables.values else next(iter(tables.values))
-    depth = {layer: place for place, layer in enumerate(plan.layers)}
-    specific = [key for key in plan.shown if plan.maps[key[0]].class_specific] or list(plan.shown)
+    depth = {layer: place for place, layer in enumerate(session.spec.layers)}
+    specific = [key for key in session.shown if session.maps[key[0]].class_specific] or list(session.shown)
     key = max(specific, key=lambda key: depth.get(key[1], -1))
-    return tables.values[metric][:, list(plan.columns).index(key)]
+    return tables.values[metric][:, list(session.columns).index(key)]
 
 
 class _Means:
@@ -177,9 +178,9 @@ class _Means:
         )
 
 
-def _portraits(plan: Plan, rows: Sequence[int]) -> Iterator[bytes]:
+def _portraits(session: ScoreSession, rows: Sequence[int]) -> Iterator[bytes]:
     """Read the chosen faces again, larger than most models want them; one that is gone by now is left empty."""
-    stream = replace(plan.stream, size=FACE_SIDE)
+    stream = replace(session.stream, size=FACE_SIDE)
     for start in range(0, len(rows), CHUNK):
         batch = stream.read(rows[start : start + CHUNK])
         pictures = dict(zip(batch.rows, batch.faces.images, strict=True))
@@ -193,39 +194,40 @@ def _jpeg(image: Float[Tensor, "3 h w"]) -> bytes:
     return buffer.getvalue()
 
 
-def _other_targets(plan: Plan, rows: Sequence[int], predicted: Sequence[str]) -> Bytes:
+def _other_targets(session: ScoreSession, rows: Sequence[int], predicted: Sequence[str]) -> Bytes:
     """Return the maps of misclassified faces for the class that the run did not explain."""
-    found = nothing_shown(len(rows), len(plan.shown) + 1)
+    found = nothing_shown(len(rows), len(session.shown) + 1)
     methods = {
         name: method
-        for name, method in plan.maps.items()
-        if isinstance(method, LayerMap) and method.class_specific and any(key[0] == name for key in plan.shown)
+        for name, method in session.maps.items()
+        if isinstance(method, LayerMap) and method.class_specific and any(key[0] == name for key in session.shown)
     }
-    wrong = [i for i, row in enumerate(rows) if (label := plan.dataset.samples[row].label) and label != predicted[i]]
+    wrong = [i for i, row in enumerate(rows) if (label := session.dataset.samples[row].label) and label != predicted[i]]
     for start in range(0, len(wrong), CHUNK):
         places = {rows[i]: i for i in wrong[start : start + CHUNK]}
-        batch = plan.stream.read(list(places))
+        batch = session.stream.read(list(places))
         if not batch.rows:
             continue
         guesses = [predicted[places[row]] for row in batch.rows]
         here = [places[row] for row in batch.rows]
-        heat, _ = au_heatmaps(batch.landmarks.points, guesses, CANVAS, plan.book, plan.geometry)
+        samples = [
+            replace(sample, label=guess) for sample, guess in zip(session.samples(batch.rows), guesses, strict=True)
+        ]
+        heat = session.truth.draw(samples, batch.landmarks).maps
         found[here, -1] = to_bytes(cells(heat))
         if methods:
             shown = run_maps(
-                plan.model, plan.model.normalise(batch.faces.images), methods, plan.layers,
-                _other(plan, batch.rows, guesses), plan.seed,
+                session.model, session.model.normalise(batch.faces.images), methods, session.spec.layers,
+                _other(session, batch.rows, guesses), session.spec.seed,
             )  # fmt: skip
-            around = BaselineContext(heat, None, None, batch.rows, plan.seed)
-            for column, key in enumerate(plan.shown):
+            around = BaselineContext(heat, None, None, batch.rows, session.spec.seed)
+            for column, key in enumerate(session.shown):
                 if key in shown.maps:
-                    large, _ = on_canvas(plan, key, shown.maps, slice(None), around)
+                    large, _ = on_canvas(session, key, shown.maps, slice(None), around)
                     found[here, column] = to_bytes(cells(large))
     return found
 
 
-def _other(plan: Plan, rows: Sequence[int], predicted: Sequence[str]) -> Int[Tensor, " n"]:
-    names = plan.model.classes
-    labels = plan.labels(rows)
-    other = predicted if plan.target == "label" else labels
-    return torch.tensor([names.index(name) if name in names else -1 for name in other])
+def _other(session: ScoreSession, rows: Sequence[int], predicted: Sequence[str]) -> Int[Tensor, " n"]:
+    other = predicted if session.spec.target == "label" else session.labels(rows)
+    return torch.tensor(class_indices(other, session.model.classes), dtype=torch.long)

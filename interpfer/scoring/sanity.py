@@ -4,7 +4,7 @@ What they say goes into run.json beside the scores. A map that looks the same wh
 picture, not the model; a map whose pixels matter to the model no more than random ones does not explain it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,9 @@ from interpfer.metrics.agreement import cosine
 from interpfer.metrics.base import ModelMetric
 from interpfer.metrics.queries import ModelProbe
 from interpfer.metrics.randomisation import cascading_randomisation, noise_sensitivity, shuffled
-from interpfer.scoring.spec import Plan, sample_rows
+from interpfer.runtime.progress import Progress, no_progress
+from interpfer.scoring.session import ScoreSession
+from interpfer.scoring.spec import sample_rows
 from interpfer.statistics.summary import Summary, summarise
 
 FACES = 64
@@ -40,15 +42,13 @@ MARGIN = 0.01
 PASSES, SAME = "passes", "does not depend on the weights"
 FAITHFUL, UNFAITHFUL = "better than random maps", "no better than random maps"
 
-Tell = Callable[[str, int, int], None]
 
-
-def check(plan: Plan, tell: Tell = lambda *_: None) -> dict[str, Any]:
+def check(session: ScoreSession, progress: Progress = no_progress) -> dict[str, Any]:
     """Check the maps of a score.
 
     Args:
-        plan: of the score.
-        tell: called with (what, done, total).
+        session: the open score.
+        progress: called with (what, done, total).
 
     Returns:
         ``faces`` and ``tried``, how many were looked at; ``maps``, for each "map@layer" the mean rank correlation with
@@ -57,25 +57,30 @@ def check(plan: Plan, tell: Tell = lambda *_: None) -> dict[str, Any]:
         1 - rank correlation), and ``faithfulness``: by how much insertion - deletion beats that of random maps on the
         same faces, with interval and verdict, as it is and with shuffled weights.
     """
-    columns = [key for key in plan.columns if not isinstance(plan.maps[key[0]], BaselineMap)]
-    rows = _sample(plan)
+    columns = [key for key in session.columns if not isinstance(session.maps[key[0]], BaselineMap)]
+    rows = _sample(session)
     if not columns or not rows:
         return {"faces": 0, "tried": 0, "maps": {}}
-    batch = plan.stream.read(rows)
-    images, targets = batch.faces.images, _targets(plan, batch)
+    batch = session.stream.read(rows)
+    images, targets = batch.faces.images, _targets(session, batch)
     names = list(dict.fromkeys(name for name, _ in columns))
-    given: dict[str, Any] = {"maps": names, "layers": plan.layers, "targets": targets, "seed": plan.seed}
+    given: dict[str, Any] = {
+        "maps": names,
+        "layers": session.spec.layers,
+        "targets": targets,
+        "seed": session.spec.seed,
+    }
     steps = 4
-    tell("sanity", 0, steps)
-    cascade = cascading_randomisation(plan.model, images, stages=STAGES, **given)
-    tell("sanity", 1, steps)
-    moved = noise_sensitivity(plan.model, images, draws=DRAWS, **given)
-    tell("sanity", 2, steps)
-    intact = _measured(plan, batch, compute_maps(plan.model, images, **given), targets)
-    tell("sanity", 3, steps)
-    with shuffled(plan.model, plan.seed):
-        blind = _measured(plan, batch, compute_maps(plan.model, images, **given), targets)
-    tell("sanity", 4, steps)
+    progress("sanity", 0, steps)
+    cascade = cascading_randomisation(session.model, images, stages=STAGES, **given)
+    progress("sanity", 1, steps)
+    moved = noise_sensitivity(session.model, images, draws=DRAWS, **given)
+    progress("sanity", 2, steps)
+    intact = _measured(session, batch, compute_maps(session.model, images, **given), targets)
+    progress("sanity", 3, steps)
+    with shuffled(session.model, session.spec.seed):
+        blind = _measured(session, batch, compute_maps(session.model, images, **given), targets)
+    progress("sanity", 4, steps)
     found = {}
     for key in columns:
         course = cascade[(cascade["map"] == key[0]) & (cascade["layer"] == key[1])]["similarity"].tolist()
@@ -89,7 +94,7 @@ def check(plan: Plan, tell: Tell = lambda *_: None) -> dict[str, Any]:
             "faithfulness": intact[key]["faithfulness"],
             "faithfulness_shuffled": blind[key]["faithfulness"],
         }
-    return {"faces": len(batch.rows), "tried": min(TRIED, len(batch.rows)), "seed": plan.seed, "maps": found}
+    return {"faces": len(batch.rows), "tried": min(TRIED, len(batch.rows)), "seed": session.spec.seed, "maps": found}
 
 
 def sentences(sanity: Mapping[str, Any]) -> list[str]:
@@ -111,38 +116,48 @@ def _number(value: float | None, sign: str = "") -> str:
     return "undefined" if value is None or value != value else f"{value:{sign}.2f}"
 
 
-def _sample(plan: Plan) -> tuple[int, ...]:
-    labels, known = plan.labels(plan.rows), set(plan.model.classes)
-    rows = [row for row, label in zip(plan.rows, labels, strict=True) if label in known]
-    return tuple(rows[place] for place in sample_rows(len(rows), FACES, plan.seed))
+def _sample(session: ScoreSession) -> tuple[int, ...]:
+    labels, known = session.labels(session.spec.rows), set(session.model.classes)
+    rows = [row for row, label in zip(session.spec.rows, labels, strict=True) if label in known]
+    return tuple(rows[place] for place in sample_rows(len(rows), FACES, session.spec.seed))
 
 
-def _targets(plan: Plan, batch: Batch) -> Tensor:
-    told = plan.targets(batch.rows)
-    if told is not None:
-        return told
-    return plan.model.predict_logits(batch.faces.images).argmax(1).cpu()
+def _targets(session: ScoreSession, batch: Batch) -> Tensor:
+    targets = session.targets(batch.rows)
+    if targets is not None:
+        return targets
+    return session.model.predict_logits(batch.faces.images).argmax(1).cpu()
 
 
-def _measured(plan: Plan, batch: Batch, raw: Mapping[Key, Tensor], targets: Tensor) -> dict[Key, dict[str, Any]]:
+def _measured(
+    session: ScoreSession, batch: Batch, raw: Mapping[Key, Tensor], targets: Tensor
+) -> dict[Key, dict[str, Any]]:
     """Return per map the mean cosine with the AU heatmap, and what faithfulness it has over random maps."""
-    heat, valid = plan.heatmaps(batch.landmarks, batch.rows)
+    truth = session.draw_truth(session.samples(batch.rows), batch.landmarks)
+    heat, valid = truth.maps, truth.valid
     images = batch.faces.images[:TRIED].to(heat.device)
     rows = batch.rows[:TRIED]
     probe = ModelProbe(
-        plan.model.predict_logits, images, heat[:TRIED], targets[:TRIED].to(heat.device), rows, plan.seed
+        session.model.predict_probabilities,
+        images,
+        heat[:TRIED],
+        targets[:TRIED].to(heat.device),
+        rows,
+        session.spec.seed,
     )
     random = MAPS.get("baseline:random")
     assert isinstance(random, BaselineMap)
-    chance = _explained(random.compute(BaselineContext(heat[:TRIED], None, None, rows, plan.seed, images)), probe)
+    chance = _explained(
+        random.compute(BaselineContext(heat[:TRIED], None, None, rows, session.spec.seed, images)), probe
+    )
     found = {}
     for key, maps in raw.items():
-        method = plan.maps[key[0]]
-        large, _ = to_canvas(maps, method.attention, plan.protocol)
+        method = session.maps[key[0]]
+        large, _ = to_canvas(maps, method.attention, session.spec.protocol)
         agreement = torch.where(valid, cosine(large, heat), torch.nan).nanmean()
         unit = normalise(large)[0] if method.attention else large
         gain = (_explained(unit[:TRIED], probe) - chance).double().cpu().numpy()
-        change = summarise(gain, np.zeros(len(gain), np.intp), ("all",), plan.seed)[1]
+        change = summarise(gain, np.zeros(len(gain), np.intp), ("all",), session.spec.seed)[1]
         found[key] = {"cosine": float(agreement), "faithfulness": _verdict(change)}
     return found
 

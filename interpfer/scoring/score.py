@@ -1,204 +1,216 @@
-"""The only place where the streams meet: faces, landmarks, heatmaps, maps and metrics become a run."""
+"""Scores a data set from beginning to end: faces, landmarks, truth, maps and metrics become a run."""
 
 import time
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.maps.batch_size import auto_batch_size, require_batch_size
-from interpfer.metrics import DEFAULT_METRICS
+from interpfer.maps.batch_size import auto_batch_size
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
+from interpfer.options import resolve_options
 from interpfer.reports.figures import run_figures
 from interpfer.reports.leaderboard.rows import append, leaderboard_rows, require_board
 from interpfer.reports.page import write_page
 from interpfer.results.folder import FIGURES, REPORT, RunFolder
-from interpfer.results.pictures import ReportContent, load_report_data
+from interpfer.results.pictures import ReportContent, ReportData, load_report_data
 from interpfer.results.run import Run, load_run
 from interpfer.runtime.device import pick_device
 from interpfer.runtime.processes import Processes, processes
+from interpfer.runtime.progress import Progress, no_progress
 from interpfer.runtime.threads import keep_memory
 from interpfer.scoring.batch import CPU_CHUNK, score_batch
-from interpfer.scoring.finish import conclude, nothing_to_score
+from interpfer.scoring.finish import finish_run, nothing_to_score
+from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.sanity import check
-from interpfer.scoring.spec import Plan
+from interpfer.scoring.session import ScoreSession, open_session
 from interpfer.truth.means import TruthMeans
-
-Progress = Callable[[str, int, int], None]
 
 
 def score(
     model: Model | str | Path,
     dataset: Dataset | str,
     *,
-    data_root: str | Path | None = None,
-    split: str = "test",
     landmarks: LandmarkProvider | str | Path | None = None,
-    maps: str | Sequence[str] | None = None,
-    layers: str | Sequence[str] = "last",
-    target: str = "label",
-    protocol: str = "paper",
-    codebook: str | None = None,
-    geometry: str | None = None,
-    metrics: str | Sequence[str] = DEFAULT_METRICS,
-    out: str | Path | None = None,
-    leaderboard: str | Path | None = None,
-    batch_size: int | str = 32,
-    device: str = "auto",
-    seed: int = 0,
-    limit: int | None = None,
-    align: bool = False,
-    autocast: str = "off",
-    resume: bool = False,
-    overwrite: bool = False,
-    trust: bool = False,
-    sanity: bool = False,
-    report: bool = True,
-    faces: bool = True,
-    figures: bool = False,
-    progress: Progress | None = None,
+    options: ScoreOptions | None = None,
+    progress: Progress = no_progress,
+    **choices: Any,
 ) -> Run:
     """Score where a classifier looks.
 
     Args:
         model: a ``Model``, or a checkpoint for ``load_model``.
         dataset: a ``Dataset``, or the name of one.
-        data_root: the folder of a data set given by name.
-        split: the split of a data set given by name.
         landmarks: a provider, its name, or a landmark file; by default what the data set brings, else `embedded`.
-        maps: names or groups, a list or comma-separated; None for the default, which a model that can only be called
-            narrows down to maps of the input.
-        layers: "last", "all", or names.
-        target: "label" or "predicted": the class that class-specific maps explain.
-        protocol: "paper" or "corrected".
-        codebook: overrides the protocol's.
-        geometry: overrides the protocol's.
-        metrics: names or "all".
-        out: the run folder; None keeps the run in memory.
-        leaderboard: a CSV to append one row per map and layer to; one that cannot be is refused before any work.
-        batch_size: faces per forward, or "auto" for as many as fit into memory; results do not depend on it beyond
-            rounding.
-        device: "auto", "cpu", "cuda", ...
-        seed: of the bootstrap, of ``limit`` and of drawn data sets.
-        limit: score a seeded random sample of so many images.
-        align: turn, scale and move each face by its landmarks first.
-        autocast: "bf16" or "fp16" lets the network compute in half precision where it can: faster, but maps of early
-            layers move.
-        resume: continue an interrupted run in ``out``.
-        overwrite: replace the run in ``out``.
-        trust: as for ``load_model``.
-        sanity: check on a sample of faces whether the maps depend on the weights, are steady, and are faithful.
-        report: write report.html into ``out``, and what it shows, so that it can be drawn again.
-        faces: let the report show photographs; else it draws landmarks, and no picture is copied into ``out``.
-        figures: write the figures for a paper into ``out``/figures, as ``interpfer report --figures`` does.
+        options: all choices; or name single ``choices``.
         progress: called with (what, done, total).
+        choices: fields of ``interpfer.scoring.options.ScoreOptions`` in place of ``options``, such as
+            ``maps="gradcam,baselines"``, ``protocol="corrected"``, ``out="runs/a"``, ``data_root="faces"``.
+
+    Returns:
+        The run: ``scores`` and ``per_image`` are data frames, ``manifest`` is what run.json holds.
 
     Raises:
-        InterpferError: anything the user can mend; the message says how.
+        InterpferError: anything the user can fix; the message says how.
+
+    Examples:
+        >>> import torch, interpfer
+        >>> from interpfer.datasets.demo import DemoDataset
+        >>> from interpfer.models.small import SmallCNN
+        >>> torch.manual_seed(0) and None
+        >>> model = interpfer.load_model(SmallCNN(3), classes=["anger", "happiness", "surprise"], input_size=48)
+        >>> run = interpfer.score(model, DemoDataset("test", count=7, size=48), maps="gradcam", device="cpu")
+        >>> run.scores.columns.tolist()
+        ['map', 'layer', 'metric', 'group', 'value', 'ci_low', 'ci_high', 'n']
+        >>> run.manifest["counts"]["images"]
+        7
     """
     started = time.monotonic()
-    require_batch_size(batch_size)
-    if leaderboard is not None:
-        require_board(Path(leaderboard))
-    if isinstance(dataset, str):
-        dataset = DATASETS.get(dataset).open(Path(data_root) if data_root else None, split, seed)
-    if not isinstance(model, Model):
-        model = load_model(model, trust=trust)
+    options = resolve_options(ScoreOptions, options, choices, "score")
+    if options.leaderboard is not None:
+        require_board(Path(options.leaderboard))
+    dataset, options = _open_dataset(dataset, options)
+    model, options = _open_model(model, options)
+    if isinstance(landmarks, str | Path):
+        options, landmarks = replace(options, landmarks=str(landmarks)), None
     keep_memory()
-    group = processes(device)
-    model.to(pick_device(group.device if group.device and device in ("auto", "cuda") else device))
-    plan = Plan.make(
-        model,
-        dataset,
-        landmarks=landmarks,
-        maps=maps,
-        layers=layers,
-        metrics=metrics,
-        target=target,
-        protocol=protocol,
-        codebook=codebook,
-        geometry=geometry,
-        seed=seed,
-        limit=limit,
-        align=align,
-        autocast=autocast,
-    )
-    with model.autocast(autocast):
-        if isinstance(batch_size, str):
-            found = auto_batch_size(model, plan.layers, plan.needs_gradients, len(plan.rows))
-            batch_size = group.from_main(found)
-        _ = plan.columns  # a map that cannot be made is told before a folder is begun
-        folder = _open_folder(group, None if out is None else Path(out), plan, resume, overwrite)
-        keep = ReportContent(report and out is not None, report and out is not None and faces)
-        if folder.complete and resume:
-            run = load_run(Path(str(out)))
-            shown = load_report_data(Path(str(out)))
-        else:
-            try:
-                tell = progress or (lambda *_: None)
-                _score_missing(plan, folder, batch_size, keep, group, tell)
-                checked = check(plan, tell) if sanity and group.main else None
-                concluded = conclude(plan, folder, keep, started, checked) if group.main else None
-            except DataError:
-                folder.discard()
-                raise
-            done = group.from_main(concluded and concluded[0])
-            assert done is not None
-            run, shown = done, concluded and concluded[1]
-    if not group.main:
-        return run
-    if keep.maps and out is not None:
-        write_page(load_run(Path(out)), shown, Path(out) / REPORT)  # as `interpfer report` draws it again
-    if figures and out is not None:
-        list(run_figures(run, shown, Path(out) / FIGURES))
-    if leaderboard is not None:
-        append(Path(leaderboard), leaderboard_rows(run))
+    group = processes(options.device)
+    model.to(pick_device(group.device if group.device and options.device in ("auto", "cuda") else options.device))
+    with model.autocast(options.autocast):
+        session = group.run(lambda: open_session(options, model, dataset, landmarks))
+        run, report_data = _run(session, options, group, progress, started)
+    if group.main:
+        _write_reports(run, report_data, options)
     return run
 
 
-def _open_folder(group: Processes, path: Path | None, plan: Plan, resume: bool, overwrite: bool) -> RunFolder:
+def _open_dataset(dataset: Dataset | str, options: ScoreOptions) -> tuple[Dataset, ScoreOptions]:
+    if not isinstance(dataset, str):
+        return dataset, options
+    root = Path(options.data_root) if options.data_root else None
+    return DATASETS.get(dataset).open(root, options.split, options.seed), replace(options, dataset=dataset)
+
+
+def _open_model(model: Model | str | Path, options: ScoreOptions) -> tuple[Model, ScoreOptions]:
+    if isinstance(model, Model):
+        return model, options
+    return load_model(model, **options.model_values()), replace(options, model=str(model))
+
+
+def _run(
+    session: ScoreSession, options: ScoreOptions, group: Processes, progress: Progress, started: float
+) -> tuple[Run, ReportData | None]:
+    """Score what is missing of a run, and finish it; the other processes get the run without its pictures."""
+    out = None if options.out is None else Path(options.out)
+    batch_size = options.batch_size
+    if isinstance(batch_size, str):
+        rows = len(session.spec.rows)
+        fitting = auto_batch_size(session.model, session.spec.layers, session.needs_gradients, rows)
+        batch_size = group.from_main(fitting)
+    folder = _open_folder(group, out, session, options)
+    content = ReportContent(options.report and out is not None, options.report and out is not None and options.faces)
+    if folder.complete and options.resume:
+        assert out is not None
+        return load_run(out), load_report_data(out)
+    try:
+        _score_missing(session, folder, batch_size, content, group, progress)
+        finished = group.run(lambda: _finish(session, folder, options, content, group, progress, started))
+    except DataError:
+        folder.discard()
+        raise
+    run = group.from_main(finished and finished[0])
+    assert run is not None
+    return run, finished and finished[1]
+
+
+def _finish(
+    session: ScoreSession,
+    folder: RunFolder,
+    options: ScoreOptions,
+    content: ReportContent,
+    group: Processes,
+    progress: Progress,
+    started: float,
+) -> tuple[Run, ReportData | None] | None:
+    if not group.main:
+        return None
+    checks = check(session, progress) if options.sanity else None
+    return finish_run(session, folder, options, content, started, checks)
+
+
+def _write_reports(run: Run, report_data: ReportData | None, options: ScoreOptions) -> None:
+    """Write the page, the figures and the rows of the leaderboard, out of a finished run alone."""
+    if options.out is not None:
+        out = Path(options.out)
+        if options.report:
+            write_page(load_run(out), report_data, out / REPORT)  # as `interpfer report` rebuilds it
+        if options.figures:
+            list(run_figures(run, report_data, out / FIGURES))
+    if options.leaderboard is not None:
+        append(Path(options.leaderboard), leaderboard_rows(run))
+
+
+def _open_folder(group: Processes, path: Path | None, session: ScoreSession, options: ScoreOptions) -> RunFolder:
     """Begin or continue a folder; where there are several processes, the first one does, and the others join it."""
-    folder = RunFolder(path, plan.facts, resume, overwrite) if group.main else None
+
+    def begin() -> RunFolder | None:
+        identity = session.spec.identity
+        return RunFolder(path, identity, options.resume, options.overwrite) if group.main else None
+
+    folder = group.run(begin)
     place = group.from_main(folder.place if folder else None)
     assert place is not None
     return folder or RunFolder.join(path, place)
 
 
 def _score_missing(
-    plan: Plan, folder: RunFolder, batch_size: int, keep: ReportContent, group: Processes, tell: Progress
+    session: ScoreSession,
+    folder: RunFolder,
+    batch_size: int,
+    content: ReportContent,
+    group: Processes,
+    progress: Progress,
 ) -> None:
+    """Score the images that no finished batch covers."""
     done = group.from_main(folder.done() if group.main else set())
-    todo = group.share([row for row in plan.rows if row not in done], batch_size)
-    means = _sum_heatmaps(plan, group, tell) if plan.needs_means else None
-    finished = len(done)
-    total = len(done) + len(todo)
-    tell("scoring", finished, total)
-    for batch in plan.stream.batches(todo, batch_size):
-        folder.add(score_batch(plan, batch, means, keep))
-        finished += len(batch.rows) + len(batch.skipped)
-        tell("scoring", finished, total)
-    group.wait()
+    todo = group.share([row for row in session.spec.rows if row not in done], batch_size)
+    means = _sum_truth(session, group, progress) if session.needs_means else None
+
+    def score_batches() -> None:
+        finished, total = len(done), len(done) + len(todo)
+        progress("scoring", finished, total)
+        for batch in session.stream.batches(todo, batch_size):
+            folder.add(score_batch(session, batch, means, content))
+            finished += len(batch.rows) + len(batch.skipped)
+            progress("scoring", finished, total)
+
+    group.run(score_batches)
 
 
-def _sum_heatmaps(plan: Plan, group: Processes, tell: Progress) -> TruthMeans:
-    """Sum the AU heatmaps of all images before any is scored.
+def _sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> TruthMeans:
+    """Sum the truth of all images before any is scored.
 
     Raises:
-        DataError: there is none.
+        DataError: no image has one.
     """
-    means, missing = TruthMeans(len(plan.dataset.classes)), dict[int, str]()
-    own = group.share(plan.rows, CPU_CHUNK)
-    for start in range(0, len(own), CPU_CHUNK):
-        rows = own[start : start + CPU_CHUNK]
-        landmarks = plan.stream.landmarks(rows)
-        missing |= {row: landmarks.note(i) for i, row in enumerate(rows) if not landmarks.found[i]}
-        means.add(*plan.heatmaps(landmarks, rows), plan.classes(rows))
-        tell("AU heatmaps", start + len(rows), len(own))
+    means, missing = TruthMeans(len(session.dataset.classes)), dict[int, str]()
+    own = group.share(session.spec.rows, CPU_CHUNK)
+
+    def add_all() -> None:
+        for start in range(0, len(own), CPU_CHUNK):
+            rows = own[start : start + CPU_CHUNK]
+            landmarks = session.stream.landmarks(rows)
+            missing.update({row: landmarks.note(i) for i, row in enumerate(rows) if not landmarks.found[i]})
+            means.add(session.draw_truth(session.samples(rows), landmarks), session.classes(rows))
+            progress("AU heatmaps", start + len(rows), len(own))
+
+    group.run(add_all)
     means.sums, means.counts = group.add(means.sums), group.add(means.counts)
-    missing = {row: reason for part in group.gather(missing) for row, reason in part.items()}
     if not means.counts.any():
-        raise DataError(nothing_to_score(plan, missing))
+        reasons = {row: reason for part in group.gather(missing) for row, reason in part.items()}
+        raise DataError(nothing_to_score(session, reasons))
     return means

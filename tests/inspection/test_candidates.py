@@ -6,12 +6,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from interpfer.datasets.base import Dataset, Sample
+from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
 from interpfer.inspection.candidates import CardSearch, try_cards
 from interpfer.labels import CLASS_ORDERS
 from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
+from interpfer.types import Sample
 
 RAF = CLASS_ORDERS["rafdb"]
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30), (30, 200, 200), (200, 30, 200), (120, 120, 120)]

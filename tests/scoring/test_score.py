@@ -12,7 +12,6 @@ import torch.nn.functional as F
 
 import interpfer
 from interpfer.au.drawing import au_heatmaps
-from interpfer.datasets.base import Sample
 from interpfer.datasets.csv import CsvDataset
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
 from interpfer.faces.stream import FaceStream
@@ -21,6 +20,7 @@ from interpfer.maps.canvas import to_canvas
 from interpfer.metrics.queries import ModelProbe
 from interpfer.results.run import Run, load_run
 from interpfer.scoring.score import score
+from interpfer.types import Sample
 from tests.conftest import Interrupted
 
 TABLES = ("scores.csv", "per_image.csv", "confusion.csv")

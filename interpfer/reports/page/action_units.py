@@ -5,10 +5,11 @@ from collections.abc import Hashable
 from typing import Any
 
 from interpfer.labels import EXPRESSIONS
-from interpfer.metrics.au_profile import BACKGROUND, agreement
+from interpfer.metrics.au_profile import agreement
 from interpfer.reports.page.scores import Scores
 from interpfer.reports.page.tables import Cell, Line, Sheet
 from interpfer.results.run import Run
+from interpfer.truth.base import BACKGROUND
 
 FARTHEST = 4
 """Times the energy of a uniform map at which the colours of a profile end, on the page and in figures."""

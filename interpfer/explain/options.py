@@ -1,0 +1,66 @@
+"""Options of `interpfer explain`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interpfer.choices import CROPS
+from interpfer.models.options import ModelOptions
+from interpfer.options import option
+from interpfer.truth.options import TruthOptions
+
+EXPLAINED_MAPS = ("attention", "gradcam", "gradcam++", "layercam")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(ModelOptions, TruthOptions):
+    """How a picture is explained, and where the result goes; the other values are those of the base classes.
+
+    Attributes:
+        image: a picture, or a folder of pictures.
+        model: the checkpoint.
+        label: the expression that the face shows, in any spelling.
+        maps: names or groups; class-specific ones explain the predicted class.
+        layers: "last", "all", or names.
+        landmarks: the name of a provider, or a landmark file; None for the embedded network.
+        crop: "auto" cuts the face out where it is small in the picture; "face" always; "aligned" rotates it as well;
+            "whole" never.
+        device: "auto", "cpu", "cuda", ...
+        seed: of maps that draw at random.
+        out: a picture, a JSON file or a folder; None for the current folder.
+    """
+
+    image: str | Path | None = option(
+        None, "Picture, or folder of pictures", kind="path", metavar="IMAGE", flag="", required=True
+    )
+    model: str | Path | None = option(
+        None, "Checkpoint", kind="path", metavar="MODEL", example="model.pt", required=True
+    )
+    label: str | None = option(
+        None, "Expression of the face; its action units are drawn too", metavar="NAME", example="happiness"
+    )
+    maps: str | Sequence[str] = option(
+        EXPLAINED_MAPS, "Maps or groups (see `ls maps`)", kind="names", metavar="LIST", example="attention,gradcam"
+    )
+    layers: str | Sequence[str] = option(
+        "last", "Layers: last, all, or names", kind="names", metavar="LIST", example="layer4"
+    )
+    landmarks: str | None = option(
+        None,
+        "68 points per face; default: detected by `embedded`",
+        metavar="FILE|PROVIDER",
+        example="points.txt",
+    )
+    crop: str = option(
+        "auto", "Part of the picture the model sees; auto cuts out a face that is small in it", choices=CROPS
+    )
+    device: str = option("auto", "Device", metavar="NAME", example="cuda")
+    seed: int = option(0, "Random seed", kind="integer", metavar="N", example="1")
+    out: str | Path | None = option(
+        None,
+        "A .png, .svg, .pdf or .json file, or a folder; default: the current directory",
+        kind="path",
+        metavar="FILE|DIR",
+        example="why.svg",
+        repeats=False,
+    )

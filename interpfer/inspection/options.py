@@ -1,0 +1,32 @@
+"""Options of `interpfer inspect`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from interpfer.models.options import ModelOptions
+from interpfer.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions(ModelOptions):
+    """What is inspected, and on which faces cards are tried.
+
+    Attributes:
+        model: the checkpoint.
+        dataset: labelled faces to try class orders and inputs on; None for none.
+        data_root: the folder that they lie in.
+        split: their split.
+        limit: how many of them.
+        seed: of the sample of faces.
+        show_layers: which layers are listed.
+    """
+
+    model: str | Path | None = option(None, "Checkpoint", kind="path", metavar="MODEL", flag="", required=True)
+    dataset: str | None = option(
+        None, "Labelled faces to try class orders and inputs on", metavar="NAME", example="csv"
+    )
+    data_root: str | Path | None = option(None, "Folder of these faces", kind="path", metavar="DIR", example="faces")
+    split: str = option("test", "Split of these faces", metavar="NAME", example="val")
+    limit: int = option(140, "Number of faces", kind="integer", metavar="N", example="350", least=1)
+    seed: int = option(0, "Random seed for sampling faces", kind="integer", metavar="N", example="1")
+    show_layers: str = option("stages", "Layers to list", choices=("stages", "all", "spatial"), flag="--layers")

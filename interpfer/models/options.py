@@ -1,0 +1,67 @@
+"""Options that override a model card, the same for every verb that loads a model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from interpfer.choices import COLORS
+from interpfer.options import Options, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(Options):
+    """What a user says about a checkpoint; each value overrides the field of its model card.
+
+    Attributes:
+        trust: allow the card's own code, and a pickle that brings code, to run.
+        name: as tables call the model; None for the file's stem or the module's class.
+        preset: a published classifier, such as "poster/rafdb"; laid over the card, under the values below.
+        arch: architecture.
+        classes: expressions in output order, a list or one comma-separated text, or a known order such as "rafdb".
+        input_size: side of the input in pixels.
+        color: rgb, bgr, gray, or gray3 for grey three times.
+        scale: factor on pixels in [0, 1]; 255 for a model that expects bytes.
+        mean: subtracted after scaling; "imagenet", "half", "caffe", ... set ``std`` and ``scale`` too.
+        std: divided by after that.
+        output: element or key of the output that holds the logits; see ``interpfer.models.output``.
+        card_layers: names out of ``named_modules()``, shallow to deep.
+        arch_args: keyword arguments of the architecture.
+        forward_args: arguments of ``forward`` beside the images.
+    """
+
+    trust: bool = option(False, "Allow code from the model card or a pickle to run", kind="switch")
+    name: str | None = option(
+        None, "Name of the model in tables; default: the file's", metavar="NAME", example="resnet-a"
+    )
+    preset: str | None = option(None, "Published model (see `ls presets`)", metavar="NAME", example="poster/rafdb")
+    arch: str | None = option(
+        None, "Architecture, torchvision:NAME, timm:NAME or FILE.py:callable", metavar="ARCH", example="net.py:build"
+    )
+    classes: str | Sequence[str] | None = option(
+        None, "Expressions in output order, or a known order (see `ls classes`)", metavar="LIST", example="rafdb"
+    )
+    input_size: int | None = option(None, "Side of the input in pixels", kind="integer", metavar="N", example="112")
+    color: str | None = option(None, "Channels of the input", choices=COLORS)
+    scale: float | None = option(None, "Factor on pixels in [0, 1]", kind="number", metavar="X", example="255")
+    mean: float | str | Sequence[float] | None = option(
+        None, "Mean per channel, or a known normalisation", kind="numbers", metavar="LIST|NAME", example="imagenet"
+    )
+    std: float | str | Sequence[float] | None = option(
+        None, "Standard deviation per channel", kind="numbers", metavar="LIST|NAME", example="0.229,0.224,0.225"
+    )
+    output: int | str | Mapping[int | str, float] | None = option(
+        None,
+        "Where the logits are: an index, a key, a slice or a weighted sum",
+        kind="key",
+        metavar="KEY",
+        example="'0.6*0+0.4*1'",
+    )
+    card_layers: Sequence[str] | None = option(None, "Layers of the model, shallow to deep", flag="")
+    arch_args: Mapping[str, Any] | None = option(None, "Keyword arguments of the architecture", flag="")
+    forward_args: Mapping[str, Any] | None = option(None, "Arguments of forward beside the images", flag="")
+
+    def model_values(self) -> dict[str, Any]:
+        """Return what ``load_model`` takes, by name."""
+        values = {each.name: getattr(self, each.name) for each in fields(ModelOptions)}
+        values["layers"] = values.pop("card_layers")
+        return values

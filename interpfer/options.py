@@ -1,0 +1,191 @@
+"""Options of a verb: one frozen dataclass owns their names, defaults, choices and checks.
+
+The command line, the keywords of a Python function and a YAML file (``--config``) are three doors to the same value::
+
+    @dataclass(frozen=True, kw_only=True)
+    class TrainOptions(Options):
+        epochs: int = option(16, "Passes over the training images", kind="integer", metavar="N", least=1)
+
+    TrainOptions.of({"epochs": 3})          # keywords, and flags of the command line
+    TrainOptions.of(read_config(path))      # a file
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import yaml
+
+from interpfer.errors import InterpferError, nearest
+from interpfer.validation import require_choice, require_range
+
+KINDS = ("text", "path", "integer", "number", "switch", "names", "numbers", "key", "count")
+"""What a value is: a text; a path; a number; on or off; names or groups with commas; numbers with commas or the name of
+some; an index or a key; a count or "auto"."""
+
+RUN_OPTIONS = "options"
+"""Key of run.json under which a run keeps its options."""
+
+
+OptionsT = TypeVar("OptionsT", bound="Options")
+
+
+@dataclass(frozen=True)
+class Option:
+    """Facts of one option.
+
+    Attributes:
+        help: a noun phrase for a value, an imperative for a switch.
+        kind: one of ``KINDS``.
+        metavar: placeholder of the value in help.
+        example: a value as typed, for help.
+        choices: the values it may take; empty for any.
+        least: smallest number.
+        most: largest number.
+        flag: its spelling on the command line where that is not its name; "" for no flag at all.
+        required: whether a call cannot do without it.
+        repeats: whether a run that is repeated takes it over; False for where results go.
+    """
+
+    help: str
+    kind: str = "text"
+    metavar: str = ""
+    example: str = ""
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    flag: str | None = None
+    required: bool = False
+    repeats: bool = True
+
+    def __post_init__(self) -> None:
+        assert self.kind in KINDS, self.kind
+
+
+def option(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002
+    """Return a dataclass field that carries an ``Option``."""
+    return field(default=default, metadata={"option": Option(help, **facts)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Base of the options of a verb.
+
+    Raises:
+        InterpferError: a value is none of the choices, or out of range.
+    """
+
+    def __post_init__(self) -> None:
+        for each in option_fields(type(self)):
+            _check(each.name, each.metadata["option"], getattr(self, each.name))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], verb: str = "") -> Self:
+        """Return options out of named values; None leaves the default.
+
+        Args:
+            values: name -> value.
+            verb: the command, to say where an unknown name was met.
+
+        Raises:
+            InterpferError: there is no such option, or a value is not allowed.
+        """
+        known = [each.name for each in fields(cls)]
+        for name in values:
+            if name not in known:
+                where = f"interpfer {verb}" if verb else cls.__name__
+                raise InterpferError(f"{where} has no option '{name}'.{nearest(name, known)}")
+        return cls(**{name: value for name, value in values.items() if value is not None})
+
+    def to_dict(self, repeats_only: bool = False) -> dict[str, Any]:
+        """Return name -> value as JSON and YAML can hold it.
+
+        Args:
+            repeats_only: leave out where results go.
+        """
+        return {
+            each.name: _plain(getattr(self, each.name))
+            for each in option_fields(type(self))
+            if each.metadata["option"].repeats or not repeats_only
+        }
+
+
+def resolve_options(kind: type[OptionsT], options: OptionsT | None, choices: Mapping[str, Any], verb: str) -> OptionsT:
+    """Return the options given, or those that single choices make.
+
+    Raises:
+        InterpferError: both are given, there is no such choice, or a value is not allowed.
+    """
+    if options is not None and choices:
+        raise InterpferError(f"pass options or single choices ({', '.join(choices)}), not both.")
+    return kind.of(choices, verb) if options is None else options
+
+
+def option_fields(kind: type[Options]) -> list[Field[Any]]:
+    """Return the fields that are options, in order."""
+    return [each for each in fields(kind) if "option" in each.metadata]
+
+
+def default_of(each: Field[Any]) -> Any:
+    """Return the default of an option."""
+    return None if each.default is MISSING else each.default
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read named values out of a YAML file, or out of a run.json.
+
+    Raises:
+        InterpferError: the file cannot be read, or holds no mapping of names.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InterpferError(f"cannot read the config file {path}: {' '.join(str(error).split())}.") from error
+    if isinstance(content, dict) and path.suffix == ".json":
+        if RUN_OPTIONS not in content:
+            raise InterpferError(f"{path} holds no options: it is no run.json, or one of an older version.")
+        content = content[RUN_OPTIONS]
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise InterpferError(f"the config file {path} must hold one 'name: value' per line.")
+    return {name.replace("-", "_"): value for name, value in content.items()}
+
+
+def write_config(options: Options) -> str:
+    """Return YAML that ``read_config`` reads, each option with its help as a comment."""
+    blocks = []
+    for each in option_fields(type(options)):
+        facts: Option = each.metadata["option"]
+        choices = f" One of: {', '.join(facts.choices)}." if facts.choices else ""
+        value = json.dumps(_plain(getattr(options, each.name)))
+        blocks.append(f"# {facts.help}.{choices}\n{each.name}: {value}\n")
+    return "\n".join(blocks)
+
+
+def _check(name: str, facts: Option, value: Any) -> None:
+    said = name.replace("_", " ")
+    if value is None:
+        return
+    if facts.choices and isinstance(value, str):
+        require_choice(said, value, facts.choices)
+    if facts.kind in ("integer", "number", "count") and not (facts.kind == "count" and value == "auto"):
+        wanted = "a whole number" if facts.kind != "number" else "a number"
+        if isinstance(value, bool) or not isinstance(value, int if facts.kind != "number" else int | float):
+            raise InterpferError(f"{said} must be {wanted}{' or auto' * (facts.kind == 'count')}, got '{value}'.")
+        if facts.least is not None or facts.most is not None:
+            low = -float("inf") if facts.least is None else facts.least
+            high = float("inf") if facts.most is None else facts.most
+            require_range(said, value, low, high)
+    if facts.kind == "switch" and not isinstance(value, bool):
+        raise InterpferError(f"{said} must be true or false, got '{value}'.")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

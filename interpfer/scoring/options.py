@@ -1,0 +1,89 @@
+"""Options of `interpfer score`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interpfer.choices import AUTOCAST, TARGETS
+from interpfer.datasets.options import DataOptions
+from interpfer.models.options import ModelOptions
+from interpfer.options import option
+from interpfer.truth.options import TruthOptions
+
+DEFAULT_BATCH = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
+    """What is scored, how, and where the results go; the other values are those of the base classes.
+
+    Attributes:
+        model: the checkpoint.
+        maps: names or groups, a list or one comma-separated text; None for the default, which a model that can only be
+            called narrows down to maps of the input.
+        layers: "last", "all", or names.
+        target: "label" or "predicted": the class that class-specific maps explain.
+        metrics: names or groups; None for the default.
+        align: rotate, scale and shift each face by its landmarks first.
+        limit: score a seeded random sample of so many images.
+        seed: of the bootstrap, of ``limit`` and of synthetic data sets.
+        batch_size: faces per forward, or "auto" for as many as fit into memory; results do not depend on it beyond
+            rounding.
+        device: "auto", "cpu", "cuda", ...
+        autocast: "bf16" or "fp16" lets the network compute in half precision where it can: faster, but maps of early
+            layers change.
+        sanity: check on a sample of faces whether the maps depend on the weights, are stable, and are faithful.
+        out: the run folder; None keeps the run in memory.
+        leaderboard: a CSV to append one row per map and layer to; one that cannot be written is refused before any
+            work.
+        resume: continue an interrupted run in ``out``.
+        overwrite: replace the run in ``out``.
+        report: write report.html into ``out``, and what it shows, so that it can be rebuilt.
+        faces: let the report show photographs; else it draws landmarks, and no picture is copied into ``out``.
+        figures: write the figures for a paper into ``out``/figures, as ``interpfer report --figures`` does.
+    """
+
+    model: str | Path | None = option(None, "Checkpoint", kind="path", metavar="MODEL", flag="", required=True)
+    maps: str | Sequence[str] | None = option(
+        None, "Maps or groups (see `ls maps`)", kind="names", metavar="LIST", example="gradcam,attention,baselines"
+    )
+    layers: str | Sequence[str] = option(
+        "last", "Layers: last, all, or names", kind="names", metavar="LIST", example="layer3,layer4"
+    )
+    target: str = option("label", "Class that class-specific maps explain", choices=TARGETS)
+    metrics: str | Sequence[str] | None = option(
+        None,
+        "Metrics or groups: agreement, faithfulness, all (see `ls metrics`)",
+        kind="names",
+        metavar="LIST",
+        example="cosine,pxap",
+    )
+    align: bool = option(False, "Rotate, scale and shift each face by its landmarks first", kind="switch")
+    limit: int | None = option(
+        None, "Score a random sample of N images", kind="integer", metavar="N", example="100", least=1
+    )
+    seed: int = option(0, "Random seed", kind="integer", metavar="N", example="1")
+    batch_size: int | str = option(
+        DEFAULT_BATCH, "Faces per forward", kind="count", metavar="N|auto", example="auto", least=1
+    )
+    device: str = option("auto", "Device", metavar="NAME", example="cuda")
+    autocast: str = option(
+        "off", "Half precision where possible: faster, but maps of early layers change", choices=AUTOCAST
+    )
+    sanity: bool = option(
+        False, "Also check on a sample whether maps depend on the weights and are faithful", kind="switch"
+    )
+    out: str | Path | None = option(None, "Run folder", kind="path", metavar="DIR", example="runs/mine", repeats=False)
+    leaderboard: str | Path | None = option(
+        None, "CSV to append rows to", kind="path", metavar="FILE", example="board.csv", repeats=False
+    )
+    resume: bool = option(False, "Continue the interrupted run in --out", kind="switch", repeats=False)
+    overwrite: bool = option(False, "Replace the run in --out", kind="switch", repeats=False)
+    report: bool = option(True, "Write no report.html", kind="switch", flag="--no-report")
+    faces: bool = option(
+        True,
+        "Do not copy photographs into --out: the report draws landmarks instead",
+        kind="switch",
+        flag="--no-faces",
+    )
+    figures: bool = option(False, "Also write figures for a paper into --out (PDF, SVG, PNG)", kind="switch")

@@ -1,0 +1,175 @@
+"""What is open while a score runs: the classifier, the faces, the truth, the maps and the metrics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from interpfer.datasets.base import Dataset
+from interpfer.faces.stream import FaceStream
+from interpfer.labels import class_indices
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.resolve import resolve_landmarks
+from interpfer.maps import MAPS, named_maps
+from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_of
+from interpfer.maps.compute import default_maps
+from interpfer.maps.engine import Key, find_duplicates, require_named, run_maps, unsupported_maps
+from interpfer.metrics import METRICS
+from interpfer.metrics.base import DatasetMetric, ImageMetric, Metric, ModelMetric
+from interpfer.models.model import Model
+from interpfer.scoring.options import ScoreOptions
+from interpfer.scoring.spec import ScoreSpec, make_spec
+from interpfer.truth import TRUTHS
+from interpfer.truth.base import Truth, TruthProvider
+from interpfer.types import Landmarks, Sample
+
+PROBED = 4
+"""Images on which it is found out which maps fail, and which are duplicates."""
+
+SHOWN_MAPS = 24
+"""(map, layer) pairs that a report shows as pictures at most, so that it stays small."""
+
+
+class MapProbe(NamedTuple):
+    """What a few images tell of the maps.
+
+    Attributes:
+        columns: the (map, layer) pairs that can be made; a baseline has the layer "-".
+        duplicates: (map, layer) -> the (map, layer) that it repeats for this model.
+        failed: (map, layer) -> why it cannot be made; of maps of many passes this is only known when they are tried.
+    """
+
+    columns: tuple[Key, ...]
+    duplicates: dict[Key, Key]
+    failed: dict[Key, str]
+
+
+@dataclass(frozen=True)
+class ScoreSession:
+    """An open score.
+
+    Attributes:
+        spec: what is scored, as plain values.
+        model: the classifier.
+        dataset: the faces.
+        stream: their images at the model's input size, with their landmarks.
+        truth: what maps are compared with.
+        maps: by name, in the order of the tables.
+        metrics: by name, in the order of the tables.
+        requested: maps asked for by their own names: that one cannot be made is an error.
+        probe: which maps can be made, and which are duplicates.
+    """
+
+    spec: ScoreSpec
+    model: Model
+    dataset: Dataset
+    stream: FaceStream
+    truth: TruthProvider
+    maps: dict[str, AnyMap]
+    metrics: dict[str, Metric]
+    requested: frozenset[str]
+    probe: MapProbe
+
+    @property
+    def columns(self) -> tuple[Key, ...]:
+        """The (map, layer) pairs of the tables."""
+        return self.probe.columns
+
+    @property
+    def shown(self) -> tuple[Key, ...]:
+        """The pairs that a report shows as pictures: no baseline and no duplicate; the deeper layers, if too many."""
+        own = [
+            key
+            for key in self.columns
+            if not isinstance(self.maps[key[0]], BaselineMap) and key not in self.probe.duplicates
+        ]
+        depth = {layer: place for place, layer in enumerate(self.spec.layers)}
+        kept = sorted(own, key=lambda key: -depth.get(key[1], len(depth)))[:SHOWN_MAPS]
+        return tuple(key for key in own if key in kept)
+
+    @property
+    def image_metrics(self) -> list[ImageMetric | ModelMetric]:
+        """The metrics with one score per image, in the order of the tables."""
+        return [metric for metric in self.metrics.values() if not isinstance(metric, DatasetMetric)]
+
+    @property
+    def needs_means(self) -> bool:
+        """Whether a baseline asks for the truth of the whole data set."""
+        return any(isinstance(method, BaselineMap) and method.heatmaps for method in self.maps.values())
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether any map needs the backward."""
+        return any(method.gradient for method in self.maps.values())
+
+    def samples(self, rows: Sequence[int]) -> list[Sample]:
+        """Return the samples at ``rows``."""
+        return [self.dataset.samples[row] for row in rows]
+
+    def labels(self, rows: Sequence[int]) -> list[str]:
+        """Return the canonical label of each row, "" where unknown."""
+        return [sample.label for sample in self.samples(rows)]
+
+    def classes(self, rows: Sequence[int]) -> list[int]:
+        """Return the class index of each row in the data set, -1 where unknown."""
+        return class_indices(self.labels(rows), self.dataset.classes)
+
+    def targets(self, rows: Sequence[int]) -> Tensor | None:
+        """Return the model's output per row that class-specific maps explain, -1 for none; None for the predicted."""
+        if self.spec.target == "predicted":
+            return None
+        return torch.tensor(class_indices(self.labels(rows), self.model.classes), dtype=torch.long)
+
+    def draw_truth(self, samples: Sequence[Sample], landmarks: Landmarks) -> Truth:
+        """Draw the truth of some faces on the model's device."""
+        return self.truth.draw(samples, landmarks.to(self.model.device))
+
+
+def open_session(
+    options: ScoreOptions, model: Model, dataset: Dataset, landmarks: LandmarkProvider | None = None
+) -> ScoreSession:
+    """Open what a score needs, and try the quick maps on a few images.
+
+    Args:
+        options: what to score.
+        model: on its device, in the precision of the score.
+        dataset: the faces.
+        landmarks: a provider that is open; None for that of the options.
+
+    Raises:
+        InterpferError: a name is unknown, or a map that was asked for by its name cannot be made.
+    """
+    provider = resolve_landmarks(landmarks or options.landmarks, dataset.landmarks())
+    truth = TRUTHS.get(options.truth).create(options)
+    spec = make_spec(options, model, dataset, provider, truth)
+    stream = FaceStream(dataset, provider, model.card.input.size, options.align)
+    maps = {name: MAPS.get(name) for name in spec.maps}
+    metrics = {name: METRICS.get(name) for name in spec.metrics}
+    requested = frozenset(named_maps(default_maps(model) if options.maps is None else options.maps))
+    probe = probe_maps(spec, model, stream, maps, requested)
+    return ScoreSession(spec, model, dataset, stream, truth, maps, metrics, requested, probe)
+
+
+def probe_maps(
+    spec: ScoreSpec, model: Model, stream: FaceStream, maps: dict[str, AnyMap], requested: frozenset[str]
+) -> MapProbe:
+    """Make the quick maps of a few images: which fail, and which are duplicates.
+
+    Raises:
+        ModelError: a map that was asked for by its name cannot be made.
+    """
+    pairs = [(name, layer) for name, method in maps.items() for layer in layers_of(method, spec.layers)]
+    failed = unsupported_maps(model, maps, spec.layers)
+    require_named(failed, maps, spec.layers, set(requested), model.name)
+    quick = {name: method for name, method in maps.items() if method.cost == ONE_PASS}
+    batch = stream.read(spec.rows[:PROBED])
+    duplicates: dict[Key, Key] = {}
+    if batch.rows and not all(isinstance(method, BaselineMap) for method in quick.values()):
+        x = model.normalise(batch.faces.images)
+        results = run_maps(model, x, quick, spec.layers, None, spec.seed)
+        require_named(results.refused, quick, spec.layers, set(requested), model.name)
+        of_layers = {key: raw for key, raw in results.maps.items() if isinstance(quick[key[0]], LayerMap)}
+        duplicates, failed = find_duplicates(of_layers), failed | results.refused
+    return MapProbe(tuple(pair for pair in pairs if pair not in failed), duplicates, failed)
