@@ -1,42 +1,46 @@
-"""How an inspection looks in the terminal."""
+"""Tables of an inspection for the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.table import Table
 
-from interpfer.inspection.candidates import CardSearch
-from interpfer.inspection.report import Report
-from interpfer.models.input import describe_input
+from interpfer.inspection.candidates import Candidate
+from interpfer.inspection.card_search import CardSearch
+from interpfer.inspection.report import LayerInfo, Report
+from interpfer.models.input import InputSpec, describe_input
+from interpfer.models.match import Match
+from interpfer.models.messages import list_few
 
-MOST_MATCHES, MOST_ATTEMPTS = 6, 8
+MAX_MATCHES, MAX_CANDIDATES, MAX_IMPORTS, MAX_TWINS, MAX_TENSORS = 6, 8, 6, 4, 2
+"""Items that a table lists."""
 
 
-def tables(report: Report, trial: CardSearch | None, which: str) -> Iterator[Table | str]:
-    """Yield what is printed, from what the file is to what is missing.
+def list_sections(report: Report, search: CardSearch | None, which: str) -> Iterator[Table | str]:
+    """Yield the sections of the output, from the format of the file to what is missing.
 
     Args:
-        report: what was found.
-        trial: what was tried on labelled faces.
+        report: the inspection.
+        search: model cards that were tried on labelled faces; None if there were no faces.
         which: layers to list: "stages", "spatial" or "all".
     """
-    yield _head(report)
+    yield _facts_table(report)
     if report.keys:
-        yield _keys(report)
+        yield _weights_table(report)
     if report.matches:
-        yield _matches(report)
+        yield _matches_table(report.matches)
     if report.layers:
         spatial = sum(layer.spatial for layer in report.layers)
-        yield f"layers: {spatial} of {len(report.layers)} keep a grid; --layers spatial or all lists more"
-        yield _layers(report, which)
-    if trial is not None:
-        yield _trial(trial)
-        yield f"{trial.verdict}\n"
-    yield f"card ({Path(report.path).with_suffix('.yaml').name}):\n\n{_indented(report.card_text())}"
+        yield f"layers: {spatial} of {len(report.layers)} are spatial; --layers spatial or all lists more"
+        yield _layers_table(report.layers, which)
+    if search is not None:
+        yield _candidates_table(search)
+        yield f"{search.verdict}\n"
+    yield f"card ({Path(report.path).with_suffix('.yaml').name}):\n\n{_indent(report.card_yaml())}"
     yield "missing:\n" + "\n".join(f"  - {line}" for line in report.missing) if report.missing else "nothing is missing"
 
 
-def _head(report: Report) -> Table:
+def _facts_table(report: Report) -> Table:
     table = Table(show_header=False, box=None, title=report.path, title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -44,90 +48,107 @@ def _head(report: Report) -> Table:
         "format": report.format,
         "sha256": report.sha256,
         "class": report.class_name,
-        "would run": ", ".join(report.wants[:6]) + (" ..." if len(report.wants) > 6 else ""),
-        "weights": f"{report.parameters:,} numbers in {sum(group.tensors for group in report.keys)} tensors",
+        "would run": _list_first(report.wants, MAX_IMPORTS),
+        "weights": f"{report.parameters:,} values in {sum(group.tensors for group in report.keys)} tensors",
         "architecture": report.verdict,
         "outputs": report.outputs,
         "note": "\n".join(report.notes),
     }
     for name, value in rows.items():
         if value:
-            table.add_row(name, value.replace("[", r"\["))
+            table.add_row(name, _escape(value))
     return table
 
 
-def _keys(report: Report) -> Table:
+def _weights_table(report: Report) -> Table:
     table = Table(title="weights by name", title_justify="left")
     table.add_column("name", no_wrap=True)
-    for name in ("tensors", "numbers"):
+    for name in ("tensors", "values"):
         table.add_column(name, justify="right")
-    table.add_column("the last of them", overflow="fold")
+    table.add_column("last tensor", overflow="fold")
     for group in report.keys:
         table.add_row(group.prefix, str(group.tensors), f"{group.parameters:,}", group.example)
     return table
 
 
-def _matches(report: Report) -> Table:
+def _matches_table(matches: Sequence[Match]) -> Table:
     table = Table(title="known networks with these weights", title_justify="left")
     table.add_column("architecture", no_wrap=True)
     for name in ("fit", "classes", "channels", "size"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("what does not fit, or has the same weights", overflow="fold")
-    whole = [match for match in report.matches if match.complete]
-    for match in [*whole, *(other for other in report.matches if not other.complete)][: len(whole) + 2 or MOST_MATCHES]:
-        remarks = [
-            *([f"under {match.prefix}"] if match.prefix else []),
-            *([f"arch_args {dict(match.arch_args)}"] if match.arch_args else []),
-            *([f"lacks {_few(match.missing)}"] if match.missing else []),
-            *([f"has beside {_few(match.unexpected)}"] if match.unexpected else []),
-            *([f"other shape {_few(match.differing)}"] if match.differing else []),
-            *([f"also {', '.join(match.twins[:4])}{' ...' if len(match.twins) > 4 else ''}"] if match.twins else []),
-        ]
-        share = f"{match.share:.1%}" if match.complete or match.share < 0.9995 else "99.9%"
-        cells = (share, str(match.classes or "-"), str(match.channels), str(match.size), "; ".join(remarks))
-        table.add_row(match.arch, *cells)
+    table.add_column("differences, and networks with the same weights", overflow="fold")
+    complete = [match for match in matches if match.is_complete]
+    partial = [match for match in matches if not match.is_complete]
+    count = len(complete) + 2 if complete else MAX_MATCHES
+    for match in [*complete, *partial][:count]:
+        share = f"{match.share:.1%}" if match.is_complete or match.share < 0.9995 else "99.9%"
+        remarks = "; ".join(_list_remarks(match))
+        table.add_row(match.arch, share, str(match.classes or "-"), str(match.channels), str(match.size), remarks)
     return table
 
 
-def _layers(report: Report, which: str) -> Table:
-    shown = [
-        layer
-        for layer in report.layers
-        if which == "all" or (layer.spatial if which == "spatial" else layer.last or layer.all)
+def _list_remarks(match: Match) -> list[str]:
+    return [
+        *([f"prefix {match.prefix}"] if match.prefix else []),
+        *([f"arch_args {dict(match.arch_args)}"] if match.arch_args else []),
+        *([f"missing {list_few(match.missing, MAX_TENSORS)}"] if match.missing else []),
+        *([f"unexpected {list_few(match.unexpected, MAX_TENSORS)}"] if match.unexpected else []),
+        *([f"other shape {list_few(match.differing, MAX_TENSORS)}"] if match.differing else []),
+        *([f"also {_list_first(match.twins, MAX_TWINS)}"] if match.twins else []),
     ]
+
+
+def _layers_table(layers: Sequence[LayerInfo], which: str) -> Table:
     table = Table()
-    table.add_column("layer", no_wrap=True)
-    table.add_column("output", no_wrap=True)
-    table.add_column("--layers", no_wrap=True)
+    for name in ("layer", "output", "--layers"):
+        table.add_column(name, no_wrap=True)
     if which == "all":
-        table.add_column("grid")
-    for layer in shown:
-        chosen = ", ".join(name for name, taken in (("last", layer.last), ("all", layer.all)) if taken)
-        table.add_row(layer.name, layer.shape, chosen, *([("yes" if layer.spatial else "")] if which == "all" else []))
+        table.add_column("spatial")
+    for layer in layers:
+        if which == "all" or (layer.spatial if which == "spatial" else layer.last or layer.all):
+            selections = {"last": layer.last, "all": layer.all}
+            names = ", ".join(name for name, is_selected in selections.items() if is_selected)
+            spatial = ["yes" if layer.spatial else ""] if which == "all" else []
+            table.add_row(layer.name, layer.shape, names, *spatial)
     return table
 
 
-def _trial(trial: CardSearch) -> Table:
-    table = Table(title=f"cards tried on {trial.n} labelled faces", title_justify="left")
-    table.add_column("right", justify="right", no_wrap=True)
-    for name in ("order of classes", "size", "color", "mean, std, scale"):
+def _candidates_table(search: CardSearch) -> Table:
+    table = Table(title=f"cards tried on {search.n} labelled faces", title_justify="left")
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    for name in ("class order", "size", "color", "mean, std, scale"):
         table.add_column(name, no_wrap=True)
     table.add_column("")
-    attempts = list(trial.attempts[:MOST_ATTEMPTS])
-    attempts += [one for one in (trial.best, trial.card) if one is not None and one not in attempts]
-    for attempt in attempts:
-        fields = describe_input(attempt.input)
-        rest = {name: value for name, value in fields.items() if name not in ("size", "color")}
-        told = str(rest["mean"]) if list(rest) == ["mean"] else ", ".join(f"{k} {v}" for k, v in rest.items()) or "none"
-        remark = "the card" if attempt == trial.card else "suggested" if attempt == trial.best else ""
-        cells = (str(attempt.input.size), attempt.input.color, told.replace("[", r"\["), remark)
-        table.add_row(f"{attempt.accuracy:.1%}", attempt.order, *cells)
+    candidates = list(search.attempts[:MAX_CANDIDATES])
+    candidates += [each for each in (search.best, search.card) if each is not None and each not in candidates]
+    for candidate in candidates:
+        spec = candidate.input
+        cells = (candidate.order, str(spec.size), spec.color, _escape(_describe_normalisation(spec)))
+        table.add_row(f"{candidate.accuracy:.1%}", *cells, _name_candidate(candidate, search))
     return table
 
 
-def _few(items: tuple[str, ...], count: int = 2) -> str:
-    return ", ".join(items[:count]) + (f" and {len(items) - count} more" if len(items) > count else "")
+def _describe_normalisation(spec: InputSpec) -> str:
+    fields = {name: value for name, value in describe_input(spec).items() if name not in ("size", "color")}
+    if list(fields) == ["mean"]:
+        return str(fields["mean"])
+    return ", ".join(f"{name} {value}" for name, value in fields.items()) or "none"
 
 
-def _indented(text: str) -> str:
+def _name_candidate(candidate: Candidate, search: CardSearch) -> str:
+    if candidate == search.card:
+        return "the card"
+    return "suggested" if candidate == search.best else ""
+
+
+def _list_first(items: Sequence[str], count: int) -> str:
+    return ", ".join(items[:count]) + (" ..." if len(items) > count else "")
+
+
+def _escape(text: str) -> str:
+    """Escape the brackets that rich would read as markup."""
+    return text.replace("[", r"\[")
+
+
+def _indent(text: str) -> str:
     return "\n".join(f"    {line}".rstrip() for line in text.splitlines()) + "\n"

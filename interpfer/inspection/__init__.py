@@ -1,1 +1,1 @@
-"""What a checkpoint is, before it is scored: its weights, network, outputs, layers, and which card it needs."""
+"""Inspection of a checkpoint before it is scored: its weights, network, outputs and layers, and the card it needs."""

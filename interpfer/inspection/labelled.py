@@ -1,4 +1,4 @@
-"""Labelled faces on which cards are tried."""
+"""Labelled faces on which model cards are tried."""
 
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -12,18 +12,28 @@ from interpfer.errors import DataError
 
 @dataclass(frozen=True)
 class LabelledFaces:
-    """Pictures as (h, w, 3) bytes, and their expressions."""
+    """Images and their expressions.
 
-    pictures: tuple[NDArray[np.uint8], ...]
+    Attributes:
+        images: (h, w, 3) bytes per face, of any size.
+        labels: expression per face.
+    """
+
+    images: tuple[NDArray[np.uint8], ...]
     labels: tuple[str, ...]
 
     def first(self, count: int) -> "LabelledFaces":
-        """Return so many of them."""
-        return LabelledFaces(self.pictures[:count], self.labels[:count])
+        """Return the first faces."""
+        return LabelledFaces(self.images[:count], self.labels[:count])
 
 
 def read_labelled(dataset: Dataset, limit: int, seed: int) -> LabelledFaces:
-    """Read labelled images, the classes taking turns.
+    """Read labelled images, one per class in turn.
+
+    Args:
+        dataset: the data set; images that cannot be read are skipped.
+        limit: largest number of images.
+        seed: random seed of the sample.
 
     Raises:
         DataError: no image has a label, or none can be read.
@@ -32,17 +42,17 @@ def read_labelled(dataset: Dataset, limit: int, seed: int) -> LabelledFaces:
     for row in np.random.default_rng(seed).permutation(len(dataset)).tolist():
         if dataset.samples[row].label:
             rows.setdefault(dataset.samples[row].label, []).append(row)
-    turns = [row for turn in zip_longest(*rows.values()) for row in turn if row is not None]
-    pictures: list[NDArray[np.uint8]] = []
+    alternating = [row for turn in zip_longest(*rows.values()) for row in turn if row is not None]
+    images: list[NDArray[np.uint8]] = []
     labels: list[str] = []
-    for row in turns:
-        if len(pictures) == limit:
+    for row in alternating:
+        if len(images) == limit:
             break
         try:
-            pictures.append(np.asarray(dataset.image(row)))
+            images.append(np.asarray(dataset.image(row)))
         except DataError:
             continue
         labels.append(dataset.samples[row].label)
-    if not pictures:
-        raise DataError(f"no labelled image of the data set {dataset.name} can be read, so no card can be tried.")
-    return LabelledFaces(tuple(pictures), tuple(labels))
+    if not images:
+        raise DataError(f"data set {dataset.name}: no labelled image can be read, so no card can be tried.")
+    return LabelledFaces(tuple(images), tuple(labels))

@@ -9,16 +9,16 @@ from interpfer.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class InspectOptions(ModelOptions):
-    """What is inspected, and on which faces cards are tried.
+    """Options of `interpfer inspect`: a checkpoint, and labelled faces on which model cards are tried.
 
     Attributes:
         model: the checkpoint.
         dataset: labelled faces to try class orders and inputs on; None for none.
-        data_root: the folder that they lie in.
-        split: their split.
-        limit: how many of them.
-        seed: of the sample of faces.
-        show_layers: which layers are listed.
+        data_root: folder of the faces.
+        split: split of the faces.
+        limit: largest number of faces.
+        seed: random seed of the sample of faces.
+        show_layers: layers to list: the ends of the stages, all, or the spatial ones.
     """
 
     model: str | Path | None = option(None, "Checkpoint", kind="path", metavar="MODEL", flag="", required=True)

@@ -1,24 +1,28 @@
-"""What an inspection found, as plain values."""
+"""The result of an inspection as plain values."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import yaml
 
-from interpfer.models.identify import Match
+from interpfer.models.match import Match
 
-MOST_GROUPS = 24
+MAX_GROUPS = 24
+"""Groups of names into which tensors are divided."""
+MAX_PARTS = 4
+"""Parts of a name by which tensors are grouped."""
 
 
 @dataclass(frozen=True)
 class KeyGroup:
-    """Tensors whose names begin alike.
+    """Tensors whose names begin with the same parts.
 
     Attributes:
-        prefix: of the names.
-        tensors: how many.
-        parameters: numbers in them.
+        prefix: common beginning of the names.
+        tensors: number of tensors.
+        parameters: number of values in them.
         example: name and shape of the last one.
     """
 
@@ -29,15 +33,15 @@ class KeyGroup:
 
 
 @dataclass(frozen=True)
-class LayerLine:
+class LayerInfo:
     """One module of the network.
 
     Attributes:
-        name: out of ``named_modules()``.
-        shape: what it returns, without the batch.
-        spatial: whether that lies on a grid of at least 2 x 2.
-        last: whether ``--layers last`` takes it.
-        all: whether ``--layers all`` does.
+        name: name in ``named_modules()``.
+        shape: shape of its output, without the batch.
+        spatial: whether the output lies on a grid of at least 2 x 2.
+        last: whether ``--layers last`` selects it.
+        all: whether ``--layers all`` selects it.
     """
 
     name: str
@@ -49,26 +53,25 @@ class LayerLine:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is known of a checkpoint.
+    """Facts about a checkpoint.
 
     Attributes:
-        path: of the file.
-        format: what kind of file it is.
-        sha256: of it.
-        wants: what a pickle would import if it were run.
-        class_name: the class of a pickled module.
-        notes: of the reader and the loader.
+        path: the file.
+        format: format of the file.
+        sha256: hash of the file.
+        wants: names that a pickle would import.
+        class_name: class of a pickled module.
+        notes: notes of the reader and the loader.
         keys: tensors, grouped by name.
-        parameters: numbers in all of them.
+        parameters: number of values in all tensors.
         matches: networks of torchvision and timm with these tensors.
         verdict: one sentence on the architecture.
-        outputs: what the forward returned; "" if it was not run.
-        output_count: numbers per image that the logits seem to have.
-        layers: of the network, in the order in which they finish.
-        card: fields of a card.
-        assumed: fields of the card that are a guess, as "input.size" and why.
-        missing: what is needed before the file can be scored, one sentence each.
-        ready: whether the file can be scored as it is.
+        outputs: type and shapes of the output; "" if the network was not run.
+        output_count: number of logits per image; None if unknown.
+        layers: modules of the network, in the order in which they finish.
+        card: fields of a model card.
+        assumed: reasons for fields of the card that are guesses, by names such as "input.size".
+        missing: what is needed to score the file, one sentence each.
     """
 
     path: str
@@ -83,28 +86,28 @@ class Report:
     verdict: str = ""
     outputs: str = ""
     output_count: int | None = None
-    layers: tuple[LayerLine, ...] = ()
+    layers: tuple[LayerInfo, ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
     assumed: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
     @property
-    def ready(self) -> bool:
-        """Whether nothing is missing."""
+    def is_ready(self) -> bool:
+        """Whether the file can be scored as it is."""
         return not self.missing
 
-    def facts(self) -> dict[str, Any]:
-        """Return everything as values that JSON knows."""
-        return asdict(self) | {"ready": self.ready, "card_yaml": self.card_text()}
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as values of JSON."""
+        return asdict(self) | {"ready": self.is_ready, "card_yaml": self.card_yaml()}
 
-    def card_text(self) -> str:
-        """Return the card as YAML to paste; what is a guess or missing says so in a comment."""
+    def card_yaml(self) -> str:
+        """Return the card as YAML, with a comment on each guess."""
         lines = []
         for name, value in self.card.items():
             text = yaml.safe_dump(value, default_flow_style=True, width=1000, sort_keys=False).strip()
             reasons = [
-                f"{key.rpartition('.')[2]} is {why}" if "." in key else why
-                for key, why in self.assumed.items()
+                f"{key.rpartition('.')[2]} is {reason}" if "." in key else reason
+                for key, reason in self.assumed.items()
                 if key.partition(".")[0] == name
             ]
             comment = f"   # {'; '.join(reasons)}" if reasons else ""
@@ -113,32 +116,33 @@ class Report:
 
 
 def group_keys(shapes: Mapping[str, tuple[int, ...]]) -> tuple[KeyGroup, ...]:
-    """Group tensors by the first part of their names; a part that holds most of them by its second part too."""
-    depth = 1
-    while depth < 4:
-        groups: dict[str, list[str]] = {}
-        for name in shapes:
-            parts = name.split(".")
-            groups.setdefault(".".join(parts[: min(depth, len(parts) - 1)]) if len(parts) > 1 else name, []).append(
-                name
-            )
-        deeper = {".".join(name.split(".")[: min(depth + 1, name.count("."))]) or name for name in shapes}
-        if max(map(len, groups.values()), default=0) <= len(shapes) / 2 or len(deeper) > MOST_GROUPS:
+    """Group tensors by the first parts of their names, by more parts until no group holds most of the tensors.
+
+    Args:
+        shapes: name -> shape of each tensor.
+    """
+    parts = 1
+    while True:
+        groups = _group_by_parts(list(shapes), parts)
+        is_divided = max(map(len, groups.values()), default=0) <= len(shapes) / 2
+        if is_divided or parts == MAX_PARTS - 1 or len(_group_by_parts(list(shapes), parts + 1)) > MAX_GROUPS:
             break
-        depth += 1
+        parts += 1
     return tuple(
         KeyGroup(
             prefix,
             len(names),
-            sum(_count(shapes[name]) for name in names),
+            sum(math.prod(shapes[name]) for name in names),
             f"{names[-1]} {' x '.join(map(str, shapes[names[-1]])) or 'number'}",
         )
         for prefix, names in groups.items()
     )
 
 
-def _count(shape: tuple[int, ...]) -> int:
-    total = 1
-    for side in shape:
-        total *= side
-    return total
+def _group_by_parts(names: list[str], count: int) -> dict[str, list[str]]:
+    """Group names by their first parts; the last part of a name is left out."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.split(".")
+        groups.setdefault(".".join(parts[: min(count, len(parts) - 1)]) or name, []).append(name)
+    return groups

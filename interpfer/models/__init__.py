@@ -1,4 +1,4 @@
-"""Trained classifiers: cards, safe loading, and a face that is the same for all of them."""
+"""Trained classifiers: model cards, safe loading, and the same interface for all of them."""
 
 from typing import TYPE_CHECKING
 

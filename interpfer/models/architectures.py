@@ -1,4 +1,4 @@
-"""Builds the network that a card names."""
+"""Builds the network that a model card names."""
 
 import importlib
 import importlib.util
@@ -12,14 +12,19 @@ from torch import nn
 from interpfer.errors import InterpferError, ModelError, TrustError, nearest
 from interpfer.models import ARCHITECTURES
 from interpfer.models.card import ModelCard
+from interpfer.models.messages import REVIEW
 from interpfer.registry import missing_package
 
-OTHER_WEIGHTS = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
-"""Arguments with which timm reads other files, which may run code, or the network."""
+WEIGHT_ARGUMENTS = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
+"""Arguments with which timm reads other weights, from files that may run code or from the internet."""
 
 
 def build(card: ModelCard, trust: bool) -> nn.Module:
     """Return the untrained network of a card.
+
+    Args:
+        card: the model card, with ``arch``.
+        trust: allow the code of a file or module that the card names to run.
 
     Raises:
         TrustError: the card names a file or module whose code would run, and ``trust`` is False.
@@ -29,22 +34,32 @@ def build(card: ModelCard, trust: bool) -> nn.Module:
     source, colon, name = card.arch.rpartition(":")
     if not colon or not source or not name:
         raise ModelError(
-            f"arch '{card.arch}' is none of FILE.py:callable, package.module:callable, torchvision:NAME, timm:NAME."
+            "arch must be one of FILE.py:callable, package.module:callable, torchvision:NAME, timm:NAME, "
+            f"got '{card.arch}'."
         )
     if source in ARCHITECTURES:
-        make: Callable[..., Any] = ARCHITECTURES.get(source)
-        return _checked(lambda: make(name, len(card.classes), **card.arch_args), card.arch)
+        builder: Callable[..., Any] = ARCHITECTURES.get(source)
+        return _build_checked(lambda: builder(name, len(card.classes), **card.arch_args), card.arch)
     if not trust:
-        what = f"the file {card.folder / source}" if source.endswith(".py") else f"the module {source}"
-        raise TrustError(f"arch '{card.arch}' would run {what}; read it, then say --trust (trust=True).")
+        code = f"the file {card.folder / source}" if source.endswith(".py") else f"the module {source}"
+        raise TrustError(f"arch '{card.arch}' would run {code}; {REVIEW}.")
     module = import_file(card.folder / source) if source.endswith(".py") else _import_module(source)
     if not hasattr(module, name):
         raise ModelError(f"arch '{card.arch}': {source} has no '{name}'.{nearest(name, dir(module))}")
-    return _checked(lambda: getattr(module, name)(**card.arch_args), card.arch)
+    return _build_checked(lambda: getattr(module, name)(**card.arch_args), card.arch)
 
 
 def from_torchvision(name: str, classes: int, **arguments: Any) -> nn.Module:
-    """Return a network of torchvision, without weights."""
+    """Return an untrained network of torchvision.
+
+    Args:
+        name: name of the network, such as "resnet18".
+        classes: number of outputs.
+        arguments: further keyword arguments of the network.
+
+    Raises:
+        ModelError: torchvision has no such network.
+    """
     from torchvision.models import get_model, list_models
 
     if name not in list_models():
@@ -54,7 +69,16 @@ def from_torchvision(name: str, classes: int, **arguments: Any) -> nn.Module:
 
 
 def from_timm(name: str, classes: int, **arguments: Any) -> nn.Module:
-    """Return a network of timm, without weights."""
+    """Return an untrained network of timm.
+
+    Args:
+        name: name of the network, such as "resnet10t".
+        classes: number of outputs.
+        arguments: further keyword arguments of the network.
+
+    Raises:
+        ModelError: timm is not installed, has no such network, or an argument would read other weights.
+    """
     try:
         import timm
     except ModuleNotFoundError as error:
@@ -62,39 +86,41 @@ def from_timm(name: str, classes: int, **arguments: Any) -> nn.Module:
 
     if not timm.is_model(name):
         raise ModelError(f"timm has no model '{name}'.{nearest(name, timm.list_models())}")
-    if OTHER_WEIGHTS & set(arguments):
-        told = ", ".join(sorted(OTHER_WEIGHTS & set(arguments)))
-        raise ModelError(f"arch 'timm:{name}': arch_args may not hold {told}: the weights are those of the checkpoint.")
+    if refused := sorted(WEIGHT_ARGUMENTS & set(arguments)):
+        raise ModelError(
+            f"arch 'timm:{name}': arch_args must not contain {', '.join(refused)}: "
+            "the weights come from the checkpoint alone."
+        )
     network: nn.Module = timm.create_model(name, pretrained=False, **{"num_classes": classes} | arguments)
     return network
 
 
-def _checked(make: Callable[[], Any], arch: str) -> nn.Module:
+def _build_checked(build_network: Callable[[], Any], arch: str) -> nn.Module:
     try:
-        network = make()
+        network = build_network()
     except InterpferError:
         raise
     except Exception as error:
-        raise ModelError(f"arch '{arch}' cannot be built: {type(error).__name__}: {error}. See arch_args.") from error
+        raise ModelError(f"arch '{arch}' cannot be built: {type(error).__name__}: {error}. Check arch_args.") from error
     if not isinstance(network, nn.Module):
-        raise ModelError(f"arch '{arch}' returned a {type(network).__name__}, not a torch.nn.Module.")
+        raise ModelError(f"arch '{arch}' must return a torch.nn.Module, got a {type(network).__name__}.")
     return network
 
 
 def import_file(path: Path) -> Any:
-    """Import a FILE.py; its code runs.
+    """Run a FILE.py, and return it as a module.
 
     Raises:
-        ModelError: there is no such file, or it fails.
+        ModelError: there is no such file, or running it fails.
     """
     if not path.is_file():
-        raise ModelError(f"arch names the file {path}, which does not exist.")
+        raise ModelError(f"arch: file not found: {path}.")
     name = f"interpfer_arch_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles look their module up by name
+    sys.modules[name] = module  # dataclasses and pickles look up their module by name
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""From what a reader found and a card to a network that runs."""
+"""Builds a network from the content of a checkpoint and a model card."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,83 +8,87 @@ from torch import nn
 from interpfer.errors import InterpferError, TrustError
 from interpfer.models.architectures import build
 from interpfer.models.card import ModelCard
-from interpfer.models.checkpoint import require_runnable
+from interpfer.models.checkpoint import require_module
 from interpfer.models.load_weights import load_weights
 from interpfer.models.program import Program
-from interpfer.models.readers.base import Read
+from interpfer.models.readers.base import CheckpointData
 from interpfer.models.rebuild import rebuild
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """A network.
+    """A network with its weights.
 
     Attributes:
-        module: that runs; a ``Program`` if its inside cannot be seen.
-        notes: what the user should know, one sentence each.
+        module: the network; a ``Program`` if its layers are not accessible.
+        notes: notes for the user, one sentence each.
     """
 
     module: nn.Module
     notes: tuple[str, ...] = ()
 
 
-def assemble(read: Read, card: ModelCard, trust: bool, path: Path, named: bool = True) -> Assembled:
-    """Build the architecture and load the weights, or take the module that the file brought.
+def assemble(data: CheckpointData, card: ModelCard, trust: bool, path: Path, has_arch: bool = True) -> Assembled:
+    """Build the architecture and load the weights, or return the module in the file.
 
     Args:
-        read: what the file held.
-        card: whose ``arch`` may be None if the file brought a module.
-        trust: whether the architecture's own code may run.
-        path: of the checkpoint, for messages.
-        named: whether the user named the architecture; that a guessed one is not a program's needs no word.
+        data: content of the checkpoint.
+        card: the model card; its ``arch`` may be None if the file holds a module.
+        trust: allow the code of the architecture to run.
+        path: the checkpoint, for messages.
+        has_arch: whether the user named the architecture; a guessed one that does not fit a program gives no note.
 
     Raises:
         ModelError: weights and architecture do not fit, or there is no architecture.
-        TrustError: code would run that was not asked for.
+        TrustError: code would run that ``trust`` does not allow.
     """
-    if isinstance(read.module, Program):
-        return _from_program(read, read.module, card, trust, named)
-    if read.module is not None:
-        read.module.eval()
-        if read.weights is not None and card.arch is not None and named:
-            return _rebuilt(read, read.module, card, trust)
-        return Assembled(read.module, read.notes)
+    if isinstance(data.module, Program):
+        return _assemble_program(data, data.module, card, trust, has_arch)
+    if data.module is not None:
+        data.module.eval()
+        if data.weights is not None and card.arch is not None and has_arch:
+            return _assemble_converted(data, data.module, card, trust)
+        return Assembled(data.module, data.notes)
     if card.arch is None:
-        require_runnable(read, path)
-    assert read.weights is not None
+        require_module(data, path)
+    assert data.weights is not None
     module = build(card, trust)
     module.eval()
-    found = load_weights(module, read.weights, str(path), len(card.classes))
-    inert = (f"of the pickled {read.class_name} only the weights were read",) if read.imports else ()
-    return Assembled(module, (*read.notes, *inert, *found))
+    load_notes = load_weights(module, data.weights, str(path), len(card.classes))
+    pickle_notes = (f"of the pickled {data.class_name} only the weights were read",) if data.imports else ()
+    return Assembled(module, (*data.notes, *pickle_notes, *load_notes))
 
 
-def _rebuilt(read: Read, module: nn.Module, card: ModelCard, trust: bool) -> Assembled:
-    """Prefer the modules of a named architecture to those of a converter, if the two do the same."""
+def _assemble_converted(data: CheckpointData, module: nn.Module, card: ModelCard, trust: bool) -> Assembled:
+    """Return the named architecture if its outputs equal those of the converted module, else the module."""
     network = build(card, trust)
     try:
-        return Assembled(
-            rebuild(read, module, network, card), (f"the {read.format} was rebuilt as {card.arch}: same outputs",)
-        )
+        return Assembled(rebuild(data, module, network, card), (_rebuilt_note(data, card),))
     except InterpferError as error:
-        return Assembled(module, (*read.notes, str(error)))
+        return Assembled(module, (*data.notes, str(error)))
 
 
-def _from_program(read: Read, program: Program, card: ModelCard, trust: bool, named: bool) -> Assembled:
-    """Give a program its modules back if the architecture is the one; else leave it as it is, and say so."""
+def _assemble_program(
+    data: CheckpointData, program: Program, card: ModelCard, trust: bool, has_arch: bool
+) -> Assembled:
+    """Return the architecture if its outputs equal those of the program, else the program with a note."""
     reason = ""
     if card.arch is not None:
         try:
-            network = rebuild(read, program, build(card, trust), card)
+            network = rebuild(data, program, build(card, trust), card)
         except TrustError:
             raise
         except InterpferError as error:
-            reason = f"{error}; " if named else ""
+            reason = f"{error}; " if has_arch else ""
         else:
-            return Assembled(network, (*read.notes, f"the {read.format} was rebuilt as {card.arch}: same outputs"))
-    able = "input gradients and perturbation" if program.differentiable else "perturbation"
+            return Assembled(network, (*data.notes, _rebuilt_note(data, card)))
+    methods = "input gradients and perturbation" if program.differentiable else "perturbation"
     note = (
-        f"{reason}the layers of this {read.format} cannot be seen, so there is no attention and no CAM, only maps by "
-        f"{able}; name its architecture (--arch) for the others"
+        f"{reason}the layers of this {data.format} are not accessible, so attention and CAMs are not available, only "
+        f"maps by {methods}; pass --arch for the others"
     )
-    return Assembled(program, (*read.notes, note))
+    return Assembled(program, (*data.notes, note))
+
+
+def _rebuilt_note(data: CheckpointData, card: ModelCard) -> str:
+    return f"the {data.format} was rebuilt as {card.arch}: same outputs"

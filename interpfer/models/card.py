@@ -1,4 +1,4 @@
-"""The model card: what a checkpoint does not say about itself.
+"""The model card: the facts that a checkpoint does not contain.
 
 A YAML file beside the checkpoint with the same stem, or an entry ``card`` inside it::
 
@@ -6,9 +6,9 @@ A YAML file beside the checkpoint with the same stem, or an entry ``card`` insid
     arch_args: {}
     classes: [neutral, happiness, ...]        # in output order, or a known order such as rafdb
     input: {size: 112, color: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]}    # or a name, mean: imagenet
-    output: 0                                  # which element or key of the output holds the logits
+    output: 0                                  # index or key of the logits in the output
     layers: [layer1, layer2, layer3, layer4]   # optional, shallow to deep
-    forward_args: {phase: test}                # optional: what forward takes beside the images
+    forward_args: {phase: test}                # optional: arguments of forward beside the images
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,21 +24,22 @@ from interpfer.models.input import InputSpec, parse_input
 from interpfer.models.output import Output, parse_output
 
 FIELDS = ("arch", "arch_args", "classes", "input", "output", "layers", "forward_args")
+"""Fields of a card."""
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """All that is needed to make a classifier out of weights.
+    """Everything that makes a classifier out of weights.
 
     Attributes:
-        arch: where the architecture comes from; None for a checkpoint that brings its module along.
+        arch: source and name of the architecture; None for a checkpoint that contains its module.
         classes: canonical expressions in output order.
         arch_args: keyword arguments of the architecture.
-        input: how images are prepared.
-        output: where in the output the logits are; None for the output itself, or its only fitting part.
-        layers: names out of ``named_modules()``, shallow to deep; None to find them.
-        folder: what a relative FILE.py is relative to.
-        forward_args: what ``forward`` takes beside the images.
+        input: preprocessing of images.
+        output: location of the logits in the output; None for the output itself, or its only part of that shape.
+        layers: names in ``named_modules()``, shallow to deep; None to find them.
+        folder: folder that FILE.py is relative to.
+        forward_args: arguments of ``forward`` beside the images.
     """
 
     arch: str | None
@@ -52,12 +53,12 @@ class ModelCard:
 
     @property
     def identity(self) -> str:
-        """All fields but the folder, for what has to notice another card."""
+        """Text of all fields but the folder, to recognise another card."""
         return repr(replace(self, folder=Path()))
 
 
 def card_path(checkpoint: Path) -> Path:
-    """Return where the card of a checkpoint lies."""
+    """Return the path of the card of a checkpoint."""
     return checkpoint.with_suffix(".yaml")
 
 
@@ -65,31 +66,36 @@ def read_card(path: Path) -> dict[str, Any]:
     """Read the raw fields of a card file.
 
     Raises:
-        ModelError: the file is not YAML, or no mapping.
+        ModelError: the file is not YAML, or not a mapping.
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ModelError(f"model card {path}: not YAML ({error}).") from error
     if not isinstance(raw, dict):
-        raise ModelError(f"model card {path}: expected fields such as 'arch:' and 'classes:', found {raw!r}.")
+        raise ModelError(f"model card {path}: must hold fields such as 'arch:' and 'classes:', got {raw!r}.")
     return raw
 
 
-def parse_card(raw: Mapping[str, Any], where: str, folder: Path, module_given: bool = False) -> ModelCard:
+def parse_card(raw: Mapping[str, Any], where: str, folder: Path, has_module: bool = False) -> ModelCard:
     """Check the fields of a card.
 
     Args:
-        raw: the fields, overrides merged in.
-        where: the card's name, for messages.
-        folder: what a relative FILE.py is relative to.
-        module_given: whether the network is there already, so that ``arch`` is not needed.
+        raw: the fields, with overrides.
+        where: name of the card, for messages.
+        folder: folder that FILE.py is relative to.
+        has_module: whether the network exists already, so that ``arch`` is not needed.
 
     Raises:
-        ModelError: a field is missing, unknown or of the wrong kind; the message names it.
+        ModelError: a field is missing, unknown or has a wrong value; the message names it.
+
+    Examples:
+        >>> fields = {"arch": "torchvision:resnet18", "classes": "angry, happy"}
+        >>> parse_card(fields, "model.yaml", Path()).classes
+        ('anger', 'happiness')
     """
-    _refuse_unknown(raw, FIELDS, f"model card {where}")
-    if raw.get("arch") is None and not module_given:
+    _require_known(raw, FIELDS, f"model card {where}")
+    if raw.get("arch") is None and not has_module:
         raise ModelError(
             f"model card {where}: the field 'arch' is missing (FILE.py:callable, package.module:callable, "
             "torchvision:NAME or timm:NAME); write it into the card or pass --arch."
@@ -100,37 +106,37 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: Path, module_given: b
             f"write it into the card or pass --classes; known orders: {', '.join(CLASS_ORDERS)}."
         )
     try:
-        classes = resolve_classes(_texts(raw["classes"], where, "classes"))
+        classes = resolve_classes(_parse_names(raw["classes"], where, "classes"))
     except DataError as error:
         raise ModelError(f"model card {where}: classes: {error}") from error
     layers = raw.get("layers")
     return ModelCard(
         arch=None if raw.get("arch") is None else str(raw["arch"]),
         classes=classes,
-        arch_args=_mapping(raw, where, "arch_args"),
+        arch_args=_parse_mapping(raw, where, "arch_args"),
         input=parse_input(raw.get("input") or {}, where),
         output=None if raw.get("output") is None else parse_output(raw["output"], where),
-        layers=None if layers is None else tuple(_texts(layers, where, "layers")),
+        layers=None if layers is None else tuple(_parse_names(layers, where, "layers")),
         folder=folder,
-        forward_args=_mapping(raw, where, "forward_args"),
+        forward_args=_parse_mapping(raw, where, "forward_args"),
     )
 
 
-def _mapping(raw: Mapping[str, Any], where: str, name: str) -> dict[str, Any]:
+def _parse_mapping(raw: Mapping[str, Any], where: str, name: str) -> dict[str, Any]:
     value = raw.get(name) or {}
     if not isinstance(value, Mapping):
-        raise ModelError(f"model card {where}: {name} should be a mapping, found {value!r}.")
+        raise ModelError(f"model card {where}: {name} must be a mapping, got {value!r}.")
     return {str(key): item for key, item in value.items()}
 
 
-def _texts(value: Any, where: str, name: str) -> list[str]:
+def _parse_names(value: Any, where: str, name: str) -> list[str]:
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
-        raise ModelError(f"model card {where}: {name} should be a list of names, found {value!r}.")
+        raise ModelError(f"model card {where}: {name} must be a list of names, got {value!r}.")
     return [item.strip() for item in items]
 
 
-def _refuse_unknown(raw: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+def _require_known(raw: Mapping[str, Any], known: Sequence[str], where: str) -> None:
     for name in raw:
         if name not in known:
             raise ModelError(f"{where}: unknown field '{name}'.{nearest(str(name), known)} Known: {', '.join(known)}.")

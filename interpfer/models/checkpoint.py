@@ -1,4 +1,4 @@
-"""The door to a checkpoint: finds the reader of a file or folder. Nothing in a file runs without ``trust``."""
+"""Reads a checkpoint with the reader of its format. No code in a file runs without ``trust``."""
 
 import hashlib
 from dataclasses import replace
@@ -6,48 +6,49 @@ from pathlib import Path
 
 from interpfer.errors import ModelError
 from interpfer.models.readers import READERS
-from interpfer.models.readers.base import Read, Request
-from interpfer.models.readers.torchfile import refusal
+from interpfer.models.readers.base import CheckpointData, Request
+from interpfer.models.readers.torchfile import code_error
 
 CHUNK = 1 << 20
+"""Bytes that are hashed at once."""
 
 
-def read_checkpoint(path: Path, trust: bool = False, source: Path | None = None) -> Read:
+def read_checkpoint(path: Path, trust: bool = False, source: Path | None = None) -> CheckpointData:
     """Read a checkpoint file or folder.
 
-    A whole pickled module is read inertly without ``trust``: the ``Read`` has its weights, no module, and ``wants``
-    names what would run; :func:`require_runnable` turns that into an error where there is no architecture.
+    Of a pickled module only the weights are read without ``trust``: ``module`` is None, and ``imports`` lists the names
+    that would be imported. :func:`require_module` turns that into an error if there is no architecture.
 
     Args:
         path: a file, or a folder of a known kind.
-        trust: allow code that the file brings to run.
-        source: the FILE.py in which classes of a pickle are looked for.
+        trust: allow code in the file to run.
+        source: FILE.py in which classes of a pickle are looked up.
 
     Raises:
-        TrustError: the file would run code; the message names what.
-        ModelError: no such file, nothing usable in it, or a package is missing.
+        TrustError: the file would run code; the message names it.
+        ModelError: there is no such file, it holds no weights, or a package is missing.
     """
     if not path.exists():
-        raise ModelError(f"there is no checkpoint {path}.")
+        raise ModelError(f"checkpoint not found: {path}.")
     if path.is_file() and path.stat().st_size == 0:
         raise ModelError(f"checkpoint {path} is empty; copy or download it again.")
     reader = next(reader for name in READERS if (reader := READERS.get(name)()).accepts(path))
-    read = reader.read(path, Request(trust, source))
-    return replace(read, sha256=read.sha256 or sha256_of(path))
+    data = reader.read(path, Request(trust, source))
+    return replace(data, sha256=data.sha256 or sha256_of(path))
 
 
-def require_runnable(read: Read, path: Path) -> None:
-    """Check that weights of a module that was not run have an architecture elsewhere.
+def require_module(data: CheckpointData, path: Path) -> None:
+    """Check that a pickled module was loaded, for a checkpoint without an architecture.
 
     Raises:
-        TrustError: always, if the module of the file would be needed.
+        TrustError: the module was left out because its code would run.
     """
-    if read.module is None and read.imports:
-        raise refusal(path, read.imports)
+    if data.module is None and data.imports:
+        raise code_error(path, data.imports)
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file, or the names and files of a folder."""
+    """Return the hash of a file, or of the names and files in a folder."""
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
     for item in files:

@@ -1,9 +1,9 @@
 """An index of the networks of torchvision and timm by the names and shapes of their weights.
 
-Each network is kept as a sketch: the smallest hashes of its tensors (Broder 1997, bottom-k MinHash), the classifier
-left out. The share of common hashes estimates how much two networks have in common, so the index of a thousand networks
-is small and is searched in milliseconds. What it finds is then built and compared tensor by tensor.
-``benchmarks/fingerprints.py`` writes it anew.
+The index holds a sketch of each network: the smallest hashes of its tensors (Broder 1997, bottom-k MinHash) without the
+classifier. The share of common hashes estimates the share of common tensors, so the index of a thousand networks is
+small and is searched in milliseconds. The networks that it returns are then built and compared tensor by tensor.
+``benchmarks/fingerprints.py`` writes the index.
 """
 
 import hashlib
@@ -17,22 +17,23 @@ from numpy.typing import NDArray
 INDEX = Path(__file__).with_name("fingerprints.npz")
 
 SKETCH = 48
-"""Hashes per network."""
+"""Number of hashes per network."""
 
 ODD_CLASSES = 1009
-"""A number of outputs that is no other size in a network: it tells the classifier's tensors."""
+"""Number of outputs that equals no other size in a network, which identifies the tensors of the classifier."""
 
-ALIKE, MOST_ALIKE = 0.9, 12
-"""Estimates from here on are hardly apart, so more networks are named."""
+HIGH_SIMILARITY, MAX_SIMILAR = 0.9, 12
+"""Similarity from which estimates are too close to rank networks, and the number of groups returned then."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def sketch(shapes: Shapes) -> NDArray[np.uint32]:
-    """Return the smallest hashes of the tensors, sorted; counters of batches do not count.
+    """Return the smallest hashes of the tensors, sorted; ``num_batches_tracked`` is left out.
 
-    >>> len(sketch({"a": (3,), "b": (2, 2), "n.num_batches_tracked": ()}))
-    2
+    Examples:
+        >>> len(sketch({"a": (3,), "b": (2, 2), "n.num_batches_tracked": ()}))
+        2
     """
     hashes = {
         _hash(f"{name}{tuple(shape)}") for name, shape in shapes.items() if not name.endswith("num_batches_tracked")
@@ -40,38 +41,42 @@ def sketch(shapes: Shapes) -> NDArray[np.uint32]:
     return np.array(sorted(hashes)[:SKETCH], np.uint32)
 
 
-def nearest_networks(shapes: Shapes, count: int, least: float) -> list[list[str]]:
+def nearest_networks(shapes: Shapes, count: int, min_share: float) -> list[list[str]]:
     """Return groups of architectures that may have these tensors, the most similar first.
 
     Args:
-        shapes: names -> shapes.
-        count: groups at most; more where the estimate cannot tell them apart.
-        least: estimated share of common tensors below which a network is not named.
+        shapes: name -> shape of each tensor.
+        count: largest number of groups, except where their estimates are too close to rank them.
+        min_share: smallest estimated share of common tensors.
 
     Returns:
-        Lists of names such as "timm:resnet18"; those of one list have the same tensors.
+        Lists of names such as "timm:resnet18"; the networks of a list have the same tensors.
     """
-    own = sketch(shapes)
-    names, sketches, digests = _index()
-    scores = np.array([_similarity(own, other) for other in sketches])
+    query = sketch(shapes)
+    names, sketches, digests = _load_index()
+    scores = np.array([_similarity(query, other) for other in sketches])
     groups: dict[int, list[str]] = {}
-    for place in np.argsort(-scores, kind="stable"):
-        if scores[place] < least:
+    for row in np.argsort(-scores, kind="stable"):
+        if scores[row] < min_share:
             break
-        key = int(digests[place])
-        if key not in groups and len(groups) >= (MOST_ALIKE if scores[place] >= ALIKE else count):
+        key = int(digests[row])
+        if key not in groups and len(groups) >= (MAX_SIMILAR if scores[row] >= HIGH_SIMILARITY else count):
             continue
-        groups.setdefault(key, []).append(names[place])
+        groups.setdefault(key, []).append(names[row])
     return list(groups.values())
 
 
 def write_index(path: Path, networks: Mapping[str, Shapes]) -> None:
-    """Write an index of networks built with ``ODD_CLASSES`` outputs."""
+    """Write an index of networks.
+
+    Args:
+        path: the .npz file.
+        networks: name -> shapes of the network with ``ODD_CLASSES`` outputs.
+    """
     sketches, digests = [], []
     for shapes in networks.values():
-        body = {key: shape for key, shape in shapes.items() if ODD_CLASSES not in shape}
-        own = sketch(body)
-        sketches.append(np.pad(own, (0, SKETCH - len(own))))
+        hashes = sketch({key: shape for key, shape in shapes.items() if ODD_CLASSES not in shape})
+        sketches.append(np.pad(hashes, (0, SKETCH - len(hashes))))
         digests.append(_hash("".join(sorted(f"{key}{tuple(shape)}" for key, shape in shapes.items())), 8))
     texts = np.frombuffer("\n".join(networks).encode(), np.uint8)
     np.savez_compressed(path, names=texts, sketches=np.stack(sketches), digests=np.array(digests, np.uint64))
@@ -88,7 +93,7 @@ def _similarity(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
 
 
 @cache
-def _index() -> tuple[Sequence[str], list[NDArray[np.uint32]], NDArray[np.uint64]]:
+def _load_index() -> tuple[Sequence[str], list[NDArray[np.uint32]], NDArray[np.uint64]]:
     with np.load(INDEX) as arrays:
         names = arrays["names"].tobytes().decode().split("\n")
         return names, [np.trim_zeros(row, "b") for row in arrays["sketches"]], arrays["digests"]

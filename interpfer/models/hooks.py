@@ -1,4 +1,4 @@
-"""Looking inside a network without leaving a trace."""
+"""Forward hooks that leave the network as it was, and the tensor in the output of a module."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,10 +12,14 @@ Hook = Callable[[nn.Module, Any, Any], Any]
 
 @contextmanager
 def hooked(network: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[None]:
-    """Evaluate a network with frozen parameters and forward hooks.
+    """Put a network into evaluation mode with frozen parameters and forward hooks.
 
-    Hooks, train or eval of every submodule, and ``requires_grad`` are put back afterwards, also when something raises.
-    Compiled submodules run uncompiled meanwhile, as hooks inside them would not fire.
+    Hooks, the training mode of every submodule and ``requires_grad`` are restored afterwards, also after an error.
+    Compiled submodules run uncompiled inside the block, as hooks in them would not fire.
+
+    Args:
+        network: the network.
+        hooks: module -> hook, as for ``register_forward_hook``.
     """
     training = {module: module.training for module in network.modules()}
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -43,7 +47,7 @@ def _uncompiled(network: nn.Module) -> AbstractContextManager[Any]:
 
 
 def first_tensor(output: Any) -> Tensor | None:
-    """Return the tensor a module returned, or the leading one of what it returned."""
+    """Return the output of a module if it is a tensor, else its first tensor or ``last_hidden_state``."""
     if isinstance(output, Tensor):
         return output
     if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
@@ -53,7 +57,7 @@ def first_tensor(output: Any) -> Tensor | None:
 
 
 def replace_first(output: Any, tensor: Tensor) -> Any:
-    """Return what a module returned with its leading tensor replaced."""
+    """Return the output of a module with ``tensor`` in place of ``first_tensor(output)``."""
     if isinstance(output, Tensor):
         return tensor
     if isinstance(output, tuple):

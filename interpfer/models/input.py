@@ -1,4 +1,4 @@
-"""What a model eats: the ``input`` of its card, and well-known normalisations by name.
+"""Model input: the ``input`` of a model card, normalisations by name, and the resize to a square.
 
 input: {size: 112, color: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]}     # x = (pixel/255*scale - mean)/std
 input: {size: 224, mean: imagenet}                                            # the same by name
@@ -8,23 +8,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from interpfer.choices import COLORS
 from interpfer.errors import ModelError, nearest
 
-COLORS = {"rgb": 3, "bgr": 3, "gray": 1, "gray3": 3}
-"""Channels per kind of colour; "gray3" is the grey picture three times."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in a grey image (ITU-R BT.601)."""
 
 FIELDS = ("size", "color", "scale", "mean", "std")
+"""Fields of ``input``."""
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """A well-known way to prepare pixels.
+    """A well-known normalisation of pixels.
 
     Attributes:
-        mean: in the order red, green, blue, or one value.
-        std: likewise.
-        scale: 255 for one that is told in bytes.
-        color: the channels it goes with.
+        mean: one value, or one each for red, green and blue.
+        std: standard deviation, likewise.
+        scale: factor on pixels in [0, 1]; 255 for values in bytes.
+        color: channel order that it is published for.
     """
 
     mean: tuple[float, ...] = (0.0,)
@@ -33,9 +39,9 @@ class Normalisation:
     color: str = "rgb"
 
     def fields(self, color: str | None = None) -> dict[str, Any]:
-        """Return the fields of a card's ``input``, in the order of the channels of ``color``."""
+        """Return the fields of a card's ``input``, in the channel order of ``color``."""
         color = color or self.color
-        mean, std = (_arranged(values, color) for values in (self.mean, self.std))
+        mean, std = (_reorder(values, color) for values in (self.mean, self.std))
         return {"color": color, "scale": self.scale, "mean": mean, "std": std}
 
 
@@ -48,19 +54,19 @@ NORMALISATIONS: dict[str, Normalisation] = {
     "caffe": Normalisation((123.68, 116.779, 103.939), scale=255.0, color="bgr"),
     "vggface2": Normalisation((131.0912, 103.8827, 91.4953), scale=255.0, color="bgr"),
 }
-"""By the name that ``mean:`` of a card or ``--mean`` takes; caffe and vggface2 are BGR unless told otherwise."""
+"""Normalisations by the name that ``mean:`` of a card or ``--mean`` takes; caffe and vggface2 are BGR by default."""
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the model eats: x = (pixel / 255 * scale - mean) / std, at size x size.
+    """Input of a model: x = (pixel / 255 * scale - mean) / std, at size x size.
 
     Attributes:
         size: side in pixels.
         color: "rgb", "bgr", "gray" or "gray3".
-        scale: 255 for a model that wants bytes.
-        mean: one value, or one per channel in the model's own order.
-        std: likewise.
+        scale: factor on pixels in [0, 1]; 255 for a model that expects bytes.
+        mean: one value, or one per channel in the model's channel order.
+        std: standard deviation, likewise.
     """
 
     size: int = 224
@@ -73,11 +79,19 @@ class InputSpec:
 def parse_input(raw: Any, where: str) -> InputSpec:
     """Check the field ``input`` of a card.
 
+    Args:
+        raw: the field, as read from YAML.
+        where: name of the card, for messages.
+
     Raises:
-        ModelError: a field is unknown or of the wrong kind; the message names it.
+        ModelError: a field is unknown or has a wrong value; the message names it.
+
+    Examples:
+        >>> parse_input({"size": 64, "mean": "half"}, "model.yaml")
+        InputSpec(size=64, color='rgb', scale=1.0, mean=(0.5,), std=(0.5,))
     """
     if not isinstance(raw, Mapping):
-        raise ModelError(f"model card {where}: input should be a mapping such as {{size: 112}}, found {raw!r}.")
+        raise ModelError(f"model card {where}: input must be a mapping such as {{size: 112}}, got {raw!r}.")
     for name in raw:
         if name not in FIELDS:
             raise ModelError(
@@ -85,65 +99,78 @@ def parse_input(raw: Any, where: str) -> InputSpec:
                 f"Known: {', '.join(FIELDS)}."
             )
     spec = InputSpec()
-    readers: dict[str, Callable[[Any], Any]] = {
-        "size": int,
-        "color": lambda value: str(value).lower().replace("grey", "gray"),
-        "scale": float,
-        "mean": _numbers,
-        "std": _numbers,
-    }
-    for name, value in _spelled_out(raw, where).items():
+    for name, value in _expand_names(raw, where).items():
+        convert, kind = _CONVERTERS[name]
         try:
-            spec = replace(spec, **{name: readers[name](value)})
+            spec = replace(spec, **{name: convert(value)})
         except (TypeError, ValueError):
-            hint = f"; known by name: {', '.join(NORMALISATIONS)}" if name in ("mean", "std") else ""
-            raise ModelError(f"model card {where}: input.{name} cannot be {value!r}{hint}.") from None
+            raise ModelError(f"model card {where}: input.{name} must be {kind}, got {value!r}.") from None
     if spec.size < 1:
-        raise ModelError(f"model card {where}: input.size {spec.size} is not a number of pixels.")
+        raise ModelError(f"model card {where}: input.size must be at least 1, got {spec.size}.")
     if spec.color not in COLORS:
-        raise ModelError(f"model card {where}: input.color '{spec.color}' is none of {', '.join(COLORS)}.")
+        raise ModelError(
+            f"model card {where}: input.color must be one of {', '.join(COLORS)}, got '{spec.color}'."
+            f"{nearest(spec.color, COLORS)}"
+        )
+    channels = COLORS[spec.color]
     for name in ("mean", "std"):
-        if len(getattr(spec, name)) not in (1, COLORS[spec.color]):
+        count = len(getattr(spec, name))
+        if count not in (1, channels):
+            counts = "1 value" if channels == 1 else f"1 or {channels} values"
             raise ModelError(
-                f"model card {where}: input.{name} has {len(getattr(spec, name))} values for the "
-                f"{COLORS[spec.color]} channel(s) of {spec.color}."
+                f"model card {where}: input.{name} must have {counts} for the color {spec.color}, got {count}."
             )
     if 0 in spec.std:
-        raise ModelError(f"model card {where}: input.std holds a zero.")
+        raise ModelError(f"model card {where}: input.std must not contain 0.")
     return spec
 
 
 def describe_input(spec: InputSpec) -> dict[str, Any]:
-    """Return the shortest fields of a card that mean this input, normalisations by name where they have one."""
+    """Return the shortest fields of a card that mean this input; a known normalisation is written by its name.
+
+    Examples:
+        >>> describe_input(InputSpec(112, "rgb", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        {'size': 112, 'color': 'rgb', 'mean': 'imagenet'}
+    """
     for name in NORMALISATIONS:
         if name != "bytes" and parse_input({"size": spec.size, "color": spec.color, "mean": name}, name) == spec:
             return {"size": spec.size, "color": spec.color} | ({} if name == "none" else {"mean": name})
     scale = int(spec.scale) if spec.scale == int(spec.scale) else spec.scale
-    told = {"size": spec.size, "color": spec.color, "scale": scale, "mean": [*spec.mean], "std": [*spec.std]}
-    return {name: value for name, value in told.items() if name == "size" or value not in (1, [0.0], [1.0])}
+    fields = {"size": spec.size, "color": spec.color, "scale": scale, "mean": [*spec.mean], "std": [*spec.std]}
+    return {name: value for name, value in fields.items() if name == "size" or value not in (1, [0.0], [1.0])}
 
 
-def _spelled_out(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Replace names of normalisations by what they stand for; what the card says itself stays."""
-    color = raw.get("color")
-    color = None if color is None else str(color).lower().replace("grey", "gray")
-    spelled: dict[str, Any] = {}
+def to_square(images: Float[Tensor, "n c h w"], size: int) -> Float[Tensor, "n c {size} {size}"]:
+    """Resize images to ``size`` x ``size``: bilinear, antialiased, ``align_corners=False``.
+
+    This is the only resize to the input of a model or to the canvas. Images of that size are returned as they are.
+    """
+    if images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def _expand_names(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Replace names of normalisations by their fields; fields that the card has take precedence."""
+    color = None if raw.get("color") is None else _parse_color(raw["color"])
+    expanded: dict[str, Any] = {}
     for name in ("std", "mean"):
         value = raw.get(name)
         if isinstance(value, str):
-            known = NORMALISATIONS.get(value.lower())
-            if known is None:
+            normalisation = NORMALISATIONS.get(value.lower())
+            if normalisation is None:
                 raise ModelError(
-                    f"model card {where}: input.{name} '{value}' is no known normalisation."
+                    f"model card {where}: input.{name}: unknown normalisation '{value}'."
                     f"{nearest(value.lower(), NORMALISATIONS)} Known: {', '.join(NORMALISATIONS)}."
                 )
-            fields = known.fields(color)
-            spelled |= fields if name == "mean" else {"std": fields["std"]}
-    own = {name: value for name, value in raw.items() if not (name in ("mean", "std") and isinstance(value, str))}
-    return spelled | own
+            fields = normalisation.fields(color)
+            expanded |= fields if name == "mean" else {"std": fields["std"]}
+    numeric = {name: value for name, value in raw.items() if not (name in ("mean", "std") and isinstance(value, str))}
+    return expanded | numeric
 
 
-def _arranged(values: tuple[float, ...], color: str) -> tuple[float, ...]:
+def _reorder(values: tuple[float, ...], color: str) -> tuple[float, ...]:
+    """Return values per red, green and blue in the channel order of a colour."""
     if len(values) == 1 or color not in COLORS:
         return values
     if color == "bgr":
@@ -151,5 +178,20 @@ def _arranged(values: tuple[float, ...], color: str) -> tuple[float, ...]:
     return (sum(values) / len(values),) if color == "gray" else values
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
+def _parse_color(value: Any) -> str:
+    return str(value).lower().replace("grey", "gray")
+
+
+def _parse_numbers(value: Any) -> tuple[float, ...]:
     return tuple(float(item) for item in (value if isinstance(value, Sequence) else [value]))
+
+
+_CONVERTERS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "size": (int, "a number of pixels"),
+    "color": (_parse_color, f"one of {', '.join(COLORS)}"),
+    "scale": (float, "a number"),
+    **dict.fromkeys(
+        ("mean", "std"), (_parse_numbers, f"a number, a list of numbers or one of {', '.join(NORMALISATIONS)}")
+    ),
+}
+"""How a field is read, and what it must be."""

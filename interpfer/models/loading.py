@@ -1,7 +1,7 @@
-"""From a file or a module to a ``Model``."""
+"""Loads a ``Model`` from a checkpoint or a module in memory."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,30 @@ from torch import nn
 from interpfer.errors import ModelError, nearest
 from interpfer.models.assemble import assemble
 from interpfer.models.card import card_path, parse_card, read_card
-from interpfer.models.checkpoint import read_checkpoint, require_runnable
+from interpfer.models.checkpoint import read_checkpoint, require_module
 from interpfer.models.identify import identify_architecture
+from interpfer.models.input import FIELDS as INPUT_FIELDS
 from interpfer.models.model import Model
 from interpfer.models.options import ModelOptions
-from interpfer.models.preset import load_preset, merged
-from interpfer.models.readers.base import Read
+from interpfer.models.preset import load_preset, merge_cards
+from interpfer.models.readers.base import CheckpointData
+from interpfer.options import option_fields
+
+NO_CARD_FIELD = ("trust", "name", "preset")
+"""Options of a model that are not fields of its card."""
+
+OVERRIDES = tuple(
+    "layers" if each.name == "card_layers" else each.name
+    for each in option_fields(ModelOptions)
+    if each.name not in NO_CARD_FIELD
+)
+"""Arguments of ``load_model`` that override a field of the card."""
+
+INPUT_OPTIONS = {"input_size" if field == "size" else field: field for field in INPUT_FIELDS}
+"""Option -> field of the card's ``input``."""
+
+GENERIC_STEMS = ("model", "pytorch_model")
+"""Stems of files that are named after their folder in tables."""
 
 
 def load_model(
@@ -32,21 +50,17 @@ def load_model(
 
     Args:
         model: a checkpoint file or folder with a card beside or inside it, or a module in memory.
-        trust: allow the card's own code, and a pickle that brings code, to run.
-        device: where the model is put.
+        trust: allow code of the card or of a pickle to run.
+        device: device of the model.
         name: name in tables; by default the file's stem or the module's class.
-        preset: a published classifier, such as "poster/rafdb" (``interpfer ls presets``); laid over the card, under
-            ``overrides``.
-        overrides: fields of the model card. ``arch`` and ``arch_args``, the architecture; ``classes``, expressions in
-            output order, a list or one comma-separated text, or a known order such as "rafdb"; ``input_size`` in
-            pixels; ``color``: rgb, bgr, gray, or gray3 for grey three times; ``scale``: 255 for a model that expects
-            bytes; ``mean``, subtracted after scaling ("imagenet", "half", "caffe", ... set ``std`` and ``scale``
-            too), and ``std``, divided by after that; ``output``, the element or key that holds the logits, see
-            ``interpfer.models.output``; ``layers``, names out of ``named_modules()``, shallow to deep;
-            ``forward_args``, what ``forward`` takes beside the images.
+        preset: a published classifier, such as "poster/rafdb" (``interpfer ls presets``); it overrides the card, and
+            ``overrides`` override it.
+        overrides: fields of the model card, see ``interpfer.models.options.ModelOptions``: ``arch``, ``arch_args``,
+            ``classes``, ``input_size``, ``color``, ``scale``, ``mean``, ``std``, ``output``, ``layers`` (names in
+            ``named_modules()``, shallow to deep) and ``forward_args``. None leaves the card's value.
 
     Returns:
-        The classifier, ready for ``interpfer.score``, ``compute_maps`` and ``finetune``.
+        The classifier, for ``interpfer.score``, ``compute_maps`` and ``finetune``.
 
     Raises:
         ModelError: the file, the card or the architecture is not as expected.
@@ -60,37 +74,92 @@ def load_model(
         >>> model.classes, model.layers("last")
         (('anger', 'happiness'), ('1',))
     """
-    given = card_fields(preset=preset, **_known_overrides(overrides))
+    fields = card_fields(overrides, preset)
     if isinstance(model, nn.Module):
-        card = parse_card(given, type(model).__name__, Path(), module_given=True)
+        card = parse_card(fields, type(model).__name__, Path(), has_module=True)
         return Model(name or type(model).__name__, model, card, device=device)
     path = Path(model)
-    info = read_with_card(path, trust, overrides=given)
+    info = read_with_card(path, trust, overrides=fields)
     _require_class_order(preset, info)
-    raw, notes = _with_architecture(info, path, preset)
-    card = parse_card(raw, info.where, info.folder, module_given=info.read.module is not None)
-    built = assemble(info.read, card, trust, path, named=info.raw.get("arch") is not None)
+    raw, notes = _add_architecture(info, path, preset)
+    card = parse_card(raw, info.where, info.folder, has_module=info.data.module is not None)
+    assembled = assemble(info.data, card, trust, path, has_arch=info.raw.get("arch") is not None)
     return Model(
-        name or _stem(path, info.read.file),
-        built.module,
+        name or _default_name(path, info.data.file),
+        assembled.module,
         card,
         device=device,
-        sha256=info.read.sha256,
-        notes=(*notes, *built.notes),
+        sha256=info.data.sha256,
+        notes=(*notes, *assembled.notes),
     )
 
 
-def _known_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    known = [option.name for option in fields(ModelOptions)]
-    values = {("card_layers" if name == "layers" else name): value for name, value in overrides.items()}
-    for name in values:
-        if name not in known:
-            raise ModelError(f"load_model has no argument '{name}'.{nearest(name, known)}")
-    return dict(overrides)
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """A checkpoint and the facts about it.
+
+    Attributes:
+        data: content of the file.
+        raw: raw fields of the card; the arguments override the preset, the preset overrides the card beside the file,
+            and that overrides the card in the file.
+        where: name of the card, for messages.
+        folder: folder that FILE.py is relative to.
+    """
+
+    data: CheckpointData
+    raw: Mapping[str, Any]
+    where: str
+    folder: Path
 
 
-def _require_class_order(preset: str | None, info: "CheckpointInfo") -> None:
-    """Refuse a preset whose order of classes depends on the data that the model was trained on."""
+def read_with_card(path: Path, trust: bool = False, *, overrides: Mapping[str, Any]) -> CheckpointInfo:
+    """Read a checkpoint and its model card.
+
+    Args:
+        path: the checkpoint.
+        trust: allow code of a pickle to run.
+        overrides: raw fields of a card that override those of the file.
+
+    Raises:
+        ModelError: the file or the card cannot be read.
+        TrustError: the file would run code.
+    """
+    data = read_checkpoint(path, trust, _find_source(overrides.get("arch"), path))
+    file = card_path(data.file or path)
+    raw = merge_cards(dict(data.card), read_card(file) if file.is_file() else {})
+    where = str(file) if file.is_file() else f"of {path} (there is no {file.name} beside it)"
+    return CheckpointInfo(data, merge_cards(raw, overrides), where, file.parent)
+
+
+def card_fields(overrides: Mapping[str, Any], preset: str | None = None) -> dict[str, Any]:
+    """Return the raw fields of a card that arguments of ``load_model`` set.
+
+    Args:
+        overrides: argument -> value; None leaves the card's value.
+        preset: a published classifier, whose fields ``overrides`` override.
+
+    Raises:
+        ModelError: there is no such argument or preset.
+
+    Examples:
+        >>> card_fields({"classes": "rafdb", "input_size": 112, "mean": None})
+        {'classes': 'rafdb', 'input': {'size': 112}}
+    """
+    fields: dict[str, Any] = {}
+    for name, value in overrides.items():
+        if name not in OVERRIDES:
+            raise ModelError(f"load_model has no argument '{name}'.{nearest(name, OVERRIDES)}")
+        if value is None:
+            continue
+        if name in INPUT_OPTIONS:
+            fields.setdefault("input", {})[INPUT_OPTIONS[name]] = value
+        else:
+            fields[name] = value
+    return merge_cards(load_preset(preset).card if preset else {}, fields)
+
+
+def _require_class_order(preset: str | None, info: CheckpointInfo) -> None:
+    """Check that the class order is known: without a variant, that of some presets depends on the training data."""
     if preset and not info.raw.get("classes") and (variants := load_preset(preset).variants):
         choices = ", ".join(f"{preset}/{variant}" for variant in variants)
         raise ModelError(
@@ -99,99 +168,40 @@ def _require_class_order(preset: str | None, info: "CheckpointInfo") -> None:
         )
 
 
-def _with_architecture(
-    info: "CheckpointInfo", path: Path, preset: str | None
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the fields of the card with an architecture, inferred from the weights where none is named, and notes."""
-    raw, read = dict(info.raw), info.read
-    if raw.get("arch") is not None or not read.weights or (read.module is not None and not read.program):
+def _add_architecture(info: CheckpointInfo, path: Path, preset: str | None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the fields of the card with an architecture, inferred from the weights if none is named, and notes."""
+    raw, data = dict(info.raw), info.data
+    if raw.get("arch") is not None or not data.weights or (data.module is not None and not data.program):
         return raw, ()
-    match = identify_architecture(read.weights)
-    present = {key: value for key, value in raw.items() if value is not None}
-    if match.chosen is not None:
-        return merged(match.chosen.card(), present), (f"architecture inferred: {match.why}",)
-    if read.program and match.matches:  # whether it is this one is proven by its outputs
-        return merged(match.matches[0].card(), present), ()
-    if read.module is None:
-        require_runnable(read, path)
-        raise _no_architecture(info.where, match.why, load_preset(preset).arch if preset else None)
+    guess = identify_architecture(data.weights)
+    fields = {name: value for name, value in raw.items() if value is not None}
+    if guess.chosen is not None:
+        return merge_cards(guess.chosen.card_fields(), fields), (f"architecture inferred: {guess.why}",)
+    if data.program and guess.matches:  # used only if its outputs equal those of the program
+        return merge_cards(guess.matches[0].card_fields(), fields), ()
+    if data.module is None:
+        require_module(data, path)
+        raise _architecture_error(info.where, guess.why, load_preset(preset).arch if preset else None)
     return raw, ()
 
 
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """A checkpoint and what is said about it.
-
-    Attributes:
-        read: what the file held.
-        raw: fields of the card: of the file, of the card beside it, of the preset, of the arguments; the last wins.
-        where: the card, for messages.
-        folder: what a relative FILE.py is relative to.
-    """
-
-    read: Read
-    raw: Mapping[str, Any]
-    where: str
-    folder: Path
-
-
-def read_with_card(path: Path, trust: bool = False, *, overrides: Mapping[str, Any]) -> CheckpointInfo:
-    """Read a checkpoint and all that is said about it.
-
-    Args:
-        path: the checkpoint.
-        trust: allow a pickle that brings code to run.
-        overrides: fields of a card that the user gave.
-
-    Raises:
-        ModelError: the file or the card cannot be read.
-        TrustError: the file would run code.
-    """
-    read = read_checkpoint(path, trust, _source(overrides.get("arch"), path))
-    beside = card_path(read.file or path)
-    raw = merged(dict(read.card), read_card(beside) if beside.is_file() else {})
-    where = str(beside) if beside.is_file() else f"of {path} (there is no {beside.name} beside it)"
-    return CheckpointInfo(read, merged(raw, overrides), where, beside.parent)
-
-
-def card_fields(
-    *,
-    preset: str | None = None,
-    input_size: int | None = None,
-    color: str | None = None,
-    scale: float | None = None,
-    mean: float | str | Sequence[float] | None = None,
-    std: float | str | Sequence[float] | None = None,
-    **fields: Any,
-) -> dict[str, Any]:
-    """Return fields of a card out of arguments as ``load_model`` takes them; None is what was not said."""
-    given = _given(**fields)
-    if own_input := _given(size=input_size, color=color, scale=scale, mean=mean, std=std):
-        given["input"] = own_input
-    return merged(load_preset(preset).card if preset else {}, given)
-
-
-def _no_architecture(where: str, why: str, wanted: str | None) -> ModelError:
+def _architecture_error(where: str, why: str, preset_arch: str | None) -> ModelError:
     return ModelError(
         f"model card {where}: the field 'arch' is missing, and {why}. Write arch into the card or pass "
         "--arch (FILE.py:callable, package.module:callable, torchvision:NAME or timm:NAME); "
-        + (f"the preset wants {wanted}; " if wanted else "")
-        + "`interpfer inspect` says more."
+        + (f"the preset needs {preset_arch}; " if preset_arch else "")
+        + "`interpfer inspect` shows details."
     )
 
 
-def _stem(path: Path, file: Path | None) -> str:
-    """Return what tables call a checkpoint: a file by its stem, one called "model" in a folder by the folder."""
-    return path.resolve().name if file is not None and file.stem in ("model", "pytorch_model") else (file or path).stem
+def _default_name(path: Path, file: Path | None) -> str:
+    """Return the stem of a checkpoint; for a generic stem in a folder, the name of the folder."""
+    return path.resolve().name if file is not None and file.stem in GENERIC_STEMS else (file or path).stem
 
 
-def _source(arch: Any, path: Path) -> Path | None:
-    """Return the FILE.py that an argument, or the card beside a file, names; it is not run here."""
-    beside = card_path(path)
-    named = str(arch or "") or (str(read_card(beside).get("arch") or "") if beside.is_file() else "")
-    file = named.rpartition(":")[0] or named
-    return beside.parent / file if file.endswith(".py") else None
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _find_source(arch: Any, path: Path) -> Path | None:
+    """Return the FILE.py in ``arch``, or in the card beside the file; None if it names none."""
+    card = card_path(path)
+    name = str(arch or "") or (str(read_card(card).get("arch") or "") if card.is_file() else "")
+    file = name.rpartition(":")[0] or name
+    return card.parent / file if file.endswith(".py") else None

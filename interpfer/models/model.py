@@ -1,4 +1,4 @@
-"""One face for every classifier: prepared input in, logits and layers out."""
+"""The same interface to every classifier: preprocessing, logits, probabilities and layers."""
 
 import hashlib
 import html
@@ -11,30 +11,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interpfer.errors import ModelError, nearest
+from interpfer.choices import AUTOCAST, COLORS
+from interpfer.errors import ModelError
 from interpfer.models.card import ModelCard
 from interpfer.models.hooks import hooked
-from interpfer.models.input import COLORS
-from interpfer.models.layers import Layer, describe_outputs, find_layers, resolve_layers, split_call
-from interpfer.models.output import describe, stacked, tensors
+from interpfer.models.input import LUMA, to_square
+from interpfer.models.layers import Layer, describe_output_shapes, find_layers, resolve_layers, split_call
+from interpfer.models.output import describe_output, find_tensors, stack_vectors
 from interpfer.models.program import Program
-from interpfer.models.resizing import to_square
+from interpfer.validation import require_choice
 
-LUMA = (0.299, 0.587, 0.114)
-
-AUTOCAST: dict[str, torch.dtype | None] = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What the network computes in where it can."""
+PROBABILITY_TOLERANCE = 1e-4
+"""Largest difference from 1 of the sum of a row that counts as probabilities."""
 
 
 class Model:
     """A trained classifier.
 
     Attributes:
-        name: as tables call it.
+        name: name in tables.
         module: the network, unwrapped from DataParallel and from compilation.
-        card: its card.
+        card: its model card.
         classes: canonical expressions in output order.
-        notes: what was assumed when it was loaded, one sentence each.
+        notes: assumptions made while it was loaded, one sentence each.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Model:
         return f"Model {self.name}: {type(self.module).__name__}, {size} px {self.card.input.color}, {self.classes}"
 
     def _repr_html_(self) -> str:
-        """Return what is known of the model for a notebook."""
+        """Return a table of the model's properties for a notebook."""
         spec = self.card.input
         facts = {
             "network": type(self.module).__name__,
@@ -77,7 +76,7 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """Hash of the checkpoint file, or of the weights of a module that came from memory."""
+        """Hash of the checkpoint file, or of the weights of a module in memory."""
         if self._sha256 is not None:
             return self._sha256
         content = hashlib.sha256()
@@ -93,21 +92,22 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self._parameter.device
 
     @contextmanager
     def autocast(self, kind: str) -> Iterator[None]:
-        """Let the network compute in half precision where it can: "bf16", "fp16", or "off".
+        """Compute in half precision where possible inside the block: faster, but maps of early layers change.
 
-        It is faster and takes less memory, but maps of early layers move.
+        Args:
+            kind: "bf16", "fp16", or "off" for the precision of the weights.
 
         Raises:
-            ModelError: ``kind`` is none of these.
+            InterpferError: ``kind`` is not one of these.
         """
-        if kind not in AUTOCAST:
-            raise ModelError(f"autocast '{kind}' is none of {', '.join(AUTOCAST)}.{nearest(kind, AUTOCAST)}")
-        before, self._autocast = self._autocast, AUTOCAST[kind]
+        require_choice("autocast", kind, tuple(AUTOCAST))
+        dtype = AUTOCAST[kind]
+        before, self._autocast = self._autocast, None if dtype is None else getattr(torch, dtype)
         try:
             yield
         finally:
@@ -115,14 +115,14 @@ class Model:
 
     @property
     def precision(self) -> torch.dtype:
-        """What the network computes in: that of its weights, or of autocast."""
+        """Data type of the computation: that of the weights, or of autocast."""
         return self._autocast or self._parameter.dtype
 
     def preprocess(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c s s"]:
-        """Return what the network eats: resized (bilinear, antialiased), its channels, its normalisation.
+        """Return the input of the network: images resized (bilinear, antialiased), in its channels, normalised.
 
         Args:
-            images: RGB in [0, 1].
+            images: (n, 3, h, w) RGB in [0, 1].
         """
         return self.normalise(self.resize(images))
 
@@ -131,7 +131,7 @@ class Model:
         return to_square(images, self.card.input.size)
 
     def normalise(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n c s s"]:
-        """Return images of the right size in the model's channels, range, type and place."""
+        """Return images of the input size in the model's channels, range, data type and device."""
         spec = self.card.input
         x = images.to(self.device, torch.float32)
         if spec.color == "bgr":
@@ -142,15 +142,15 @@ class Model:
         return ((x * spec.scale - mean) / std).to(self._parameter.dtype)
 
     def logits(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k"]:
-        """Run the network on prepared input.
+        """Run the network on preprocessed input, and return its logits.
 
         Raises:
-            ModelError: the output is not one logit per class.
+            ModelError: the output does not hold one logit per class.
         """
         return self.select(self.forward(x), len(x))
 
     def predict_logits(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
-        """Return the logits of images of the right size; the network is asked in evaluation, and left as it was."""
+        """Return the logits of images of the input size, computed in evaluation mode and without gradients."""
         with hooked(self.module, {}), torch.no_grad():
             return self.logits(self.normalise(images))
 
@@ -158,90 +158,98 @@ class Model:
         """Return the probability of each class: the softmax, unless the network returns probabilities already.
 
         Args:
-            logits: what ``logits`` returned; a row that is not negative and adds up to 1 is left as it is.
+            logits: output of the network; a row without negative values that sums to 1 is returned as it is.
         """
-        is_distribution = (logits >= 0).all(1) & ((logits.sum(1) - 1).abs() < 1e-4)
+        is_distribution = (logits >= 0).all(1) & ((logits.sum(1) - 1).abs() < PROBABILITY_TOLERANCE)
         return torch.where(is_distribution[:, None], logits, logits.softmax(1))
 
     def predict_probabilities(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
-        """Return the probabilities of images of the right size; see ``predict_logits``."""
+        """Return the probabilities of images of the input size; see ``predict_logits``."""
         return self.probabilities(self.predict_logits(images))
 
     def forward(self, x: Float[Tensor, "n c s s"]) -> Any:
-        """Run the network on prepared input, and return whatever it returns."""
+        """Run the network on preprocessed input, and return its output as it is."""
         with torch.autocast(x.device.type, self._autocast, enabled=self._autocast is not None):
             return self.module(x, **self.card.forward_args)
 
     def select(self, output: Any, n: int) -> Float[Tensor, "n k"]:
-        """Pick the logits out of what the network returned.
+        """Return the logits in an output of the network.
+
+        Args:
+            output: return value of ``forward``.
+            n: size of the batch.
 
         Raises:
-            ModelError: no part of it, or more than one, is one logit per class.
+            ModelError: no part of it, or more than one, has one logit per class.
         """
-        output = stacked(output, n)
-        picked = output if self.card.output is None else self.card.output.pick(output, n)
+        output = stack_vectors(output, n)
+        logits = output if self.card.output is None else self.card.output.pick(output, n)
         if self.card.output is None and not isinstance(output, Tensor):
-            fitting = [value for _, value in tensors(output) if self._fits(value, n)]
-            if len(fitting) != 1:
+            candidates = [value for _, value in find_tensors(output) if self._is_logits(value, n)]
+            if len(candidates) != 1:
                 raise ModelError(
-                    f"model {self.name} returned {describe(output)}: say which holds the logits "
+                    f"model {self.name} returned {describe_output(output)}: specify which one holds the logits "
                     "(output: in the card, or --output)."
                 )
-            picked = fitting[0]
-        if not isinstance(picked, Tensor) or not self._fits(picked, n):
+            logits = candidates[0]
+        if not isinstance(logits, Tensor) or not self._is_logits(logits, n):
             raise ModelError(
-                f"model {self.name} returned {describe(picked)} where {n} x {len(self.classes)} logits were expected: "
+                f"model {self.name} must return {n} x {len(self.classes)} logits, got {describe_output(logits)}; "
                 f"its classes are {', '.join(self.classes)}."
             )
-        return picked.reshape(n, len(self.classes)).float()
+        return logits.reshape(n, len(self.classes)).float()
 
-    def _fits(self, value: Tensor, n: int) -> bool:
+    def _is_logits(self, value: Tensor, n: int) -> bool:
         return value.dim() >= 2 and tuple(value.shape) == (n, len(self.classes), *[1] * (value.dim() - 2))
 
     @property
     def program(self) -> Program | None:
-        """The network, if it can only be called: no layer of it can be seen."""
+        """The network if it is a program, whose layers are not accessible; else None."""
         return self.module if isinstance(self.module, Program) else None
 
     @cached_property
     def spatial_layers(self) -> tuple[Layer, ...]:
-        """All layers whose output lies on a grid of at least 2 x 2, in the order in which they finish."""
+        """All layers with a spatial output of at least 2 x 2, in the order in which they finish."""
         return find_layers(self.module, self.noise, self.logits)
 
     @property
     def noise(self) -> Tensor:
-        """One prepared input of seeded noise."""
+        """One preprocessed input of seeded noise."""
         channels, size = COLORS[self.card.input.color], self.card.input.size
         noise = torch.randn(1, channels, size, size, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self._parameter.dtype)
 
-    def layers(self, wanted: str | Sequence[str] = "last") -> tuple[str, ...]:
-        """Resolve ``last``, ``all`` or names of layers, a list or comma-separated; a program's stay as they are.
+    def layers(self, names: str | Sequence[str] = "last") -> tuple[str, ...]:
+        """Resolve the names of layers.
+
+        Args:
+            names: "last", "all", or names as a list or a comma-separated text; those of a program are not checked.
 
         Raises:
-            ModelError: no such layer, or it is not spatial; the message suggests and lists.
+            ModelError: a layer does not exist or is not spatial; the message lists the nearest names and the stages.
         """
-        names = [name.strip() for name in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
+        parts = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
         if self.program is not None:
-            return tuple(names)
+            return tuple(parts)
         if not self.spatial_layers:
+            shapes = describe_output_shapes(self.module, lambda: self.forward(self.noise))
             raise ModelError(
-                f"model {self.name}: no layer keeps a grid of at least 2 x 2, so there is nothing to map. "
-                f"Its layers return {describe_outputs(self.module, lambda: self.forward(self.noise))}."
+                f"model {self.name}: no layer has a spatial output of at least 2 x 2, so no layer can be mapped. "
+                f"Its layers return {shapes}."
             )
-        return resolve_layers(self.spatial_layers, names, self.card.layers, self.name)
+        return resolve_layers(self.spatial_layers, parts, self.card.layers, self.name)
 
     def to_grid(self, layer: str, activation: Tensor) -> Float[Tensor, "n c gh gw"]:
-        """Lay the output (or gradient) of a layer out as channels on a grid; class and register tokens are dropped."""
+        """Reshape the output (or gradient) of a layer to channels on a grid, without class and register tokens."""
         return self.layer(layer).to_grid(activation)
 
     def layer(self, name: str) -> Layer:
-        """Return a spatial layer by name, with or without the number of a call."""
+        """Return a spatial layer by its name; the number of a call (``name@2``) is ignored."""
         return next(item for item in self.spatial_layers if item.name == split_call(name)[0])
 
 
 def unwrap(module: nn.Module) -> nn.Module:
-    """Take a network out of DataParallel and of a compiled wrapper."""
+    """Return the network inside DataParallel and compiled wrappers."""
     while True:
         inner = getattr(module, "_orig_mod", None)
         if inner is None and isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):

@@ -1,4 +1,4 @@
-"""Options that override a model card, the same for every verb that loads a model."""
+"""Options of every verb that loads a model; most of them override a field of the model card."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,21 +10,21 @@ from interpfer.options import Options, option
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(Options):
-    """What a user says about a checkpoint; each value overrides the field of its model card.
+    """Facts about a checkpoint that override its model card; None leaves the card's value.
 
     Attributes:
-        trust: allow the card's own code, and a pickle that brings code, to run.
-        name: as tables call the model; None for the file's stem or the module's class.
-        preset: a published classifier, such as "poster/rafdb"; laid over the card, under the values below.
-        arch: architecture.
+        trust: whether code of the card or of a pickle may run.
+        name: name of the model in tables; None for the file's stem or the module's class.
+        preset: published classifier, such as "poster/rafdb"; it overrides the card, and the values below override it.
+        arch: source and name of the architecture.
         classes: expressions in output order, a list or one comma-separated text, or a known order such as "rafdb".
         input_size: side of the input in pixels.
         color: rgb, bgr, gray, or gray3 for grey three times.
         scale: factor on pixels in [0, 1]; 255 for a model that expects bytes.
-        mean: subtracted after scaling; "imagenet", "half", "caffe", ... set ``std`` and ``scale`` too.
-        std: divided by after that.
-        output: element or key of the output that holds the logits; see ``interpfer.models.output``.
-        card_layers: names out of ``named_modules()``, shallow to deep.
+        mean: mean subtracted after scaling; "imagenet", "half", "caffe", ... set ``std`` and ``scale`` too.
+        std: standard deviation to divide by after that.
+        output: index or key of the logits in the output; see ``interpfer.models.output``.
+        card_layers: names in ``named_modules()``, shallow to deep; ``layers`` of the card and of ``load_model``.
         arch_args: keyword arguments of the architecture.
         forward_args: arguments of ``forward`` beside the images.
     """
@@ -41,7 +41,7 @@ class ModelOptions(Options):
         None, "Expressions in output order, or a known order (see `ls classes`)", metavar="LIST", example="rafdb"
     )
     input_size: int | None = option(None, "Side of the input in pixels", kind="integer", metavar="N", example="112")
-    color: str | None = option(None, "Channels of the input", choices=COLORS)
+    color: str | None = option(None, "Channels of the input", choices=tuple(COLORS))
     scale: float | None = option(None, "Factor on pixels in [0, 1]", kind="number", metavar="X", example="255")
     mean: float | str | Sequence[float] | None = option(
         None, "Mean per channel, or a known normalisation", kind="numbers", metavar="LIST|NAME", example="imagenet"
@@ -51,7 +51,7 @@ class ModelOptions(Options):
     )
     output: int | str | Mapping[int | str, float] | None = option(
         None,
-        "Where the logits are: an index, a key, a slice or a weighted sum",
+        "Logits in the output: an index, a key, a slice or a weighted sum",
         kind="key",
         metavar="KEY",
         example="'0.6*0+0.4*1'",
@@ -61,7 +61,7 @@ class ModelOptions(Options):
     forward_args: Mapping[str, Any] | None = option(None, "Arguments of forward beside the images", flag="")
 
     def model_values(self) -> dict[str, Any]:
-        """Return what ``load_model`` takes, by name."""
+        """Return the keyword arguments of ``load_model``."""
         values = {each.name: getattr(self, each.name) for each in fields(ModelOptions)}
         values["layers"] = values.pop("card_layers")
         return values

@@ -1,8 +1,8 @@
-"""Where in what a network returns the logits are.
+"""Model output: which part of what a network returns holds the logits.
 
 The field ``output`` of a card, or ``--output``, is one of::
 
-    0, -1, logits, heads.0          element or key, dots lead into nested ones
+    0, -1, logits, heads.0          index or key; dots lead into nested outputs
     ":8", "0[:8]"                   the first eight channels of the output, or of element 0
     {0: 0.6, 1: 0.4}, "0.6*0+0.4*1"    a weighted sum of several heads
 """
@@ -22,16 +22,18 @@ Key = int | str | None
 
 SLICE = r"(?P<start>-?\d*):(?P<stop>-?\d*)"
 TERM = re.compile(rf"(?:(?P<weight>[-+]?(?:\d+\.?\d*|\.\d+))\s*\*\s*)?(?P<key>[^\[\]*]*?)\s*(?:\[{SLICE}\])?")
-DEEPEST = 3
-"""Nesting up to which an output is looked into."""
+MAX_DEPTH = 3
+"""Levels of nesting in which tensors are searched."""
+MAX_LISTED = 12
+"""Elements of an output that a message lists."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """One head.
+class OutputPart:
+    """One head of an output.
 
     Attributes:
-        key: element or key of the output; None for the output itself.
+        key: index or key of the element; None for the output itself.
         weight: factor on its logits.
         start: first channel.
         stop: channel after the last; None for all.
@@ -45,34 +47,38 @@ class Part:
 
 @dataclass(frozen=True)
 class Output:
-    """A weighted sum of heads."""
+    """A weighted sum of heads.
 
-    parts: tuple[Part, ...]
+    Attributes:
+        parts: heads of the sum.
+    """
+
+    parts: tuple[OutputPart, ...]
 
     def pick(self, output: Any, n: int) -> Any:
-        """Return what the parts name, summed.
+        """Return the weighted sum of the parts, or the only part as it is.
 
         Args:
-            output: what the network returned for a batch.
+            output: return value of the network for a batch.
             n: size of the batch.
 
         Raises:
-            ModelError: there is no such element, or heads that cannot be added.
+            ModelError: an element does not exist, or the heads cannot be added.
         """
-        picked = [_channels(element(output, part.key), part, n) for part in self.parts]
-        if len(picked) == 1 and self.parts[0].weight == 1:
-            return picked[0]
-        shapes = {tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__ for value in picked}
-        if len(shapes) > 1 or not isinstance(picked[0], Tensor):
+        values = [_slice_channels(get_element(output, part.key), part, n) for part in self.parts]
+        if len(values) == 1 and self.parts[0].weight == 1:
+            return values[0]
+        shapes = {tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__ for value in values}
+        if len(shapes) > 1 or not isinstance(values[0], Tensor):
             raise ModelError(f"the heads {self} cannot be added: they are {', '.join(map(str, shapes))}.")
-        total: Tensor = sum(part.weight * value for part, value in zip(self.parts, picked, strict=True))
+        total: Tensor = sum(part.weight * value for part, value in zip(self.parts, values, strict=True))
         return total
 
     def __str__(self) -> str:
         return "+".join(
             ("" if part.weight == 1 else f"{part.weight:g}*")
             + ("" if part.key is None else str(part.key))
-            + ("" if part.start is part.stop is None else f"[{_text(part.start)}:{_text(part.stop)}]")
+            + ("" if part.start is part.stop is None else f"[{_format_bound(part.start)}:{_format_bound(part.stop)}]")
             for part in self.parts
         )
 
@@ -80,52 +86,60 @@ class Output:
 def parse_output(raw: Any, where: str) -> Output:
     """Check the field ``output`` of a card.
 
+    Args:
+        raw: the field, as read from YAML.
+        where: name of the card, for messages.
+
     Raises:
-        ModelError: it is none of the forms that the module's docstring lists.
+        ModelError: it has none of the forms listed in the module's docstring.
+
+    Examples:
+        >>> parse_output("0.6*0+0.4*1", "model.yaml").parts[1]
+        OutputPart(key=1, weight=0.4, start=None, stop=None)
     """
-    wrong = ModelError(
-        f"model card {where}: output should be a number, a key, a slice such as ':8', or several heads such as "
-        f"{{0: 0.6, 1: 0.4}}, found {raw!r}."
+    error = ModelError(
+        f"model card {where}: output must be an index, a key, a slice such as ':8' or a weighted sum such as "
+        f"{{0: 0.6, 1: 0.4}}, got {raw!r}."
     )
     if isinstance(raw, bool):
-        raise wrong
+        raise error
     if isinstance(raw, int):
-        return Output((Part(raw),))
+        return Output((OutputPart(raw),))
     if isinstance(raw, Mapping) and raw:
         try:
-            return Output(tuple(dataclasses.replace(_term(str(key)), weight=float(raw[key])) for key in raw))
+            return Output(tuple(dataclasses.replace(_parse_term(str(key)), weight=float(raw[key])) for key in raw))
         except (TypeError, ValueError):
-            raise wrong from None
+            raise error from None
     if not isinstance(raw, str) or not raw.strip():
-        raise wrong
+        raise error
     text = raw.strip()
     try:
-        return Output(tuple(_term(term) for term in text.split("+")) if "*" in text else (_term(text),))
+        return Output(tuple(_parse_term(term) for term in text.split("+")) if "*" in text else (_parse_term(text),))
     except ValueError:
-        raise wrong from None
+        raise error from None
 
 
-def element(output: Any, key: Key) -> Any:
+def get_element(output: Any, key: Key) -> Any:
     """Return an element of an output.
 
     Raises:
-        ModelError: there is none; the message lists what there is.
+        ModelError: there is no such element; the message lists the elements.
     """
     if key is None or (isinstance(output, Tensor) and key == 0):
         return output
-    for name, value in elements(output):
+    for name, value in list_elements(output):
         if name == key or str(name) == str(key):
             return value
     if isinstance(key, int) and key < 0 and isinstance(output, Sequence) and -key <= len(output):
         return output[key]
     first, dot, rest = str(key).partition(".")
-    if dot and any(str(name) == first for name, _ in elements(output)):
-        return element(element(output, first), int(rest) if rest.isdecimal() else rest)
-    raise ModelError(f"the output has no element {key!r}; it is {describe(output)}.")
+    if dot and any(str(name) == first for name, _ in list_elements(output)):
+        return get_element(get_element(output, first), int(rest) if rest.isdecimal() else rest)
+    raise ModelError(f"the output has no element {key!r}; it is {describe_output(output)}.")
 
 
-def elements(output: Any) -> list[tuple[int | str, Any]]:
-    """Return the parts of a tuple, list, mapping, dataclass or plain object by key."""
+def list_elements(output: Any) -> list[tuple[int | str, Any]]:
+    """Return the elements of a tuple, list, mapping, dataclass or plain object, each with its key."""
     if isinstance(output, Tensor | str | int | float | bool | None):
         return []
     if isinstance(output, Mapping):
@@ -137,70 +151,72 @@ def elements(output: Any) -> list[tuple[int | str, Any]]:
     return [(name, value) for name, value in getattr(output, "__dict__", {}).items() if not name.startswith("_")]
 
 
-def tensors(output: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[int | str, Tensor]]:
-    """Yield all tensors in an output under the key that ``output:`` of a card takes."""
-    for name, value in elements(output):
+def find_tensors(output: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[int | str, Tensor]]:
+    """Yield all tensors of an output, each with the key that ``output:`` of a card takes."""
+    for name, value in list_elements(output):
         key = f"{prefix}{name}"
         if isinstance(value, Tensor):
             yield (int(key) if key.isdecimal() else key), value
-        elif depth < DEEPEST:
-            yield from tensors(value, f"{key}.", depth + 1)
+        elif depth < MAX_DEPTH:
+            yield from find_tensors(value, f"{key}.", depth + 1)
 
 
-def stacked(output: Any, n: int) -> Any:
-    """Turn a list of one vector per image, as some test loops return, into one tensor; leave the rest alone."""
+def stack_vectors(output: Any, n: int) -> Any:
+    """Stack a list of one vector per image into one tensor; return any other output as it is."""
     if isinstance(output, list) and len(output) == n and all(getattr(item, "ndim", 0) == 1 for item in output):
         return torch.stack([torch.as_tensor(item) for item in output])
     return output
 
 
-def describe(output: Any) -> str:
-    """Say what a network returned: kinds and shapes.
+def describe_output(output: Any) -> str:
+    """Return the type and the shapes of an output as text.
 
-    >>> describe((torch.zeros(2, 7), [torch.zeros(2, 3), "x"]))
-    'a tuple (0: (2, 7), 1: a list (0: (2, 3), 1: str))'
+    Examples:
+        >>> describe_output((torch.zeros(2, 7), [torch.zeros(2, 3), "x"]))
+        'a tuple (0: (2, 7), 1: a list (0: (2, 3), 1: str))'
     """
-    return f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {_kind(output, 0)}"
+    return f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {_describe_element(output, 0)}"
 
 
-def _kind(output: Any, depth: int) -> str:
+def _describe_element(output: Any, depth: int) -> str:
     if isinstance(output, Tensor):
         return str(tuple(output.shape))
-    parts = elements(output) if depth < DEEPEST else []
+    elements = list_elements(output) if depth < MAX_DEPTH else []
     inner = ", ".join(
-        f"{key}: {'a ' if elements(value) and depth + 1 < DEEPEST else ''}{_kind(value, depth + 1)}"
-        for key, value in parts[:12]
+        f"{key}: {'a ' if list_elements(value) and depth + 1 < MAX_DEPTH else ''}{_describe_element(value, depth + 1)}"
+        for key, value in elements[:MAX_LISTED]
     )
-    more = f", and {len(parts) - 12} more" if len(parts) > 12 else ""
-    return f"{type(output).__name__} ({inner}{more})" if parts else type(output).__name__
+    more = f", and {len(elements) - MAX_LISTED} more" if len(elements) > MAX_LISTED else ""
+    return f"{type(output).__name__} ({inner}{more})" if elements else type(output).__name__
 
 
-def _term(text: str) -> Part:
+def _parse_term(text: str) -> OutputPart:
     text = text.strip()
-    whole = re.fullmatch(SLICE, text)
-    match = whole or TERM.fullmatch(text)
+    slice_match = re.fullmatch(SLICE, text)
+    match = slice_match or TERM.fullmatch(text)
     if match is None:
         raise ValueError(text)
-    found = match.groupdict()
-    key = found.get("key") or None
-    if key is None and whole is None and found["start"] is None:
+    groups = match.groupdict()
+    key = groups.get("key") or None
+    if key is None and slice_match is None and groups["start"] is None:
         raise ValueError(text)
-    return Part(
+    return OutputPart(
         int(key) if key is not None and key.lstrip("-").isdecimal() else key,
-        float(found.get("weight") or 1),
-        int(found["start"]) if found["start"] else None,
-        int(found["stop"]) if found["stop"] else None,
+        float(groups.get("weight") or 1),
+        int(groups["start"]) if groups["start"] else None,
+        int(groups["stop"]) if groups["stop"] else None,
     )
 
 
-def _channels(value: Any, part: Part, n: int) -> Any:
-    value = stacked(value, n)
+def _slice_channels(value: Any, part: OutputPart, n: int) -> Any:
+    value = stack_vectors(value, n)
     if part.start is part.stop is None:
         return value
     if not isinstance(value, Tensor) or value.dim() < 2:
-        raise ModelError(f"output [{_text(part.start)}:{_text(part.stop)}] takes channels of {describe(value)}.")
+        bounds = f"[{_format_bound(part.start)}:{_format_bound(part.stop)}]"
+        raise ModelError(f"output {bounds} needs a tensor with channels, got {describe_output(value)}.")
     return value[:, part.start : part.stop]
 
 
-def _text(value: int | None) -> str:
+def _format_bound(value: int | None) -> str:
     return "" if value is None else str(value)

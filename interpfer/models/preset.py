@@ -1,10 +1,11 @@
-"""Cards of published classifiers: what their code does not say in the checkpoint.
+"""Presets: the model cards of published classifiers.
 
-A preset is a YAML file in ``interpfer/models/presets``; the architecture is the user's own copy of the published code::
+A preset is a YAML file in ``interpfer/models/presets``; the architecture is built by the user's copy of the published
+code::
 
     interpfer score best.pth --preset poster_v2/rafdb --arch build.py:build --trust ...
 
-Where the order of the classes depends on what a model was trained on, the preset has variants, named after a slash.
+If the class order depends on the training data, the preset has variants, which are named after a slash.
 """
 
 from collections.abc import Mapping
@@ -23,13 +24,13 @@ class Preset:
     """The card of a published classifier.
 
     Attributes:
-        name: with the variant, such as "poster/rafdb".
-        summary: one line.
-        code: where its code is published.
-        citation: who and when.
-        arch: what --arch has to build; None where the checkpoint brings its network along.
-        notes: what to know of its checkpoints.
+        name: name with the variant, such as "poster/rafdb".
+        summary: one line on the classifier.
+        code: address of the published code.
+        citation: authors and year.
+        arch: network that --arch has to build; None if the checkpoint contains its network.
         card: raw fields of a card.
+        notes: notes on its checkpoints.
         variants: names of the variants.
     """
 
@@ -51,21 +52,27 @@ def preset_names() -> tuple[str, ...]:
 
 
 def load_preset(name: str) -> Preset:
-    """Return a preset; "poster" without a variant has no classes where these depend on the training data.
+    """Return a preset.
+
+    Args:
+        name: name of the preset, with or without a variant; without one its card has no classes if these depend on the
+            training data.
 
     Raises:
         ModelError: there is no such preset or variant.
+
+    Examples:
+        >>> load_preset("poster/rafdb").card["classes"]
+        'rafdb'
     """
     base, slash, variant = name.partition("/")
     if base not in preset_names():
-        raise ModelError(
-            f"no preset is called '{base}'.{nearest(base, preset_names())} Known: {', '.join(preset_names())}."
-        )
+        raise ModelError(f"unknown preset '{base}'.{nearest(base, preset_names())} Known: {', '.join(preset_names())}.")
     text = (files("interpfer.models") / "presets" / f"{base}.yaml").read_text(encoding="utf-8")
     raw = yaml.safe_load(text)
     variants = raw.get("variants") or {}
     if slash and variant not in variants:
-        known = f"It has: {', '.join(variants)}." if variants else "It has none."
+        known = f"Known: {', '.join(variants)}." if variants else "It has none."
         raise ModelError(f"preset '{base}' has no variant '{variant}'.{nearest(variant, variants)} {known}")
     return Preset(
         name,
@@ -73,31 +80,32 @@ def load_preset(name: str) -> Preset:
         raw["code"],
         raw["citation"],
         raw["arch"],
-        merged(raw["card"], variants.get(variant, {})),
+        merge_cards(raw["card"], variants.get(variant, {})),
         tuple(raw.get("notes") or ()),
         tuple(variants),
     )
 
 
-def merged(card: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a card with others laid over them; of ``input``, field by field.
+def merge_cards(card: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the raw fields of a card with overrides; ``input`` is merged field by field.
 
-    >>> merged({"input": {"size": 112, "color": "bgr"}}, {"input": {"size": 64}})
-    {'input': {'size': 64, 'color': 'bgr'}}
+    Examples:
+        >>> merge_cards({"input": {"size": 112, "color": "bgr"}}, {"input": {"size": 64}})
+        {'input': {'size': 64, 'color': 'bgr'}}
     """
-    both = {**card, **over}
-    if isinstance(card.get("input"), Mapping) and isinstance(over.get("input"), Mapping):
-        both["input"] = {**card["input"], **over["input"]}
-    return both
+    merged = {**card, **overrides}
+    if isinstance(card.get("input"), Mapping) and isinstance(overrides.get("input"), Mapping):
+        merged["input"] = {**card["input"], **overrides["input"]}
+    return merged
 
 
 def list_presets() -> dict[str, dict[str, str]]:
-    """Return name -> what to know of each preset; its variants stand after a slash."""
+    """Return the facts of each preset by its name and those of its variants, one a line."""
     presets = {name: load_preset(name) for name in preset_names()}
     return {
         "\n".join([name, *(f"{name}/{variant}" for variant in preset.variants)]): {
             "what": f"{preset.summary}\n{preset.citation}",
-            "--arch": preset.arch or "the file brings it",
+            "--arch": preset.arch or "contained in the file",
             "worth knowing": "\n".join(preset.notes),
             "code": preset.code,
         }

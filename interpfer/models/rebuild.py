@@ -1,97 +1,103 @@
-"""Gives the modules back to a program whose inside cannot be seen.
+"""Rebuilds a program, whose layers are not accessible, as a network with modules.
 
-The weights of the program are put into a network that may be the same: by name where names are kept, else in the order
-in which the network uses them, by shape; batch normalisation that an exporter has folded into convolutions is put back
-as one that does nothing but add. The network counts only if its outputs are the program's.
+The weights of the program are copied into a network of the named architecture: by name where the names were kept, else
+by shape in the order in which the network uses its parameters. Batch normalisation that an exporter folded into
+convolutions becomes one that only adds a bias. The network is used only if its outputs equal those of the program.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from interpfer.choices import COLORS
 from interpfer.errors import InterpferError, ModelError
 from interpfer.models.card import ModelCard
-from interpfer.models.input import COLORS
 from interpfer.models.load_weights import load_weights
-from interpfer.models.program import AGREE, largest_gap
-from interpfer.models.readers.base import Read
+from interpfer.models.program import SAME_OUTPUT, largest_difference
+from interpfer.models.readers.base import CheckpointData
 
-TRIALS = 2
-"""Random images on which outputs are compared."""
+RANDOM_IMAGES = 2
+"""Number of random images on which outputs are compared."""
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def rebuild(read: Read, program: nn.Module, network: nn.Module, card: ModelCard) -> nn.Module:
-    """Return ``network`` with the program's weights.
+def rebuild(data: CheckpointData, program: nn.Module, network: nn.Module, card: ModelCard) -> nn.Module:
+    """Return a copy of ``network`` with the weights of the program.
 
     Args:
-        read: what the file held; its weights.
-        program: what it does.
-        network: that may be the same; untrained.
-        card: the input.
+        data: content of the file, with the weights.
+        program: the program, or a converted network, that gives the expected outputs.
+        network: the untrained network of the card.
+        card: the model card.
 
     Raises:
         ModelError: the weights do not fit, or the outputs differ; the message says by how much.
     """
     channels, size = COLORS[card.input.color], card.input.size
-    x = torch.randn(TRIALS, channels, size, size, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(RANDOM_IMAGES, channels, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = program(x)
     reasons = []
-    for fill in (_by_name, _in_order, partial(_in_order, turned=True)):
+    for fill in (_fill_by_name, _fill_in_order, partial(_fill_in_order, transposed=True)):
         candidate = deepcopy(network).eval()
         try:
-            fill(candidate, read.weights or {}, x, len(card.classes))
+            fill(candidate, data.weights or {}, x, len(card.classes))
             with torch.no_grad():
-                gap = largest_gap(candidate(x), expected)
+                difference = largest_difference(candidate(x), expected)
         except (InterpferError, RuntimeError, TypeError, ValueError) as error:
             reasons.append(str(error))
             continue
-        if gap <= AGREE:
+        if difference <= SAME_OUTPUT:
             return candidate
-        reasons.append(f"its outputs are off by {gap:.2g}")
-    raise ModelError(f"{card.arch} is not the network in the {read.format}: {reasons[-1]}")
+        reasons.append(f"its outputs differ by {difference:.2g}")
+    raise ModelError(f"{card.arch} is not the network in the {data.format}: {reasons[-1]}")
 
 
-def _by_name(network: nn.Module, weights: Mapping[str, Tensor], _: Tensor, classes: int) -> None:
+def _fill_by_name(network: nn.Module, weights: Mapping[str, Tensor], _: Tensor, classes: int) -> None:
     load_weights(network, weights, "the program", classes)
 
 
-def _in_order(network: nn.Module, weights: Mapping[str, Tensor], x: Tensor, _: int, turned: bool = False) -> None:
-    """Fill the network in the order in which it runs, each tensor with the one of its name or the first of its shape.
+def _fill_in_order(
+    network: nn.Module, weights: Mapping[str, Tensor], x: Tensor, _: int, transposed: bool = False
+) -> None:
+    """Fill the parameters in the order of use, each with the tensor of its name or the first unused one of its shape.
 
-    Named ones are kept for their own places. ``turned`` takes square matrices transposed, as exporters write products.
+    Args:
+        network: the network; changed in place.
+        weights: weights of the program.
+        x: an input.
+        transposed: transpose square matrices, as exporters write matrix products.
     """
-    left = {name: value for name, value in weights.items() if value.is_floating_point() and value.dim()}
+    unused = {name: value for name, value in weights.items() if value.is_floating_point() and value.dim()}
     names = {module: name for name, module in network.named_modules()}
-    own = network.state_dict()
-    used = _in_running_order(network, x)
-    folded = sum(isinstance(module, NORMS) for module in used) and not _has_norms(network, left)
-    after = dict(zip(used, used[1:], strict=False))
+    reserved = network.state_dict().keys()
+    modules = _modules_in_order_of_use(network, x)
+    folded = any(isinstance(module, NORMS) for module in modules) and not _has_norms(network, unused)
+    next_module = dict(zip(modules, modules[1:], strict=False))
     with torch.no_grad():
-        for module in used:
+        for module in modules:
             if folded and isinstance(module, NORMS):
                 continue
             for name, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
                 if value.is_floating_point() and value.dim():
-                    _take(value, left, f"{names[module]}.{name}", own, turned)
-            norm = after.get(module)
+                    _fill(value, unused, f"{names[module]}.{name}", reserved, transposed)
+            norm = next_module.get(module)
             if folded and isinstance(norm, NORMS):
-                _only_add(norm, left, names[norm], own)
+                _fill_folded_norm(norm, unused, names[norm], reserved)
 
 
-def _in_running_order(network: nn.Module, x: Tensor) -> list[nn.Module]:
+def _modules_in_order_of_use(network: nn.Module, x: Tensor) -> list[nn.Module]:
     order: dict[nn.Module, None] = {}
 
-    def note(module: nn.Module, _: object) -> None:
+    def record(module: nn.Module, _: object) -> None:
         order.setdefault(module)
 
-    own = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
-    handles = [module.register_forward_pre_hook(note) for module in own]
+    parametrised = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
+    handles = [module.register_forward_pre_hook(record) for module in parametrised]
     try:
         with torch.no_grad():
             network(x[:1])
@@ -101,31 +107,33 @@ def _in_running_order(network: nn.Module, x: Tensor) -> list[nn.Module]:
     return list(order)
 
 
-def _has_norms(network: nn.Module, left: Mapping[str, Tensor]) -> bool:
-    """Whether there are as many tensors as the network has with its normalisation."""
+def _has_norms(network: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Return whether there are enough tensors for the network with its batch normalisation."""
     needed = [value for value in network.state_dict().values() if value.is_floating_point() and value.dim()]
-    return len(left) >= len(needed)
+    return len(weights) >= len(needed)
 
 
-def _take(target: Tensor, left: dict[str, Tensor], name: str, own: Mapping[str, Tensor], turned: bool = False) -> None:
-    """Fill a tensor with the one of its name, else with the first one of its shape; a used one is gone."""
-    for known in [name] if name in left else [key for key in left if key not in own]:
-        value = left[known]
-        ways = (value, value.mT) if value.dim() == 2 else (value,)
-        for shaped in reversed(ways) if turned else ways:
-            if shaped.shape == target.shape:
-                target.copy_(shaped)
-                del left[known]
+def _fill(
+    target: Tensor, unused: dict[str, Tensor], name: str, reserved: Collection[str], transposed: bool = False
+) -> None:
+    """Fill a tensor with the one of its name, else with the first of its shape, and remove that from ``unused``."""
+    for candidate in [name] if name in unused else [key for key in unused if key not in reserved]:
+        value = unused[candidate]
+        orientations = (value, value.mT) if value.dim() == 2 else (value,)
+        for oriented in reversed(orientations) if transposed else orientations:
+            if oriented.shape == target.shape:
+                target.copy_(oriented)
+                del unused[candidate]
                 return
     raise ModelError(f"no weights of shape {tuple(target.shape)} are left for {name}")
 
 
-def _only_add(norm: nn.Module, left: dict[str, Tensor], name: str, own: Mapping[str, Tensor]) -> None:
+def _fill_folded_norm(norm: nn.Module, unused: dict[str, Tensor], name: str, reserved: Collection[str]) -> None:
     """Make a batch normalisation add the bias that was folded into the convolution before it."""
     assert isinstance(norm, NORMS)
     assert norm.running_var is not None
     assert norm.running_mean is not None
-    _take(norm.bias, left, f"{name}.bias", own)
+    _fill(norm.bias, unused, f"{name}.bias", reserved)
     norm.weight.fill_(1)
     norm.running_mean.zero_()
     norm.running_var.fill_(1 - norm.eps)

@@ -1,6 +1,6 @@
-"""The classifier of the reference implementation (arXiv 2402.00281), re-stated: a ResNet encoder and a pooling head.
+"""The classifier of the reference implementation (arXiv 2402.00281): a ResNet encoder and a pooling head.
 
-The names of its parameters are those of the reference's files once their two parts are joined.
+Its parameters have the names in the files of the reference, once their two parts are joined.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,24 +13,24 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
 
-DROPS = {"layer3": (0,), "layer4": (0, 2)}
-"""After which blocks attention-based dropout (ADL) stands, which does nothing in evaluation but count as a block."""
+DROPOUT_BLOCKS = {"layer3": (0,), "layer4": (0, 2)}
+"""Blocks followed by attention-based dropout (ADL): the identity in evaluation, but it shifts the names of blocks."""
 
 SHARPNESS = 10.0
-"""Of the log-sum-exp pooling."""
+"""Sharpness r of the log-sum-exp pooling: log(mean(exp(r x))) / r."""
 
 
 class ReferenceClassifier(nn.Module):
-    """A ResNet without its head, and a head of the reference.
+    """A ResNet without its head, and a pooling head of the reference.
 
     Args:
         classes: number of outputs.
         encoder: a ResNet of torchvision.
-        head: how the grid becomes logits: WGAP, GAP, MaxPool, LogSumExpPool or PRM.
-        dense: widths of hidden linear layers of WGAP, at most two.
-        large_maps: whether the last two stages keep the grid of the one before (28 x 28 at 224 px).
-        adl: whether attention-based dropout stands between the blocks.
-        background: whether the head has an output for the background, which is dropped.
+        head: pooling from the grid to logits: WGAP, GAP, MaxPool, LogSumExpPool or PRM.
+        dense: widths of the hidden linear layers of WGAP, at most two.
+        large_maps: whether the last two stages keep the grid of the second (28 x 28 at 224 px).
+        adl: whether attention-based dropout is between the blocks.
+        background: whether the head has an output for the background, which is left out of the logits.
         scale: factor on the input.
     """
 
@@ -48,24 +48,24 @@ class ReferenceClassifier(nn.Module):
         super().__init__()
         from torchvision.models import get_model, list_models
 
-        known = [name for name in list_models() if name.startswith(("resnet", "resnext"))]
-        if encoder not in known or head not in HEADS:
-            what, names = (f"encoder '{encoder}'", known) if encoder not in known else (f"head '{head}'", list(HEADS))
-            raise ModelError(
-                f"interpfer:reference has no {what}.{nearest(encoder if encoder not in known else head, names)} "
-                f"It has {', '.join(names)}; for another, name the reference's own code: --arch FILE.py:callable."
-            )
+        encoders = [name for name in list_models() if name.startswith(("resnet", "resnext"))]
+        for kind, name, known in (("encoder", encoder, encoders), ("head", head, list(HEADS))):
+            if name not in known:
+                raise ModelError(
+                    f"interpfer:reference has no {kind} '{name}'.{nearest(name, known)} "
+                    f"Known: {', '.join(known)}; for others pass the code of the reference: --arch FILE.py:callable."
+                )
         network: Any = get_model(encoder, weights=None)
         channels = network.fc.in_features
         network.fc, network.avgpool = nn.Identity(), nn.Identity()
         for name in ("layer3", "layer4"):
             layer = getattr(network, name)
             if large_maps:
-                _unstride(layer[0])
+                _remove_stride(layer[0])
             if adl:
                 blocks = list(layer)
-                for place in reversed(DROPS[name]):
-                    blocks.insert(place + 1, nn.Identity())
+                for index in reversed(DROPOUT_BLOCKS[name]):
+                    blocks.insert(index + 1, nn.Identity())
                 setattr(network, name, nn.Sequential(*blocks))
         self.scale, self.background = scale, background
         self.encoder = network
@@ -81,7 +81,7 @@ class ReferenceClassifier(nn.Module):
         return logits[:, 1:] if self.background else logits
 
 
-def _unstride(block: nn.Module) -> None:
+def _remove_stride(block: nn.Module) -> None:
     for module in block.modules():
         if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
             module.stride = (1, 1)
@@ -103,7 +103,7 @@ class _Dense(nn.Module):
         return x
 
 
-class _Pooled(nn.Module):
+class _ConvPool(nn.Module):
     """One 1 x 1 convolution, then pooling."""
 
     def __init__(self, channels: int, outputs: int, pool: Callable[[Tensor], Tensor]) -> None:
@@ -120,18 +120,18 @@ def _log_sum_exp(x: Tensor) -> Tensor:
     return ((SHARPNESS * (x - top)).exp().mean((2, 3)).log() / SHARPNESS) + top[:, :, 0, 0]
 
 
-def _peaks(x: Tensor) -> Tensor:
+def _mean_of_peaks(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 3, 1).mean((2, 3))
 
 
-def _pooled(pool: Callable[[Tensor], Tensor]) -> Callable[[int, int, tuple[int, ...]], nn.Module]:
-    return lambda channels, outputs, _: _Pooled(channels, outputs, pool)
+def _conv_and_pool(pool: Callable[[Tensor], Tensor]) -> Callable[[int, int, tuple[int, ...]], nn.Module]:
+    return lambda channels, outputs, _: _ConvPool(channels, outputs, pool)
 
 
 HEADS: dict[str, Callable[[int, int, tuple[int, ...]], nn.Module]] = {
     "WGAP": _Dense,
-    "GAP": _pooled(lambda x: x.mean((2, 3))),
-    "MaxPool": _pooled(lambda x: torch.amax(x, (2, 3))),
-    "LogSumExpPool": _pooled(_log_sum_exp),
-    "PRM": _pooled(_peaks),
+    "GAP": _conv_and_pool(lambda x: x.mean((2, 3))),
+    "MaxPool": _conv_and_pool(lambda x: torch.amax(x, (2, 3))),
+    "LogSumExpPool": _conv_and_pool(_log_sum_exp),
+    "PRM": _conv_and_pool(_mean_of_peaks),
 }

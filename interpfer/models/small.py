@@ -1,4 +1,4 @@
-"""A small convolutional classifier: what the demo trains, and a light subject for tests."""
+"""A small convolutional classifier for the demo and for tests."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,11 @@ from interpfer.models.reference import ReferenceClassifier
 
 
 class SmallCNN(nn.Module):
-    """Four stages of two 3 x 3 convolutions, global average pooling, one linear layer; 64 px ends in 8 x 8.
+    """Four stages of two 3 x 3 convolutions, global average pooling and a linear layer; 64 px give a grid of 8 x 8.
 
     Args:
         classes: number of outputs.
-        width: channels of the first stage.
+        width: number of channels of the first stage.
     """
 
     def __init__(self, classes: int, width: int = 24) -> None:
@@ -45,7 +45,16 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"small": SmallCNN, "reference":
 
 
 def from_interpfer(name: str, classes: int, **arguments: Any) -> nn.Module:
-    """Return one of interpfer's own small networks."""
+    """Return a network of interpfer.
+
+    Args:
+        name: "small" or "reference".
+        classes: number of outputs.
+        arguments: further keyword arguments of the network.
+
+    Raises:
+        ModelError: there is no such network.
+    """
     if name not in NETWORKS:
-        raise ModelError(f"interpfer has no network '{name}'.{nearest(name, NETWORKS)} It has: {', '.join(NETWORKS)}.")
+        raise ModelError(f"interpfer has no network '{name}'.{nearest(name, NETWORKS)} Known: {', '.join(NETWORKS)}.")
     return NETWORKS[name](classes, **arguments)

@@ -60,7 +60,7 @@ def test_what_is_missing_is_said_with_status_0(tmp_path: Path, faces: Path) -> N
     done = invoke(tmp_path / "m.pt", "--dataset", "csv", "--data-root", faces)
     assert done.exit_code == 0, done.output
     assert "missing:\n  - classes: 7 expressions in output order" in done.stdout
-    assert "no class order could be tried" in done.stderr
+    assert "class orders were not compared" in done.stderr
     again = invoke(tmp_path / "m.pt", "--arch", "interpfer:small", "--classes", "fer2013", "--input-size", "48")
     assert "arch: the weights of" in again.stdout
     assert "do not fit the architecture" in again.stdout
@@ -68,7 +68,7 @@ def test_what_is_missing_is_said_with_status_0(tmp_path: Path, faces: Path) -> N
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [(b"", "is empty; copy or download it again"), (b"<!DOCTYPE html>", "error: "), (None, "there is no checkpoint")],
+    [(b"", "is empty; copy or download it again"), (b"<!DOCTYPE html>", "error: "), (None, "checkpoint not found")],
 )
 def test_files_that_are_none(tmp_path: Path, content: bytes | None, text: str) -> None:
     if content is not None:
@@ -81,7 +81,7 @@ def test_files_that_are_none(tmp_path: Path, content: bytes | None, text: str) -
 
 def test_wrong_calls(checkpoint: Path) -> None:
     assert "--data-root needs --dataset" in invoke(checkpoint, "--data-root", ".").output
-    assert "no preset is called 'postr'. Did you mean poster" in invoke(checkpoint, "--preset", "postr").stderr
+    assert "unknown preset 'postr'. Did you mean poster" in invoke(checkpoint, "--preset", "postr").stderr
     assert "neither a list of numbers" in invoke(checkpoint, "--mean", "0.5;0.5").output
 
 

@@ -9,7 +9,6 @@ from torchvision.models import resnet18
 
 from interpfer.errors import ModelError, TrustError
 from interpfer.inspection.checkpoint import inspect_checkpoint
-from interpfer.inspection.report import group_keys
 from interpfer.models.card import parse_card, read_card
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
@@ -36,10 +35,10 @@ def test_a_parallel_resnet_without_a_card_needs_but_its_classes(tmp_path: Path) 
     assert (report.matches[0].share, report.matches[0].classes, report.matches[0].channels) == (1.0, 7, 3)
     assert (report.outputs, report.output_count) == ("a tensor (1, 7)", 7)
     assert report.missing == (
-        "classes: 7 expressions in output order; write the expressions in output order, or a known order such as "
-        "rafdb; --dataset finds the likeliest",
+        "classes: 7 expressions in output order; pass --classes with a list or a known order such as rafdb; --dataset "
+        "finds the most likely order",
     )
-    assert not report.ready
+    assert not report.is_ready
     layers = {layer.name: layer for layer in report.layers}
     assert [name for name, layer in layers.items() if layer.all] == ["layer1", "layer2", "layer3", "layer4"]
     assert [name for name, layer in layers.items() if layer.last] == ["layer4"]
@@ -48,9 +47,9 @@ def test_a_parallel_resnet_without_a_card_needs_but_its_classes(tmp_path: Path) 
     assert not layers["fc"].spatial
     assert model is not None
     assert {group.prefix: group.tensors for group in report.keys}["layer4"] == 30
-    (tmp_path / "m.yaml").write_text(report.card_text().replace("[]", "rafdb"))
+    (tmp_path / "m.yaml").write_text(report.card_yaml().replace("[]", "rafdb"))
     assert parse_card(read_card(tmp_path / "m.yaml"), "C", tmp_path).arch == "torchvision:resnet18"
-    assert inspect_checkpoint(path)[0].ready
+    assert inspect_checkpoint(path)[0].is_ready
     chosen = load_model(path)
     assert chosen.classes[:2] == ("surprise", "fear")
     assert chosen.layers("last") == ("layer4",)
@@ -59,7 +58,7 @@ def test_a_parallel_resnet_without_a_card_needs_but_its_classes(tmp_path: Path) 
 def test_load_model_uses_the_one_architecture_that_fits_and_says_so(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.pth", resnet18(num_classes=7).state_dict())
     model = load_model(path, classes="rafdb")
-    assert model.notes[0].startswith("no architecture was named: all 122 tensors fit torchvision:resnet18")
+    assert model.notes[0].startswith("architecture inferred: all 122 tensors fit torchvision:resnet18")
     (tmp_path / "m.yaml").write_text("arch: torchvision:resnet18\nclasses: rafdb\n")
     assert load_model(path).notes == ()
     with pytest.raises(
@@ -70,9 +69,9 @@ def test_load_model_uses_the_one_architecture_that_fits_and_says_so(tmp_path: Pa
 
 def test_a_known_card_is_ready(checkpoint: Path) -> None:
     report, model = inspect_checkpoint(checkpoint)
-    assert report.ready
+    assert report.is_ready
     assert report.verdict == "interpfer:small, as the card says"
-    assert report.facts()["ready"]
+    assert report.to_dict()["ready"]
     assert parse_card(report.card, "C", checkpoint.parent) == model.card
     assert not report.assumed
 
@@ -94,11 +93,12 @@ def test_a_file_of_the_card_is_not_run_without_trust(tmp_path: Path) -> None:
     report, model = inspect_checkpoint(path, arch="net.py:build", classes="rafdb", input_size=32)
     assert model is None
     assert report.missing == (
-        f"trust: arch 'net.py:build' would run the file {tmp_path / 'net.py'}; read it, then say --trust (trust=True).",
+        f"trust: arch 'net.py:build' would run the file {tmp_path / 'net.py'}; "
+        "review it, then pass --trust (trust=True).",
     )
     assert not (tmp_path / "ran").exists()
     report, model = inspect_checkpoint(path, trust=True, arch="net.py:build", classes="rafdb", input_size=32)
-    assert report.ready
+    assert report.is_ready
     assert model is not None
 
 
@@ -111,7 +111,7 @@ def test_a_pickled_module_is_described_and_not_run(tmp_path: Path) -> None:
     assert report.parameters == sum(value.numel() for value in network.state_dict().values())
     assert "would import interpfer.models.small.SmallCNN" in " ".join(report.missing)
     report, model = inspect_checkpoint(tmp_path / "m.pt", trust=True, classes="rafdb", input_size=32)
-    assert report.ready
+    assert report.is_ready
     assert model is not None
 
 
@@ -148,28 +148,14 @@ def test_an_open_output_is_listed(tmp_path: Path) -> None:
     report, _ = inspect_checkpoint(path, trust=True, classes="rafdb")
     assert report.outputs == "a dict (a: (1, 7), b: (1, 7))"
     assert report.missing == (
-        "output: model m returned a dict (a: (1, 7), b: (1, 7)): say which holds the logits (output: in the card, or "
-        "--output).",
+        "output: model m returned a dict (a: (1, 7), b: (1, 7)): specify which one holds the logits "
+        "(output: in the card, or --output).",
     )
-    assert inspect_checkpoint(path, trust=True, classes="rafdb", output="b")[0].ready
+    assert inspect_checkpoint(path, trust=True, classes="rafdb", output="b")[0].is_ready
 
 
 def test_a_wrong_number_of_classes(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.pt", resnet18(num_classes=8).state_dict())
     report, model = inspect_checkpoint(path, classes="rafdb")
     assert model is None
-    assert "The file has 8 classes, the card names 7: mend classes (--classes)." in report.missing[0]
-
-
-def test_keys_are_grouped_until_no_group_holds_most() -> None:
-    shapes = {f"model.layer{i}.{j}.weight": (2, 3) for i in range(3) for j in range(4)} | {"model.fc.bias": (7,)}
-    groups = group_keys(shapes)
-    assert [(group.prefix, group.tensors, group.parameters) for group in groups] == [
-        ("model.layer0", 4, 24),
-        ("model.layer1", 4, 24),
-        ("model.layer2", 4, 24),
-        ("model.fc", 1, 7),
-    ]
-    assert groups[-1].example == "model.fc.bias 7"
-    assert group_keys({}) == ()
-    assert group_keys({"w": ()})[0].parameters == 1
+    assert "The file has 8 classes, the card names 7: fix classes (--classes)." in report.missing[0]

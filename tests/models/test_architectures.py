@@ -34,9 +34,9 @@ def test_libraries_need_no_trust_and_get_one_output_per_class(arch: str) -> None
     [
         ("torchvision:resnet81", "torchvision has no model 'resnet81'. Did you mean resnet18"),
         ("timm:resnet10x", "timm has no model 'resnet10x'. Did you mean resnet10t"),
-        ("resnet18", "arch 'resnet18' is none of FILE.py:callable"),
-        ("torchvision:", "arch 'torchvision:' is none of FILE.py:callable"),
-        (":resnet18", "arch ':resnet18' is none of FILE.py:callable"),
+        ("resnet18", "timm:NAME, got 'resnet18'."),
+        ("torchvision:", "timm:NAME, got 'torchvision:'."),
+        (":resnet18", "timm:NAME, got ':resnet18'."),
     ],
 )
 def test_unknown_names(arch: str, message: str) -> None:
@@ -46,14 +46,16 @@ def test_unknown_names(arch: str, message: str) -> None:
 
 
 def test_arguments_that_the_architecture_does_not_take() -> None:
-    with pytest.raises(ModelError, match=r"resnet18' cannot be built: TypeError: .*'widht'.*See arch_args"):
+    with pytest.raises(ModelError, match=r"resnet18' cannot be built: TypeError: .*'widht'.*Check arch_args"):
         build(card("torchvision:resnet18", widht=3), trust=False)
 
 
 def test_a_card_cannot_make_timm_read_other_files(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({}, path)
-    with pytest.raises(ModelError, match="arch_args may not hold checkpoint_path: the weights are those of the check"):
+    with pytest.raises(
+        ModelError, match="arch_args must not contain checkpoint_path: the weights come from the checkpoint alone"
+    ):
         build(card("timm:resnet10t", checkpoint_path=str(path)), trust=False)
 
 
@@ -98,13 +100,13 @@ def thing():
 
 def test_a_file_beside_the_card_needs_trust(tmp_path: Path) -> None:
     (tmp_path / "my-net.py").write_text(FILE)
-    wanted = card("my-net.py:Net", tmp_path, width=5)
+    model_card = card("my-net.py:Net", tmp_path, width=5)
     with pytest.raises(TrustError) as error:
-        build(wanted, trust=False)
+        build(model_card, trust=False)
     assert str(error.value) == (
-        f"arch 'my-net.py:Net' would run the file {tmp_path / 'my-net.py'}; read it, then say --trust (trust=True)."
+        f"arch 'my-net.py:Net' would run the file {tmp_path / 'my-net.py'}; review it, then pass --trust (trust=True)."
     )
-    assert build(wanted, trust=True).in_features == 5
+    assert build(model_card, trust=True).in_features == 5
 
 
 def test_two_files_of_one_name_are_two(tmp_path: Path) -> None:
@@ -120,19 +122,19 @@ def test_what_a_file_may_get_wrong(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(FILE)
     (tmp_path / "broken.py").write_text("1 / 0")
     for arch, message in {
-        "none.py:Net": "arch names the file .*none.py, which does not exist",
+        "none.py:Net": "arch: file not found: .*none.py",
         "broken.py:Net": "broken.py cannot be imported: ZeroDivisionError: division by zero",
         "net.py:Nett": r"arch 'net.py:Nett': net.py has no 'Nett'\. Did you mean Net",
-        "net.py:thing": "arch 'net.py:thing' returned a int, not a torch.nn.Module",
+        "net.py:thing": "arch 'net.py:thing' must return a torch.nn.Module, got a int",
     }.items():
         with pytest.raises(ModelError, match=message):
             build(card(arch, tmp_path), trust=True)
 
 
 def test_an_installed_module_needs_trust() -> None:
-    wanted = card("torch.nn:Linear", in_features=4, out_features=3)
-    with pytest.raises(TrustError, match="arch 'torch.nn:Linear' would run the module torch.nn; read it"):
-        build(wanted, trust=False)
-    assert build(wanted, trust=True).in_features == 4
+    model_card = card("torch.nn:Linear", in_features=4, out_features=3)
+    with pytest.raises(TrustError, match="arch 'torch.nn:Linear' would run the module torch.nn; review it"):
+        build(model_card, trust=False)
+    assert build(model_card, trust=True).in_features == 4
     with pytest.raises(ModelError, match="module no_such.module cannot be imported: ModuleNotFoundError"):
         build(card("no_such.module:Net"), trust=True)

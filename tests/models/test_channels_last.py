@@ -55,31 +55,31 @@ def lying(network: nn.Module) -> list[bool]:
 def test_weights_lie_channels_last_meanwhile_and_as_found_afterwards() -> None:
     subject = model(separable())
     x = torch.rand(5, 3, 16, 16)
-    told, found = subject.logits(x), [each.data_ptr() for each in subject.module.parameters()]
+    expected, pointers = subject.logits(x), [each.data_ptr() for each in subject.module.parameters()]
     with channels_last(subject), torch.no_grad():
         assert lying(subject.module) == [False, True]  # one weight a channel lies both ways
-        torch.testing.assert_close(subject.logits(x), told.detach())
+        torch.testing.assert_close(subject.logits(x), expected.detach())
     assert lying(subject.module) == [True, True]
-    assert [each.data_ptr() for each in subject.module.parameters()] == found
+    assert [each.data_ptr() for each in subject.module.parameters()] == pointers
 
 
 @pytest.mark.parametrize("network", [Flat, Order, Particular])
 def test_a_network_that_needs_its_order_keeps_it(network: type[nn.Module]) -> None:
     subject = model(network())
     x = torch.rand(5, 3, 16, 16)
-    told = subject.logits(x)
+    expected = subject.logits(x)
     with channels_last(subject):
         assert lying(subject.module) == [True]
-        assert torch.equal(subject.logits(x), told)
+        assert torch.equal(subject.logits(x), expected)
 
 
 def test_weights_come_back_when_something_raises() -> None:
     subject = model(separable())
     subject.module.train()
-    found = [(each.data_ptr(), each.requires_grad) for each in subject.module.parameters()]
+    before = [(each.data_ptr(), each.requires_grad) for each in subject.module.parameters()]
     with pytest.raises(ZeroDivisionError), channels_last(subject):
         _ = 1 / 0
-    assert [(each.data_ptr(), each.requires_grad) for each in subject.module.parameters()] == found
+    assert [(each.data_ptr(), each.requires_grad) for each in subject.module.parameters()] == before
     assert all(each.training for each in subject.module.modules())
 
 

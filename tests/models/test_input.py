@@ -1,13 +1,17 @@
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from interpfer.models.input import COLORS, NORMALISATIONS, InputSpec, describe_input, parse_input
+from interpfer.choices import COLORS
+from interpfer.faces.stream import to_tensor
+from interpfer.models.input import NORMALISATIONS, InputSpec, describe_input, parse_input, to_square
 from interpfer.models.loading import load_model
+from tests.oracles.maps import bilinear
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -44,8 +48,8 @@ def test_a_grey_input_takes_the_mean_of_the_colours() -> None:
     scale=st.sampled_from([None, 1.0, 2.5]),
 )
 def test_what_is_described_is_read_back(name: str, color: str, size: int, scale: float | None) -> None:
-    said = {"mean": name, "color": color, "size": size} | ({} if scale is None else {"scale": scale})
-    spec = parse_input(said, "C")
+    fields = {"mean": name, "color": color, "size": size} | ({} if scale is None else {"scale": scale})
+    spec = parse_input(fields, "C")
     assert parse_input(describe_input(spec), "C") == spec
 
 
@@ -61,3 +65,24 @@ def test_grey_three_times() -> None:
     mean, std = (torch.tensor(values) for values in IMAGENET)
     for channel in range(3):
         torch.testing.assert_close(model.preprocess(images)[:, channel], (grey - mean[channel]) / std[channel])
+
+
+@given(st.integers(0, 99), st.integers(2, 9), st.integers(2, 9), st.integers(9, 12))
+def test_enlarging_is_the_sampling_formula(seed: int, h: int, w: int, size: int) -> None:
+    picture = torch.rand(1, 1, h, w, generator=torch.Generator().manual_seed(seed))
+    expected = bilinear(picture[0, 0].double().numpy(), size)
+    np.testing.assert_allclose(to_square(picture, size)[0, 0], expected, atol=1e-5)
+
+
+def test_shrinking_is_antialiased() -> None:
+    stripes = torch.zeros(1, 1, 16, 16)
+    stripes[..., ::2] = 1
+    torch.testing.assert_close(to_square(stripes, 4)[..., 1:3], torch.full((1, 1, 4, 2), 0.5))
+
+
+def test_files_and_tensors_take_the_same_way_to_the_model() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 41, 3), np.uint8)
+    model = load_model(nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 12, 2)), classes="fear,anger", input_size=12)
+    whole = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    assert torch.equal(to_tensor(pixels, 12), model.resize(whole)[0])
+    assert to_square(whole[..., :30], 30).data_ptr() == whole[..., :30].data_ptr()

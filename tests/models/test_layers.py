@@ -53,17 +53,17 @@ EXPECTED: dict[tuple[str, str], dict[str, tuple[int, int]]] = {
 @pytest.mark.parametrize(("source", "name"), EXPECTED)
 def test_ends_of_stages(source: str, name: str) -> None:
     chosen = built(source, name)
-    found = {layer.name: (layer.grid[0], layer.channels) for layer in chosen.spatial_layers}
-    wanted = EXPECTED[source, name]
-    assert {layer: found[layer] for layer in chosen.layers("all")} == wanted
-    assert chosen.layers("last") == (list(wanted)[-1],)
+    shapes = {layer.name: (layer.grid[0], layer.channels) for layer in chosen.spatial_layers}
+    expected = EXPECTED[source, name]
+    assert {layer: shapes[layer] for layer in chosen.layers("all")} == expected
+    assert chosen.layers("last") == (list(expected)[-1],)
 
 
 @pytest.mark.parametrize(("source", "name"), [("timm", "vit_tiny_patch16_224"), ("torchvision", "vit_b_32")])
 def test_a_vit_stops_where_its_patches_still_reach_the_logits(source: str, name: str) -> None:
     chosen = built(source, name)
     layers = chosen.layers("all")
-    used = {layer.name: layer.used for layer in chosen.spatial_layers}
+    used = {layer.name: layer.is_used for layer in chosen.spatial_layers}
     assert all(used[layer] for layer in layers)
     assert [layer.rpartition(".")[2].rpartition("_")[2] for layer in layers[:-1]] == [str(i) for i in range(11)]
     assert layers[-1].endswith((".11.norm1", "_11.ln_1"))
@@ -107,15 +107,18 @@ def test_an_unknown_layer_suggests_and_lists() -> None:
         chosen.layers(["layer5"])
     text = str(error.value)
     assert text.startswith("model ResNet has no spatial layer 'layer5'. Did you mean layer")
-    assert "layer1 (64 x 16 x 16), layer2 (128 x 8 x 8), layer3 (256 x 4 x 4), layer4 (512 x 2 x 2)" in text
-    assert re.search(r"`interpfer inspect` lists all \d+\.$", text)
+    assert (
+        "Its stages end in layer1 (64 x 16 x 16), layer2 (128 x 8 x 8), layer3 (256 x 4 x 4), layer4 (512 x 2 x 2)"
+        in text
+    )
+    assert re.search(r"`interpfer inspect` lists all \d+ layers\.$", text)
     with pytest.raises(ModelError, match="no spatial layer 'fc'"):
         chosen.layers("fc")
 
 
 def test_no_grid_at_all() -> None:
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
-    with pytest.raises(ModelError, match="no layer keeps a grid of at least 2 x 2, so there is nothing to map"):
+    with pytest.raises(ModelError, match="no layer has a spatial output of at least 2 x 2, so no layer can be mapped"):
         load_model(network, classes=CLASSES, input_size=8).layers("last")
 
 

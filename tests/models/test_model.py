@@ -64,21 +64,25 @@ def test_logits_are_found(wrap: Any, output: int | str | None) -> None:
         (
             lambda z, f: (z, z, f),
             None,
-            "model Returns returned a tuple (0: (2, 3), 1: (2, 3), 2: (2, 4, 8, 8)): say which holds the logits "
-            "(output: in the card, or --output).",
+            "model Returns returned a tuple (0: (2, 3), 1: (2, 3), 2: (2, 4, 8, 8)): specify which one holds the "
+            "logits (output: in the card, or --output).",
         ),
-        (lambda z, f: {"a": f}, None, "model Returns returned a dict (a: (2, 4, 8, 8)): say which holds the logits"),
+        (
+            lambda z, f: {"a": f},
+            None,
+            "model Returns returned a dict (a: (2, 4, 8, 8)): specify which one holds the logits",
+        ),
         (
             lambda z, f: z[:, :2],
             None,
-            "model Returns returned a tensor (2, 2) where 2 x 3 logits were expected: its classes are anger, fear",
+            "model Returns must return 2 x 3 logits, got a tensor (2, 2); its classes are anger, fear, sadness.",
         ),
-        (lambda z, f: f, None, "returned a tensor (2, 4, 8, 8) where 2 x 3 logits were expected"),
-        (lambda z, f: (z, f), 1, "returned a tensor (2, 4, 8, 8) where 2 x 3 logits were expected"),
+        (lambda z, f: f, None, "must return 2 x 3 logits, got a tensor (2, 4, 8, 8)"),
+        (lambda z, f: (z, f), 1, "must return 2 x 3 logits, got a tensor (2, 4, 8, 8)"),
         (lambda z, f: (z, f), 2, "the output has no element 2; it is a tuple (0: (2, 3), 1: (2, 4, 8, 8))."),
         (lambda z, f: z, "logits", "the output has no element 'logits'; it is a tensor (2, 3)."),
-        (lambda z, f: {"a": "text"}, "a", "model Returns returned a str where 2 x 3 logits were expected"),
-        (lambda z, f: None, None, "model Returns returned a NoneType: say which holds the logits"),
+        (lambda z, f: {"a": "text"}, "a", "model Returns must return 2 x 3 logits, got a str"),
+        (lambda z, f: None, None, "model Returns returned a NoneType: specify which one holds the logits"),
     ],
 )
 def test_an_unclear_output_lists_what_was_returned(wrap: Any, output: int | str | None, message: str) -> None:
@@ -152,3 +156,36 @@ def test_a_model_tells_what_it_is() -> None:
     assert load_model(Returns(), classes="anger,fear,sad", name="mine").name == "mine"
     with pytest.raises(ModelError, match="model card Returns: the field 'classes' is missing"):
         load_model(Returns())
+
+
+def test_logits_become_probabilities_by_a_softmax() -> None:
+    chosen = model()
+    logits = chosen.predict_logits(X)
+    assert torch.equal(chosen.probabilities(logits), logits.softmax(1))
+    assert torch.equal(chosen.predict_probabilities(X), logits.softmax(1))
+
+
+def test_a_network_that_ends_in_a_softmax_returns_probabilities_already() -> None:
+    chosen = model(lambda z, _: z.softmax(1))
+    probabilities = chosen.predict_logits(X)
+    assert torch.equal(chosen.probabilities(probabilities), probabilities)
+    assert torch.equal(chosen.predict_probabilities(X), probabilities)
+    assert torch.equal(chosen.probabilities(torch.tensor([[1.0, 0.0, 0.0]])), torch.tensor([[1.0, 0.0, 0.0]]))
+
+
+def test_each_row_decides_for_itself_whether_it_is_a_distribution() -> None:
+    rows = torch.tensor([[0.2, 0.3, 0.5], [2.0, 3.0, 5.0], [1.5, -0.5, 0.0], [0.4, 0.3, 0.2]])
+    probabilities = model().probabilities(rows)
+    assert torch.equal(probabilities[0], rows[0])
+    assert torch.equal(probabilities[1:], rows[1:].softmax(1))
+    for row, expected in zip(rows, probabilities, strict=True):
+        assert torch.equal(model().probabilities(row[None])[0], expected)
+
+
+def test_predictions_are_made_in_evaluation_mode_and_leave_the_network_as_it_was() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Dropout(0.5), nn.Flatten()).train()
+    chosen = load_model(network, classes=CLASSES, input_size=8)
+    assert torch.equal(chosen.predict_probabilities(X), chosen.predict_probabilities(X))
+    assert not chosen.predict_logits(X).requires_grad
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())

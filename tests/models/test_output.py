@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError
 from interpfer.models.loading import load_model
-from interpfer.models.output import Output, Part, describe, parse_output, stacked, tensors
+from interpfer.models.output import Output, OutputPart, describe_output, find_tensors, parse_output, stack_vectors
 
 A, B = torch.arange(14.0).reshape(2, 7), torch.arange(20.0).reshape(2, 10)
 Pair = namedtuple("Pair", "first second")
@@ -27,36 +27,36 @@ class Heads:
 @pytest.mark.parametrize(
     ("raw", "parts"),
     [
-        (0, [Part(0)]),
-        ("1", [Part(1)]),
-        (-1, [Part(-1)]),
-        ("logits", [Part("logits")]),
-        ("heads.0", [Part("heads.0")]),
-        (":8", [Part(None, 1, None, 8)]),
-        ("2:", [Part(None, 1, 2, None)]),
-        ("0[:8]", [Part(0, 1, None, 8)]),
-        ("out[-3:-1]", [Part("out", 1, -3, -1)]),
-        ("0.6*0+0.4*1", [Part(0, 0.6), Part(1, 0.4)]),
-        ("0.5 * a[:7] + -.5*b", [Part("a", 0.5, None, 7), Part("b", -0.5)]),
-        ({0: 0.6, 1: 0.4}, [Part(0, 0.6), Part(1, 0.4)]),
-        ({"a[:2]": 1}, [Part("a", 1, None, 2)]),
-        ("a+b", [Part("a+b")]),
+        (0, [OutputPart(0)]),
+        ("1", [OutputPart(1)]),
+        (-1, [OutputPart(-1)]),
+        ("logits", [OutputPart("logits")]),
+        ("heads.0", [OutputPart("heads.0")]),
+        (":8", [OutputPart(None, 1, None, 8)]),
+        ("2:", [OutputPart(None, 1, 2, None)]),
+        ("0[:8]", [OutputPart(0, 1, None, 8)]),
+        ("out[-3:-1]", [OutputPart("out", 1, -3, -1)]),
+        ("0.6*0+0.4*1", [OutputPart(0, 0.6), OutputPart(1, 0.4)]),
+        ("0.5 * a[:7] + -.5*b", [OutputPart("a", 0.5, None, 7), OutputPart("b", -0.5)]),
+        ({0: 0.6, 1: 0.4}, [OutputPart(0, 0.6), OutputPart(1, 0.4)]),
+        ({"a[:2]": 1}, [OutputPart("a", 1, None, 2)]),
+        ("a+b", [OutputPart("a+b")]),
     ],
 )
-def test_forms(raw: Any, parts: list[Part]) -> None:
+def test_forms(raw: Any, parts: list[OutputPart]) -> None:
     assert parse_output(raw, "C") == Output(tuple(parts))
 
 
 @pytest.mark.parametrize("raw", [1.5, True, "", {}, {0: "much"}, [0], "*", "0.5*", "0.5*0+"])
 def test_what_is_no_form(raw: Any) -> None:
-    with pytest.raises(ModelError, match=r"model card C: output should be a number, a key, a slice such as ':8'"):
+    with pytest.raises(ModelError, match=r"model card C: output must be an index, a key, a slice such as ':8'"):
         parse_output(raw, "C")
 
 
 @given(
     st.lists(
         st.builds(
-            Part,
+            OutputPart,
             st.one_of(st.integers(-3, 9), st.from_regex(r"[a-z][a-z_.]{0,5}", fullmatch=True)),
             st.sampled_from([0.25, 0.5, 2.0]),
             st.sampled_from([None, -2, 3]),
@@ -66,7 +66,7 @@ def test_what_is_no_form(raw: Any) -> None:
         max_size=3,
     )
 )
-def test_an_output_reads_back_what_it_says(parts: list[Part]) -> None:
+def test_an_output_reads_back_what_it_says(parts: list[OutputPart]) -> None:
     output = Output(tuple(parts))
     assert parse_output(str(output), "C") == output
 
@@ -104,7 +104,7 @@ def test_picking(returned: Any, raw: Any, expected: Tensor) -> None:
         ({"a": {"b": A}}, "a.c", "the output has no element 'c'; it is a dict (b: (2, 7))."),
         ((A, B), "0.6*0+0.4*1", "the heads 0.6*0+0.4*1 cannot be added: they are"),
         (("text", A), "2*0", "the heads 2*0 cannot be added: they are str"),
-        (("text", A), "0[:2]", "output [:2] takes channels of a str."),
+        (("text", A), "0[:2]", "output [:2] needs a tensor with channels, got a str."),
     ],
 )
 def test_what_cannot_be_picked(returned: Any, raw: Any, message: str) -> None:
@@ -115,18 +115,18 @@ def test_what_cannot_be_picked(returned: Any, raw: Any, message: str) -> None:
 
 def test_describing_and_walking_nested_outputs() -> None:
     output = {"heads": (A, {"x": B}), "names": ["a"], "none": None}
-    assert describe(output) == (
+    assert describe_output(output) == (
         "a dict (heads: a tuple (0: (2, 7), 1: a dict (x: (2, 10))), names: a list (0: str), none: NoneType)"
     )
-    assert [key for key, _ in tensors(output)] == ["heads.0", "heads.1.x"]
-    assert describe(list(range(14))).endswith("11: int, and 2 more)")
+    assert [key for key, _ in find_tensors(output)] == ["heads.0", "heads.1.x"]
+    assert describe_output(list(range(14))).endswith("11: int, and 2 more)")
 
 
 def test_a_list_of_one_vector_per_image_is_a_batch() -> None:
     rows = [np.zeros(7, np.float32), np.ones(7, np.float32)]
-    assert stacked(rows, 2).shape == (2, 7)
-    assert stacked([A, B], 2)[0] is A
-    assert stacked(rows, 3) is rows
+    assert stack_vectors(rows, 2).shape == (2, 7)
+    assert stack_vectors([A, B], 2)[0] is A
+    assert stack_vectors(rows, 3) is rows
 
 
 class Network(nn.Module):
@@ -168,5 +168,7 @@ def test_models_of_many_habits(wrap: Any, card: dict[str, Any], expected: Any) -
 
 def test_an_ambiguous_output_lists_what_was_returned() -> None:
     model = load_model(Network(lambda z, *_: {"a": z[:, :8], "b": [z[:, 2:]]}), classes=CLASSES, input_size=8)
-    with pytest.raises(ModelError, match=r"returned a dict \(a: \(2, 8\), b: a list \(0: \(2, 8\)\)\): say which"):
+    with pytest.raises(
+        ModelError, match=r"returned a dict \(a: \(2, 8\), b: a list \(0: \(2, 8\)\)\): specify which one"
+    ):
         model.logits(X)

@@ -1,4 +1,4 @@
-"""Each preset meets a stand-in that takes and returns what the published network does."""
+"""Each preset is tested with a stand-in that takes and returns the same as the published network."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from interpfer.choices import COLORS
 from interpfer.errors import ModelError
 from interpfer.models.card import parse_card
-from interpfer.models.input import COLORS
 from interpfer.models.loading import load_model
-from interpfer.models.preset import load_preset, merged, preset_names
+from interpfer.models.preset import load_preset, merge_cards, preset_names
 
 VARIANTS = [
     f"{name}/{variant}" if variant else name
@@ -21,10 +21,10 @@ VARIANTS = [
 
 
 class StandIn(nn.Module):
-    """A conv where the preset's layers are, and the published network's way to be called and to answer."""
+    """Convolutions at the preset's layers, and the arguments and output of the published network."""
 
     def __init__(
-        self, layers: tuple[str, ...], classes: int, answer: Any, wants: dict[str, Any], channels: int
+        self, layers: tuple[str, ...], classes: int, wrap: Any, arguments: dict[str, Any], channels: int
     ) -> None:
         super().__init__()
         self.layers: list[nn.Module] = []
@@ -38,20 +38,20 @@ class StandIn(nn.Module):
             parent.add_module(last, nn.Conv2d(channels if i == 0 else 4, 4, 3, stride=8 if i == 0 else 1, padding=1))
             self.layers.append(getattr(parent, last))
         self.head = nn.Linear(4, classes)
-        self.predict_logits, self.wants = answer, wants
+        self.wrap, self.arguments = wrap, arguments
 
-    def forward(self, x: Tensor, **given: Any) -> Any:
-        assert given == self.wants
+    def forward(self, x: Tensor, **arguments: Any) -> Any:
+        assert arguments == self.arguments
         for layer in self.layers:
             x = layer(x)
-        return self.predict_logits(self.head(x.mean((2, 3))), x)
+        return self.wrap(self.head(x.mean((2, 3))), x)
 
     def eval(self) -> None:  # type: ignore[override]
         """Return nothing, as EmoNet does."""
         super().eval()
 
 
-ANSWERS: dict[str, Any] = {
+OUTPUTS: dict[str, Any] = {
     "poster": lambda z, f: (z, f),
     "dan": lambda z, f: (z, f, [z, z]),
     "ddamfn": lambda z, f: (z, f, [z, z]),
@@ -71,9 +71,9 @@ ANSWERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_stand_in_of_the_published_network(name: str) -> None:
     preset = load_preset(name)
-    card = parse_card(preset.card, name, Path(), module_given=True)
-    answer = ANSWERS.get(name, ANSWERS.get(name.partition("/")[0], lambda z, f: z))
-    network = StandIn(card.layers or (), len(card.classes), answer, dict(card.forward_args), COLORS[card.input.color])
+    card = parse_card(preset.card, name, Path(), has_module=True)
+    wrap = OUTPUTS.get(name, OUTPUTS.get(name.partition("/")[0], lambda z, f: z))
+    network = StandIn(card.layers or (), len(card.classes), wrap, dict(card.forward_args), COLORS[card.input.color])
     model = load_model(network, preset=name)
     assert model.classes == card.classes
     x = model.preprocess(torch.rand(2, 3, 50, 60))
@@ -109,12 +109,12 @@ def test_what_a_preset_says(name: str) -> None:
     ],
 )
 def test_orders_that_were_read_from_the_published_code(name: str, classes: str) -> None:
-    card = parse_card(load_preset(name).card, name, Path(), module_given=True)
+    card = parse_card(load_preset(name).card, name, Path(), has_module=True)
     assert " ".join(card.classes) == classes
 
 
 def test_poster_on_rafdb_sees_blue_first_with_the_means_of_red_first() -> None:
-    spec = parse_card(load_preset("poster/rafdb").card, "C", Path(), module_given=True).input
+    spec = parse_card(load_preset("poster/rafdb").card, "C", Path(), has_module=True).input
     assert (spec.color, spec.mean) == ("bgr", (0.485, 0.456, 0.406))
 
 
@@ -130,9 +130,9 @@ def test_flags_go_over_a_preset_and_a_preset_over_the_card(tmp_path: Path) -> No
 
 
 def test_names_that_are_wrong_and_an_order_that_is_open(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no preset is called 'postr'\. Did you mean poster"):
+    with pytest.raises(ModelError, match=r"unknown preset 'postr'\. Did you mean poster"):
         load_preset("postr")
-    with pytest.raises(ModelError, match=r"preset 'poster' has no variant 'raf'\. Did you mean rafdb\? It has: rafdb,"):
+    with pytest.raises(ModelError, match=r"preset 'poster' has no variant 'raf'\. Did you mean rafdb\? Known: rafdb,"):
         load_preset("poster/raf")
     with pytest.raises(ModelError, match=r"preset 'rmn' has no variant 'x'\. It has none"):
         load_preset("rmn/x")
@@ -141,11 +141,11 @@ def test_names_that_are_wrong_and_an_order_that_is_open(tmp_path: Path) -> None:
         ModelError, match=r"preset 'dan': the order of the classes depends on .*--preset dan/rafdb, dan/"
     ):
         load_model(tmp_path / "m.pt", preset="dan")
-    with pytest.raises(ModelError, match=r"'arch' is missing, .*the preset wants a function that returns DAN\("):
+    with pytest.raises(ModelError, match=r"'arch' is missing, .*the preset needs a function that returns DAN\("):
         load_model(tmp_path / "m.pt", preset="dan/rafdb")
 
 
 def test_merging_leaves_its_arguments_alone() -> None:
     one, two = {"input": {"size": 1}}, {"input": {"color": "bgr"}, "output": 1}
-    assert merged(one, two) == {"input": {"size": 1, "color": "bgr"}, "output": 1}
+    assert merge_cards(one, two) == {"input": {"size": 1, "color": "bgr"}, "output": 1}
     assert (one, two) == ({"input": {"size": 1}}, {"input": {"color": "bgr"}, "output": 1})

@@ -6,7 +6,7 @@ from interpfer.errors import ModelError
 from interpfer.models.card import ModelCard
 from interpfer.models.input import InputSpec
 from interpfer.models.load_weights import load_weights
-from interpfer.models.readers.base import Read
+from interpfer.models.readers.base import CheckpointData
 from interpfer.models.rebuild import rebuild
 
 CARD = ModelCard("own:network", ("anger", "fear"), input=InputSpec(size=8))
@@ -19,11 +19,11 @@ def network(activation: nn.Module) -> nn.Sequential:
 def test_a_network_counts_only_if_its_outputs_are_the_programs() -> None:
     torch.manual_seed(0)
     program = network(nn.ReLU()).eval()
-    read = Read("TorchScript program", program.state_dict())
-    same = rebuild(read, program, network(nn.ReLU()), CARD)
+    data = CheckpointData("TorchScript program", program.state_dict())
+    same = rebuild(data, program, network(nn.ReLU()), CARD)
     assert all(torch.equal(value, program.state_dict()[name]) for name, value in same.state_dict().items())
     with pytest.raises(ModelError, match=r"own:network is not the network in the TorchScript program: "):
-        rebuild(read, program, network(nn.Tanh()), CARD)
+        rebuild(data, program, network(nn.Tanh()), CARD)
 
 
 @pytest.mark.parametrize("name", ["running_mean", "running_var", "weight"])

@@ -1,4 +1,4 @@
-"""Readers of checkpoints, one per format. Each is asked by content, not by suffix, whether a file is its own."""
+"""Readers of checkpoints, one per format. The format is recognised by the content of a file, not by its suffix."""
 
 from interpfer.models.readers.base import Reader
 from interpfer.registry import Registry
@@ -17,4 +17,4 @@ READERS: Registry[type[Reader]] = Registry(
         "torch": "interpfer.models.readers.torchfile:TorchFile",
     },
 )
-"""In the order in which they are asked; the last takes every file."""
+"""Readers in the order in which they are tried; the last one accepts every file."""

@@ -1,4 +1,4 @@
-"""What every reader of checkpoints is asked, and what it returns."""
+"""The interface of a reader of checkpoints: what it is asked, and what it returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,17 +7,14 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-TRUST = "if you trust where it comes from, say --trust (trust=True)"
-"""How a message ends that refuses what would run code."""
-
 
 @dataclass(frozen=True)
 class Request:
-    """What a reader may do.
+    """Permissions and hints for a reader.
 
     Attributes:
-        trust: whether code that the file brings may run.
-        source: the FILE.py of the card, in which classes of a pickle are looked for; used only with ``trust``.
+        trust: whether code in the file may run.
+        source: FILE.py of the card, in which classes of a pickle are looked up; used only with ``trust``.
     """
 
     trust: bool = False
@@ -25,22 +22,22 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Read:
-    """What a file or folder held: weights for an architecture, a module, or both for a program.
+class CheckpointData:
+    """Content of a checkpoint: weights for an architecture, a module, or both for a program.
 
     Attributes:
-        format: as messages call it, such as "state_dict" or "TorchScript program".
-        weights: names -> tensors as the file has them, wrappers (``module.``) taken off; None if there are none.
+        format: name of the format in messages, such as "state_dict" or "TorchScript program".
+        weights: name -> tensor as in the file, without the prefixes of wrappers (``module.``); None if there are none.
         module: the network, or a ``Program``; None if the weights need an architecture.
-        card: raw fields of a model card that the file knows: arch, classes, input, output.
-        where: under which key of the file the weights were, such as "model_state_dict"; "" for the file itself.
+        card: raw fields of a model card in the file: arch, classes, input, output.
+        where: key of the weights in the file, such as "model_state_dict"; "" for the file itself.
         skipped: keys of the file that were not read.
-        notes: what the user should know, one sentence each.
-        program: whether the module can only be called: no layer of it can be seen.
-        class_name: the class of a pickled module, whether or not it was run.
-        imports: what a pickle would import; empty if it was read without running anything.
-        sha256: of the file, or of the files of a folder.
-        file: the checkpoint that was read in a folder; None for the path itself.
+        notes: notes for the user, one sentence each.
+        program: whether the module is a program, whose layers are not accessible.
+        class_name: class of a pickled module, whether or not its code ran.
+        imports: names that the pickle would import; empty unless the module in it was left out for that reason.
+        sha256: hash of the file, or of the files of a folder.
+        file: checkpoint that was read in a folder; None for the path itself.
     """
 
     format: str
@@ -61,12 +58,16 @@ class Reader(Protocol):
     """Reads one format."""
 
     def accepts(self, path: Path) -> bool:
-        """Say by content whether the file or folder is of this format; cheap, imports nothing heavy, runs nothing."""
+        """Return whether the content of a file or folder is of this format; fast, and without running its code."""
 
-    def read(self, path: Path, request: Request) -> Read:
-        """Read it.
+    def read(self, path: Path, request: Request) -> CheckpointData:
+        """Read a file or folder.
+
+        Args:
+            path: a file or folder that ``accepts`` returned True for.
+            request: permissions and hints.
 
         Raises:
-            TrustError: code would run that was not asked for; the message says what.
-            ModelError: it is broken, or a package is missing; the message says the remedy.
+            TrustError: code would run that ``request`` does not allow; the message names it.
+            ModelError: the file is broken, or a package is missing; the message says what to do.
         """

@@ -1,7 +1,7 @@
 """Programs of ``torch.export`` (.pt2).
 
-torch reads their pickles in full, looks operators up by dotted names below ``torch`` and evaluates expressions of
-shapes as Python. So everything in the archive is checked before torch sees it.
+torch unpickles their pickles, looks up operators by dotted names in ``torch`` and evaluates expressions of shapes as
+Python. So everything in the archive is checked before torch reads it.
 """
 
 import io
@@ -16,11 +16,12 @@ from typing import Any
 import torch
 
 from interpfer.errors import ModelError, TrustError
+from interpfer.models.messages import TRUST, first_line
 from interpfer.models.program import Program
-from interpfer.models.readers.base import TRUST, Read, Request
-from interpfer.models.readers.contents import without_wrappers
-from interpfer.models.readers.pickles import imports, imports_of
-from interpfer.models.readers.signatures import ambiguous, first_line, members
+from interpfer.models.readers.base import CheckpointData, Request
+from interpfer.models.readers.contents import strip_wrappers
+from interpfer.models.readers.pickles import find_imports, find_imports_in
+from interpfer.models.readers.signatures import find_duplicate_members, list_members
 
 KIND = "torch.export program"
 OPERATOR = re.compile(
@@ -30,11 +31,11 @@ OPERATOR = re.compile(
 )
 HIGHER_ORDER = re.compile(r"torch\.ops\.higher_order\.(?!wrap_with_).*")
 NAME = re.compile(r"[\w.]*")
-"""What torch puts into Python source as it is: names of inputs, values and fields."""
-TEXTS = ("as_string", "as_strings", "torch_version", "guards_code")
-"""Fields whose text torch keeps, quotes, or is told to leave alone."""
-TREES = ("in_spec", "out_spec", "context")
-"""Fields that hold JSON of their own."""
+"""Text that torch may copy into Python source: names of inputs, values and fields."""
+TEXT_FIELDS = ("as_string", "as_strings", "torch_version", "guards_code")
+"""Fields whose text torch stores or quotes, or does not use with ``check_guards=False``."""
+JSON_FIELDS = ("in_spec", "out_spec", "context")
+"""Fields whose text is JSON."""
 EXPRESSION = re.compile(r"[\w\s+\-*/%(),.<>=&|~']*")
 WORD = re.compile(r"[A-Za-z_]\w*")
 KNOWN_WORDS = re.compile(
@@ -48,15 +49,15 @@ class ExportedFile:
     """Reads an archive of ``torch.export.save``."""
 
     def accepts(self, path: Path) -> bool:
-        """Look for the serialised graph in a zip archive."""
-        names = members(path)
+        """Return whether the file is a zip archive with a serialised graph."""
+        names = list_members(path)
         return any(re.search(r"(^|/)(serialized_exported_program\.json|models/\w+\.json)$", name) for name in names)
 
-    def read(self, path: Path, request: Request) -> Read:
+    def read(self, path: Path, request: Request) -> CheckpointData:
         """Check the archive, and load it."""
-        odd = _odd(path)
-        if odd and not request.trust:
-            raise TrustError(f"{path} is a torch.export program that would run {', '.join(odd[:3])}; {TRUST}.")
+        unsafe = _find_unsafe(path)
+        if unsafe and not request.trust:
+            raise TrustError(f"{path} is a torch.export program that would run {', '.join(unsafe[:3])}; {TRUST}.")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -69,9 +70,9 @@ class ExportedFile:
             ) from error
         for parameter in module.parameters():
             parameter.requires_grad_(False)
-        weights = without_wrappers({**program.state_dict})
-        call = Program(module, KIND, differentiable=True, batch=_fixed_batch(program), move=module.to)
-        return Read(KIND, weights, call, program=True)
+        weights = strip_wrappers({**program.state_dict})
+        wrapped = Program(module, KIND, differentiable=True, batch=_fixed_batch(program), move=module.to)
+        return CheckpointData(KIND, weights, wrapped, program=True)
 
 
 def _fixed_batch(program: Any) -> int | None:
@@ -82,32 +83,36 @@ def _fixed_batch(program: Any) -> int | None:
     return None
 
 
-def _odd(path: Path) -> list[str]:
-    """Return what is in the archive beyond operators on tensors and plain expressions."""
-    found = {f"{name} (a pickle)" for name in imports(path)} | set(ambiguous(path))
+def _find_unsafe(path: Path) -> list[str]:
+    """Return everything in the archive but operators on tensors, plain expressions and pickles of tensors."""
+    unsafe = {f"{name} (a pickle)" for name in find_imports(path)} | set(find_duplicate_members(path))
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.lower().endswith(".json"):
                 try:
                     content = json.loads(archive.read(name))
                 except ValueError:
-                    found.add(f"{name}, which is no JSON")
+                    unsafe.add(f"{name}, which is not JSON")
                     continue
-                found.update(_odd_texts(content))
-                for part in _pickled(content):
-                    for item in (other for other in archive.namelist() if other.lower().endswith(f"/{part}".lower())):
-                        wanted = imports_of(archive.read(item))
-                        careful = wanted or _is_tensor(archive.read(item))
-                        found.update(f"{what} (a pickle)" for what in wanted or ([] if careful else [item]))
-            elif name.lower().endswith(".pt") and (held := archive.read(name)) and not _is_tensor(held):
-                found.add(f"{name} (a pickle)")
+                unsafe.update(_find_unsafe_texts(content))
+                for suffix in _list_pickles(content):
+                    members = [item for item in archive.namelist() if item.lower().endswith(f"/{suffix}".lower())]
+                    unsafe.update(item for member in members for item in _check_pickle(member, archive.read(member)))
+            elif name.lower().endswith(".pt") and (data := archive.read(name)) and not _is_tensor(data):
+                unsafe.add(f"{name} (a pickle)")
             elif name.lower().endswith((".so", ".py", ".pyc", ".dll", ".cubin")):
-                found.add(name)
-    return sorted(found)
+                unsafe.add(name)
+    return sorted(unsafe)
 
 
-def _pickled(content: Any) -> Iterator[str]:
-    """Yield the members of the archive that its index says are pickles."""
+def _check_pickle(member: str, data: bytes) -> list[str]:
+    """Return the imports of a pickle; if it has none but is no tensor, the pickle itself."""
+    names = find_imports_in(data) or (() if _is_tensor(data) else (member,))
+    return [f"{name} (a pickle)" for name in names]
+
+
+def _list_pickles(content: Any) -> Iterator[str]:
+    """Yield the names of the members that are pickles according to the index of the archive."""
     table = content.get("config") if isinstance(content, dict) else None
     for entry in table.values() if isinstance(table, dict) else ():
         if isinstance(entry, dict) and entry.get("use_pickle") is not False:
@@ -115,51 +120,51 @@ def _pickled(content: Any) -> Iterator[str]:
 
 
 def _is_tensor(content: bytes) -> bool:
-    """Whether a pickle is tensors and plain containers, as torch's own careful reading has it."""
+    """Return whether torch can read a pickle with ``weights_only``: tensors and plain containers."""
     try:
         torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception:  # whatever a broken or hostile one brings torch to raise
+    except Exception:  # torch may raise anything for a broken or hostile pickle
         return False
     return True
 
 
-def _odd_texts(content: Any, field: str = "") -> Iterator[str]:
-    """Yield what in the JSON of a program torch would run: as Python source, as a name to look up, or evaluated."""
+def _find_unsafe_texts(content: Any, field: str = "") -> Iterator[str]:
+    """Yield the texts in the JSON of a program that torch would run as Python source, look up or evaluate."""
     if isinstance(content, list):
         for item in content:
-            yield from _odd_texts(item, field)
+            yield from _find_unsafe_texts(item, field)
     elif isinstance(content, dict):
         for key, value in content.items():
             if field == "range_constraints":
                 yield from [] if _is_plain(key) else [f"the expression {key}"]
             elif not NAME.fullmatch(key) or key == "__enum__":
                 yield f"the name {key}"
-            if key != "metadata":  # remarks on where a node comes from
-                yield from _odd_texts(value, key)
+            if key != "metadata":  # where a node comes from; torch does not use it
+                yield from _find_unsafe_texts(value, key)
     elif isinstance(content, str):
-        yield from _odd_text(content, field)
+        yield from _check_text(content, field)
 
 
-def _odd_text(text: str, field: str) -> Iterator[str]:
+def _check_text(text: str, field: str) -> Iterator[str]:
     if field in ("target", "as_operator"):
         if _is_code(text):
             yield f"the operator {text}"
     elif field == "expr_str":
         if not _is_plain(text):
             yield f"the expression {text}"
-    elif field in TREES:
+    elif field in JSON_FIELDS:
         try:
-            yield from _odd_texts(json.loads(text))
+            yield from _find_unsafe_texts(json.loads(text))
         except ValueError:
-            yield from _odd_texts(text)
-    elif field not in TEXTS and not NAME.fullmatch(text):
+            yield from _find_unsafe_texts(text)
+    elif field not in TEXT_FIELDS and not NAME.fullmatch(text):
         yield f"the name {text}"
 
 
 def _is_code(target: str) -> bool:
-    """Whether torch would look a target up among its own names, beyond operators on tensors."""
-    looked_up = target.startswith(("torch", "_operator", "math", "#"))
-    return looked_up and (not OPERATOR.fullmatch(target) or HIGHER_ORDER.fullmatch(target) is not None)
+    """Return whether torch would look up a target that is no operator on tensors."""
+    is_looked_up = target.startswith(("torch", "_operator", "math", "#"))
+    return is_looked_up and (not OPERATOR.fullmatch(target) or HIGHER_ORDER.fullmatch(target) is not None)
 
 
 def _is_plain(expression: str) -> bool:

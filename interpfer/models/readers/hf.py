@@ -1,4 +1,4 @@
-"""Folders of Hugging Face models: transformers' image classifiers, and timm's."""
+"""Folders of Hugging Face models: image classifiers of transformers and of timm."""
 
 import contextlib
 import io
@@ -9,8 +9,9 @@ from typing import Any
 
 from interpfer.errors import DataError, ModelError, TrustError
 from interpfer.labels import canonical_classes
-from interpfer.models.readers.base import Read, Request
-from interpfer.models.readers.signatures import first_line, read_json
+from interpfer.models.messages import REVIEW, first_line
+from interpfer.models.readers.base import CheckpointData, Request
+from interpfer.models.readers.signatures import read_json
 from interpfer.registry import missing_package
 
 CONFIG = "config.json"
@@ -19,24 +20,22 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.js
 
 
 class HuggingFaceFolder:
-    """Reads a folder with config.json and weights; nothing is looked up in the network."""
+    """Reads a folder with config.json and weights, without internet access."""
 
     def accepts(self, path: Path) -> bool:
-        """Look for config.json."""
+        """Return whether the folder has the config.json of a model."""
         return path.is_dir() and bool({"model_type", "auto_map", "architecture"} & set(read_json(path / CONFIG)))
 
-    def read(self, path: Path, request: Request) -> Read:
+    def read(self, path: Path, request: Request) -> CheckpointData:
         """Read config and weights."""
         config = read_json(path / CONFIG)
         if not any((path / name).is_file() for name in WEIGHTS):
             raise ModelError(f"{path} has a config.json but no weights ({' or '.join(WEIGHTS[:2])}): copy them too.")
         if "architecture" in config and "model_type" not in config:
-            return _timm(path, config, request)
-        brought = list(_brought(config))
-        if brought and not request.trust:
-            raise TrustError(
-                f"{path} brings its own code ({', '.join(brought)}); read it, then say --trust (trust=True)."
-            )
+            return _read_timm(path, config, request)
+        code = list(_find_code(config))
+        if code and not request.trust:
+            raise TrustError(f"{path} contains its own code ({', '.join(code)}); {REVIEW}.")
         try:
             from transformers import AutoModelForImageClassification
         except ModuleNotFoundError as error:
@@ -52,82 +51,82 @@ class HuggingFaceFolder:
                 f"{path} cannot be read by transformers as an image classifier: "
                 f"{type(error).__name__}: {first_line(error)}."
             ) from error
-        lacking = sorted(map(str, report.get("missing_keys", ()))) + sorted(map(str, report.get("mismatched_keys", ())))
-        if lacking:
+        missing, mismatched = (sorted(map(str, report.get(key, ()))) for key in ("missing_keys", "mismatched_keys"))
+        if wrong := missing + mismatched:
             raise ModelError(
-                f"the weights of {path} do not fit its config.json: {len(lacking)} are missing or of another shape, "
-                f"such as {lacking[0]}. Copy config and weights of one and the same model."
+                f"the weights of {path} do not fit its config.json: {len(wrong)} are missing or of another shape, "
+                f"such as {wrong[0]}; copy config and weights of the same model."
             )
-        return Read(
+        return CheckpointData(
             "Hugging Face folder",
             module=network.eval(),
-            card=_labels(config) | _input(path, config) | {"output": "logits"},
+            card=_read_labels(config) | _read_input(path, config) | {"output": "logits"},
             class_name=type(network).__name__,
         )
 
 
-def _timm(path: Path, config: Mapping[str, Any], request: Request) -> Read:
-    """Read a folder that timm has written: a name of an architecture, and weights."""
+def _read_timm(path: Path, config: Mapping[str, Any], request: Request) -> CheckpointData:
+    """Read a folder of timm: the name of an architecture, and weights."""
     from interpfer.models.readers.safetensors import SafeTensors
     from interpfer.models.readers.torchfile import TorchFile
 
     file = next(path / name for name in WEIGHTS if (path / name).is_file())
-    read = (SafeTensors() if file.suffix == ".safetensors" else TorchFile()).read(file, request)
-    known = config.get("pretrained_cfg")
-    recipe = known if isinstance(known, Mapping) else config
-    labels = [str(name) for name in recipe.get("label_names") or config.get("label_names") or []]
-    size = recipe.get("input_size") or (3, 224, 224)
-    given = {"size": size[-1], **{name: recipe[name] for name in ("mean", "std") if name in recipe}}
+    data = (SafeTensors() if file.suffix == ".safetensors" else TorchFile()).read(file, request)
+    pretrained = config.get("pretrained_cfg")
+    settings = pretrained if isinstance(pretrained, Mapping) else config
+    labels = [str(name) for name in settings.get("label_names") or config.get("label_names") or []]
+    size = settings.get("input_size") or (3, 224, 224)
+    fields = {"size": size[-1], **{name: settings[name] for name in ("mean", "std") if name in settings}}
     arguments = dict(config.get("model_args") or {})
-    card = {"arch": f"timm:{config['architecture']}", "arch_args": arguments, "input": given} | _classes(labels)
-    return Read("timm folder", read.weights, card=card, notes=read.notes)
+    card = {"arch": f"timm:{config['architecture']}", "arch_args": arguments, "input": fields} | _to_classes(labels)
+    return CheckpointData("timm folder", data.weights, card=card, notes=data.notes)
 
 
-def _labels(config: Mapping[str, Any]) -> dict[str, Any]:
+def _read_labels(config: Mapping[str, Any]) -> dict[str, Any]:
     labels = config.get("id2label")
     if not isinstance(labels, Mapping) or not all(str(key).isdecimal() for key in labels):
         return {}
-    return _classes([str(labels[key]) for key in sorted(labels, key=lambda key: int(str(key)))])
+    return _to_classes([str(labels[key]) for key in sorted(labels, key=lambda key: int(str(key)))])
 
 
-def _classes(labels: list[str]) -> dict[str, Any]:
-    """Return the labels as classes of a card, if they are expressions."""
+def _to_classes(labels: list[str]) -> dict[str, Any]:
+    """Return the field ``classes`` of a card if the labels are expressions, else no field."""
     try:
         return {"classes": list(canonical_classes(labels))} if labels else {}
     except DataError:
         return {}
 
 
-def _input(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the input of a card out of the image processor beside the weights."""
-    recipe: Mapping[str, Any] = {}
+def _read_input(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field ``input`` of a card from the settings of the image processor, if there are any."""
+    settings: Mapping[str, Any] = {}
     for name in PREPROCESSORS:
-        found = read_json(path / name)
-        inner = found.get("image_processor", found)
-        recipe = recipe or (inner if isinstance(inner, Mapping) else {})
-    size = recipe.get("crop_size") if recipe.get("do_center_crop") else recipe.get("size")
+        content = read_json(path / name)
+        inner = content.get("image_processor", content)
+        settings = settings or (inner if isinstance(inner, Mapping) else {})
+    size = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
     if isinstance(size, Mapping):
         size = size.get("height") or size.get("shortest_edge")
     size = size or config.get("image_size")
-    given: dict[str, Any] = {} if not isinstance(size, int) else {"size": size}
-    if recipe.get("do_normalize", False):
-        given |= {"mean": recipe.get("image_mean", [0.5]), "std": recipe.get("image_std", [0.5])}
-    factor = recipe.get("rescale_factor", 1 / 255)
-    if recipe and (not recipe.get("do_rescale", True) or not isinstance(factor, float)):
-        given["scale"] = 255
-    elif recipe and abs(factor * 255 - 1) > 1e-6:
-        given["scale"] = factor * 255
-    return {"input": given} if given else {}
+    fields: dict[str, Any] = {} if not isinstance(size, int) else {"size": size}
+    if settings.get("do_normalize", False):
+        fields |= {"mean": settings.get("image_mean", [0.5]), "std": settings.get("image_std", [0.5])}
+    factor = settings.get("rescale_factor", 1 / 255)
+    if settings and (not settings.get("do_rescale", True) or not isinstance(factor, float)):
+        fields["scale"] = 255
+    elif settings and abs(factor * 255 - 1) > 1e-6:
+        fields["scale"] = factor * 255
+    return {"input": fields} if fields else {}
 
 
-def _brought(config: Any, field: str = "") -> Iterator[str]:
-    """Yield what transformers would run beyond its own code: classes, kernels of others, other checkpoints for timm."""
+def _find_code(config: Any, field: str = "") -> Iterator[str]:
+    """Yield all that transformers would run or load beside its own code: classes, kernels, checkpoints of timm."""
     if isinstance(config, Mapping):
         for name, value in config.items():
-            yield from _brought(value, "auto_map" if field == "auto_map" else str(name))
+            yield from _find_code(value, "auto_map" if field == "auto_map" else str(name))
     elif isinstance(config, list):
         for value in config:
-            yield from _brought(value, field)
+            yield from _find_code(value, field)
     elif config is not None and (
         field in ("auto_map", "checkpoint_path") or (field.endswith("attn_implementation") and "/" in str(config))
     ):

@@ -1,7 +1,7 @@
-"""Reads a pickle whose classes stay outside: each foreign object becomes a stand-in that holds data and does nothing.
+"""Reads a pickle without importing its classes: objects of unknown classes become stand-ins that only hold data.
 
-The reading is torch's own ``weights_only`` one, which imports nothing; the names that it does not know are given to it
-as stand-ins. So weights beside foreign objects (meters, arguments, a whole module) are had without running anything.
+The reader is that of torch (``weights_only``), which imports nothing; it is given stand-ins for the names that it does
+not know. So weights beside other objects (meters, arguments, a whole module) are read without running any code.
 """
 
 import warnings
@@ -14,12 +14,17 @@ from torch import Tensor
 
 
 class StandIn:
-    """An object of a class that was not imported; calling its class made this instead."""
+    """Object of a class that was not imported.
+
+    Attributes:
+        name: dotted name of the class.
+        content: state of the object.
+    """
 
     name = "object"
 
     def __new__(cls, *_: Any, **__: Any) -> "StandIn":
-        """Take any arguments."""
+        """Accept any arguments."""
         return super().__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -30,10 +35,14 @@ class StandIn:
 
 
 def load_inert(path: Path, names: Sequence[str]) -> Any:
-    """Read a file of ``torch.save`` with stand-ins for ``names``.
+    """Read a file of ``torch.save`` with stand-ins.
+
+    Args:
+        path: the file.
+        names: dotted names of the classes to replace.
 
     Raises:
-        Exception: torch cannot read it this way; what kind differs.
+        Exception: torch cannot read the file this way; the type varies.
     """
     classes: list[Any] = [(type("StandIn", (StandIn,), {"name": name}), name) for name in names]
     with warnings.catch_warnings(), torch.serialization.safe_globals(classes):
@@ -42,23 +51,24 @@ def load_inert(path: Path, names: Sequence[str]) -> Any:
 
 
 def is_module(value: Any) -> bool:
-    """Whether a stand-in is one of a module."""
+    """Return whether a value is the stand-in of a module."""
     return isinstance(value, StandIn) and isinstance(value.content, dict) and "_modules" in value.content
 
 
-def module_weights(module: StandIn) -> dict[str, Tensor]:
-    """Return the state_dict of the module that a stand-in stands for."""
-    return dict(_tensors(module, ""))
+def extract_weights(module: StandIn) -> dict[str, Tensor]:
+    """Return the state_dict of the module that a stand-in replaces."""
+    return dict(_iterate_weights(module, ""))
 
 
-def _tensors(module: StandIn, prefix: str) -> Iterator[tuple[str, Tensor]]:
+def _iterate_weights(module: StandIn, prefix: str) -> Iterator[tuple[str, Tensor]]:
     state = module.content
-    passing = state.get("_non_persistent_buffers_set") or ()
-    for part in ("_parameters", "_buffers"):
-        held = state.get(part)
-        for name, value in held.items() if isinstance(held, Mapping) else ():
-            if isinstance(value, Tensor) and not (part == "_buffers" and isinstance(passing, set) and name in passing):
+    transient = state.get("_non_persistent_buffers_set")
+    transient = transient if isinstance(transient, set) else set()
+    for kind in ("_parameters", "_buffers"):
+        entries = state.get(kind)
+        for name, value in entries.items() if isinstance(entries, Mapping) else ():
+            if isinstance(value, Tensor) and not (kind == "_buffers" and name in transient):
                 yield f"{prefix}{name}", value.detach()
     for name, child in state["_modules"].items():
         if is_module(child):
-            yield from _tensors(child, f"{prefix}{name}.")
+            yield from _iterate_weights(child, f"{prefix}{name}.")

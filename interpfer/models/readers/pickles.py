@@ -1,4 +1,4 @@
-"""Says what a pickle would import, by reading its opcodes; nothing of it is run."""
+"""Finds the names that a pickle would import by reading its opcodes, without running it."""
 
 import io
 import pickletools
@@ -10,37 +10,42 @@ from _compat_pickle import IMPORT_MAPPING
 from collections.abc import Iterator
 from pathlib import Path
 
+from interpfer.models.readers.signatures import ZIP
+
 TENSOR_PARTS = re.compile(
     r"torch\._utils\._rebuild_(tensor|tensor_v2|tensor_v3|parameter|parameter_with_state|qtensor|sparse_tensor)"
     r"|torch\.(storage\.)?\w*Storage|torch\.(Size|device|Tensor|nn\.parameter\.Parameter)"
     r"|torch\.(bfloat16|bool|(u?int|float|complex)\d+\w*)"
     r"|collections\.(OrderedDict|Counter)|(__builtin__|builtins)\.(set|dict|list|tuple|int|float|bool|bytearray|complex)"
 )
-"""What tensors and plain containers are made of: reading it needs no trust."""
+"""Names that tensors and plain containers need; reading them needs no trust."""
 
 HARMLESS = re.compile(
     r"argparse\.Namespace|types\.SimpleNamespace|pathlib\.\w+|datetime\.\w+|collections\.(defaultdict|deque)"
     r"|_codecs\.encode|copyreg\._reconstructor|copy_reg\._reconstructor|(__builtin__|builtins)\.(object|slice|frozenset)"
     r"|torch\.(nn|optim)\.[\w.]+|torch\._C\._nn\.\w+|torch\.torch_version\.TorchVersion|functools\.partial|enum\.\w+"
 )
-"""Of the standard library and torch: what stands in honest checkpoints beside the weights."""
+"""Names of the standard library and torch that ordinary checkpoints contain beside the weights."""
 
-ZIP = b"PK\x03\x04"
-PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".tar", ".p")
-"""Members of an archive that are unpickled; the others are raw data."""
+PICKLE_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".tar", ".p")
+"""Suffixes of the members of an archive that are unpickled; the others are raw data."""
 
-MAGIC, LEGACY = 0x1950A86A20F9469CFC6C, 5
-"""What a file of torch before 1.6 begins with, and how many pickles it is."""
+LEGACY_MAGIC, LEGACY_PICKLES = 0x1950A86A20F9469CFC6C, 5
+"""First number in a file of torch before 1.6, and the number of pickles in it."""
 
-OWN_MODULES = {*sys.stdlib_module_names, *(name.partition(".")[0] for name in IMPORT_MAPPING), "torch"} - {"__main__"}
-"""The standard library, also by its names in Python 2, which old protocols use, and torch."""
+LIBRARY_MODULES = {*sys.stdlib_module_names, *(name.partition(".")[0] for name in IMPORT_MAPPING), "torch"} - {
+    "__main__"
+}
+"""Modules of the standard library, also by their names in Python 2 (used by old protocols), and torch."""
 
-DEPTH = 3
-"""Archives within archives that are opened."""
+MAX_DEPTH = 3
+"""Levels of archives within archives that are opened."""
+
+UNKNOWN_NAME = "a name made while unpickling"
 
 
-def imports(path: Path) -> tuple[str, ...]:
-    """Return the dotted names that the pickles of a file would import, beyond what tensors are made of.
+def find_imports(path: Path) -> tuple[str, ...]:
+    """Return the dotted names that the pickles in a file would import, except those that tensors need.
 
     Zip archives are opened, also within one another, and old tar archives.
 
@@ -48,62 +53,63 @@ def imports(path: Path) -> tuple[str, ...]:
         path: any file.
 
     Returns:
-        Sorted names; a name that is only made while unpickling is called "a name made while unpickling".
+        Sorted names; "a name made while unpickling" for names that are not in the file.
     """
     if tarfile.is_tarfile(path):
         with tarfile.open(path) as archive:
-            parts = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
-            names = {name for part in parts if part is not None for name in _streams(part.read(), many=True)}
+            members = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
+            names = {name for file in members if file is not None for name in _read_pickles(file.read(), many=True)}
             return tuple(sorted(name for name in names if not TENSOR_PARTS.fullmatch(name)))
-    return imports_of(path.read_bytes())
+    return find_imports_in(path.read_bytes())
 
 
-def imports_of(content: bytes) -> tuple[str, ...]:
-    """Return the same for the bytes of a file."""
-    return tuple(sorted({name for name in _of(content, DEPTH) if not TENSOR_PARTS.fullmatch(name)}))
+def find_imports_in(content: bytes) -> tuple[str, ...]:
+    """Return the names that the bytes of a file would import; see ``find_imports``."""
+    return tuple(sorted({name for name in _read_file(content, MAX_DEPTH) if not TENSOR_PARTS.fullmatch(name)}))
 
 
-def suspicious(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names that no honest checkpoint needs: functions of the standard library, of torch, or unknown ones.
+def select_suspicious(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that no checkpoint needs: functions of the standard library or of torch, and unknown names.
 
-    >>> suspicious(("__main__.Meter", "posix.system", "torch.nn.modules.linear.Linear", "builtins.eval"))
-    ('posix.system', 'builtins.eval')
+    Examples:
+        >>> select_suspicious(("__main__.Meter", "posix.system", "torch.nn.modules.linear.Linear", "builtins.eval"))
+        ('posix.system', 'builtins.eval')
     """
     return tuple(
         name
         for name in names
-        if not HARMLESS.fullmatch(name) and ("." not in name or name.partition(".")[0] in OWN_MODULES)
+        if not HARMLESS.fullmatch(name) and ("." not in name or name.partition(".")[0] in LIBRARY_MODULES)
     )
 
 
-def _of(content: bytes, depth: int) -> Iterator[str]:
+def _read_file(content: bytes, depth: int) -> Iterator[str]:
     if content.startswith(ZIP) and depth:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 for name in archive.namelist():
-                    if name.lower().endswith(PICKLES):
-                        yield from _of(archive.read(name), depth - 1)
+                    if name.lower().endswith(PICKLE_SUFFIXES):
+                        yield from _read_file(archive.read(name), depth - 1)
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError):
             return
     else:
-        yield from _streams(content)
+        yield from _read_pickles(content)
 
 
-def _streams(content: bytes, many: bool = False) -> Iterator[str]:
-    """Yield the names of the pickles at the beginning of some bytes: one, or as many as an old file of torch has."""
+def _read_pickles(content: bytes, many: bool = False) -> Iterator[str]:
+    """Yield the names in the pickles at the beginning of some bytes: one pickle, or those of an old file of torch."""
     stream = io.BytesIO(content)
     try:
         many = many or next(
-            (argument == MAGIC for code, argument, _ in pickletools.genops(content) if code.name != "PROTO")
+            (argument == LEGACY_MAGIC for code, argument, _ in pickletools.genops(content) if code.name != "PROTO")
         )
-        for _ in range(LEGACY if many else 1):
-            yield from _names(stream)
-    except Exception:  # broken off, or no pickle at all: what came before it counts
+        for _ in range(LEGACY_PICKLES if many else 1):
+            yield from _read_pickle(stream)
+    except Exception:  # truncated, or no pickle: the names before the error count
         return
 
 
-def _names(stream: io.BytesIO) -> Iterator[str]:
-    """Yield the names of one pickle; the stack is followed just as far as texts go."""
+def _read_pickle(stream: io.BytesIO) -> Iterator[str]:
+    """Yield the names in one pickle; of the stack only texts are followed."""
     recent: list[str | None] = []
     memo: dict[int, str | None] = {}
     for code, argument, _ in pickletools.genops(stream):
@@ -112,7 +118,7 @@ def _names(stream: io.BytesIO) -> Iterator[str]:
             recent.append(None)
         elif code.name == "STACK_GLOBAL":
             module, name = recent[-2:] if len(recent) > 1 else [None, None]
-            yield "a name made while unpickling" if module is None or name is None else f"{module}.{name}"
+            yield UNKNOWN_NAME if module is None or name is None else f"{module}.{name}"
             recent.append(None)
         elif code.name.startswith("EXT"):
             yield f"the registered extension {argument}"

@@ -1,22 +1,23 @@
-"""safetensors: weights and a little text, no code."""
+"""safetensors files: weights and a little text, no code."""
 
 from pathlib import Path
 
 from interpfer.errors import ModelError
-from interpfer.models.readers.base import Read, Request
-from interpfer.models.readers.contents import without_wrappers
-from interpfer.models.readers.signatures import first_line, is_safetensors
+from interpfer.models.messages import first_line
+from interpfer.models.readers.base import CheckpointData, Request
+from interpfer.models.readers.contents import strip_wrappers
+from interpfer.models.readers.signatures import is_safetensors
 
 
 class SafeTensors:
     """Reads one safetensors file."""
 
     def accepts(self, path: Path) -> bool:
-        """Look for the header."""
+        """Return whether the file begins with a safetensors header."""
         return is_safetensors(path)
 
-    def read(self, path: Path, request: Request) -> Read:  # noqa: ARG002
-        """Read the weights; nothing in such a file can run."""
+    def read(self, path: Path, request: Request) -> CheckpointData:  # noqa: ARG002
+        """Read the weights; such a file holds no code."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -28,4 +29,4 @@ class SafeTensors:
             ) from error
         if not weights:
             raise ModelError(f"{path} is a safetensors file without any tensor.")
-        return Read("safetensors", without_wrappers(weights))
+        return CheckpointData("safetensors", strip_wrappers(weights))

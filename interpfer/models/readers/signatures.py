@@ -1,4 +1,4 @@
-"""Recognises files by their first bytes, and says what to do with those that are no checkpoints."""
+"""Recognises files by their first bytes, and says what to do with files that are no checkpoints."""
 
 import json
 import zipfile
@@ -19,23 +19,27 @@ SIGNATURES = (
     (b"\x93NUMPY", "it is a NumPy array"),
     (b"GGUF", "it is a GGUF file, which holds language models"),
 )
+"""First bytes of a file, what it is, and what to do."""
 
-HEADER_LIMIT = 100_000_000
-"""Bytes of a safetensors header, as the format has it."""
+ZIP = b"PK\x03\x04"
+"""First bytes of a zip archive."""
+
+MAX_HEADER = 100_000_000
+"""Largest header of a safetensors file in bytes, according to the format."""
 
 
-def head(path: Path, count: int = 64) -> bytes:
+def read_start(path: Path, count: int = 64) -> bytes:
     """Return the first bytes of a file."""
     with path.open("rb") as file:
         return file.read(count)
 
 
-def not_a_checkpoint(path: Path) -> str:
-    """Say what a file is that holds no network, and the remedy; "" if it is not recognised."""
-    start = head(path)
+def describe_other_file(path: Path) -> str:
+    """Return what a file is that holds no network, and what to do; "" if it is not recognised."""
+    start = read_start(path)
     if start[4:8] == b"TFL3":
         return "it is a TensorFlow Lite model; convert it to ONNX first"
-    if start.startswith(b"PK\x03\x04") and (names := members(path)):
+    if start.startswith(ZIP) and (names := list_members(path)):
         if any(name.endswith(("saved_model.pb", "model.weights.h5")) for name in names):
             return "it is a Keras model; convert it to PyTorch or ONNX first"
         if not any(name.endswith("data.pkl") for name in names):
@@ -43,9 +47,9 @@ def not_a_checkpoint(path: Path) -> str:
     return next((remedy for mark, remedy in SIGNATURES if start.lstrip().startswith(mark)), "")
 
 
-def members(path: Path) -> tuple[str, ...]:
-    """Return the names in a zip archive, or none if it is no archive or a broken one."""
-    if not path.is_file() or not head(path, 4).startswith(b"PK\x03\x04"):
+def list_members(path: Path) -> tuple[str, ...]:
+    """Return the names in a zip archive; empty if the file is no archive or a broken one."""
+    if not path.is_file() or not read_start(path, 4).startswith(ZIP):
         return ()
     try:
         with zipfile.ZipFile(path) as archive:
@@ -54,30 +58,25 @@ def members(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def ambiguous(path: Path) -> tuple[str, ...]:
-    """Return the names in a zip archive that torch, which takes no heed of case, may read as another member."""
-    seen = Counter(name.lower() for name in members(path))
-    return tuple(f"{name}, of which there are several" for name, count in seen.items() if count > 1)
+def find_duplicate_members(path: Path) -> tuple[str, ...]:
+    """Return the names that occur more than once in a zip archive; torch ignores case and may read the other one."""
+    counts = Counter(name.lower() for name in list_members(path))
+    return tuple(f"{name}, of which there are several" for name, count in counts.items() if count > 1)
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a file begins as safetensors do: the length of a JSON header, and the header."""
+    """Return whether a file begins like a safetensors file: with the length of a JSON header, and the header."""
     if not path.is_file():
         return False
-    start = head(path, 9)
+    start = read_start(path, 9)
     size = int.from_bytes(start[:8], "little")
-    return len(start) == 9 and 2 <= size <= HEADER_LIMIT and start[8:9] == b"{"
+    return len(start) == 9 and 2 <= size <= MAX_HEADER and start[8:9] == b"{"
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Return a JSON object, or an empty one if the file is missing or holds none."""
+    """Return the JSON object in a file; empty if the file is missing or holds no object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

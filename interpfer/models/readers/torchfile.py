@@ -12,152 +12,150 @@ from typing import Any
 import torch
 
 from interpfer.errors import ModelError, TrustError
-from interpfer.models.readers.base import TRUST, Read, Request
+from interpfer.models.messages import TRUST, first_line, list_few
+from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.contents import Contents, find_weights
 from interpfer.models.readers.inert import load_inert
-from interpfer.models.readers.pickles import imports, suspicious
-from interpfer.models.readers.signatures import first_line, not_a_checkpoint
+from interpfer.models.readers.pickles import find_imports, select_suspicious
+from interpfer.models.readers.signatures import describe_other_file
 
 
 class TorchFile:
-    """Reads whatever ``torch.save`` writes; the reader of last resort."""
+    """Reads files of ``torch.save``; it is tried last and accepts every file."""
 
     def accepts(self, path: Path) -> bool:
-        """Take every file."""
+        """Return whether the path is a file."""
         return path.is_file()
 
-    def read(self, path: Path, request: Request) -> Read:
-        """Read with ``weights_only=True``; what wants more is read inertly, or with ``trust`` in full."""
+    def read(self, path: Path, request: Request) -> CheckpointData:
+        """Read with ``weights_only=True``; files that need more are read without their code, or with ``trust``."""
         try:
-            return _as_read(find_weights(_load_weights_only(path), str(path)))
-        except pickle.UnpicklingError as refusal:
-            wants = imports(path)
-            if not wants:
-                raise ModelError(_broken(path, "it holds no tensors")) from refusal
+            return _to_data(find_weights(_load_weights_only(path), str(path)))
+        except pickle.UnpicklingError as error:
+            imports = find_imports(path)
+            if not imports:
+                raise ModelError(_describe_broken(path, "it holds no tensors")) from error
         except ModelError:
             raise
-        except Exception as error:  # whatever a broken file brings torch to raise
-            wants = imports(path)
-            if not wants:
-                raise ModelError(_broken(path, first_line(error))) from error
+        except Exception as error:  # torch may raise anything for a broken file
+            imports = find_imports(path)
+            if not imports:
+                raise ModelError(_describe_broken(path, first_line(error))) from error
         if request.trust:
-            return _unpickle(path, request, wants)
-        odd = suspicious(wants)
-        if odd:
+            return _unpickle(path, request, imports)
+        suspicious = select_suspicious(imports)
+        if suspicious:
             raise TrustError(
-                f"checkpoint {path} is a pickle that would import and run {few(odd)}, which no weights need; {TRUST}."
+                f"checkpoint {path} is a pickle that would import and run {list_few(suspicious)}, "
+                f"which no weights need; {TRUST}."
             )
-        return _read_inertly(path, wants)
+        return _read_inert(path, imports)
 
 
-def refusal(path: Path, wants: tuple[str, ...]) -> TrustError:
-    """Return the error that a pickle may not run."""
+def code_error(path: Path, imports: tuple[str, ...]) -> TrustError:
+    """Return the error for a pickle whose module needs code."""
     return TrustError(
-        f"checkpoint {path} is a pickle that would import and run {few(wants)}; {TRUST}, "
-        "or name its architecture with --arch: then only the weights are read."
+        f"checkpoint {path} is a pickle that would import and run {list_few(imports)}; {TRUST}, "
+        "or pass its architecture with --arch to read the weights only."
     )
-
-
-def few(items: tuple[str, ...] | list[str], count: int = 3) -> str:
-    """Return the first few items as text."""
-    more = f" and {len(items) - count} more" if len(items) > count else ""
-    return ", ".join(items[:count]) + more
 
 
 def _load_weights_only(path: Path) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's remarks on old pickles
+        warnings.simplefilter("ignore")  # of old pickles
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _read_inertly(path: Path, wants: tuple[str, ...]) -> Read:
+def _read_inert(path: Path, imports: tuple[str, ...]) -> CheckpointData:
     try:
-        content = load_inert(path, wants)
-    except Exception:  # objects that torch's weights_only reading has no room for
-        raise TrustError(f"checkpoint {path} is a pickle that would import and run {few(wants)}; {TRUST}.") from None
-    found = find_weights(content, str(path))
-    if found.class_name is not None:
-        return _as_read(found, wants)
-    note = f"objects beside the weights were not loaded, as they would run code: {few(wants)}"
-    return _as_read(found, (), note)
+        content = load_inert(path, imports)
+    except Exception:  # objects that torch cannot read with weights_only
+        names = list_few(imports)
+        raise TrustError(f"checkpoint {path} is a pickle that would import and run {names}; {TRUST}.") from None
+    contents = find_weights(content, str(path))
+    if contents.class_name is not None:
+        return _to_data(contents, imports)
+    note = f"objects beside the weights were not loaded, as they would run code: {list_few(imports)}"
+    return _to_data(contents, (), note)
 
 
-def _unpickle(path: Path, request: Request, wants: tuple[str, ...]) -> Read:
+def _unpickle(path: Path, request: Request, imports: tuple[str, ...]) -> CheckpointData:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_finder(request.source))
+            content = torch.load(
+                path, map_location="cpu", weights_only=False, pickle_module=_pickle_module(request.source)
+            )
     except Exception as error:
         try:
-            return _as_read(find_weights(load_inert(path, wants), str(path)), wants)
+            return _to_data(find_weights(load_inert(path, imports), str(path)), imports)
         except Exception:
             source = " or in the FILE.py of --arch" if request.source is None else f" or in {request.source}"
-            lost = isinstance(error, AttributeError | ImportError)
-            remedy = f"; its classes must be importable{source}" if lost else ""
+            is_missing = isinstance(error, AttributeError | ImportError)
+            remedy = f"; its classes must be importable{source}" if is_missing else ""
             raise ModelError(
                 f"checkpoint {path} cannot be unpickled: {type(error).__name__}: {first_line(error)}{remedy}."
             ) from error
-    return _as_read(find_weights(content, str(path)))
+    return _to_data(find_weights(content, str(path)))
 
 
-def _finder(source: Path | None) -> Any:
-    """Return a pickle module that looks for classes it cannot import in the user's FILE.py."""
+def _pickle_module(source: Path | None) -> Any:
+    """Return a pickle module that looks up classes which it cannot import in the user's FILE.py."""
     from interpfer.models.architectures import import_file
 
     @cache
-    def own() -> Any:
+    def user_module() -> Any:
         return None if source is None else import_file(source)
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
-            if module in ("__main__", "__mp_main__") and hasattr(own(), name):
-                return getattr(own(), name)
+            if module in ("__main__", "__mp_main__") and hasattr(user_module(), name):
+                return getattr(user_module(), name)
             try:
                 return super().find_class(module, name)
             except (ImportError, AttributeError):
-                found = getattr(own(), name, None) or _moved(module, name)
-                if found is None:
+                value = getattr(user_module(), name, None) or _find_in_timm(module, name)
+                if value is None:
                     raise
-                return found
+                return value
 
-    finder = ModuleType("interpfer_pickle")
-    vars(finder).update(vars(pickle))
-    vars(finder).update(Unpickler=Unpickler, load=lambda file, **options: Unpickler(file, **options).load())
-    return finder
+    replacement = ModuleType("interpfer_pickle")
+    vars(replacement).update(vars(pickle))
+    vars(replacement).update(Unpickler=Unpickler, load=lambda file, **options: Unpickler(file, **options).load())
+    return replacement
 
 
-def _moved(module: str, name: str) -> Any:
-    """Return a class of an old timm at its place in the one that is installed, or None."""
+def _find_in_timm(module: str, name: str) -> Any:
+    """Return a class of an old timm from its module in the installed timm; None if there is none."""
     if not module.startswith("timm."):
         return None
-    head, _, tail = module.rpartition(".")
-    for place in (f"{head}._{tail}", "timm.layers", "timm.models"):
+    parent, _, child = module.rpartition(".")
+    for candidate in (f"{parent}._{child}", "timm.layers", "timm.models"):
         try:
-            found = getattr(importlib.import_module(place), name, None)
+            value = getattr(importlib.import_module(candidate), name, None)
         except ImportError:
             continue
-        if found is not None:
-            return found
+        if value is not None:
+            return value
     return None
 
 
-def _as_read(found: Contents, wants: tuple[str, ...] = (), note: str | None = None) -> Read:
-    named = type(found.module).__qualname__ if found.module is not None else found.class_name
-    kind = "pickled module" if named else "state_dict"
-    card: Mapping[str, Any] = found.card
-    return Read(
-        format=kind,
-        weights=found.weights,
-        module=found.module,
+def _to_data(contents: Contents, imports: tuple[str, ...] = (), note: str | None = None) -> CheckpointData:
+    class_name = type(contents.module).__qualname__ if contents.module is not None else contents.class_name
+    card: Mapping[str, Any] = contents.card
+    return CheckpointData(
+        format="pickled module" if class_name else "state_dict",
+        weights=contents.weights,
+        module=contents.module,
         card=card,
-        where=found.where,
-        skipped=found.skipped,
-        notes=(*found.notes, *([note] if note else [])),
-        class_name=named,
-        imports=wants if found.class_name is not None else (),
+        where=contents.where,
+        skipped=contents.skipped,
+        notes=(*contents.notes, *([note] if note else [])),
+        class_name=class_name,
+        imports=imports if contents.class_name is not None else (),
     )
 
 
-def _broken(path: Path, reason: str) -> str:
-    known = not_a_checkpoint(path)
-    return f"{path} is not a readable checkpoint ({known or f'{reason}; copy or download it again'})."
+def _describe_broken(path: Path, reason: str) -> str:
+    description = describe_other_file(path)
+    return f"{path} is not a readable checkpoint ({description or f'{reason}; copy or download it again'})."

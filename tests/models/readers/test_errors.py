@@ -45,7 +45,7 @@ def folder(*names: str) -> Callable[[Path], Any]:
 
 
 UNUSABLE: dict[str, tuple[str, Callable[[Path], Any], str]] = {
-    "missing": ("m.pt", lambda _: None, r"there is no checkpoint .*m\.pt\."),
+    "missing": ("m.pt", lambda _: None, r"checkpoint not found: .*m\.pt\."),
     "empty": ("m.pt", content(b""), r"checkpoint .*m\.pt is empty; copy or download it again\."),
     "truncated": ("m.pt", truncated, r"m\.pt is not a readable checkpoint \(.*; copy or download it again\)\."),
     "junk": ("m.pt", content(b"\x07" * 99), r"m\.pt is not a readable checkpoint \(.*copy or download it again\)\."),
@@ -58,11 +58,11 @@ UNUSABLE: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         content(b"\x10\0\0\0\0\0\0\0{" + b"\0" * 50),
         "is a broken safetensors file .*copy or download it again",
     ),
-    "onnx": ("m.onnx", content(b"\x08\x07" + b"\xff" * 50), r"is no readable ONNX program \("),
+    "onnx": ("m.onnx", content(b"\x08\x07" + b"\xff" * 50), r"is not a readable ONNX program \("),
     "optimizer": (
         "m.pt",
         saved(torch.optim.Adam([torch.nn.Parameter(torch.ones(2))]).state_dict()),
-        r"holds no weights, only the state of an optimizer; its keys are state, param_groups: the weights are in",
+        r"holds no weights, only the state of an optimizer; its keys are state, param_groups; pass another file",
     ),
     "no weights": (
         "m.pt",
@@ -82,11 +82,11 @@ UNUSABLE: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "class count": (
         "m.pt",
         saved(weights(classes=8)),
-        r"The file has 8 classes, the card names 7: mend classes \(--classes\)\.",
+        r"The file has 8 classes, the card names 7: fix classes \(--classes\)\.",
     ),
-    "empty folder": ("f", folder(), "is a folder without a checkpoint .it is empty.; name a checkpoint file"),
+    "empty folder": ("f", folder(), "is a folder without a checkpoint .it is empty.; pass a checkpoint file"),
     "other folder": ("f", folder("a.txt"), r"is a folder without a checkpoint \(it holds a\.txt\)"),
-    "many": ("f", folder("a.pt", "b.pt"), r"is a folder of 2 checkpoints \(a\.pt, b\.pt\); name the checkpoint"),
+    "many": ("f", folder("a.pt", "b.pt"), r"is a folder of 2 checkpoints \(a\.pt, b\.pt\); pass the checkpoint"),
 }  # fmt: skip
 
 

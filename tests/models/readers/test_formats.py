@@ -28,13 +28,13 @@ MAPS = ["attention", "gradcam", "saliency", "baseline:uniform"]
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     torch.manual_seed(1)
-    made = SmallCNN(7, width=8)
+    classifier = SmallCNN(7, width=8)
     for _ in range(3):
-        made(torch.randn(8, 3, SIZE, SIZE))
+        classifier(torch.randn(8, 3, SIZE, SIZE))
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in classifier.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    return made.eval()
+    return classifier.eval()
 
 
 def averaged(network: nn.Module) -> Any:
@@ -112,8 +112,8 @@ def test_the_same_network_gives_the_same_scores(
     WRITERS[name](network, tmp_path / name)
     model = load_model(tmp_path / name, **ARCH, **CARD)
     assert model.program is None
-    found = scored(model, faces, MAPS)
-    pd.testing.assert_series_equal(found, expected, atol=1e-4, rtol=0)
+    scores = scored(model, faces, MAPS)
+    pd.testing.assert_series_equal(scores, expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["script.pt", "program.pt2", "fixed.pt2"])
@@ -123,20 +123,20 @@ def test_a_program_without_its_architecture(
     WRITERS[name](network, tmp_path / name)
     model = load_model(tmp_path / name, **CARD)
     assert model.program is not None
-    assert any("cannot be seen, so there is no attention and no CAM" in note for note in model.notes)
+    assert any("are not accessible, so attention and CAMs are not available" in note for note in model.notes)
     run = interpfer.score(model, "csv", data_root=faces, landmarks=faces / "landmarks.txt", limit=10)
     assert set(run.scores["map"]) == {
         "saliency", "input-x-gradient", "occlusion", "baseline:uniform", "baseline:class-mean-au",
     }  # fmt: skip
-    found = run.scores[run.scores["metric"] == "cosine"].set_index(["map", "group"])["value"]
-    assert abs(found["saliency", "macro"] - expected["saliency", "macro"]) < 1e-4
-    assert any("cannot be seen" in warning for warning in run.manifest["warnings"])
-    with pytest.raises(ModelError, match=r"map 'gradcam' cannot be made .* cannot be seen; name its archit"):
+    cosines = run.scores[run.scores["metric"] == "cosine"].set_index(["map", "group"])["value"]
+    assert abs(cosines["saliency", "macro"] - expected["saliency", "macro"]) < 1e-4
+    assert any("are not accessible" in warning for warning in run.manifest["warnings"])
+    with pytest.raises(ModelError, match=r"map 'gradcam' cannot be .* are not accessible; pass --arch"):
         scored(model, faces, ["gradcam"])
     everything = interpfer.score(
         model, "csv", data_root=faces, landmarks=faces / "landmarks.txt", maps="all", limit=4, layers="all"
     )
-    assert "cannot be seen; name its architecture" in everything.manifest["refused"]["gradcam@all"]
+    assert "are not accessible; pass --arch" in everything.manifest["refused"]["gradcam@all"]
     assert "attention" not in set(everything.scores["map"])
 
 
@@ -148,7 +148,7 @@ def test_a_program_without_gradients(tmp_path: Path, network: nn.Module, faces: 
     from interpfer.models.readers import onnxfile
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnxfile, "_converted", lambda *_: None)
+        patch.setattr(onnxfile, "_convert", lambda *_: None)
         model = load_model(tmp_path / "m.onnx", **CARD)
         again = load_model(tmp_path / "m.onnx", **ARCH, **CARD)
     assert isinstance(model.program, Program)
@@ -221,11 +221,11 @@ def test_classes_of_main_are_found_in_the_file_of_arch(tmp_path: Path, network: 
     Own.__module__, Own.__qualname__ = "__main__", "Own"
     import __main__
 
-    made = Own(7, width=8)
-    made.load_state_dict(network.state_dict())
+    classifier = Own(7, width=8)
+    classifier.load_state_dict(network.state_dict())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(__main__, "Own", Own, raising=False)
-        torch.save(made, tmp_path / "m.pt")
+        torch.save(classifier, tmp_path / "m.pt")
     with pytest.raises(ModelError, match=r"cannot be unpickled|have an architecture|is a pickle"):
         load_model(tmp_path / "m.pt", trust=False, **CARD)
     (tmp_path / "own.py").write_text(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
-from interpfer.inspection.candidates import CardSearch, try_cards
+from interpfer.inspection.card_search import CardSearch, try_cards
 from interpfer.labels import CLASS_ORDERS
 from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
@@ -47,49 +47,50 @@ class Nearest(nn.Module):
         return -self.weight * (x.mean((2, 3))[:, None] - self.known).square().sum(2)
 
 
-def tried(network: nn.Module, known: bool = True, **card: object) -> CardSearch:
+def search_cards(network: nn.Module, has_classes: bool = True, **card: object) -> CardSearch:
     model = load_model(network, **{"classes": "rafdb", "input_size": 16} | card)  # type: ignore[arg-type]
-    return try_cards(model, Painted.open(None, "test"), known, sized=True, limit=49)
+    return try_cards(model, Painted.open(None, "test"), has_classes, has_size=True, limit=49)
 
 
 def test_a_right_card_stands() -> None:
-    trial = tried(Nearest(0.5, 0.5, bgr=False), mean="half")
-    assert trial.card is not None
-    assert trial.best is trial.card
-    assert (trial.card.accuracy, trial.n) == (1.0, 49)
-    assert trial.verdict == "the card stands: 100.0% of 49 faces are right, and nothing tried is better beyond chance"
+    search = search_cards(Nearest(0.5, 0.5, bgr=False), mean="half")
+    assert search.card is not None
+    assert search.best is search.card
+    assert (search.card.accuracy, search.n) == (1.0, 49)
+    assert search.verdict == "the card fits: 100.0% of 49 faces are right, and no alternative is significantly better"
 
 
 def test_a_wrong_order_is_named() -> None:
-    trial = tried(Nearest(0.5, 0.5, bgr=False), mean="half", classes="affectnet7")
-    assert (trial.best.order, trial.best.classes) == ("rafdb", RAF)
-    assert trial.verdict.startswith("the card looks wrong: ")
+    search = search_cards(Nearest(0.5, 0.5, bgr=False), mean="half", classes="affectnet7")
+    assert (search.best.order, search.best.classes) == ("rafdb", RAF)
+    assert search.verdict.startswith("the card looks wrong: ")
     assert (
-        "100.0% with the classes [surprise, fear, disgust, happiness, sadness, anger, neutral] (rafdb)" in trial.verdict
+        "100.0% with the classes [surprise, fear, disgust, happiness, sadness, anger, neutral] (rafdb)"
+        in search.verdict
     )
-    assert "input" not in trial.verdict
+    assert "input" not in search.verdict
 
 
 def test_a_wrong_normalisation_and_colour_are_named() -> None:
-    trial = tried(Nearest(0.5, 0.5, bgr=True), mean="none")
-    assert trial.best.input == InputSpec(16, "bgr", 1, (0.5,), (0.5,))
-    assert "with the input size 16, color bgr, mean half" in trial.verdict
+    search = search_cards(Nearest(0.5, 0.5, bgr=True), mean="none")
+    assert search.best.input == InputSpec(16, "bgr", 1, (0.5,), (0.5,))
+    assert "with the input size 16, color bgr, mean half" in search.verdict
 
 
 def test_without_a_card_the_likeliest_is_told() -> None:
-    trial = tried(Nearest(0, 1, bgr=False), known=False)
-    assert trial.card is None
-    assert trial.best.classes == RAF
-    assert trial.verdict.startswith("100.0% of 49 faces are right with the classes [surprise, fear,")
+    search = search_cards(Nearest(0, 1, bgr=False), has_classes=False)
+    assert search.card is None
+    assert search.best.classes == RAF
+    assert search.verdict.startswith("100.0% of 49 faces are right with the classes [surprise, fear,")
 
 
 def test_an_order_that_nobody_uses_is_spelled_out() -> None:
     network = Nearest(0, 1, bgr=False)
     order = [3, 1, 0, 2, 6, 5, 4]
     network.known = network.known[order]
-    trial = tried(network)
-    assert trial.best.order == "spelled out"
-    assert trial.best.classes == tuple(RAF[i] for i in order)
+    search = search_cards(network)
+    assert search.best.order == "spelled out"
+    assert search.best.classes == tuple(RAF[i] for i in order)
 
 
 def test_weights_that_know_nothing() -> None:
@@ -97,12 +98,12 @@ def test_weights_that_know_nothing() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.eye(7)[:1].expand(len(x), -1)
 
-    trial = tried(Blind())
-    assert trial.verdict.startswith("nothing that was tried classifies better than chance (14% of 49 faces at best)")
+    search = search_cards(Blind())
+    assert search.verdict.startswith("no card classifies significantly better than chance (14% of 49 faces at best)")
 
 
 def test_what_was_tried_is_plain_data() -> None:
-    facts = tried(Nearest(0, 1, bgr=False)).facts()
+    facts = search_cards(Nearest(0, 1, bgr=False)).to_dict()
     assert facts["best"]["input"]["size"] == 16
     assert len({str(attempt["input"]) for attempt in facts["attempts"]}) == 5
 
@@ -115,8 +116,8 @@ def test_sizes_are_tried_where_the_card_has_none() -> None:
             return super().forward(x) * (1 if x.shape[-1] == 48 else -1)
 
     model = load_model(Fixed(0, 1, bgr=False), classes="rafdb", input_size=16)
-    trial = try_cards(model, Painted.open(None, "test"), known=True, sized=False, limit=49)
-    assert trial.best.input.size == 48
+    search = try_cards(model, Painted.open(None, "test"), has_classes=True, has_size=False, limit=49)
+    assert search.best.input.size == 48
 
 
 def test_what_cannot_be_tried() -> None:
@@ -130,7 +131,7 @@ def test_what_cannot_be_tried() -> None:
             raise RuntimeError("no")
 
     model = load_model(Nearest(0, 1, bgr=False), classes="rafdb", input_size=16)
-    with pytest.raises(DataError, match="no labelled image of the data set painted can be read"):
-        try_cards(model, Empty.open(None, "test"), known=True, sized=True)
+    with pytest.raises(DataError, match="data set painted: no labelled image can be read"):
+        try_cards(model, Empty.open(None, "test"), has_classes=True, has_size=True)
     with pytest.raises(InterpferError, match="runs with none of the inputs that were tried"):
-        tried(Strange())
+        search_cards(Strange())
