@@ -1,18 +1,18 @@
-"""The errors that are the user's to mend.
+"""Errors that the user can fix.
 
-Each carries one line that says what is wrong, where, and what to do. The command line prints that line and exits with
-status 1; anything else that escapes is a defect of interpfer and shows its traceback.
+The message of each is one line: what is wrong, where, and what to do. The command line prints it and exits with status
+1; any other exception is a bug of interpfer and shows its traceback.
 """
 
 import difflib
 from collections.abc import Iterable
 
-MANY = 12
-"""Names that a message lists at most."""
+MAX_LISTED = 12
+"""Most names that a message lists."""
 
 
 class InterpferError(Exception):
-    """Base of every error that the user can mend; ``str(error)`` is one clear line."""
+    """Base of all errors that the user can fix; ``str(error)`` is one line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
@@ -31,7 +31,7 @@ class ModelError(InterpferError):
 
 
 class TrustError(ModelError):
-    """Loading would run code that the user has not said to trust."""
+    """Loading would run code that the user has not trusted."""
 
 
 class PluginError(InterpferError):
@@ -43,7 +43,7 @@ class RunError(InterpferError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
-    """Name the spellings of ``known`` closest to ``name``, ready to append to a message.
+    """Return a sentence with the names in ``known`` closest to ``name``, to append to a message; "" if none is close.
 
     >>> nearest("gradcam+", ["gradcam", "gradcam++", "rise"])
     ' Did you mean gradcam++ or gradcam?'
@@ -54,14 +54,14 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
-def choices(name: str, known: Iterable[str], command: str) -> str:
-    """Name the nearest spellings, and all of them if they are few, else the command that lists them.
+def suggest_names(name: str, known: Iterable[str], command: str) -> str:
+    """Return the closest names, then all of them if they are few, else the command that lists them.
 
-    >>> choices("cosin", ["cosine", "pxap"], "interpfer ls metrics")
+    >>> suggest_names("cosin", ["cosine", "pxap"], "interpfer ls metrics")
     ' Did you mean cosine? Known: cosine, pxap.'
-    >>> choices("m1", [f"map{i}" for i in range(40)], "interpfer ls maps")
+    >>> suggest_names("m1", [f"map{i}" for i in range(40)], "interpfer ls maps")
     ' Did you mean map1? `interpfer ls maps` lists them.'
     """
     names = list(known)
-    listed = f"Known: {', '.join(names)}." if len(names) <= MANY else f"`{command}` lists them."
-    return f"{nearest(name, names)} {listed}"
+    listing = f"Known: {', '.join(names)}." if len(names) <= MAX_LISTED else f"`{command}` lists them."
+    return f"{nearest(name, names)} {listing}"

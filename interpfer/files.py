@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Bytes of CSV and JSON files, and atomic writing."""
 
 import json
 import math
@@ -12,16 +12,17 @@ import pandas as pd
 from interpfer.errors import RunError
 
 DIGITS = 6
+"""Decimals in tables."""
 
 
 def csv_bytes(table: pd.DataFrame) -> bytes:
-    """Return a table as CSV with six digits; an index with a name becomes the first column."""
+    """Return a table as CSV with six decimals; an index with a name becomes the first column."""
     text: str = table.to_csv(index=table.index.name is not None, float_format=f"%.{DIGITS}f", lineterminator="\n")
     return text.encode()
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return JSON that strict parsers take: what is not a finite number is null."""
+    """Return JSON for strict parsers: a number that is not finite becomes null."""
     return (json.dumps(_finite(value), indent=2, allow_nan=False) + "\n").encode()
 
 
@@ -34,7 +35,16 @@ def _finite(value: Any) -> Any:
 
 
 def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:
-    """Replace a file at once: readers see the old or the new one, never half of it; ``durable`` survives power loss."""
+    """Replace a file in one step, so that readers never see a partial one.
+
+    Args:
+        path: the file.
+        content: new content.
+        durable: wait until the content is on disk, so that it survives a power loss.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with draft.open("wb") as file:

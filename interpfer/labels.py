@@ -1,6 +1,6 @@
-"""The names of the expressions: one canonical spelling each, the synonyms that map onto it, and well-known orders.
+"""Names of expressions: canonical spellings, their synonyms, and known orders of classes.
 
-A model's classes and a data set's classes meet by these names, never by index.
+The classes of a model and of a data set are matched by name, never by index.
 """
 
 from collections.abc import Iterable, Sequence
@@ -66,7 +66,7 @@ ABBREVIATIONS: dict[str, str] = {
     "con": "contempt",
     "co": "contempt",
 }
-"""Understood, but never suggested."""
+"""Abbreviation -> expression; accepted, but never suggested."""
 
 
 def _order(text: str) -> tuple[str, ...]:
@@ -90,7 +90,8 @@ CLASS_ORDERS: dict[str, tuple[str, ...]] = {
     "face-api": _order("ne ha sa an fe di su"),
     "dima806": _order("sa di an ne fe su ha"),
 }
-"""Output orders seen in data sets and published classifiers; ``classes: rafdb`` in a card names one."""
+"""Name -> classes in output order, as in data sets and published classifiers; a model card can say ``classes: rafdb``.
+"""
 
 ORDER_ALIASES: dict[str, str] = {
     "affectnet": "affectnet8",
@@ -104,20 +105,30 @@ ORDER_ALIASES: dict[str, str] = {
 
 
 def class_order(name: str) -> tuple[str, ...] | None:
-    """Return the well-known order called ``name``, or None.
+    """Return the known order called ``name``; None if there is none.
 
-    >>> class_order("FER2013")[:2]
-    ('anger', 'disgust')
+    Examples:
+        >>> class_order("FER2013")[:2]
+        ('anger', 'disgust')
     """
     key = name.strip().lower()
     return CLASS_ORDERS.get(ORDER_ALIASES.get(key, key))
 
 
 def resolve_classes(names: Sequence[str]) -> tuple[str, ...]:
-    """Return canonical classes in output order, from names of expressions or from the one name of a known order.
+    """Return canonical classes in output order.
+
+    Args:
+        names: expressions in any known spelling, or the name of one known order.
 
     Raises:
         DataError: a name is unknown, or two names mean the same expression.
+
+    Examples:
+        >>> resolve_classes(["happy", "sad"])
+        ('happiness', 'sadness')
+        >>> resolve_classes(["rafdb"])[:3]
+        ('surprise', 'fear', 'disgust')
     """
     if len(names) == 1 and names[0].strip():
         order = class_order(names[0])
@@ -125,7 +136,7 @@ def resolve_classes(names: Sequence[str]) -> tuple[str, ...]:
             return order
         if names[0].strip().lower() not in {*EXPRESSIONS, *SYNONYMS, *ABBREVIATIONS}:
             raise DataError(
-                f"'{names[0]}' is neither an expression nor a known order of classes."
+                f"unknown expression or order of classes '{names[0]}'."
                 f"{nearest(names[0].strip().lower(), [*CLASS_ORDERS, *ORDER_ALIASES, *EXPRESSIONS])} "
                 f"Orders: {', '.join([*CLASS_ORDERS, *ORDER_ALIASES])}."
             )
@@ -133,39 +144,47 @@ def resolve_classes(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def canonical(name: str) -> str:
-    """Return the canonical expression that ``name`` stands for, whatever its case or synonym.
+    """Return the canonical name of an expression; case and surrounding spaces are ignored.
+
+    Args:
+        name: canonical name, synonym or abbreviation.
 
     Raises:
-        DataError: ``name`` is no known expression.
+        DataError: the name is unknown.
 
-    >>> canonical("Happy")
-    'happiness'
+    Examples:
+        >>> canonical("Happy")
+        'happiness'
     """
     key = name.strip().lower()
-    found = key if key in EXPRESSIONS else SYNONYMS.get(key, ABBREVIATIONS.get(key))
-    if found is None:
+    expression = key if key in EXPRESSIONS else SYNONYMS.get(key, ABBREVIATIONS.get(key))
+    if expression is None:
         raise DataError(
-            f"'{name}' is no known expression.{nearest(key, [*EXPRESSIONS, *SYNONYMS])} "
+            f"unknown expression '{name}'.{nearest(key, [*EXPRESSIONS, *SYNONYMS])} "
             f"Known: {', '.join(EXPRESSIONS)} (and synonyms such as happy, angry)."
         )
-    return found
+    return expression
 
 
 def canonical_classes(names: Iterable[str]) -> tuple[str, ...]:
-    """Canonicalise a list of classes in order.
+    """Return the canonical names of classes, in the same order.
 
     Raises:
         DataError: a name is unknown, or two names mean the same expression.
+
+    Examples:
+        >>> canonical_classes(["Angry", "joy"])
+        ('anger', 'happiness')
     """
     classes = tuple(canonical(name) for name in names)
-    twice = sorted({name for name in classes if classes.count(name) > 1})
-    if twice:
-        raise DataError(f"classes name {', '.join(twice)} more than once: each expression has one output.")
+    repeated = sorted({name for name in classes if classes.count(name) > 1})
+    if repeated:
+        raise DataError(f"classes must name each expression once, got {', '.join(repeated)} more than once.")
     return classes
 
 
 def list_orders() -> dict[str, dict[str, str]]:
-    """Return name -> what to know of each known order of classes."""
+    """Return name -> facts of each known order of classes, for ``interpfer ls classes``."""
     return {
         name: {
             "also": ", ".join(alias for alias, known in ORDER_ALIASES.items() if known == name),
@@ -176,10 +195,11 @@ def list_orders() -> dict[str, dict[str, str]]:
 
 
 def class_indices(labels: Iterable[str], classes: Sequence[str]) -> list[int]:
-    """Return the index of each label in ``classes``, -1 where it is none of them.
+    """Return the index of each label in ``classes``; -1 for a label that is not one of them.
 
-    >>> class_indices(["fear", "", "anger"], ["anger", "fear"])
-    [1, -1, 0]
+    Examples:
+        >>> class_indices(["fear", "", "anger"], ["anger", "fear"])
+        [1, -1, 0]
     """
-    places = {name: index for index, name in enumerate(classes)}
-    return [places.get(label, -1) for label in labels]
+    index_of = {name: index for index, name in enumerate(classes)}
+    return [index_of.get(label, -1) for label in labels]

@@ -1,8 +1,8 @@
-"""One registry for every kind of plugin.
+"""One registry class for every kind of plugin.
 
-A plugin is an object at ``module:attribute``. Built-in ones stand in a table at the door of their room (for example
-``interpfer/maps/__init__.py``); other packages add theirs through an entry point of the same group. Listing names
-imports nothing; a plugin is imported when it is asked for.
+A plugin is an object at ``module:attribute``. Built-in plugins are listed in their package's ``__init__.py`` (for
+example ``interpfer/maps/__init__.py``); other packages add theirs through an entry point of the same group. Listing the
+names imports nothing; a plugin is imported when it is first used.
 """
 
 import importlib
@@ -11,21 +11,21 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
-from interpfer.errors import PluginError, choices
+from interpfer.errors import PluginError, suggest_names
 
 T = TypeVar("T")
 
-#: optional package -> the extra of interpfer that installs it
 EXTRAS = {"timm": "timm", "transformers": "hf", "onnx": "onnx", "onnxruntime": "onnx", "onnx2torch": "onnx"}
+"""Optional package -> the extra of interpfer that installs it."""
 
 
 class Registry(Generic[T]):
     """Plugins of one kind, by name.
 
     Args:
-        kind: what one plugin is called in messages, such as ``"map"``.
-        group: the entry-point group through which other packages add plugins.
-        builtin: name -> ``"module:attribute"``.
+        kind: the word for one plugin in messages, such as ``"map"``.
+        group: entry-point group through which other packages add plugins.
+        builtin: name -> ``"module:attribute"`` of the built-in plugins.
     """
 
     def __init__(self, kind: str, group: str, builtin: Mapping[str, str]) -> None:
@@ -48,15 +48,15 @@ class Registry(Generic[T]):
 
     @property
     def command(self) -> str:
-        """The command that lists the plugins."""
+        """Command that lists the plugins."""
         return f"interpfer ls {self.group.rpartition('.')[2]}"
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all plugins, built-in ones first; imports none of them."""
+        """Return the names of all plugins, built-in ones first, without importing any."""
         return tuple(self._targets)
 
     def origin(self, name: str) -> str:
-        """Return the package that brings the plugin."""
+        """Return the name of the package that provides a plugin."""
         return self._targets[name][1]
 
     def __repr__(self) -> str:
@@ -69,15 +69,15 @@ class Registry(Generic[T]):
         return iter(self._targets)
 
     def get(self, name: str) -> T:
-        """Import and return the plugin called ``name``.
+        """Import and return a plugin.
 
         Raises:
-            PluginError: no such plugin, or importing it fails.
+            PluginError: the name is unknown, or the import fails.
         """
         if name not in self._targets:
             raise PluginError(
-                f"no {self.kind} is called '{name}'.{choices(name, self._targets, self.command)} "
-                f"A package adds one by an entry point in the group {self.group}."
+                f"unknown {self.kind} '{name}'.{suggest_names(name, self._targets, self.command)} "
+                f"A package can add one with an entry point in the group {self.group}."
             )
         target, origin = self._targets[name]
         module, _, attribute = target.partition(":")
@@ -92,7 +92,7 @@ class Registry(Generic[T]):
 
 
 def missing_package(error: ModuleNotFoundError) -> str:
-    """Say which package is missing and the command that installs it."""
+    """Return which package is missing and the command that installs it."""
     package = (error.name or "an unknown package").split(".")[0]
     install = f"interpfer[{EXTRAS[package]}]" if package in EXTRAS else package
     return f"the package {package}, which is not installed: pip install '{install}'"

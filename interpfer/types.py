@@ -1,7 +1,7 @@
-"""The values that travel from one room to the next: frozen, batched, checked when made.
+"""Values passed between the packages: frozen, batched, checked when created.
 
-Coordinates are pixels, x to the right and y down, counted from the outer corner of the first pixel. Landmarks follow
-the 68 points of iBUG 300-W, 0-based. A map or heatmap that is undefined is NaN all over, and a mask beside it says so.
+Coordinates are pixels, x to the right and y down, with the origin at the outer corner of the first pixel. Landmarks are
+the 68 points of iBUG 300-W, counted from 0. An undefined map is NaN everywhere, and a mask says which ones are defined.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ CANVAS = 224
 """Side in pixels of the square on which maps and heatmaps are compared."""
 
 LANDMARKS = 68
+"""Number of landmarks of a face."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Sample:
     """One image of a data set.
 
     Attributes:
-        id: its name within the data set; landmark files and tables use it.
-        label: canonical expression, or "" where it is unknown.
-        path: the file, or None where the data set makes its images itself.
-        subject: the person, where the data set knows it.
+        id: name within the data set, as in landmark files and tables.
+        label: canonical expression; "" if unknown.
+        path: image file; None if the data set creates its images.
+        subject: the person; None if unknown.
     """
 
     id: str
@@ -41,7 +42,7 @@ class Faces:
     Attributes:
         ids: n names, unique within a data set.
         images: (n, 3, h, w) RGB in [0, 1].
-        labels: (n,) index into ``classes``; -1 where the label is unknown.
+        labels: (n,) indices into ``classes``; -1 if unknown.
         classes: canonical names.
     """
 
@@ -52,7 +53,10 @@ class Faces:
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.images) == len(self.labels):
-            raise ValueError(f"{len(self.ids)} ids, {len(self.images)} images and {len(self.labels)} labels differ")
+            raise ValueError(
+                "ids, images and labels must be equally many, "
+                f"got {len(self.ids)}, {len(self.images)} and {len(self.labels)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,10 @@ class Landmarks:
     """68 points per face.
 
     Attributes:
-        points: (n, 68, 2) as (x, y) pixels of the image; NaN where none were found.
+        points: (n, 68, 2) as (x, y) pixels of the image; NaN for a face that was not found.
         found: (n,) whether all 68 points are finite.
-        notes: n texts "reason: detail": why a face was not found, or what is doubtful about one that was; "" for
-            nothing to say. Without any, where the provider says nothing.
+        notes: n texts "reason: detail" on why a face was not found, or why it is doubtful; "" for no note. Empty if the
+            provider writes no notes.
     """
 
     points: Float[Tensor, "n 68 2"]
@@ -72,23 +76,23 @@ class Landmarks:
 
     def __post_init__(self) -> None:
         if self.notes and len(self.notes) != len(self.points):
-            raise ValueError(f"{len(self.notes)} notes for {len(self.points)} faces")
+            raise ValueError(f"notes must be one per face, got {len(self.notes)} for {len(self.points)} faces")
 
     @classmethod
     def of(cls, points: Float[Tensor, "n 68 2"], notes: tuple[str, ...] = ()) -> "Landmarks":
-        """Wrap raw points; a face with any non-finite coordinate counts as not found and becomes NaN."""
+        """Return landmarks from raw points; a face with a non-finite coordinate counts as not found and becomes NaN."""
         found = points.isfinite().flatten(1).all(1)
         return cls(torch.where(found[:, None, None], points, torch.nan), found, notes)
 
     def to(self, device: torch.device) -> "Landmarks":
-        """Return them on a device."""
+        """Return a copy on a device."""
         return Landmarks(self.points.to(device), self.found.to(device), self.notes)
 
     def __getitem__(self, rows: slice) -> "Landmarks":
         return Landmarks(self.points[rows], self.found[rows], self.notes[rows])
 
     def note(self, row: int) -> str:
-        """Return the note on a face, "" for none."""
+        """Return the note on a face; "" for none."""
         return self.notes[row] if self.notes else ""
 
 
@@ -97,9 +101,9 @@ class AUHeatmaps:
     """One plane per action unit and face.
 
     Attributes:
-        aus: the u FACS numbers of the planes, in order; a plane keeps its AU even where it could not be drawn.
-        maps: (n, u, S, S) in [0, 1].
-        drawn: (n, u) whether the AU was drawn at all inside the image.
+        aus: u FACS numbers, one per plane; a plane keeps its number even if it could not be drawn.
+        maps: (n, u, S, S) in [0, 1]; NaN where not drawn.
+        drawn: (n, u) whether any part of the AU lies inside the image.
     """
 
     aus: tuple[int, ...]
@@ -108,4 +112,4 @@ class AUHeatmaps:
 
     def __post_init__(self) -> None:
         if len(self.aus) != self.maps.shape[1]:
-            raise ValueError(f"{len(self.aus)} action units for {self.maps.shape[1]} planes")
+            raise ValueError(f"planes must be one per action unit, got {self.maps.shape[1]} for {len(self.aus)}")

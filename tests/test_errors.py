@@ -11,7 +11,7 @@ def test_every_error_is_one_line_and_one_family(name: str) -> None:
     assert str(error) == "first second third"
 
 
-def test_a_matter_of_trust_is_a_matter_of_the_model() -> None:
+def test_a_trust_error_is_a_model_error() -> None:
     assert issubclass(errors.TrustError, errors.ModelError)
 
 

@@ -1,13 +1,17 @@
+import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import interpfer
 from interpfer import registry
-from interpfer.errors import PluginError
+from interpfer.cli.ls import KINDS
+from interpfer.errors import MAX_LISTED, PluginError
 from interpfer.registry import Registry
 
 BUILTIN = {"cosine": "math:cos", "sine": "math:sin"}
@@ -32,13 +36,13 @@ def functions(builtin: dict[str, str] | None = None) -> Registry:
 
 def test_a_plugin_of_another_package(plugins: list[EntryPoint]) -> None:
     plugins.append(point("root", "math:sqrt"))
-    found = functions()
-    assert found.names() == ("cosine", "sine", "root")
-    assert list(found) == ["cosine", "sine", "root"]
-    assert "root" in found
-    assert "log" not in found
-    assert (found.origin("sine"), found.origin("root")) == ("interpfer", "other-package")
-    assert found.get("root")(9.0) == 3
+    registered = functions()
+    assert registered.names() == ("cosine", "sine", "root")
+    assert list(registered) == ["cosine", "sine", "root"]
+    assert "root" in registered
+    assert "log" not in registered
+    assert (registered.origin("sine"), registered.origin("root")) == ("interpfer", "other-package")
+    assert registered.get("root")(9.0) == 3
 
 
 def test_two_packages_with_the_same_name(plugins: list[EntryPoint]) -> None:
@@ -73,20 +77,20 @@ def test_an_entry_point_of_no_package(plugins: list[EntryPoint]) -> None:
         ("math:sqroot", "AttributeError: module 'math' has no attribute 'sqroot'"),
         ("other.module:f", "ModuleNotFoundError: No module named 'other'"),
         ("email.nothing:f", "ModuleNotFoundError: No module named 'email.nothing'"),
-        ("moody_plugin:anything", "RuntimeError: not today"),
+        ("failing_plugin:anything", "RuntimeError: not today"),
     ],
 )
 def test_a_broken_plugin_fails_only_when_asked_for(
     plugins: list[EntryPoint], target: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "moody_plugin.py").write_text("raise RuntimeError('not today')")
+    (tmp_path / "failing_plugin.py").write_text("raise RuntimeError('not today')")
     monkeypatch.syspath_prepend(str(tmp_path))
     plugins.append(point("broken", target))
-    found = functions()
-    assert "broken" in found
-    assert found.get("sine")(0) == 0
+    registered = functions()
+    assert "broken" in registered
+    assert registered.get("sine")(0) == 0
     with pytest.raises(PluginError) as error:
-        found.get("broken")
+        registered.get("broken")
     assert str(error.value) == f"function 'broken' of other-package cannot be loaded ({target}): {cause}"
     assert error.value.__cause__ is not None
 
@@ -96,23 +100,23 @@ def test_an_unknown_name_suggests_lists_and_says_how_to_add_one(plugins: list[En
     with pytest.raises(PluginError) as error:
         functions().get("cosin")
     assert str(error.value) == (
-        "no function is called 'cosin'. Did you mean cosine or sine? Known: cosine, sine, root. "
-        "A package adds one by an entry point in the group interpfer.tests."
+        "unknown function 'cosin'. Did you mean cosine or sine? Known: cosine, sine, root. "
+        "A package can add one with an entry point in the group interpfer.tests."
     )
 
 
 @pytest.mark.usefixtures("plugins")
 def test_a_missing_package_names_the_command_that_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "needy_plugin.py").write_text("import no_such_package.part")
+    (tmp_path / "plugin_with_needs.py").write_text("import no_such_package.part")
     monkeypatch.syspath_prepend(str(tmp_path))
-    needy = functions({"f": "needy_plugin:f"})
+    needs_package = functions({"f": "plugin_with_needs:f"})
     with pytest.raises(PluginError) as error:
-        needy.get("f")
+        needs_package.get("f")
     needs = "function 'f' needs the package no_such_package, which is not installed: pip install"
     assert str(error.value) == f"{needs} 'no_such_package'"
     monkeypatch.setitem(registry.EXTRAS, "no_such_package", "special")
     with pytest.raises(PluginError) as error:
-        needy.get("f")
+        needs_package.get("f")
     assert str(error.value) == f"{needs} 'interpfer[special]'"
 
 
@@ -120,9 +124,34 @@ def test_listing_imports_nothing() -> None:
     code = """
 import sys
 from interpfer.registry import Registry
-found = Registry("module", "interpfer.tests", {"one": "torch:nn", "two": "pandas:DataFrame"})
-assert found.names() == ("one", "two") and "one" in found and list(found) == ["one", "two"]
+registered = Registry("module", "interpfer.tests", {"one": "torch:nn", "two": "pandas:DataFrame"})
+assert registered.names() == ("one", "two") and "one" in registered and list(registered) == ["one", "two"]
 print(*sorted({"torch", "pandas", "numpy"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def registries() -> dict[str, Registry]:
+    """Return every registry of the package by its entry-point group."""
+    root = Path(interpfer.__file__).parent
+    by_group: dict[str, Registry] = {}
+    for path in sorted(root.rglob("*.py")):
+        name = ".".join(["interpfer", *path.relative_to(root).with_suffix("").parts]).removesuffix(".__init__")
+        for variable in re.findall(r"^([A-Z]+): \"?Registry\[.*= Registry\($", path.read_text(), re.MULTILINE):
+            value = getattr(import_module(name), variable)
+            assert value.group not in by_group, f"two registries for {value.group}"
+            by_group[value.group] = value
+    return by_group
+
+
+def test_every_kind_of_plugin_has_a_group_of_its_own_and_is_listed() -> None:
+    groups = {group.removeprefix("interpfer."): value for group, value in registries().items()}
+    assert {"models", "datasets", "landmarks", "truths", "maps", "metrics", "codebooks", "reports"} <= set(groups)
+    for group, value in groups.items():
+        assert value.command == f"interpfer ls {group}"
+        if group in KINDS:
+            module, _, variable = KINDS[group][0].partition(":")
+            assert getattr(import_module(module), variable) is value
+        else:  # a message that names the command would lead nowhere
+            assert len(value.names()) <= MAX_LISTED, f"`{value.command}` does not exist"

@@ -1,3 +1,3 @@
-"""Action units: which ones make an expression, where they act, and their heatmaps."""
+"""Action units: codebooks (action units per expression), geometry (their regions), and drawing of heatmaps."""
 
 from interpfer.au.codebook import CODEBOOKS as CODEBOOKS

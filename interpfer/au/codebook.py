@@ -1,14 +1,14 @@
-"""Codebooks: which action units (FACS numbers) make which expression. They are data, one YAML file each.
+"""Codebooks: the action units (FACS numbers) of each expression, one YAML file per codebook.
 
-A user's own codebook is a file::
+A custom codebook is a file such as::
 
     name: mine
-    citation: "where it comes from"
+    citation: "its source"
     classes:
       happiness: [6, 12, {au: 25, weight: 0.5}]
       contempt: [{au: 14, side: left}]
 
-A side is the left or the right of the picture.
+Left and right are those of the picture.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,8 +33,8 @@ class ActionUnit:
 
     Attributes:
         au: FACS number.
-        weight: factor on its plane before planes are merged, in (0, 1].
-        side: "left" or "right" of the picture, or None for both.
+        weight: factor in (0, 1] on its plane before planes are merged.
+        side: "left" or "right" of the picture; None for both.
     """
 
     au: int
@@ -44,28 +44,34 @@ class ActionUnit:
 
 @dataclass(frozen=True)
 class Codebook:
-    """Action units per canonical expression; an expression that is not listed has no heatmap."""
+    """Action units per canonical expression; an expression that is not listed has no heatmap.
+
+    Attributes:
+        name: name of the codebook.
+        citation: source to cite.
+        classes: expression -> its action units.
+    """
 
     name: str
     citation: str
     classes: Mapping[str, tuple[ActionUnit, ...]]
 
     def units(self, expression: str) -> tuple[ActionUnit, ...]:
-        """Return the entries of a canonical expression; none for neutral and for what the codebook does not list."""
+        """Return the entries of a canonical expression; none if the codebook does not list it."""
         return self.classes.get(expression, ())
 
     def listing(self) -> dict[str, str]:
-        """Return what ``interpfer ls codebooks`` says, column -> text."""
+        """Return column -> text for ``interpfer ls codebooks``."""
         lines = (f"{name}: {' '.join(str(unit.au) for unit in units)}" for name, units in self.classes.items())
         return {"AUs": "\n".join(lines), "source": self.citation}
 
     def aus(self, expressions: Iterable[str] | None = None) -> tuple[int, ...]:
-        """Return the sorted FACS numbers of some expressions, by default of all."""
+        """Return the sorted FACS numbers of some expressions; by default of all."""
         names = self.classes if expressions is None else expressions
         return tuple(sorted({unit.au for name in names for unit in self.units(name)}))
 
     def mirrored(self) -> "Codebook":
-        """Return the codebook of mirrored pictures: left and right change places."""
+        """Return the codebook for mirrored pictures, with left and right swapped."""
         other = {"left": "right", "right": "left", None: None}
         swapped = {
             name: tuple(replace(unit, side=other[unit.side]) for unit in units) for name, units in self.classes.items()
@@ -74,17 +80,25 @@ class Codebook:
 
 
 def parse_codebook(text: str, where: str) -> Codebook:
-    """Read a codebook out of YAML.
+    """Read a codebook from YAML.
+
+    Args:
+        text: content of the file.
+        where: name of the file, for messages.
 
     Raises:
-        DataError: the text is no codebook; the message names ``where`` and the field.
+        DataError: the text is not a codebook; the message names the field.
+
+    Examples:
+        >>> parse_codebook("classes: {happy: [6, 12]}", "mine.yaml").aus()
+        (6, 12)
     """
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise DataError(f"codebook {where}: not YAML ({error}).") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("classes"), dict) or not raw["classes"]:
-        raise DataError(f"codebook {where}: needs a field 'classes' with a list of action units per expression.")
+        raise DataError(f"codebook {where}: the field 'classes' must list action units per expression.")
     classes: dict[str, tuple[ActionUnit, ...]] = {}
     for label, entries in raw["classes"].items():
         try:
@@ -92,38 +106,47 @@ def parse_codebook(text: str, where: str) -> Codebook:
         except DataError as error:
             raise DataError(f"codebook {where}: {error}") from error
         if expression in classes:
-            raise DataError(f"codebook {where}: '{label}' means {expression}, which is listed already.")
+            raise DataError(f"codebook {where}: '{label}' repeats the expression {expression}.")
         if expression == NEUTRAL:
-            raise DataError(f"codebook {where}: neutral has no action units; leave it out.")
+            raise DataError(f"codebook {where}: neutral has no action units; remove it.")
         if not isinstance(entries, list) or not entries:
-            raise DataError(f"codebook {where}: '{label}' needs a list of action units.")
+            raise DataError(f"codebook {where}: '{label}' must be a list of action units.")
         classes[expression] = tuple(_parse_unit(entry, f"codebook {where}, '{label}'") for entry in entries)
     return Codebook(str(raw.get("name", where)), str(raw.get("citation", "")), classes)
 
 
 def _parse_unit(entry: Any, where: str) -> ActionUnit:
     fields = entry if isinstance(entry, dict) else {"au": entry}
-    if type(fields.get("au")) is not int or set(fields) - {"au", "weight", "side"}:  # a bool is no FACS number
-        raise DataError(f"{where}: '{entry}' is neither a FACS number nor {{au: N, weight: W, side: left|right}}.")
+    if type(fields.get("au")) is not int or set(fields) - {"au", "weight", "side"}:  # a bool is an int, too
+        raise DataError(
+            f"{where}: an entry must be a FACS number or {{au: N, weight: W, side: left|right}}, got '{entry}'."
+        )
     au, weight, side = fields["au"], fields.get("weight", 1.0), fields.get("side")
     if not isinstance(weight, int | float) or not 0 < weight <= 1:
-        raise DataError(f"{where}: the weight {weight} of AU {au} is not in (0, 1].")
+        raise DataError(f"{where}: the weight of AU {au} must be in (0, 1], got {weight}.")
     if side is not None and side not in SIDES:
-        raise DataError(f"{where}: the side '{side}' of AU {au} is neither left nor right.")
+        raise DataError(f"{where}: the side of AU {au} must be one of {', '.join(SIDES)}, got '{side}'.")
     return ActionUnit(au, float(weight), side)
 
 
 def load_codebook(name: str) -> Codebook:
-    """Return a codebook by name, or out of a YAML file when ``name`` is the path of one.
+    """Return a codebook.
+
+    Args:
+        name: name of a codebook, or path of a YAML file.
 
     Raises:
-        PluginError: no such codebook.
-        DataError: the file is no codebook.
+        PluginError: the name is unknown.
+        DataError: the file does not exist or is not a codebook.
+
+    Examples:
+        >>> load_codebook("emfacs").aus(["happiness"])
+        (6, 12)
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():
-            raise DataError(f"there is no codebook file {path}.")
+            raise DataError(f"codebook file not found: {path}.")
         return parse_codebook(path.read_text(encoding="utf-8", errors="replace"), str(path))
     return CODEBOOKS.get(name)
 

@@ -1,13 +1,12 @@
-"""Draws action-unit heatmaps for a batch of faces.
+"""Drawing of action-unit heatmaps for a batch of faces.
 
-The picture is that of Belharbi et al. 2024 (arXiv 2402.00281): per AU, filled ellipses on the 224 canvas are sampled
-down to 28 x 28 (bilinear, without antialiasing), blurred by a 3 x 3 box and brought back up (bilinear); the planes of
-an expression are merged by their maximum and min-max normalised.
+The method is that of Belharbi et al. 2024 (arXiv 2402.00281): for each AU, filled ellipses on the 224 px canvas are
+sampled down to 28 x 28 (bilinear, without antialiasing), blurred by a 3 x 3 box and enlarged again (bilinear); the
+planes of an expression are merged by their maximum and min-max normalised.
 
-Sampling reads 4 of every 64 pixels, so an ellipse is tested only there, and only the union is ever held at full size.
+Sampling reads 4 of every 64 pixels, so ellipses are tested only at those, and only the union is held at full size.
 """
 
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import product
@@ -22,10 +21,12 @@ from torch import Tensor
 from interpfer.au.codebook import SIDES, ActionUnit, Codebook, load_codebook
 from interpfer.au.geometry import Geometry, Regions, load_geometry
 from interpfer.errors import DataError, nearest
-from interpfer.labels import canonical
+from interpfer.labels import canonical, class_indices
 from interpfer.types import CANVAS, AUHeatmaps
 
 GRID = 28
+"""Side of the grid to which the reference samples its ellipses."""
+
 STRIDE = CANVAS // GRID
 SAMPLED = (STRIDE // 2 - 1, STRIDE // 2)
 """The pixels of every ``STRIDE`` that bilinear sampling to ``GRID`` reads, with equal weight."""
@@ -34,19 +35,17 @@ RASTER_MARGIN = 0.5
 """Pixels added to a half-axis so that the pixels inside are those that an integer rasteriser fills."""
 
 GPU_CHUNK = 512
-"""Planes enlarged at a time on an accelerator."""
-
-warnings.filterwarnings("ignore", "index_reduce", UserWarning)  # torch calls it beta, once per process
+"""Number of planes enlarged at a time on an accelerator."""
 
 
 class _Planes(NamedTuple):
-    """The (face, AU) pairs to draw, in order of face.
+    """The (face, AU) pairs to draw, ordered by face.
 
     Attributes:
-        face: (p,) row of each pair.
+        face: (p,) row of the face.
         unit: (p,) column of the AU in ``Regions``.
-        weight: (p,).
-        side: (p,) which of the two ellipses to draw: 0, 1, or 2 for both.
+        weight: (p,) factor on the plane.
+        side: (p,) ellipse to draw: 0, 1, or 2 for both.
     """
 
     face: Int[Tensor, " p"]
@@ -62,32 +61,41 @@ def au_heatmaps(
     codebook: str | Codebook = "belharbi2024",
     geometry: str | Geometry = "reference",
 ) -> tuple[Float[Tensor, "n {size} {size}"], Bool[Tensor, " n"]]:
-    """Draw the heatmap of each face's expression.
+    """Draw the heatmap of the expression of each face, as Belharbi et al. 2024 (arXiv 2402.00281) do.
 
     Args:
         points: landmarks in pixels of a ``size`` x ``size`` image; a face with a non-finite coordinate has none.
-        classes: n expressions, in any spelling ``interpfer.labels`` knows; "" where unknown.
-        size: side of the heatmaps.
-        codebook: a name, a YAML file, or a ``Codebook``.
-        geometry: a name or a function.
+        classes: n expressions in any known spelling; "" if unknown.
+        size: side of the heatmaps in pixels.
+        codebook: name, YAML file, or ``Codebook``.
+        geometry: name or function.
 
     Returns:
-        maps: in [0, 1], NaN all over where undefined.
-        valid: False for faces without landmarks, expressions without action units (neutral), and faces of which no
-            action unit lies inside the image.
+        maps: (n, size, size) in [0, 1]; NaN everywhere if undefined.
+        valid: (n,) False for a face without landmarks, an expression without action units (neutral), and a face with no
+            action unit inside the image.
 
     Raises:
-        DataError: a class is no expression, or the codebook uses an action unit that the geometry cannot place.
+        DataError: a class is not an expression, or the geometry has no region for an action unit of the codebook.
+        PluginError: the codebook or the geometry is unknown.
+
+    Examples:
+        >>> from interpfer.datasets.demo import DemoDataset
+        >>> faces = DemoDataset("test", count=2, size=224)
+        >>> points = faces.landmarks().locate(["test_0001.png", "test_0002.png"]).points
+        >>> maps, valid = au_heatmaps(points, ["happy", "neutral"])
+        >>> maps.shape, valid.tolist()
+        (torch.Size([2, 224, 224]), [True, False])
     """
     if len(points) != len(classes):
-        raise DataError(f"au_heatmaps: {len(points)} faces but {len(classes)} classes.")
-    book = load_codebook(codebook) if isinstance(codebook, str) else codebook
-    found = points.isfinite().flatten(1).all(1)
+        raise DataError(f"classes must be one per face, got {len(classes)} for {len(points)} faces.")
+    codebook = load_codebook(codebook) if isinstance(codebook, str) else codebook
+    has_landmarks = points.isfinite().flatten(1).all(1)
     regions = _regions(points, size, geometry)
     names = sorted(set(classes))
-    entries = [_distinct(book.units(canonical(name)) if name else (), regions) for name in names]
-    row = torch.tensor([names.index(name) for name in classes], dtype=torch.long, device=points.device)
-    planes = _plan(entries, row, found)
+    entries = [_distinct(codebook.units(canonical(name)) if name else (), regions) for name in names]
+    row = torch.tensor(class_indices(classes, names), dtype=torch.long, device=points.device)
+    planes = _plan(entries, row, has_landmarks)
     coverage, _ = _cover(regions, planes)
     return _merge(coverage * planes.weight[:, None, None], planes, len(points), size)
 
@@ -98,60 +106,75 @@ def au_planes(
     size: int = CANVAS,
     geometry: str | Geometry = "reference",
 ) -> AUHeatmaps:
-    """Draw one plane per action unit and face, whatever the expression.
+    """Draw one plane per action unit and face, regardless of the expression.
 
     Args:
-        points: landmarks in pixels of a ``size`` x ``size`` image.
-        aus: FACS numbers.
-        size: side of the planes.
-        geometry: a name or a function.
+        points: landmarks in pixels of a ``size`` x ``size`` image; a face with a non-finite coordinate has none.
+        aus: u FACS numbers.
+        size: side of the planes in pixels.
+        geometry: name or function.
 
     Returns:
-        Planes in [0, 1], the AUs in the order given; a plane that could not be drawn is NaN and says so.
+        (n, u, size, size) planes in [0, 1], in the order of ``aus``; NaN where a plane could not be drawn, which
+        ``drawn`` tells.
 
     Raises:
-        DataError: the geometry cannot place an action unit.
+        DataError: the geometry has no region for an action unit.
+        PluginError: the geometry is unknown.
+
+    Examples:
+        >>> from interpfer.datasets.demo import DemoDataset
+        >>> points = DemoDataset("test", count=1, size=224).landmarks().locate(["test_0001.png"]).points
+        >>> planes = au_planes(points, [12, 25])
+        >>> planes.aus, planes.maps.shape, planes.drawn.tolist()
+        ((12, 25), torch.Size([1, 2, 224, 224]), [[True, True]])
     """
     numbers = tuple(aus)
-    found = points.isfinite().flatten(1).all(1)
+    has_landmarks = points.isfinite().flatten(1).all(1)
     regions = _regions(points, size, geometry)
     entries = tuple((_column(number, regions), ActionUnit(number)) for number in numbers)
-    everyone = torch.ones_like(found)
-    planes = _plan([entries], torch.zeros_like(found, dtype=torch.long), everyone)
+    all_faces = torch.ones_like(has_landmarks)
+    planes = _plan([entries], torch.zeros_like(has_landmarks, dtype=torch.long), all_faces)
     coverage, drawn = _cover(regions, planes)
     shape = len(points), len(numbers)
     maps = _enlarge(coverage, size).reshape(*shape, size, size)
-    visible = drawn.view(shape) & found[:, None]
+    visible = drawn.view(shape) & has_landmarks[:, None]
     return AUHeatmaps(numbers, torch.where(visible[..., None, None], maps, torch.nan), visible)
 
 
 def _regions(points: Float[Tensor, "n 68 2"], size: int, geometry: str | Geometry) -> Regions:
-    place = load_geometry(geometry) if isinstance(geometry, str) else geometry
-    return place(points.double().nan_to_num(0, 0, 0) * (CANVAS / size))
+    locate_regions = load_geometry(geometry) if isinstance(geometry, str) else geometry
+    return locate_regions(points.double().nan_to_num(0, 0, 0) * (CANVAS / size))
 
 
 def _column(number: int, regions: Regions) -> int:
     if number not in regions.aus:
         known = [str(au) for au in regions.aus]
         raise DataError(
-            f"AU {number} has no place on the face.{nearest(str(number), known)} Known: {', '.join(known)}."
+            f"AU {number} has no region in this geometry.{nearest(str(number), known)} Known: {', '.join(known)}."
         )
     return regions.aus.index(number)
 
 
 def _distinct(entries: Sequence[ActionUnit], regions: Regions) -> tuple[tuple[int, ActionUnit], ...]:
-    """Return the entries with their columns, leaving out those that draw the same plane as one before."""
-    kept: dict[tuple[int, float, str | None], tuple[int, ActionUnit]] = {}
+    """Return the entries with their columns, without those that draw the same plane as an earlier one."""
+    planes: dict[tuple[int, float, str | None], tuple[int, ActionUnit]] = {}
     for entry in entries:
         column = regions.shared[_column(entry.au, regions)]
-        kept.setdefault((column, entry.weight, entry.side), (column, entry))
-    return tuple(kept.values())
+        planes.setdefault((column, entry.weight, entry.side), (column, entry))
+    return tuple(planes.values())
 
 
 def _plan(
     entries: Sequence[Sequence[tuple[int, ActionUnit]]], row: Int[Tensor, " n"], wanted: Bool[Tensor, " n"]
 ) -> _Planes:
-    """List the planes of n faces; ``row`` says which of ``entries`` is a face's, ``wanted`` whether to draw it."""
+    """List the planes of n faces.
+
+    Args:
+        entries: action units of each distinct expression, with their columns.
+        row: the entry of each face.
+        wanted: the faces to draw.
+    """
     slots = max([len(units) for units in entries], default=0)
     table = torch.zeros(len(entries), slots, 4, dtype=torch.float64)
     for units, target in zip(entries, table, strict=True):
@@ -164,14 +187,14 @@ def _plan(
 
 
 def _cover(regions: Regions, planes: _Planes) -> tuple[Float[Tensor, "p 28 28"], Bool[Tensor, " p"]]:
-    """Return the share of sampled pixels inside the ellipses per cell, and whether any lies in the picture."""
+    """Return per cell the share of sampled pixels inside the ellipses, and whether any pixel lies inside the image."""
     pair = regions.ellipses[planes.face, planes.unit]
     only = planes.side[:, None].clamp(max=1)
     left_right = torch.arange(2, device=pair.device).expand(len(pair), 2)
     pair = pair.gather(1, torch.where(planes.side[:, None] == 2, left_right, only)[..., None].expand(-1, -1, 4))
     centre, axes = pair[..., :2], pair[..., 2:] + RASTER_MARGIN
     roll = regions.roll[planes.face]
-    turned = bool(roll.any())
+    is_rotated = bool(roll.any())
     cos, sin = roll.cos()[:, None, None], roll.sin()[:, None, None]
 
     inside = centre.clamp(0, CANVAS - 1) - centre
@@ -183,7 +206,7 @@ def _cover(regions: Regions, planes: _Planes) -> tuple[Float[Tensor, "p 28 28"],
     coverage = torch.zeros(len(pair), GRID, GRID, device=pair.device)
     for row, column in product(SAMPLED, SAMPLED):
         dx, dy = grid + column - centre[..., :1], grid + row - centre[..., 1:]
-        if turned:
+        if is_rotated:
             u = (cos * dx)[..., None, :] + (sin * dy)[..., :, None]
             v = (cos * dy)[..., :, None] - (sin * dx)[..., None, :]
             distance = (u.float() / axes[..., :1, None].float()).square_()
@@ -201,17 +224,23 @@ def _merge(
     """Blur, enlarge, merge the planes of each face by their maximum, and normalise."""
     merged = _empty(faces, size, coverage.device)
     if coverage.is_cuda:
-        merged.zero_()
-        for start in range(0, len(coverage), GPU_CHUNK):
-            part = slice(start, start + GPU_CHUNK)
-            merged.index_reduce_(0, planes.face[part], _enlarge(coverage[part], size), "amax")
-        _normalise_(merged)
+        _merge_chunks_(merged, coverage, planes)
     else:  # one face at a time stays in the cache
         ends = torch.bincount(planes.face, minlength=faces).cumsum(0).tolist()
         for start, end, target in zip([0, *ends], ends, merged, strict=False):
             torch.amax(_enlarge(coverage[start:end], size), 0, out=target) if end > start else target.zero_()
             _normalise_(target[None])
     return merged, merged[:, 0, 0].isfinite()
+
+
+def _merge_chunks_(merged: Float[Tensor, "n S S"], coverage: Float[Tensor, "p 28 28"], planes: _Planes) -> None:
+    """Fill in the heatmaps of all faces, ``GPU_CHUNK`` planes at a time."""
+    merged.zero_()
+    for start in range(0, len(coverage), GPU_CHUNK):
+        part = slice(start, start + GPU_CHUNK)
+        enlarged = _enlarge(coverage[part], merged.shape[-1])
+        merged.scatter_reduce_(0, planes.face[part, None, None].expand_as(enlarged), enlarged, "amax")
+    _normalise_(merged)
 
 
 def _normalise_(maps: Float[Tensor, "n S S"]) -> None:
@@ -221,10 +250,10 @@ def _normalise_(maps: Float[Tensor, "n S S"]) -> None:
 
 
 def _enlarge(coverage: Float[Tensor, "p 28 28"], size: int) -> Float[Tensor, "p {size} {size}"]:
-    """Blur the grid and enlarge it, bilinear.
+    """Blur the grid and enlarge it bilinearly.
 
-    The columns are enlarged by interpolating between rows that are enlarged already. At a whole multiple of the grid
-    the weights repeat from cell to cell, and one broadcast interpolation is five times faster than a matrix or gathers.
+    The columns are enlarged by interpolating between the enlarged rows. If ``size`` is a multiple of the grid, the
+    weights repeat from cell to cell, and one broadcast interpolation is five times faster than a matrix or gathers.
     """
     blur, widen = _matrices(size, coverage.device)
     rows = (blur @ coverage) @ widen
@@ -240,7 +269,7 @@ def _enlarge(coverage: Float[Tensor, "p 28 28"], size: int) -> Float[Tensor, "p 
 
 @cache
 def _matrices(size: int, device: torch.device) -> tuple[Float[Tensor, "30 28"], Float[Tensor, "28 {size}"]]:
-    """Return what blurs a column of the grid and repeats its ends, and what blurs and enlarges a row."""
+    """Return the matrix that blurs a column of the grid and repeats its ends, and one that blurs and enlarges a row."""
     eye = torch.eye(GRID)
     blur = F.avg_pool1d(F.pad(eye[None], (1, 1), mode="reflect"), 3, 1)[0].mT
     enlarge = F.interpolate(eye[None, None], size=(size, GRID), mode="bilinear", align_corners=False)[0, 0]
@@ -248,6 +277,6 @@ def _matrices(size: int, device: torch.device) -> tuple[Float[Tensor, "30 28"], 
 
 
 def _empty(faces: int, size: int, device: torch.device) -> Float[Tensor, "n S S"]:
-    if device.type == "cpu":  # numpy asks the system for huge pages, which makes first writes several times cheaper
+    if device.type == "cpu":  # numpy requests huge pages, which makes the first writes several times cheaper
         return torch.from_numpy(np.empty((faces, size, size), np.float32))
     return torch.empty(faces, size, size, device=device)

@@ -1,10 +1,10 @@
-"""Where each action unit acts: ellipses tied to the 68 landmarks, on the 224 x 224 canvas.
+"""Regions of the action units: ellipses tied to the 68 landmarks, on the 224 x 224 canvas.
 
-``TABLE`` says where, in pixels of a usual 224 px crop. Two geometries read it: ``reference`` as Belharbi et al. 2024
-(arXiv 2402.00281) do, in whole pixels of an upright canvas, with the slips of their code; ``scaled`` in units of the
-inter-ocular distance in the head's own, turned frame, without the slips.
+``TABLE`` lists them in pixels of a typical 224 px crop. Two geometries use it: ``reference`` as Belharbi et al. 2024
+(arXiv 2402.00281) do, in whole pixels of an upright canvas, including the errors of their code; ``scaled`` in units of
+the inter-ocular distance, in a frame that rolls with the head, without these errors.
 
-Of a pair, the first ellipse is the one on the left of an upright picture (the subject's right).
+The first ellipse of a pair is the one on the left of an upright picture (the subject's right).
 """
 
 from collections.abc import Callable, Mapping
@@ -19,20 +19,20 @@ from interpfer.errors import PluginError, nearest
 from interpfer.types import CANVAS
 
 INTER_OCULAR = 0.38 * CANVAS
-"""Pixels between the eye centres of a usual crop: by it ``scaled`` reads the lengths of the table."""
+"""Pixels between the eye centres of a typical crop: the unit by which ``scaled`` converts the lengths of the table."""
 
 
 class Ellipse(NamedTuple):
-    """One filled ellipse: its centre is the middle of two landmarks in x and of two in y.
+    """A filled ellipse, centred between two landmarks in x and between two in y.
 
     Attributes:
-        x: the two landmarks whose x counts.
-        y: the two landmarks whose y counts.
-        radii: half-axes in pixels; None fits the ellipse into the box of the four coordinates.
+        x: two landmarks whose mean x is the centre's.
+        y: two landmarks whose mean y is the centre's.
+        radii: half-axes in pixels; None to fit the ellipse into the box of the four coordinates.
         right: shift of the centre to the right, in pixels.
         down: shift of the centre downwards, in pixels.
         taller: pixels added to the height of a fitted box.
-        least: half-axis that a fitted box gets where it would vanish.
+        least: smallest half-axis of a fitted box, in pixels.
     """
 
     x: tuple[int, int]
@@ -88,11 +88,13 @@ TABLE: dict[int, tuple[Ellipse, ...]] = {
     27: _MOUTH,
     43: (_box(36, 39, 38, 41, taller=20), _box(42, 45, 44, 47, taller=20)),
 }
+"""FACS number -> its ellipse, or one for each side."""
 
-REFERENCE_SLIPS: dict[int, tuple[Ellipse, ...]] = {
+REFERENCE_ERRORS: dict[int, tuple[Ellipse, ...]] = {
     10: (_at(48, 50), _at(52, 54)),
     20: (_between(48, 6), _between(50, 10)),
 }
+"""Entries of ``TABLE`` that the reference code draws asymmetrically."""
 
 
 class Regions(NamedTuple):
@@ -100,9 +102,9 @@ class Regions(NamedTuple):
 
     Attributes:
         aus: u FACS numbers, sorted.
-        ellipses: (n, u, 2, 4): left and right ellipse as (x, y, rx, ry) in canvas pixels; a single one stands twice.
-        roll: (n,) angle in radians by which the axes of the ellipses are turned.
-        shared: per column, the first column with the same region (AUs 23, 24, 26 and 27 are all the mouth).
+        ellipses: (n, u, 2, 4) left and right ellipse as (x, y, rx, ry) in canvas pixels; a single one appears twice.
+        roll: (n,) angle in radians by which the ellipses are rotated.
+        shared: u columns: the first one with the same region (AUs 23, 24, 26 and 27 are all the mouth).
     """
 
     aus: tuple[int, ...]
@@ -145,7 +147,7 @@ def _layout(table: Mapping[int, tuple[Ellipse, ...]], device: torch.device) -> _
 
 @cache
 def _reference_layout(device: torch.device) -> _Layout:
-    return _layout(TABLE | REFERENCE_SLIPS, device)
+    return _layout(TABLE | REFERENCE_ERRORS, device)
 
 
 @cache
@@ -154,10 +156,10 @@ def _scaled_layout(device: torch.device) -> _Layout:
 
 
 def reference(points: Float[Tensor, "n 68 2"]) -> Regions:
-    """Return the regions as the reference code draws them: landmarks, middles and halves truncated to whole pixels.
+    """Return the regions as the reference code draws them, with all coordinates truncated to whole pixels.
 
     Args:
-        points: canvas pixels, float64.
+        points: landmarks in canvas pixels, float64.
     """
     layout = _reference_layout(points.device)
     whole = points.trunc()
@@ -174,10 +176,10 @@ def reference(points: Float[Tensor, "n 68 2"]) -> Regions:
 
 
 def scaled(points: Float[Tensor, "n 68 2"]) -> Regions:
-    """Return the regions in inter-ocular units, turned with the roll of the head.
+    """Return the regions in inter-ocular units, rotated by the roll of the head.
 
     Args:
-        points: canvas pixels, float64.
+        points: landmarks in canvas pixels, float64.
     """
     layout = _scaled_layout(points.device)
     eyes = points[:, 42:48].mean(1) - points[:, 36:42].mean(1)
@@ -204,8 +206,12 @@ def load_geometry(name: str) -> Geometry:
     """Return a geometry by name.
 
     Raises:
-        PluginError: there is none of that name.
+        PluginError: the name is unknown.
+
+    Examples:
+        >>> load_geometry("scaled") is scaled
+        True
     """
     if name not in GEOMETRIES:
-        raise PluginError(f"no geometry is called '{name}'.{nearest(name, GEOMETRIES)} Known: {', '.join(GEOMETRIES)}.")
+        raise PluginError(f"unknown geometry '{name}'.{nearest(name, GEOMETRIES)} Known: {', '.join(GEOMETRIES)}.")
     return GEOMETRIES[name]

@@ -1,4 +1,4 @@
-"""What the action units are called in the Facial Action Coding System (Ekman, Friesen, Hager 2002)."""
+"""Names of the action units in the Facial Action Coding System (Ekman, Friesen, Hager 2002)."""
 
 from collections.abc import Iterable
 
@@ -24,13 +24,15 @@ AU_NAMES = {
     27: "Mouth Stretch",
     43: "Eyes Closed",
 }
+"""FACS number -> name."""
 
 
-def spell(aus: Iterable[int]) -> str:
-    """Name action units; those that share a region stand with strokes, without their names.
+def format_aus(aus: Iterable[int]) -> str:
+    """Return the number and name of an action unit, or only the numbers of several that share a region.
 
-    >>> spell([12]), spell([12, 15])
-    ('AU 12 Lip Corner Puller', 'AU 12/15')
+    Examples:
+        >>> format_aus([12]), format_aus([12, 15])
+        ('AU 12 Lip Corner Puller', 'AU 12/15')
     """
     numbers = list(aus)
     name = AU_NAMES.get(numbers[0], "") if len(numbers) == 1 else ""

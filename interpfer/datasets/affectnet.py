@@ -1,4 +1,4 @@
-"""AffectNet, the manually annotated part."""
+"""AffectNet: the manually annotated images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,25 +6,28 @@ from typing import ClassVar
 
 from interpfer.datasets.affectnet_files import Release, read_arrays, read_table
 from interpfer.datasets.base import Counts, require_root
-from interpfer.datasets.brought_landmarks import BundledLandmarks
+from interpfer.datasets.bundled_landmarks import BundledLandmarks
 from interpfer.datasets.class_folders import SPLIT_FOLDERS, find_class_folders
 from interpfer.datasets.cropped import CroppedDataset
-from interpfer.datasets.discovery import find
+from interpfer.datasets.discovery import find_path
 from interpfer.landmarks.base import LandmarkProvider
 
 ORDER = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 TABLES = {"train": ("training.csv", "train.csv"), "val": ("validation.csv", "val.csv", "valid.csv")}
-TRAIN = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
+TRAIN_COUNTS = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
 
 
 class AffectNetDataset(CroppedDataset):
-    """The npy release, the older csv release, or folders per class; eight classes.
+    """The npy release, the older csv release, or one folder per class; eight classes.
 
     npy: ``val_set/images/N.jpg`` (224 px) with ``val_set/annotations/N_exp.npy`` and ``N_lnd.npy``. csv:
     ``validation.csv`` with subDirectory_filePath, face box, facial_landmarks and expression, and the pictures below
-    ``Manually_Annotated_Images``; faces are cut out by their boxes. Folders: ``val/0`` to ``val/7``, or by name.
-    Expressions 8 to 10 (none, uncertain, no face) are left out. No labels of a test part are public, so ``test``
-    is another name of ``val``. Both releases bring their landmarks.
+    ``Manually_Annotated_Images``; faces are cropped to their boxes. Folders: ``val/0`` to ``val/7``, or by name.
+    Expressions 8 to 10 (none, uncertain, no face) are left out. The labels of the test split are not public, so
+    ``test`` is an alias of ``val``. Both releases contain landmarks.
+
+    Attributes:
+        release: files of the release.
     """
 
     name: ClassVar[str] = "affectnet"
@@ -35,31 +38,31 @@ class AffectNetDataset(CroppedDataset):
     licence: ClassVar[str] = "research only, by agreement with the supervisor's signature"
     request: ClassVar[str] = "http://mohammadmahoor.com/pages/databases/affectnet/"
     published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {
-        "train": (dict(zip(ORDER, TRAIN, strict=True)),),
+        "train": (dict(zip(ORDER, TRAIN_COUNTS, strict=True)),),
         "val": (dict.fromkeys(ORDER, 500) | {"contempt": 499}, dict.fromkeys(ORDER, 500)),
     }
     release: Release | None = None
 
     @classmethod
     def open(cls, root: Path | None, split: str, seed: int = 0) -> "AffectNetDataset":  # noqa: ARG003
-        """Read the annotations; opens no image.
+        """Read the annotations, without opening images.
 
         Raises:
-            DataError: no release is there, or an expression is no number from 0 to 10.
+            DataError: no release is found, or an expression is not a number from 0 to 10.
         """
         folder = require_root(root, cls.name)
-        split = cls.resolve(split)
-        if annotations := find(folder, f"{split}_set/annotations", f"{split}/annotations"):
+        split = cls.resolve_split(split)
+        if annotations := find_path(folder, f"{split}_set/annotations", f"{split}/annotations"):
             release = read_arrays(annotations, cls.order)
-        elif table := find(folder, *TABLES[split]):
+        elif table := find_path(folder, *TABLES[split]):
             release = read_table(table, folder, cls.order)
-        elif pack := find_class_folders(folder, SPLIT_FOLDERS[split]):
-            samples = pack.samples(ORDER)
-            kept = [sample for sample in samples if sample.label in cls.order]
-            other = {"of other classes": len(samples) - len(kept)} if len(kept) < len(samples) else {}
-            release = Release(kept, left_out=other)
+        elif class_folders := find_class_folders(folder, SPLIT_FOLDERS[split]):
+            listed = class_folders.samples(ORDER)
+            samples = [sample for sample in listed if sample.label in cls.order]
+            other = {"of other classes": len(listed) - len(samples)} if len(samples) < len(listed) else {}
+            release = Release(samples, left_out=other)
         else:
-            raise cls.missing(
+            raise cls.missing_error(
                 folder,
                 f"{split}_set/annotations",
                 TABLES[split][0],
@@ -71,19 +74,19 @@ class AffectNetDataset(CroppedDataset):
         return dataset
 
     def landmarks(self) -> LandmarkProvider | None:
-        """Return the landmarks of the release; None for folders per class."""
+        """Return the landmarks of the release; None for class folders."""
         if self.release is None or self.release.landmarks is None:
             return None
         return BundledLandmarks(self.release.digest(), self.release.landmarks)
 
 
 class AffectNet7Dataset(AffectNetDataset):
-    """The same without contempt."""
+    """AffectNet without contempt."""
 
     name: ClassVar[str] = "affectnet7"
     summary: ClassVar[str] = "AffectNet without contempt, 7 classes"
     order: ClassVar[tuple[str, ...]] = ORDER[:7]
     published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {
-        "train": (dict(zip(ORDER[:7], TRAIN[:7], strict=True)),),
+        "train": (dict(zip(ORDER[:7], TRAIN_COUNTS[:7], strict=True)),),
         "val": (dict.fromkeys(ORDER[:7], 500),),
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from interpfer.datasets.brought_landmarks import digest_of
+from interpfer.datasets.bundled_landmarks import hash_files
 from interpfer.datasets.cropped import Box
 from interpfer.datasets.discovery import image_names
 from interpfer.errors import DataError
@@ -21,9 +21,9 @@ COLUMNS = (
     "subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression",
     "valence", "arousal",
 )  # fmt: skip
-"""Of the table, in order; validation.csv came without a header for a while."""
+"""Columns of the table, in order; some copies of validation.csv have no header."""
 
-FOLDERS = (
+IMAGE_FOLDERS = (
     "Manually_Annotated_Images",
     "Manually_Annotated/Manually_Annotated_Images",
     "Manually_Annotated_compressed",
@@ -36,14 +36,14 @@ NO_EXPRESSION = {8: "none", 9: "uncertain", 10: "no face"}
 
 @dataclass
 class Release:
-    """What is on disk.
+    """Files of a release.
 
     Attributes:
-        samples: those with one of the classes asked for.
-        boxes: one per sample, or None for whole images.
-        landmarks: id -> (68, 2), where the release brings them.
-        digest: computes what stands for the landmarks.
-        left_out: images without such a class, by reason.
+        samples: samples with one of the requested classes.
+        boxes: face box of each sample; None for whole images.
+        landmarks: id -> (68, 2) points; None if the release has no landmarks.
+        digest: function that hashes the landmarks.
+        left_out: reason -> number of images without a requested class.
     """
 
     samples: list[Sample]
@@ -56,14 +56,18 @@ class Release:
 def read_arrays(annotations: Path, order: Sequence[str]) -> Release:
     """Read ``N_exp.npy`` of all images, in numerical order.
 
+    Args:
+        annotations: folder of the arrays.
+        order: requested classes; their index is the number of the expression.
+
     Raises:
-        DataError: one cannot be read, or is no expression.
+        DataError: an array cannot be read, or is not an expression.
     """
     folder = annotations.parent / "images"
     if not folder.is_dir():
-        raise DataError(f"data set affectnet: there is no folder {folder} beside {annotations.name}.")
+        raise DataError(f"data set affectnet: folder not found next to {annotations.name}: {folder}.")
     names = {name.rpartition(".")[0]: name for name in image_names(folder)}
-    stems = {path.removesuffix("_exp.npy") for path in _listed(annotations) if path.endswith("_exp.npy")}
+    stems = {path.removesuffix("_exp.npy") for path in _list_names(annotations) if path.endswith("_exp.npy")}
     samples, left_out = [], Counter({"without annotation": len(names.keys() - stems)})
     for stem in sorted(stems, key=lambda stem: (len(stem), stem) if stem.isdigit() else (99, stem)):
         path = annotations / f"{stem}_exp.npy"
@@ -74,19 +78,19 @@ def read_arrays(annotations: Path, order: Sequence[str]) -> Release:
             name = names.get(stem, f"{stem}.jpg")
             samples.append(Sample(name, label, folder / name))
 
-    def place(name: str) -> Path:
+    def landmark_file(name: str) -> Path:
         return annotations / f"{name.rpartition('.')[0]}_lnd.npy"
 
-    def landmarks(name: str) -> NDArray[np.float64] | None:
+    def read_landmarks(name: str) -> NDArray[np.float64] | None:
         try:
-            return np.asarray(np.load(place(name)), dtype=np.float64)
+            return np.asarray(np.load(landmark_file(name)), dtype=np.float64)
         except (OSError, ValueError, EOFError):
             return None
 
     return Release(
         samples,
-        landmarks=landmarks if any(place(sample.id).exists() for sample in samples[:20]) else None,
-        digest=lambda: digest_of(place(sample.id) for sample in samples),
+        landmarks=read_landmarks if any(landmark_file(sample.id).exists() for sample in samples[:20]) else None,
+        digest=lambda: hash_files(landmark_file(sample.id) for sample in samples),
         left_out={reason: count for reason, count in left_out.items() if count},
     )
 
@@ -94,8 +98,13 @@ def read_arrays(annotations: Path, order: Sequence[str]) -> Release:
 def read_table(table: Path, root: Path, order: Sequence[str]) -> Release:
     """Read training.csv or validation.csv, in the order of its lines.
 
+    Args:
+        table: the file.
+        root: folder of the data set.
+        order: requested classes; their index is the number of the expression.
+
     Raises:
-        DataError: a column is not there, an expression is no number, or the pictures are not there.
+        DataError: a column or the pictures are missing, or an expression is not a number.
     """
     samples: list[Sample] = []
     boxes: list[Box | None] = []
@@ -108,40 +117,45 @@ def read_table(table: Path, root: Path, order: Sequence[str]) -> Release:
             left_out[label or "of other classes"] += 1
             continue
         name = row["subDirectory_filePath"].strip()
-        folder = folder or _pictures(table, root, name)
+        folder = folder or _find_pictures(table, root, name)
         samples.append(Sample(name, label, folder / name))
         boxes.append(_box(row, where))
 
     points: dict[str, NDArray[np.float32]] = {}
 
-    def landmarks(name: str) -> NDArray[np.float64] | None:
+    def read_landmarks(name: str) -> NDArray[np.float64] | None:
         if not points:
-            points.update(_points(table, {s.id: box for s, box in zip(samples, boxes, strict=True)}))
-        found = points.get(name)
-        return None if found is None else found.astype(np.float64)
+            points.update(_read_points(table, {s.id: box for s, box in zip(samples, boxes, strict=True)}))
+        face = points.get(name)
+        return None if face is None else face.astype(np.float64)
 
     def digest() -> str:
         with table.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    return Release(samples, boxes, landmarks, digest, dict(left_out))
+    return Release(samples, boxes, read_landmarks, digest, dict(left_out))
 
 
 def expression_of(value: object, order: Sequence[str], where: str) -> str | None:
-    """Return the class with the number ``value``.
+    """Return the class of a number.
+
+    Args:
+        value: number of the expression.
+        order: requested classes.
+        where: file and line, for messages.
 
     Returns:
-        for 8 to 10 the reason why there is none, and None for a class that is not asked for.
+        The class; for 8 to 10 the reason why there is none; None for a class that is not requested.
 
     Raises:
-        DataError: it is no number from 0 to 10.
+        DataError: the value is not a number from 0 to 10.
     """
     try:
         number = int(float(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = -1
     if not 0 <= number <= 10:
-        raise DataError(f"{where}: the expression is '{value}', expected a number from 0 to 10.")
+        raise DataError(f"{where}: the expression must be a number from 0 to 10, got '{value}'.")
     return NO_EXPRESSION.get(number, order[number] if number < len(order) else None)
 
 
@@ -153,7 +167,7 @@ def _scalar(path: Path) -> object:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _listed(folder: Path) -> list[str]:
+def _list_names(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries]
 
@@ -165,16 +179,16 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
         if "expression" not in header and len(header) == len(COLUMNS):
             yield 1, dict(zip(COLUMNS, header, strict=True))
             header = list(COLUMNS)
-        lost = [name for name in ("subDirectory_filePath", "facial_landmarks", "expression") if name not in header]
-        if lost:
-            raise DataError(f"{table}: there is no column '{lost[0]}'; it has {', '.join(header)}.")
+        missing = [name for name in ("subDirectory_filePath", "facial_landmarks", "expression") if name not in header]
+        if missing:
+            raise DataError(f"{table}: the column '{missing[0]}' is missing; it has {', '.join(header)}.")
         for line in lines:
             if line:
                 yield lines.line_num, dict(zip(header, line, strict=False))
 
 
-def _points(table: Path, boxes: Mapping[str, Box | None]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield the landmarks of the named pictures in pixels of their boxes; a cell that is none is left out."""
+def _read_points(table: Path, boxes: Mapping[str, Box | None]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield name and landmarks of the pictures in ``boxes``, in pixels of the box; skips malformed landmarks."""
     for _, row in _rows(table):
         name = row["subDirectory_filePath"].strip()
         if name in boxes:
@@ -194,13 +208,16 @@ def _box(row: Mapping[str, str], where: str) -> Box | None:
     try:
         left, top, width, height = (round(float(value)) for value in values)
     except ValueError:
-        raise DataError(f"{where}: the face box {', '.join(values)} is not four numbers.") from None
+        raise DataError(f"{where}: the face box must be four numbers, got {', '.join(values)}.") from None
     return left, top, left + width, top + height
 
 
-def _pictures(table: Path, root: Path, name: str) -> Path:
-    places = [base / folder for base in (table.parent, table.parent.parent, root) for folder in FOLDERS]
-    present = [place for place in places if (place / name).parent.is_dir()]
-    if not present:
-        raise DataError(f"data set affectnet: {table} lists {name}, which is in no folder {FOLDERS[0]} beside it.")
-    return present[0]
+def _find_pictures(table: Path, root: Path, name: str) -> Path:
+    """Return the folder of the pictures, given the name of one."""
+    folders = [base / folder for base in (table.parent, table.parent.parent, root) for folder in IMAGE_FOLDERS]
+    existing = [folder for folder in folders if (folder / name).parent.is_dir()]
+    if not existing:
+        raise DataError(
+            f"data set affectnet: {table} lists {name}, which is not in a folder {IMAGE_FOLDERS[0]} next to it."
+        )
+    return existing[0]

@@ -1,4 +1,4 @@
-"""What a data set is: a list of samples, each an image with an expression."""
+"""The interface of data sets: a list of samples, each an image with an expression."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,83 +16,88 @@ from interpfer.types import Sample
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 
 ALL = "all"
-"""The split of a data set that names none, where every image belongs to every split."""
+"""The split of a data set without splits, in which every image belongs to every split."""
 
-USUAL = ("test", ALL)
-"""Splits that nobody has to be told of when there are none."""
+QUIET_SPLITS = ("test", ALL)
+"""Splits that need no warning when a data set without splits is asked for them."""
 
 Counts = Mapping[str, int]
-"""Images per expression; a total that is published without its classes stands under the name ""."""
+"""Expression -> number of images; a published total without its classes has the key ""."""
 
 
 class Dataset(ABC):
     """The samples of one split, in a fixed order.
 
-    A data set is added by a subclass with an ``open`` of its own and a line in the table of ``interpfer.datasets``
-    (or an entry point of the group ``interpfer.datasets``).
+    To add a data set, write a subclass that implements ``open``, and name it in the table of ``interpfer.datasets`` or
+    in an entry point of the group ``interpfer.datasets``.
 
     Args:
-        samples: in the order in which they are scored.
-        split: the name of the split.
-        root: where the data set lies, for messages.
+        samples: samples in the order in which they are scored.
+        split: name of the split.
+        root: folder of the data set, for messages.
 
     Attributes:
-        classes: the expressions that occur, in canonical order.
-        left_out: how many images the data set lists that are no sample, by reason.
-        remarks: sentences that belong to every result.
+        samples: samples in the order in which they are scored.
+        split: name of the split.
+        root: folder of the data set.
+        classes: expressions that occur, in canonical order.
+        left_out: reason -> number of images that the data set lists, but that are not samples.
+        notes: sentences to report with every result.
     """
 
     name: ClassVar[str]
+    """Value of ``--dataset``."""
     summary: ClassVar[str]
     """One line for ``interpfer ls datasets``."""
     needs_root: ClassVar[bool] = True
-    """Whether it lies in a folder that the user has to name."""
+    """Whether the user has to pass the folder of the data set."""
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    """Names of the splits."""
     aliases: ClassVar[Mapping[str, str]] = {"training": "train", "validation": "val", "valid": "val"}
-    """Other names of splits; "test" where only the validation part is labelled, for instance."""
+    """Other name -> split; for instance "test" if only the validation split is labelled."""
     order: ClassVar[tuple[str, ...]] = ()
-    """The classes in the order in which the data set numbers them."""
+    """Classes in the order in which the data set numbers them."""
     licence: ClassVar[str] = ""
-    """One line: who may use it."""
+    """Terms of use in one line."""
     request: ClassVar[str] = ""
-    """Where the data set is requested."""
+    """Address where the data set can be requested."""
     published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {}
-    """Per split, the counts that its authors publish; several where several releases are around."""
+    """Split -> counts published by the authors, one for each release."""
 
     def __init__(self, samples: Sequence[Sample], split: str, root: Path | None = None) -> None:
         self.samples = tuple(samples)
         self.split = split
         self.root = root
         self.left_out: dict[str, int] = {}
-        self.remarks: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
         labels = {sample.label for sample in self.samples}
         self.classes = tuple(name for name in EXPRESSIONS if name in labels)
         if not self.samples:
-            raise SplitError(f"data set {self.name}: the split '{split}' of {root} holds no image.")
-        self._refuse_repeated_ids()
+            raise SplitError(f"data set {self.name}: the split '{split}' of {root} contains no images.")
+        self._require_unique_ids()
 
     @classmethod
     @abstractmethod
     def open(cls, root: Path | None, split: str, seed: int = 0) -> "Dataset":
-        """Read the list of samples; opens no image.
+        """Read the list of samples, without opening images.
 
         Args:
-            root: the folder that the user named with ``--data-root``.
+            root: folder of the data set (``--data-root``).
             split: one of ``splits``.
-            seed: for data sets that draw their images.
+            seed: random seed of synthetic data sets.
 
         Raises:
-            DataError: the folder or the split is not there, or a label is no expression.
+            DataError: the folder or the split does not exist, or a label is not an expression.
         """
 
     @classmethod
-    def available(cls, root: Path | None) -> tuple[str, ...]:  # noqa: ARG003
-        """Return the splits that a check of the data set at ``root`` goes through."""
+    def available_splits(cls, root: Path | None) -> tuple[str, ...]:  # noqa: ARG003
+        """Return the splits of the data set in ``root``, for ``interpfer check-data``."""
         return cls.splits
 
     @classmethod
     def listing(cls) -> dict[str, str]:
-        """Return what ``interpfer ls datasets`` says, column -> text."""
+        """Return column -> text for ``interpfer ls datasets``."""
         return {
             "what": cls.summary,
             "classes in order": ", ".join(cls.order) or "by name",
@@ -102,82 +107,94 @@ class Dataset(ABC):
         }
 
     @classmethod
-    def resolve(cls, split: str) -> str:
-        """Return the split that ``split`` or an alias names.
+    def resolve_split(cls, split: str) -> str:
+        """Return the name of a split, which may be an alias.
 
         Raises:
-            DataError: there is no such split.
+            SplitError: the split is unknown.
         """
         split = cls.aliases.get(split, split)
         require_split(split, cls.splits, f"data set {cls.name}")
         return split
 
     @classmethod
-    def missing(cls, root: Path, *looked_for: str) -> DataError:
-        """Return the error that says what was looked for and where the data set is requested."""
-        request = f" It is requested at {cls.request}" if cls.request else ""
-        return DataError(
-            f"data set {cls.name}: found neither {' nor '.join(looked_for)} in {root} or the folders below it.{request}"
-            if len(looked_for) > 1
-            else f"data set {cls.name}: found no {looked_for[0]} in {root} or the folders below it.{request}"
-        )
+    def missing_error(cls, root: Path, *expected: str) -> DataError:
+        """Return the error for a folder without the expected files.
+
+        Args:
+            root: folder of the data set.
+            expected: files or folders, of which one is needed.
+        """
+        request = f" Request it at {cls.request}" if cls.request else ""
+        missing = f"neither {' nor '.join(expected)}" if len(expected) > 1 else f"no {expected[0]}"
+        return DataError(f"data set {cls.name}: found {missing} in {root} or its subfolders.{request}")
 
     def warn_no_splits(self, split: str, why: str) -> None:
-        """Say that all images are used where a part of a data set without parts was asked for."""
-        if split not in USUAL:
-            self.remarks = (f"{why}: all {len(self)} images are used where the split '{split}' was asked for.",)
+        """Add a note that all images are used, because the data set has no splits.
+
+        Args:
+            split: split that was requested.
+            why: what is missing.
+        """
+        if split not in QUIET_SPLITS:
+            self.notes = (f"{why}: all {len(self)} images are used instead of the split '{split}'.",)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def image(self, index: int) -> Image.Image:
-        """Return image ``index`` as RGB, upright.
+        """Return image ``index`` as upright RGB.
 
         Raises:
-            DataError: it is not a readable image.
+            DataError: the image cannot be read.
         """
         path = self.samples[index].path
         assert path is not None
         return read_image(path)
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return (width, height) of what ``image`` returns, without decoding the picture where a header tells."""
+        """Return (width, height) of ``image(index)``, from the header of the file where possible."""
         path = self.samples[index].path
         return self.image(index).size if path is None else read_size(path)
 
     def landmarks(self) -> LandmarkProvider | None:
-        """Return the landmarks that the data set brings, or None."""
+        """Return the landmarks of the data set; None if it has none."""
         return None
 
     def __repr__(self) -> str:
         return f"{self.name}, split {self.split}: {len(self)} images of {len(self.classes)} classes"
 
-    def _refuse_repeated_ids(self) -> None:
-        seen: set[str] = set()
+    def _require_unique_ids(self) -> None:
+        ids: set[str] = set()
         for sample in self.samples:
-            if sample.id in seen:
+            if sample.id in ids:
                 raise DataError(f"data set {self.name}: '{sample.id}' is listed twice in {self.root}.")
-            seen.add(sample.id)
+            ids.add(sample.id)
 
 
 def require_root(root: Path | None, name: str) -> Path:
-    """Return the folder of a data set that must have one.
+    """Return the folder of a data set that needs one.
 
     Raises:
-        DataError: none was named, or it is no folder.
+        DataError: it was not passed, or is not a folder.
     """
     if root is None:
-        raise DataError(f"data set {name} needs the folder it lies in: --data-root DIR.")
+        raise DataError(f"data set {name} needs its folder: pass --data-root DIR.")
     if not root.is_dir():
-        raise DataError(f"data set {name}: there is no folder {root}.")
+        raise DataError(f"data set {name}: folder not found: {root}.")
     return root
 
 
 def require_split(split: str, known: Sequence[str], where: str) -> None:
     """Check the name of a split.
 
+    Args:
+        split: name of the split.
+        known: names allowed.
+        where: data set or file, for messages.
+
     Raises:
-        SplitError: ``split`` is none of ``known``.
+        SplitError: ``split`` is not one of ``known``.
     """
     if split not in known:
-        raise SplitError(f"{where} has no split '{split}'.{nearest(split, known)} It has: {', '.join(known)}.")
+        raise SplitError(f"{where} has no split '{split}'.{nearest(split, known)} Known: {', '.join(known)}.")

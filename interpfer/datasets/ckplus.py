@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.datasets.base import Counts, Dataset, require_root
-from interpfer.datasets.brought_landmarks import BundledLandmarks, digest_of
+from interpfer.datasets.bundled_landmarks import BundledLandmarks, hash_files
 from interpfer.datasets.class_folders import find_class_folders
-from interpfer.datasets.discovery import find, image_names, subfolders
+from interpfer.datasets.discovery import find_path, image_names, subfolders
 from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_subject
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
@@ -19,7 +19,7 @@ from interpfer.types import Sample
 
 ORDER = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 COUNTS = dict(zip(ORDER[1:], (45, 18, 59, 25, 69, 28, 83), strict=True))
-PLACES = {
+FOLDERS = {
     "images": (
         "cohn-kanade-images/cohn-kanade-images",
         "cohn-kanade-images",
@@ -31,12 +31,15 @@ PLACES = {
 
 
 class CkPlusDataset(Dataset):
-    """The sequences with a label, or the folders of CK+48.
+    """The labelled sequences, or the folders of CK+48.
 
-    Sequences: ``cohn-kanade-images/S005/001/S005_001_00000011.png`` with ``Emotion/S005/001/*_emotion.txt``; the last
-    frame carries the label. ``Landmarks`` is used where it is there. CK+48: ``anger/S010_004_00000017.png`` and so on,
-    the last three frames of each sequence at 48 px. No split is published: subjects are split, see
+    Sequences: ``cohn-kanade-images/S005/001/S005_001_00000011.png`` with ``Emotion/S005/001/*_emotion.txt``; the label
+    is that of the last frame. The folder ``Landmarks`` is optional. CK+48: ``anger/S010_004_00000017.png`` and so on,
+    the last three frames of each sequence at 48 px. No splits are published, so the subjects are split, see
     ``interpfer.datasets.subject_splits``; besides ``splits`` there are ``fold1`` to ``fold10``.
+
+    Attributes:
+        points: folder of the landmarks; None if there is none.
     """
 
     name: ClassVar[str] = "ckplus"
@@ -55,34 +58,34 @@ class CkPlusDataset(Dataset):
 
     @classmethod
     def open(cls, root: Path | None, split: str, seed: int = 0) -> "CkPlusDataset":  # noqa: ARG003
-        """Read the labels; opens no image.
+        """Read the labels, without opening images.
 
         Raises:
-            DataError: neither layout is there, or a label is no number from 0 to 7.
+            DataError: neither layout is found, or a label is not a number from 0 to 7.
         """
         folder = require_root(root, cls.name)
-        images, emotions = find(folder, *PLACES["images"]), find(folder, *PLACES["emotion"])
+        images, emotions = find_path(folder, *FOLDERS["images"]), find_path(folder, *FOLDERS["emotion"])
         if images and emotions:
             dataset = cls(
                 split_by_subject(cls._sequences(images, emotions), split, f"data set {cls.name}"), split, folder
             )
-            dataset.points = find(folder, *PLACES["landmarks"])
+            dataset.points = find_path(folder, *FOLDERS["landmarks"])
             return dataset
-        pack = None if images or emotions else find_class_folders(folder)
-        if pack is None or pack.numbered:
-            raise cls.missing(folder, "cohn-kanade-images with Emotion", "folders anger to surprise of CK+48")
+        class_folders = None if images or emotions else find_class_folders(folder)
+        if class_folders is None or class_folders.is_numbered:
+            raise cls.missing_error(folder, "cohn-kanade-images with Emotion", "folders anger to surprise of CK+48")
         samples = [
             Sample(Path(sample.id).name, sample.label, sample.path, _subject(sample.id))
-            for sample in pack.samples(ORDER)
+            for sample in class_folders.samples(ORDER)
         ]
         return cls(split_by_subject(samples, split, f"data set {cls.name}"), split, folder)
 
     def landmarks(self) -> LandmarkProvider | None:
-        """Return the points of the folder Landmarks, None where there is none."""
+        """Return the points in the folder Landmarks; None if there is none."""
         points = self.points
         if points is None:
             return None
-        digest = digest_of(_place(points, sample.id) for sample in self.samples)
+        digest = hash_files(_landmark_file(points, sample.id) for sample in self.samples)
         return BundledLandmarks(digest, lambda name: _read_points(points, name))
 
     @classmethod
@@ -102,7 +105,7 @@ class CkPlusDataset(Dataset):
 
 
 class CkPlusNeutralDataset(CkPlusDataset):
-    """The same with the first frame of each sequence as neutral."""
+    """CK+ with the first frame of each sequence as neutral."""
 
     name: ClassVar[str] = "ckplus-neutral"
     summary: ClassVar[str] = "CK+ with the first frame of each sequence as neutral"
@@ -117,7 +120,7 @@ def _label(path: Path) -> str:
     except ValueError:
         number = -1
     if not 0 <= number < len(ORDER):
-        raise DataError(f"{path}: the emotion is '{text}', expected a number from 0 to 7.")
+        raise DataError(f"{path}: the emotion must be a number from 0 to 7, got '{text}'.")
     return ORDER[number]
 
 
@@ -126,13 +129,13 @@ def _subject(name: str) -> str | None:
     return match[0] if match else None
 
 
-def _place(folder: Path, name: str) -> Path:
+def _landmark_file(folder: Path, name: str) -> Path:
     subject, sequence, *_ = [*Path(name).stem.split("_"), "", ""]
     return folder / subject / sequence / f"{Path(name).stem}_landmarks.txt"
 
 
 def _read_points(folder: Path, name: str) -> NDArray[np.float64] | None:
     try:
-        return np.array(_place(folder, name).read_text().split(), dtype=np.float64)
+        return np.array(_landmark_file(folder, name).read_text().split(), dtype=np.float64)
     except (OSError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""Repacks: one folder of images per class, by name or by number, in a folder per split or without."""
+"""Repacked data sets: one folder of images per class, by name or by number, with or without a folder per split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ SPLIT_FOLDERS = {
     "val": ("val", "valid", "validation", "val_set", "val_class", "publictest"),
     "test": ("test", "testing", "test_set", "test_class", "privatetest"),
 }
-"""How repacks call the folder of a split; case does not matter."""
+"""Split -> names of its folder in repacked data sets, in lower case."""
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Class folders side by side.
+    """A folder with one subfolder per class.
 
     Attributes:
-        folder: where they are.
-        classes: the class folders.
+        folder: the folder.
+        classes: its subfolders.
     """
 
     folder: Path
@@ -32,27 +32,29 @@ class ClassFolders:
 
     @cached_property
     def images(self) -> dict[str, list[str]]:
-        """Folder name -> the names of its images."""
+        """Name of a subfolder -> names of its images."""
         return {path.name: image_names(path) for path in self.classes}
 
     @property
-    def numbered(self) -> bool:
-        """Whether the folders are numbers."""
+    def is_numbered(self) -> bool:
+        """Whether the names of the subfolders are numbers."""
         return all(path.name.isdigit() for path in self.classes)
 
-    def samples(self, order: Sequence[str], first: int = 0, ident: Callable[[str], str] | None = None) -> list[Sample]:
-        """Return the images, by class folder and name.
+    def samples(
+        self, order: Sequence[str], first: int = 0, make_id: Callable[[str], str] | None = None
+    ) -> list[Sample]:
+        """Return the images, sorted by class folder and name.
 
         Args:
-            order: what the numbers mean.
-            first: the number of the first class in ``order``.
-            ident: makes the id out of a file name; otherwise the id is the path below ``folder``.
+            order: classes of numbered folders.
+            first: number of the first class in ``order``.
+            make_id: converts a file name to an id; None to use the path below ``folder``.
 
         Raises:
-            DataError: the name of a folder is no class.
+            DataError: the name of a subfolder is not a class.
         """
         return [
-            Sample(ident(name) if ident else f"{path.name}/{name}", expression, path / name)
+            Sample(make_id(name) if make_id else f"{path.name}/{name}", expression, path / name)
             for path in self.classes
             for expression in [_expression(path, order, first)]
             for name in self.images[path.name]
@@ -60,12 +62,17 @@ class ClassFolders:
 
 
 def find_class_folders(root: Path, names: Sequence[str] | None = None) -> ClassFolders | None:
-    """Return the nearest folder of class folders that is called one of ``names``, or anything."""
+    """Return the folder nearest to ``root`` that contains class folders; None if there is none.
+
+    Args:
+        root: folder to search.
+        names: allowed names of the folder, in lower case; None for any.
+    """
     for folder in folders_below(root):
         if names is None or folder.name.lower() in names:
-            inside = subfolders(folder)
-            if any(_class_like(path.name) for path in inside):
-                return ClassFolders(folder, tuple(inside))
+            classes = subfolders(folder)
+            if any(_is_class(path.name) for path in classes):
+                return ClassFolders(folder, tuple(classes))
     return None
 
 
@@ -77,11 +84,13 @@ def _expression(path: Path, order: Sequence[str], first: int) -> str:
             raise DataError(f"{path}: {error}") from error
     number = int(path.name) - first
     if not 0 <= number < len(order):
-        raise DataError(f"{path}: there is no class {path.name}; they go from {first} to {first + len(order) - 1}.")
+        raise DataError(
+            f"{path}: the class must be a number from {first} to {first + len(order) - 1}, got {path.name}."
+        )
     return order[number]
 
 
-def _class_like(name: str) -> bool:
+def _is_class(name: str) -> bool:
     if name.isdigit():
         return int(name) <= 10
     try:

@@ -1,4 +1,4 @@
-"""Faces that are boxes in larger pictures."""
+"""Data sets whose faces are boxes in larger pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +11,17 @@ from interpfer.errors import DataError
 from interpfer.types import Sample
 
 Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels of the picture; right and bottom are outside."""
+"""Left, top, right, bottom in pixels of the picture; right and bottom are exclusive."""
 
 
 class CroppedDataset(Dataset):
-    """A data set whose images are cut out of pictures; what a box has beyond the picture is black.
+    """A data set whose images are crops of pictures, black outside the picture.
 
     Args:
-        samples: in the order in which they are scored.
-        split: the name of the split.
-        root: where the data set lies.
-        boxes: one per sample, None for the whole picture; without boxes all are whole.
+        samples: samples in the order in which they are scored.
+        split: name of the split.
+        root: folder of the data set.
+        boxes: box of each sample, None for the whole picture; None for whole pictures only.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class CroppedDataset(Dataset):
         self.boxes = tuple(boxes) if boxes is not None else (None,) * len(self.samples)
 
     def image(self, index: int) -> Image.Image:
-        """Return the face ``index``.
+        """Return the crop of face ``index``.
 
         Raises:
-            DataError: the picture is not readable, or less than half of the box is inside it.
+            DataError: the picture cannot be read, or less than half of the box lies inside it.
         """
         sample, box = self.samples[index], self._box(index)
         if box is None:
@@ -42,16 +42,16 @@ class CroppedDataset(Dataset):
         assert sample.path is not None
         picture = read_image(sample.path)
         left, top, right, bottom = box
-        inside = max(min(right, picture.width) - max(left, 0), 0) * max(min(bottom, picture.height) - max(top, 0), 0)
-        if 2 * inside < (right - left) * (bottom - top):
+        overlap = max(min(right, picture.width) - max(left, 0), 0) * max(min(bottom, picture.height) - max(top, 0), 0)
+        if 2 * overlap < (right - left) * (bottom - top):
             raise DataError(
-                f"{sample.path}: the face box {box} lies outside the picture of {picture.width} x {picture.height}; "
-                "is it a resized copy?"
+                f"{sample.path}: the face box {box} lies outside the picture of {picture.width} x {picture.height} "
+                "pixels; check that the pictures have not been resized."
             )
         return picture.crop(box)
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return (width, height) of the box, or of the picture where there is none."""
+        """Return (width, height) of the box, or of the picture if there is no box."""
         box = self._box(index)
         return super().size(index) if box is None else (box[2] - box[0], box[3] - box[1])
 

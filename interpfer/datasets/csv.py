@@ -1,4 +1,4 @@
-"""A list of images and labels in one CSV file."""
+"""A data set given by a CSV file of images and labels."""
 
 import warnings
 from pathlib import Path
@@ -13,20 +13,21 @@ from interpfer.types import Sample
 
 
 class CsvDataset(Dataset):
-    """DIR/labels.csv with columns image, label and optionally split and subject.
+    """DIR/labels.csv with the columns image, label and optionally split and subject.
 
-    Image names are relative to DIR/images, or to DIR. Without a split column every row belongs to every split.
+    Image names are relative to DIR/images if it exists, else to DIR. Without the column split, every row belongs to
+    every split.
     """
 
     name: ClassVar[str] = "csv"
-    summary: ClassVar[str] = "DIR/labels.csv with columns image, label [, split, subject]; images in DIR/images or DIR"
+    summary: ClassVar[str] = "DIR/labels.csv with columns image,label[,split,subject]; images in DIR/images or DIR"
 
     @classmethod
     def open(cls, root: Path | None, split: str, seed: int = 0) -> "CsvDataset":  # noqa: ARG003
         """Read labels.csv.
 
         Raises:
-            DataError: the file, a column, the split or a label is not as expected; the message names the line.
+            DataError: the file or a column is missing, or a split or label is unknown; the message names the line.
         """
         folder = require_root(root, cls.name)
         path = folder / "labels.csv"
@@ -34,8 +35,8 @@ class CsvDataset(Dataset):
         for column in ("image", "label"):
             if column not in table:
                 raise DataError(
-                    f"{path}: there is no column '{column}'; it has {', '.join(table.columns)}. "
-                    "The first line names the columns: image,label."
+                    f"{path}: the column '{column}' is missing; it has {', '.join(table.columns)}. "
+                    "The first line must name the columns: image,label."
                 )
         if "split" in table:
             require_split(split, sorted(set(table["split"].str.strip())), str(path))
@@ -45,7 +46,7 @@ class CsvDataset(Dataset):
         samples = []
         for line, image, label, subject in zip(table.index + 2, table["image"], table["label"], subjects, strict=True):
             if not image.strip():
-                raise DataError(f"{path}, line {line}: there is no name of an image.")
+                raise DataError(f"{path}, line {line}: the name of the image is missing.")
             try:
                 expression = canonical(label) if label.strip() else ""
             except DataError as error:
@@ -53,25 +54,25 @@ class CsvDataset(Dataset):
             samples.append(Sample(image.strip(), expression, images / image.strip(), subject.strip() or None))
         if not samples:
             raise DataError(f"{path} has no rows; it needs the columns image and label, and one line per image.")
-        made = cls(samples, split if "split" in table else ALL, folder)
+        dataset = cls(samples, split if "split" in table else ALL, folder)
         if "split" not in table:
-            made.warn_no_splits(split, f"{path} has no column split")
-        return made
+            dataset.warn_no_splits(split, f"{path} has no column split")
+        return dataset
 
     @classmethod
-    def available(cls, root: Path | None) -> tuple[str, ...]:
-        """Return the splits that the file names; "all" where it names none."""
+    def available_splits(cls, root: Path | None) -> tuple[str, ...]:
+        """Return the splits named in the file; "all" if it has no column split."""
         table = _read(require_root(root, cls.name) / "labels.csv")
         return tuple(sorted(set(table["split"].str.strip()))) if "split" in table else (ALL,)
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Return the cells as text under lower-case names, row i standing on line i + 2 of the file."""
+    """Return the cells as text, with column names in lower case; row i is line i + 2 of the file."""
     if not path.is_file():
-        raise DataError(f"data set csv: there is no {path}; it needs the columns image and label.")
+        raise DataError(f"data set csv: file not found: {path}; it needs the columns image and label.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # a line that is longer than the header
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a line is longer than the header
             table = pd.read_csv(
                 path,
                 dtype=str,

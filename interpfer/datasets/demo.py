@@ -1,4 +1,4 @@
-"""The data set `demo`: faces that interpfer draws itself, so that everything can be tried without a download."""
+"""The data set `demo`: synthetic faces, so that everything can be tried without a download."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,30 +14,30 @@ from interpfer.datasets.drawn.drawing import paint_face
 from interpfer.datasets.drawn.shape import FaceShape, shape_face
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.types import Landmarks, Sample
+from interpfer.types import LANDMARKS, Landmarks, Sample
 
 COUNTS = {"train": 700, "test": 210}
-"""Images per split."""
+"""Split -> number of images."""
 
 VERSION = 1
-"""Raised whenever the same seed draws another face."""
+"""Version of the faces; it increases when the same seed draws another face."""
 
 
 class DemoDataset(Dataset):
-    """Drawn faces with exact landmarks; the seven classes take turns, so any beginning of a split is balanced.
+    """Synthetic faces with exact landmarks; the seven classes alternate, so that the first n images are balanced.
 
-    Image i depends on the seed, the split, i and the size alone, whatever was drawn before it.
+    Image i depends on the seed, the split, i and the size only.
 
     Args:
         split: one of ``splits``.
-        seed: another seed is another set of people.
-        count: how many images; None for the usual number.
+        seed: random seed; another seed gives other people.
+        count: number of images; None for that in ``COUNTS``.
         size: side of the square images in pixels.
     """
 
     name: ClassVar[str] = "demo"
     needs_root: ClassVar[bool] = False
-    summary: ClassVar[str] = "faces drawn by interpfer, seven expressions, exact landmarks; needs no download"
+    summary: ClassVar[str] = "synthetic faces of seven expressions with exact landmarks; needs no download"
 
     def __init__(self, split: str = "test", seed: int = 0, count: int | None = None, size: int = 112) -> None:
         require_split(split, self.splits, f"data set {self.name}")
@@ -52,15 +52,15 @@ class DemoDataset(Dataset):
 
     @classmethod
     def open(cls, root: Path | None = None, split: str = "test", seed: int = 0) -> "DemoDataset":  # noqa: ARG003
-        """List the faces of a split; draws none.
+        """List the faces of a split, without drawing any.
 
         Args:
-            root: of no use here.
+            root: not used.
             split: one of ``splits``.
-            seed: another seed is another set of people.
+            seed: random seed; another seed gives other people.
 
         Raises:
-            DataError: there is no such split.
+            SplitError: the split is unknown.
         """
         return cls(split, seed)
 
@@ -70,11 +70,11 @@ class DemoDataset(Dataset):
         return paint_face(self._shape(index, rng), rng)
 
     def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002
-        """Return (width, height), the same for all."""
+        """Return (width, height), which is the same for all images."""
         return self.side, self.side
 
     def shape(self, index: int) -> FaceShape:
-        """Return the shape of face ``index``: its landmarks and action units; paints nothing."""
+        """Return the shape of face ``index``, with its landmarks and action units, without painting it."""
         return self._shape(index, self._rng(index))
 
     def landmarks(self) -> LandmarkProvider:
@@ -89,10 +89,10 @@ class DemoDataset(Dataset):
 
 
 class DrawnLandmarks:
-    """The landmarks that the faces of a ``DemoDataset`` were drawn from; ids alone are enough to make them."""
+    """The exact landmarks of a ``DemoDataset``, computed from the ids alone."""
 
     name: ClassVar[str] = "drawn"
-    summary: ClassVar[str] = "the exact points of the drawn faces"
+    summary: ClassVar[str] = "exact points of the synthetic faces"
     needs_images: ClassVar[bool] = False
 
     def __init__(self, dataset: DemoDataset) -> None:
@@ -104,12 +104,12 @@ class DrawnLandmarks:
         """Return the points of the named faces in pixels of their images.
 
         Raises:
-            DataError: a name is not in the data set.
+            DataError: an id is not in the data set.
         """
         unknown = [name for name in ids if name not in self._index]
         if unknown:
             raise DataError(f"data set demo, split {self.dataset.split}, has no image '{unknown[0]}'.")
-        points = np.zeros((len(ids), 68, 2))
+        points = np.zeros((len(ids), LANDMARKS, 2))
         for row, name in enumerate(ids):
             points[row] = self.dataset.shape(self._index[name]).points
         return Landmarks.of(torch.from_numpy(points).float())

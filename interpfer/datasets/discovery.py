@@ -1,4 +1,4 @@
-"""Finding a data set below the folder that the user named, however deep it lies there."""
+"""Search for the files of a data set in the folder that the user passed, and in its subfolders."""
 
 import os
 from collections.abc import Iterator
@@ -7,38 +7,38 @@ from pathlib import Path
 from interpfer.datasets.base import IMAGE_SUFFIXES
 
 DEPTH = 4
-"""How many levels below the root are searched."""
+"""Levels of subfolders that are searched."""
 
-FOLDERS = 3000
-"""How many folders are searched at most, so that a root such as / ends soon."""
+MAX_FOLDERS = 3000
+"""Most folders that are searched, so that a root such as / does not take forever."""
 
 
 def folders_below(root: Path, depth: int = DEPTH) -> Iterator[Path]:
-    """Yield ``root`` and the folders below it, nearest first, by name; hidden ones are left out."""
-    level, seen = [root], 0
+    """Yield ``root`` and its visible subfolders, level by level, sorted by name."""
+    level, count = [root], 0
     for _ in range(depth + 1):
-        following: list[Path] = []
+        next_level: list[Path] = []
         for folder in level:
             yield folder
-            seen += 1
-            if seen == FOLDERS:
+            count += 1
+            if count == MAX_FOLDERS:
                 return
-            following += subfolders(folder)
-        level = following
+            next_level += subfolders(folder)
+        level = next_level
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the visible folders in ``folder``, by name; none where it cannot be listed."""
+    """Return the visible subfolders of ``folder``, sorted by name; none if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not _hidden(entry.name) and entry.is_dir()]
+            names = [entry.name for entry in entries if not _is_hidden(entry.name) and entry.is_dir()]
     except OSError:
         return []
     return [folder / name for name in sorted(names)]
 
 
-def find(root: Path, *names: str) -> Path | None:
-    """Return the first of the relative paths ``names`` that exists in ``root`` or below, nearest first."""
+def find_path(root: Path, *names: str) -> Path | None:
+    """Return the first of some relative paths that exists in ``root`` or a subfolder, the nearest first; else None."""
     for folder in folders_below(root):
         for name in names:
             if (folder / name).exists():
@@ -47,16 +47,16 @@ def find(root: Path, *names: str) -> Path | None:
 
 
 def image_names(folder: Path) -> list[str]:
-    """Return the sorted names of the image files in ``folder``; looks at no file."""
+    """Return the sorted names of the image files in ``folder``, without opening them."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries]
-    return sorted(name for name in names if not _hidden(name) and is_image(name))
+    return sorted(name for name in names if not _is_hidden(name) and is_image(name))
 
 
 def is_image(name: str) -> bool:
-    """Tell an image by its suffix."""
+    """Return whether a file name has the suffix of an image."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
 
 
-def _hidden(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX"))

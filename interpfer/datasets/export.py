@@ -1,4 +1,4 @@
-"""Writing a data set as a folder that `--dataset csv` reads."""
+"""Export of a data set as a folder for ``--dataset csv``."""
 
 import csv
 from pathlib import Path
@@ -7,10 +7,14 @@ from interpfer.datasets.base import Dataset
 
 
 def write_csv_layout(dataset: Dataset, folder: Path) -> None:
-    """Write images, labels and, where the data set brings them, landmarks.
+    """Write the images, the labels and, if the data set has them, the landmarks.
 
-    ``folder/images/`` takes the images under their ids, ``folder/labels.csv`` has the columns image and label, and
-    ``folder/landmarks.txt`` one line per face that has landmarks: image,x1..x68,y1..y68 in pixels of the image.
+    Files are ``images/ID``, ``labels.csv`` with the columns image and label, and ``landmarks.txt`` with one line
+    image,x1..x68,y1..y68 per face with landmarks, in pixels of the image.
+
+    Args:
+        dataset: the data set.
+        folder: folder to write; created if it does not exist.
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
     provider = dataset.landmarks()
@@ -25,9 +29,9 @@ def write_csv_layout(dataset: Dataset, folder: Path) -> None:
             image.save(path)
             table.writerow((sample.id, sample.label))
             if provider is not None:
-                found = provider.locate([sample.id], [image])
-                if bool(found.found[0]):
-                    x, y = found.points[0].T.tolist()
+                landmarks = provider.locate([sample.id], [image])
+                if bool(landmarks.found[0]):
+                    x, y = landmarks.points[0].T.tolist()
                     lines.append(",".join([sample.id, *(f"{value:.3f}" for value in (*x, *y))]))
     if provider is not None:
         (folder / "landmarks.txt").write_text("".join(f"{line}\n" for line in lines))

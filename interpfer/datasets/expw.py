@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from interpfer.datasets.base import Counts, require_root
 from interpfer.datasets.cropped import Box, CroppedDataset
-from interpfer.datasets.discovery import find
+from interpfer.datasets.discovery import find_path
 from interpfer.errors import DataError
 from interpfer.types import Sample
 
@@ -17,18 +17,18 @@ IMAGES = ("image/origin", "origin", "image", "images", "image/image")
 
 
 class ExpwDataset(CroppedDataset):
-    """``label.lst`` and the pictures in ``image/origin``, faces cut out by their boxes.
+    """``label.lst`` and the pictures in ``image/origin``; faces are cropped to their boxes.
 
     A line is: name, number of the face in the picture, top, left, right, bottom, confidence of the box, label. Face 0
     of ``angry_actor_1.jpg`` has the id ``angry_actor_1_face0.jpg``.
 
-    Assumed: the order of the columns and of the classes as the label file's readme and public loaders have them. No
-    split is published: every fifth picture of the sorted list is ``test``, the others ``train``, so that the faces of
-    a picture stay together; ``all`` is everything.
+    Assumed: the order of the columns and of the classes is that of the label file's readme and of public loaders. No
+    splits are published: ``test`` is every fifth picture of the sorted list, so that the faces of a picture stay
+    together, ``train`` the others, and ``all`` both.
     """
 
     name: ClassVar[str] = "expw"
-    summary: ClassVar[str] = "ExpW: label.lst and image/origin/, faces cut out; test is every fifth picture"
+    summary: ClassVar[str] = "ExpW: label.lst and image/origin/, cropped faces; test is every fifth picture"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "all")
     order: ClassVar[tuple[str, ...]] = ORDER
     licence: ClassVar[str] = "non-commercial research"
@@ -37,24 +37,24 @@ class ExpwDataset(CroppedDataset):
 
     @classmethod
     def open(cls, root: Path | None, split: str, seed: int = 0) -> "ExpwDataset":  # noqa: ARG003
-        """Read the list; opens no image.
+        """Read the list, without opening images.
 
         Raises:
-            DataError: list or pictures are not there, or a line is not as described.
+            DataError: the list or the pictures are missing, or a line is malformed.
         """
         folder = require_root(root, cls.name)
-        split = cls.resolve(split)
-        listing = find(folder, *LISTS)
+        split = cls.resolve_split(split)
+        listing = find_path(folder, *LISTS)
         if listing is None:
-            raise cls.missing(folder, LISTS[0])
+            raise cls.missing_error(folder, LISTS[0])
         base = listing.parent.parent if listing.parent.name == "label" else listing.parent
-        images = next((base / name for name in IMAGES if (base / name).is_dir()), None) or find(folder, *IMAGES)
+        images = next((base / name for name in IMAGES if (base / name).is_dir()), None) or find_path(folder, *IMAGES)
         if images is None:
-            raise cls.missing(folder, "image/origin", "origin")
+            raise cls.missing_error(folder, "image/origin", "origin")
         lines = enumerate(listing.read_text("utf-8-sig").splitlines(), 1)
         faces = [_parse(line, f"{listing}, line {number}") for number, line in lines if line.strip()]
-        place = {name: i for i, name in enumerate(sorted({face[0] for face in faces}))}
-        faces = [face for face in faces if split == "all" or (place[face[0]] % 5 == 0) == (split == "test")]
+        index_of = {name: i for i, name in enumerate(sorted({face[0] for face in faces}))}
+        faces = [face for face in faces if split == "all" or (index_of[face[0]] % 5 == 0) == (split == "test")]
         samples = [
             Sample(f"{Path(name).stem}_face{face}{Path(name).suffix}", label, images / name)
             for name, face, label, _ in faces
@@ -69,5 +69,6 @@ def _parse(line: str, where: str) -> tuple[str, str, str, Box]:
         return name, face, ORDER[range(len(ORDER)).index(int(label))], (left, top, right, bottom)
     except ValueError:
         raise DataError(
-            f"{where}: '{line.strip()}' is not name, face, top, left, right, bottom, confidence and label 0 to 6."
+            f"{where}: a line must be name, face, top, left, right, bottom, confidence and label (0 to 6), "
+            f"got '{line.strip()}'."
         ) from None

@@ -1,4 +1,4 @@
-"""One folder of images per expression."""
+"""A data set given by one folder of images per expression."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,7 @@ SPLITS = ("train", "test", "val", "valid", "validation")
 
 
 class FolderDataset(Dataset):
-    """DIR/SPLIT/EXPRESSION/*.jpg, or DIR/EXPRESSION/*.jpg when there is no folder of the split."""
+    """DIR/SPLIT/EXPRESSION/*.jpg, or DIR/EXPRESSION/*.jpg if there is no folder of the split."""
 
     name: ClassVar[str] = "folder"
     summary: ClassVar[str] = "one folder per expression: DIR/[SPLIT/]happy/*.jpg"
@@ -22,7 +22,7 @@ class FolderDataset(Dataset):
         """List the images, sorted by class folder and name.
 
         Raises:
-            DataError: there is no class folder, the name of one is no expression, or there are only other splits.
+            DataError: there is no class folder, its name is not an expression, or there are only other splits.
         """
         folder = require_root(root, cls.name)
         base = folder / split if (folder / split).is_dir() else folder
@@ -31,7 +31,7 @@ class FolderDataset(Dataset):
         if base == folder and splits:
             require_split(split, splits, f"data set folder: {folder}")
         if not classes:
-            raise DataError(f"data set folder: {base} holds no folder per expression, such as {base / 'happy'}.")
+            raise DataError(f"data set folder: {base} has no folder per expression, such as {base / 'happy'}.")
         samples = []
         for entry in classes:
             try:
@@ -40,14 +40,14 @@ class FolderDataset(Dataset):
                 raise DataError(f"{entry}: {error}") from error
             paths = sorted(path for path in entry.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
             samples += [Sample(path.relative_to(base).as_posix(), expression, path) for path in paths]
-        made = cls(samples, ALL if base == folder else split, folder)
+        dataset = cls(samples, ALL if base == folder else split, folder)
         if base == folder:
-            made.warn_no_splits(split, f"{folder} has no folder {split}")
-        return made
+            dataset.warn_no_splits(split, f"{folder} has no folder {split}")
+        return dataset
 
     @classmethod
-    def available(cls, root: Path | None) -> tuple[str, ...]:
-        """Return the splits that have a folder; "all" where none has."""
+    def available_splits(cls, root: Path | None) -> tuple[str, ...]:
+        """Return the splits that have a folder; "all" if none has."""
         folder = require_root(root, cls.name)
-        present = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in SPLITS))
-        return present or (ALL,)
+        names = (path.name for path in folder.iterdir() if path.is_dir() and path.name.lower() in SPLITS)
+        return tuple(sorted(names)) or (ALL,)

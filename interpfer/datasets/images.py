@@ -1,4 +1,4 @@
-"""Reading an image file, whatever it holds, into upright 8-bit RGB."""
+"""Reading of image files in any mode as upright 8-bit RGB."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ from PIL import Image, ImageOps
 from interpfer.errors import DataError
 
 ORIENTATION = 0x0112
-"""EXIF tag; values of 5 to 8 swap width and height."""
+"""EXIF tag of the orientation; values from 5 to 8 swap width and height."""
 
 
 def read_image(path: Path) -> Image.Image:
-    """Return the image as RGB, turned upright as its EXIF says, transparency laid on black.
+    """Return an image as RGB, rotated upright by its EXIF orientation, with transparency on black.
 
-    Of an animation this is the first picture. What Pillow takes for a decompression bomb is refused.
+    Of an animation this is the first frame. An image that Pillow considers a decompression bomb is refused.
 
     Raises:
-        DataError: no such file, or not a readable image.
+        DataError: the file does not exist, or is not a readable image.
     """
     with _opened(path) as image:
         image.load()
@@ -28,10 +28,10 @@ def read_image(path: Path) -> Image.Image:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) of ``read_image(path)`` from the file's header alone.
+    """Return (width, height) of ``read_image(path)``, from the header of the file.
 
     Raises:
-        DataError: no such file, or not an image.
+        DataError: the file does not exist, or is not an image.
     """
     with _opened(path) as image:
         width, height = image.size
@@ -39,9 +39,9 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to 8-bit RGB.
+    """Convert an image of any mode to 8-bit RGB.
 
-    Deep grey keeps its upper byte, floats are [0, 1] or [0, 255], and transparency is laid on black.
+    Of 16-bit grey the upper byte is kept, floats are taken as [0, 1] or [0, 255], and transparency becomes black.
     """
     if image.mode == "RGB":
         return image
@@ -64,18 +64,18 @@ def to_rgb(image: Image.Image) -> Image.Image:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(_spelled(path)) as image:
+        with Image.open(_existing_path(path)) as image:
             yield image
     except FileNotFoundError:
         raise DataError(f"{path}: no such image file.") from None
-    except Exception as error:  # a broken file makes Pillow raise nearly anything: struct.error, KeyError, ...
+    except Exception as error:  # on a broken file Pillow raises many types: struct.error, KeyError, ...
         raise DataError(f"{path}: not a readable image ({str(error) or type(error).__name__}).") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a broken EXIF block says nothing of the picture
+    except Exception:  # a broken EXIF block does not affect the pixels
         return image
 
 
@@ -86,8 +86,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _spelled(path: Path) -> Path:
-    """Return the path with accents composed or decomposed, whichever is on disk: archives and lists may differ."""
+def _existing_path(path: Path) -> Path:
+    """Return the path with its accents composed or decomposed, as on disk: archives and lists may differ."""
     if not str(path).isascii() and not path.exists():
         for form in ("NFC", "NFD"):
             other = Path(unicodedata.normalize(form, str(path)))

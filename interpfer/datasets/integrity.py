@@ -1,28 +1,30 @@
-"""Whether a data set on disk is whole: the counts that were published, and images that can be read."""
+"""Integrity of a data set on disk: counts as published, and readable images."""
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from interpfer.datasets.base import Counts, Dataset
 from interpfer.errors import DataError
+from interpfer.runtime.progress import Progress, no_progress
 
 CHUNK = 256
+"""Images read between two reports of progress."""
 
 
 @dataclass
-class Check:
-    """What a check found.
+class IntegrityReport:
+    """Result of a check.
 
     Attributes:
-        counts: split -> expression -> images; "" is an unknown expression.
-        left_out: split -> reason -> images that the data set lists and leaves out.
-        published: split -> whether counts are published for it.
-        problems: kind of problem -> one line each.
-        read: how many images were read.
+        counts: split -> expression -> number of images; "" is an unknown expression.
+        left_out: split -> reason -> number of images that the data set lists, but that are not samples.
+        published: split -> whether its counts are published.
+        problems: kind of problem -> one line for each.
+        read: number of images that were read.
     """
 
     counts: dict[str, Counts] = field(default_factory=dict)
@@ -37,44 +39,52 @@ class Check:
 
 
 def open_splits(
-    kind: type[Dataset], root: Path | None, splits: Sequence[str] | None = None
-) -> tuple[list[Dataset], Check]:
-    """Open the splits of a data set and compare their counts with the published ones; reads no image.
+    dataset_class: type[Dataset], root: Path | None, splits: Sequence[str] | None = None
+) -> tuple[list[Dataset], IntegrityReport]:
+    """Open the splits of a data set and compare their counts with the published ones, without reading images.
 
     Args:
-        kind: the data set.
-        root: where it lies.
-        splits: those to check; None for all.
+        dataset_class: class of the data set.
+        root: folder of the data set.
+        splits: splits to check; None for all.
+
+    Returns:
+        The open splits, and a report for ``read_images`` to complete.
 
     Raises:
         DataError: no split can be opened.
     """
-    check, opened, failures = Check(), [], []
-    for split in splits or kind.available(root):
+    report, datasets, errors = IntegrityReport(), [], []
+    for split in splits or dataset_class.available_splits(root):
         try:
-            opened.append(kind.open(root, split))
+            datasets.append(dataset_class.open(root, split))
         except DataError as error:
-            failures.append(error)
-            check.add_problem("cannot be opened", f"split {split}: {error}")
-    if not opened:
-        raise failures[0]
-    for dataset in opened:
+            errors.append(error)
+            report.add_problem("cannot be opened", f"split {split}: {error}")
+    if not datasets:
+        raise errors[0]
+    for dataset in datasets:
         counts = Counter(sample.label for sample in dataset.samples)
-        published = kind.published.get(dataset.split, ())
-        check.counts[dataset.split] = counts
-        check.left_out[dataset.split] = dataset.left_out
-        check.published[dataset.split] = bool(published)
-        if difference := compare(counts, published):
-            check.add_problem("counts differ from the published ones", f"split {dataset.split}: {difference}")
-    return opened, check
+        published = dataset_class.published.get(dataset.split, ())
+        report.counts[dataset.split] = counts
+        report.left_out[dataset.split] = dataset.left_out
+        report.published[dataset.split] = bool(published)
+        if difference := compare_counts(counts, published):
+            report.add_problem("counts differ from the published ones", f"split {dataset.split}: {difference}")
+    return datasets, report
 
 
-def compare(counts: Counts, published: Sequence[Counts]) -> str:
-    """Say how ``counts`` differ from the nearest of the published ones; "" where they do not, or none are published."""
+def compare_counts(counts: Counts, published: Sequence[Counts]) -> str:
+    """Describe how counts differ from the closest published ones; "" if they do not, or none are published.
+
+    Examples:
+        >>> compare_counts({"anger": 3, "fear": 1}, [{"anger": 3, "fear": 2}])
+        '4 images where 5 are published (fear 1 of 2)'
+    """
 
     def distance(expected: Counts) -> int:
-        here = {"": sum(counts.values())} if "" in expected else counts
-        return sum(abs(here.get(name, 0) - expected.get(name, 0)) for name in {*here, *expected})
+        actual = {"": sum(counts.values())} if "" in expected else counts
+        return sum(abs(actual.get(name, 0) - expected.get(name, 0)) for name in {*actual, *expected})
 
     if not published or not min(map(distance, published)):
         return ""
@@ -88,26 +98,27 @@ def compare(counts: Counts, published: Sequence[Counts]) -> str:
     return f"{sum(counts.values())} images where {sum(expected.values())} are published{detail}"
 
 
-def read_images(opened: Sequence[Dataset], check: Check, progress: Callable[[str, int, int], None]) -> None:
-    """Read every image once, in parallel, and add to ``check`` those that cannot be.
+def read_images(datasets: Sequence[Dataset], report: IntegrityReport, progress: Progress = no_progress) -> None:
+    """Read every image once, in parallel, and add unreadable ones to a report.
 
     Args:
-        opened: the splits; an image may be in several.
-        check: what ``open_splits`` found.
-        progress: called with what is done, how much of it, and of how much.
+        datasets: splits of a data set; an image may be in several.
+        report: report of ``open_splits``, which is completed.
+        progress: called after every ``CHUNK`` images.
     """
-    images = {(sample.path, sample.id): (dataset, i) for dataset in opened for i, sample in enumerate(dataset.samples)}
-    places = list(images.values())
+    pairs = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
+    images = list({(dataset.samples[i].path, dataset.samples[i].id): (dataset, i) for dataset, i in pairs}.values())
     with ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4)) as pool:
-        for start in range(0, len(places), CHUNK):
-            for kind, line in filter(None, pool.map(_read, places[start : start + CHUNK])):
-                check.add_problem(kind, line)
-            check.read = min(start + CHUNK, len(places))
-            progress("images", check.read, len(places))
+        for start in range(0, len(images), CHUNK):
+            for kind, line in filter(None, pool.map(_find_problem, images[start : start + CHUNK])):
+                report.add_problem(kind, line)
+            report.read = min(start + CHUNK, len(images))
+            progress("images", report.read, len(images))
 
 
-def _read(place: tuple[Dataset, int]) -> tuple[str, str] | None:
-    dataset, index = place
+def _find_problem(image: tuple[Dataset, int]) -> tuple[str, str] | None:
+    """Return the kind of problem and a line on it; None if the image can be read."""
+    dataset, index = image
     try:
         dataset.image(index)
     except DataError as error:

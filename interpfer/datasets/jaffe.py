@@ -18,17 +18,17 @@ NAME = re.compile(r"([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)\d*\.\d+\.\w+$", re.IGNORE
 
 
 class JaffeDataset(Dataset):
-    """Files named ``KA.AN1.39.tiff``, anywhere below the root.
+    """Files named ``KA.AN1.39.tiff``, in any subfolder.
 
-    The name is: person (ten of them), expression and take, number of the picture.
+    The name is: person (one of ten), expression and take, number of the picture.
 
-    Assumed: the counts per expression of the widely used release of 213 pictures. No split is published: subjects are
-    split, see ``interpfer.datasets.subject_splits``; besides ``splits`` there are ``fold1`` to ``fold10``, here one
-    person each.
+    Assumed: the counts per expression are those of the common release of 213 pictures. No splits are published, so the
+    subjects are split, see ``interpfer.datasets.subject_splits``; besides ``splits`` there are ``fold1`` to ``fold10``,
+    one person each.
     """
 
     name: ClassVar[str] = "jaffe"
-    summary: ClassVar[str] = "JAFFE: KA.AN1.39.tiff, anywhere below the root; also fold1 .. fold10, one person each"
+    summary: ClassVar[str] = "JAFFE: KA.AN1.39.tiff, in any subfolder; also fold1 .. fold10, one person each"
     splits: ClassVar[tuple[str, ...]] = SUBJECT_SPLITS
     order: ClassVar[tuple[str, ...]] = tuple(CODES.values())
     licence: ClassVar[str] = "non-commercial research, by request"
@@ -40,16 +40,16 @@ class JaffeDataset(Dataset):
         """List the files.
 
         Raises:
-            DataError: there is none with such a name.
+            DataError: no file has such a name.
         """
         folder = require_root(root, cls.name)
         samples = [
-            Sample(name, CODES[match[2].upper()], place / name, match[1].upper())
-            for place in folders_below(folder)
-            for name in image_names(place)
+            Sample(name, CODES[match[2].upper()], subfolder / name, match[1].upper())
+            for subfolder in folders_below(folder)
+            for name in image_names(subfolder)
             if (match := NAME.match(name))
         ]
         if not samples:
-            raise cls.missing(folder, "images such as KA.AN1.39.tiff")
+            raise cls.missing_error(folder, "images such as KA.AN1.39.tiff")
         samples.sort(key=lambda sample: sample.id)
         return cls(split_by_subject(samples, split, f"data set {cls.name}"), split, folder)

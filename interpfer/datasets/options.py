@@ -1,27 +1,24 @@
-"""Options of the faces, the same for every verb that reads a data set."""
+"""Options of the data set, shared by all verbs that read one."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from interpfer.options import Options, option
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(Options):
-    """Which faces, and where their landmarks come from.
+    """Data set and landmarks.
 
     Attributes:
-        dataset: name of a data set.
-        data_root: the folder it lies in.
-        split: its split.
-        landmarks: a landmark file or the name of a provider; None for the data set's own, else the embedded network.
+        dataset: name of the data set.
+        data_root: folder of the data set.
+        split: split of the data set.
+        landmarks: landmark file or name of a provider; None for the data set's own, else the embedded network.
     """
 
     dataset: str | None = option(None, "Data set (see `ls datasets`)", metavar="NAME", example="csv", required=True)
-    data_root: "str | Path | None" = option(None, "Folder of the data set", kind="path", metavar="DIR", example="faces")
+    data_root: str | Path | None = option(None, "Folder of the data set", kind="path", metavar="DIR", example="faces")
     split: str = option("test", "Split of the data set", metavar="NAME", example="test")
     landmarks: str | None = option(
         None,
@@ -33,10 +30,10 @@ class DataOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckDataOptions(DataOptions):
-    """What `interpfer check-data` checks.
+    """Data set that ``interpfer check-data`` checks.
 
     Attributes:
-        split: its split; None for all.
+        split: split of the data set; None for all.
     """
 
     split: str | None = option(  # type: ignore[assignment]

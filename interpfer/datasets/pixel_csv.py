@@ -1,4 +1,4 @@
-"""Pictures that are lines of numbers in a CSV file, as FER2013 comes."""
+"""Tables of pictures whose pixels are numbers in a CSV file, as in FER2013."""
 
 from pathlib import Path
 
@@ -8,21 +8,24 @@ from PIL import Image
 from interpfer.errors import DataError
 
 SIDE = 48
+"""Side of the pictures in pixels."""
+
 USAGES = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+"""Split -> value of the column Usage."""
 
 
 class PixelTable:
     """A table with the columns emotion, pixels and Usage in any order.
 
-    Only the places of the pictures are kept; a picture is read when it is asked for.
+    Only the positions of the pictures in the file are kept in memory; a picture is read on demand.
 
     Attributes:
         path: the file.
-        emotions: one per row, as written.
-        usages: one per row.
+        emotions: emotion of each row, as text.
+        usages: value of the column Usage of each row.
 
     Raises:
-        DataError: a column is not there, or a row is cut short.
+        DataError: a column is missing, or a row is truncated.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,9 +37,9 @@ class PixelTable:
             header = [
                 cell.strip(b' "\r\n').lower().decode() for cell in file.readline().lstrip(b"\xef\xbb\xbf").split(b",")
             ]
-            lost = [name for name in ("emotion", "pixels", "usage") if name not in header]
-            if lost:
-                raise DataError(f"{path}: there is no column '{lost[0]}'; it has {', '.join(header)}.")
+            missing = [name for name in ("emotion", "pixels", "usage") if name not in header]
+            if missing:
+                raise DataError(f"{path}: the column '{missing[0]}' is missing; it has {', '.join(header)}.")
             emotion, self._pixels, usage = (header.index(name) for name in ("emotion", "pixels", "usage"))
             offset = file.tell()
             for line in file:
@@ -47,7 +50,7 @@ class PixelTable:
                     self._offsets.append(offset)
                 elif line.strip():
                     raise DataError(
-                        f"{path}, line {len(self._offsets) + 2}: {len(cells)} cells, expected {len(header)}."
+                        f"{path}, line {len(self._offsets) + 2}: expected {len(header)} cells, got {len(cells)}."
                     )
                 offset += len(line)
 
@@ -58,7 +61,7 @@ class PixelTable:
         """Return the picture of a row as RGB.
 
         Raises:
-            DataError: it is not 48 x 48 numbers from 0 to 255.
+            DataError: the pixels are not 48 x 48 numbers from 0 to 255.
         """
         with self.path.open("rb") as file:
             file.seek(self._offsets[row])
@@ -68,12 +71,12 @@ class PixelTable:
         except (ValueError, OverflowError):
             values = np.array([-1])
         if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
-            raise DataError(f"{self.path}, line {row + 2}: the pixels are not {SIDE} x {SIDE} numbers from 0 to 255.")
+            raise DataError(f"{self.path}, line {row + 2}: the pixels must be {SIDE} x {SIDE} numbers from 0 to 255.")
         return Image.fromarray(values.astype(np.uint8).reshape(SIDE, SIDE)).convert("RGB")
 
 
 def image_name(row: int) -> str:
-    """Return the name that FERPlus gives to a row, counted from 0."""
+    """Return the name of a row, counted from 0, in FERPlus."""
     return f"fer{row:07d}.png"
 
 

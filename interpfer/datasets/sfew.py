@@ -14,10 +14,10 @@ FOLDERS = {
 
 
 class SfewDataset(Dataset):
-    """Folders per class, ``Train/Angry`` and ``Val/Angry``, or of the aligned faces ``Train_Aligned_Faces/Angry``.
+    """Folders per class, ``Train/Angry`` and ``Val/Angry``, or for aligned faces ``Train_Aligned_Faces/Angry``.
 
-    Assumed: class folders by name, so that no numbering matters (numbers would be alphabetical), and the totals of
-    version 2.0. The labels of the test part are not public, so ``test`` is another name of ``val``.
+    Assumed: class folders have names (numbers would be taken as alphabetical), and the totals are those of version 2.0.
+    The labels of the test split are not public, so ``test`` is an alias of ``val``.
     """
 
     name: ClassVar[str] = "sfew"
@@ -37,11 +37,11 @@ class SfewDataset(Dataset):
         """List the folders.
 
         Raises:
-            DataError: they are not there, or the name of one is no expression.
+            DataError: they are not found, or the name of one is not an expression.
         """
         folder = require_root(root, cls.name)
-        split = cls.resolve(split)
-        pack = find_class_folders(folder, FOLDERS[split])
-        if pack is None:
-            raise cls.missing(folder, *(f"{name}/Angry" for name in (split.title(), f"{split.title()}_Aligned_Faces")))
-        return cls(pack.samples(cls.order), split, folder)
+        split = cls.resolve_split(split)
+        class_folders = find_class_folders(folder, FOLDERS[split])
+        if class_folders is None:
+            raise cls.missing_error(folder, f"{split.title()}/Angry", f"{split.title()}_Aligned_Faces/Angry")
+        return cls(class_folders.samples(cls.order), split, folder)

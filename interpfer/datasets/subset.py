@@ -1,4 +1,4 @@
-"""Some of the samples of a data set."""
+"""A subset of the samples of a data set."""
 
 from collections.abc import Sequence
 
@@ -9,41 +9,41 @@ from interpfer.landmarks.base import LandmarkProvider
 
 
 class Subset(Dataset):
-    """The chosen rows of another data set, in their order.
+    """Selected rows of another data set.
 
     Args:
-        whole: the data set.
-        rows: positions in it.
-        split: what to call the part.
+        dataset: the data set.
+        rows: positions of the samples in the data set, in the order of the subset.
+        split: name of the subset.
     """
 
-    name = "part"
+    name = "subset"
     summary = "some samples of another data set"
 
-    def __init__(self, whole: Dataset, rows: Sequence[int], split: str) -> None:
-        self._whole = whole
+    def __init__(self, dataset: Dataset, rows: Sequence[int], split: str) -> None:
+        self._dataset = dataset
         self._rows = tuple(rows)
-        super().__init__([whole.samples[row] for row in rows], split, whole.root)
-        self.name = whole.name  # type: ignore[misc]
-        self.classes = whole.classes
+        super().__init__([dataset.samples[row] for row in rows], split, dataset.root)
+        self.name = dataset.name  # type: ignore[misc]
+        self.classes = dataset.classes
 
     @classmethod
     def open(cls, root: object, split: str, seed: int = 0) -> "Subset":
-        """Refuse: a part is made of a data set that is open.
+        """Raise: a subset is created from a data set that is already open.
 
         Raises:
             TypeError: always.
         """
-        raise TypeError(f"a part is made by Part(whole, rows, split), not opened ({root}, {split}, {seed})")
+        raise TypeError(f"use Subset(dataset, rows, split) instead of open({root}, {split}, {seed})")
 
     def image(self, index: int) -> Image.Image:
-        """Return the picture of a sample."""
-        return self._whole.image(self._rows[index])
+        """Return image ``index`` as upright RGB."""
+        return self._dataset.image(self._rows[index])
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return (width, height) of ``image``."""
-        return self._whole.size(self._rows[index])
+        """Return (width, height) of ``image(index)``."""
+        return self._dataset.size(self._rows[index])
 
     def landmarks(self) -> LandmarkProvider | None:
-        """Return the landmarks that the whole brings."""
-        return self._whole.landmarks()
+        """Return the landmarks of the data set; None if it has none."""
+        return self._dataset.landmarks()

@@ -1,1 +1,1 @@
-"""Faces on their way to a classifier: read ahead, located, resized; and their landmarks prepared once."""
+"""Faces: a stream of images with their landmarks, and landmarks prepared in advance."""

@@ -1,4 +1,4 @@
-"""Options of `interpfer prepare`."""
+"""Options of ``interpfer prepare``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,11 @@ from interpfer.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions(DataOptions):
-    """Which faces are prepared, and where their landmarks go.
+    """Data set to prepare, and landmark file to write.
 
     Attributes:
-        out: the landmark file to write.
-        seed: of synthetic data sets.
+        out: landmark file to write.
+        seed: random seed of synthetic data sets.
     """
 
     out: str | Path | None = option(

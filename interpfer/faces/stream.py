@@ -1,4 +1,4 @@
-"""Faces on their way to the model: read ahead in a thread, resized, located; a bad image is skipped and named."""
+"""A stream of face images with their landmarks, read in the background; unreadable images are skipped and reported."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,24 +12,25 @@ from torch import Tensor
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
-from interpfer.landmarks.alignment import similarity, stretch, transform_points, warp
+from interpfer.labels import class_indices
+from interpfer.landmarks.alignment import resize_transform, similarity_transform, transform_points, warp_image
 from interpfer.landmarks.base import UNREADABLE, LandmarkProvider
-from interpfer.models.resizing import to_square
-from interpfer.runtime.threads import ahead
-from interpfer.types import CANVAS, Faces, Landmarks
+from interpfer.models.input import to_square
+from interpfer.runtime.threads import prefetch
+from interpfer.types import CANVAS, LANDMARKS, Faces, Landmarks
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images read from disk.
+    """A batch of images read from disk.
 
     Attributes:
         rows: positions in the data set of the n images that could be read.
-        faces: their names, labels and pixels, at ``size`` x ``size``.
-        landmarks: on the canvas.
-        transforms: (n, 2, 3) from pixels of each picture to pixels of the canvas.
-        digests: sha256 of the pixels of each.
-        skipped: position -> why the image could not be read.
+        faces: names, labels and pixels of the images, resized to ``size`` x ``size``.
+        landmarks: landmarks in pixels of the canvas.
+        transforms: (n, 2, 3) transforms from pixels of each picture to pixels of the canvas.
+        digests: sha256 of the pixels of each picture.
+        skipped: position -> reason why the image could not be read.
     """
 
     rows: tuple[int, ...]
@@ -45,10 +46,10 @@ class FaceStream:
     """The images of a data set with their landmarks.
 
     Attributes:
-        dataset: where the images are.
-        provider: where the landmarks come from.
+        dataset: the data set.
+        provider: the landmark provider.
         size: side in pixels to which images are resized (bilinear, antialiased).
-        align: turn, scale and move each face to the usual place first; one without landmarks is resized as it is.
+        align: whether to align each face first; a face without landmarks is only resized.
     """
 
     dataset: Dataset
@@ -57,12 +58,12 @@ class FaceStream:
     align: bool = False
 
     def batches(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
-        """Yield the images at ``rows``, reading the next batch while the present one is worked on."""
-        parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-        yield from ahead(self.read, parts)
+        """Yield the images at ``rows`` in batches, reading the next batch in the background."""
+        batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+        yield from prefetch(self.read, batches)
 
     def read(self, rows: Sequence[int]) -> Batch:
-        """Read the images at ``rows``."""
+        """Read the images at ``rows`` and find their landmarks."""
         pictures: dict[int, Image.Image] = {}
         skipped: dict[int, str] = {}
         for row in rows:
@@ -70,68 +71,69 @@ class FaceStream:
                 pictures[row] = self.dataset.image(row)
             except DataError as error:
                 skipped[row] = str(error)
-        found = self.provider.locate(self._ids(pictures), list(pictures.values()))
-        transforms = self._transforms(found, [picture.size for picture in pictures.values()])
+        landmarks = self.provider.locate(self._ids(pictures), list(pictures.values()))
+        transforms = self._transforms(landmarks, [picture.size for picture in pictures.values()])
         images = torch.empty(len(pictures), 3, self.size, self.size)
         digests = []
         for i, picture in enumerate(pictures.values()):
             digests.append(hashlib.sha256(np.asarray(picture).tobytes()).hexdigest())
-            aligned = self.align and bool(found.found[i])
-            shown = warp(picture, transforms[i] * (self.size / CANVAS), self.size) if aligned else picture
-            images[i] = to_tensor(np.array(shown), self.size)
-        landmarks = Landmarks.of(transform_points(found.points, transforms), found.notes)
+            if self.align and bool(landmarks.found[i]):
+                picture = warp_image(picture, transforms[i] * (self.size / CANVAS), self.size)
+            images[i] = to_tensor(np.array(picture), self.size)
+        on_canvas = Landmarks.of(transform_points(landmarks.points, transforms), landmarks.notes)
         faces = Faces(tuple(self._ids(pictures)), images, self._labels(pictures), self.dataset.classes)
-        return Batch(tuple(pictures), faces, landmarks, transforms, tuple(digests), skipped)
+        return Batch(tuple(pictures), faces, on_canvas, transforms, tuple(digests), skipped)
 
     def picture(self, row: int) -> Float[Tensor, "3 s s"]:
-        """Return one image as ``read`` does where faces are not aligned, without looking for landmarks.
+        """Return one image as ``read`` does without alignment; finds no landmarks.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: the image cannot be read.
         """
         return to_tensor(np.array(self.dataset.image(row)), self.size)
 
     def landmarks(self, rows: Sequence[int]) -> Landmarks:
-        """Return the landmarks of the images at ``rows`` on the canvas; an unreadable image has none.
+        """Return the landmarks of the images at ``rows`` in pixels of the canvas; an unreadable image has none.
 
         Images are decoded only if the provider needs them.
         """
         if self.provider.needs_images:
             batch = self.read(rows)
-            points = torch.full((len(rows), 68, 2), torch.nan, dtype=batch.landmarks.points.dtype)
+            points = torch.full((len(rows), LANDMARKS, 2), torch.nan, dtype=batch.landmarks.points.dtype)
             points[[rows.index(row) for row in batch.rows]] = batch.landmarks.points
-            told = dict(zip(batch.rows, batch.landmarks.notes, strict=False))
-            lost = {row: f"{UNREADABLE}: {why}" for row, why in batch.skipped.items()}
-            return Landmarks.of(points, tuple((told | lost).get(row, "") for row in rows))
-        sizes, lost = [], dict[int, str]()
+            notes = dict(zip(batch.rows, batch.landmarks.notes, strict=False))
+            notes |= {row: f"{UNREADABLE}: {reason}" for row, reason in batch.skipped.items()}
+            return Landmarks.of(points, tuple(notes.get(row, "") for row in rows))
+        sizes, unreadable = [], dict[int, str]()
         for i, row in enumerate(rows):
             try:
                 sizes.append(self.dataset.size(row))
             except DataError as error:
                 sizes.append((0, 0))
-                lost[i] = f"{UNREADABLE}: {error}"
-        found = self.provider.locate(self._ids(rows), None)
-        notes = tuple(lost.get(i) or found.note(i) for i in range(len(rows)))
-        return Landmarks.of(transform_points(found.points, self._transforms(found, sizes)), notes)
+                unreadable[i] = f"{UNREADABLE}: {error}"
+        landmarks = self.provider.locate(self._ids(rows), None)
+        points = transform_points(landmarks.points, self._transforms(landmarks, sizes))
+        return Landmarks.of(points, tuple(unreadable.get(i) or landmarks.note(i) for i in range(len(rows))))
 
-    def _transforms(self, found: Landmarks, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "n 2 3"]:
-        plain = [
-            stretch(*size, CANVAS) if all(size) else torch.full((2, 3), torch.nan, dtype=torch.float64)
+    def _transforms(self, landmarks: Landmarks, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "n 2 3"]:
+        resizes = [
+            resize_transform(*size, CANVAS) if all(size) else torch.full((2, 3), torch.nan, dtype=torch.float64)
             for size in sizes
         ]
-        transforms = torch.stack(plain) if plain else torch.zeros(0, 2, 3, dtype=torch.float64)
+        transforms = torch.stack(resizes) if resizes else torch.zeros(0, 2, 3, dtype=torch.float64)
         if self.align:
-            return torch.where(found.found[:, None, None], similarity(found.points, CANVAS), transforms)
+            aligned = similarity_transform(landmarks.points, CANVAS)
+            return torch.where(landmarks.found[:, None, None], aligned, transforms)
         return transforms
 
     def _labels(self, rows: Iterable[int]) -> Int[Tensor, " n"]:
         labels = [self.dataset.samples[row].label for row in rows]
-        return torch.tensor([self.dataset.classes.index(label) if label else -1 for label in labels], dtype=torch.long)
+        return torch.tensor(class_indices(labels, self.dataset.classes), dtype=torch.long)
 
     def _ids(self, rows: Iterable[int]) -> list[str]:
         return [self.dataset.samples[row].id for row in rows]
 
 
 def to_tensor(pixels: np.ndarray, size: int) -> Float[Tensor, "3 {size} {size}"]:
-    """Return (h, w, 3) bytes as RGB in [0, 1], resized by ``to_square``."""
+    """Return (h, w, 3) bytes as RGB in [0, 1], resized to ``size`` x ``size``."""
     return to_square(torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255), size)[0]

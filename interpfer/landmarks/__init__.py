@@ -1,4 +1,4 @@
-"""Providers of 68 landmarks per face."""
+"""Landmarks: providers of 68 points per face, their cache, and alignment of faces."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Where landmarks come from."""
+"""The interface of landmark providers."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
@@ -8,18 +8,24 @@ from PIL import Image
 from interpfer.types import Landmarks
 
 NO_FACE, SEVERAL, UNSURE, UNREADABLE = "no face", "several faces", "low confidence", "unreadable image"
-"""Reasons that notes begin with."""
+"""Reasons at the beginning of a note."""
 
 DOMINANT = 1.5
-"""How many times wider than the next one a face has to be, to be the one that is meant."""
+"""Smallest ratio of the widths of the two widest faces at which the widest one is taken."""
 
 
 def choose_largest(widths: Sequence[float], centre: tuple[float, float]) -> tuple[bool, str]:
-    """Say whether the widest of the faces of a picture is clearly the one that is meant, and the note on it.
+    """Return whether the widest face of a picture is clearly the largest, and the note on it.
 
     Args:
-        widths: of all faces that are plausible, in pixels, the widest first.
-        centre: of the widest.
+        widths: widths of all plausible faces in pixels, in descending order.
+        centre: (x, y) of the widest face.
+
+    Examples:
+        >>> choose_largest([120], (50, 60))
+        (True, '')
+        >>> choose_largest([120, 60], (50, 60))
+        (True, 'several faces: took the largest of 2, 120 px wide at (50, 60); the next is 60 px wide')
     """
     if len(widths) < 2:
         return True, ""
@@ -29,19 +35,19 @@ def choose_largest(widths: Sequence[float], centre: tuple[float, float]) -> tupl
         return True, f"{SEVERAL}: took the largest of {len(widths)}, {where}; the next is {next_most:.0f} px wide"
     return False, (
         f"{SEVERAL}: {len(widths)}, and none is clearly the largest ({most:.0f} and {next_most:.0f} px wide); "
-        "crop the one that is meant"
+        "crop the intended face"
     )
 
 
 @runtime_checkable
 class LandmarkProvider(Protocol):
-    """Finds the 68 points of faces, a batch at a time.
+    """Finds the 68 points of a batch of faces.
 
     Attributes:
-        name: as the user types it after ``--landmarks``.
+        name: value of ``--landmarks``.
         summary: one line for ``interpfer ls landmarks``.
-        needs_images: False where the ids alone are enough, so that no image is decoded for it.
-        digest: a short text that changes whenever the answers would: a hash of the file, or name and version.
+        needs_images: False if the ids are enough, so that no image has to be decoded.
+        digest: text that changes whenever the results would: the hash of a file, or a name and version.
     """
 
     name: ClassVar[str]
@@ -50,10 +56,13 @@ class LandmarkProvider(Protocol):
     digest: str
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:
-        """Return the points in pixels of each image, not found where there is no face; notes say why.
+        """Return the points in pixels of each image.
 
         Args:
-            ids: the names of the n images within their data set.
-            images: n RGB images, of any sizes; None only where ``needs_images`` is False.
+            ids: names of the n images within their data set.
+            images: n RGB images of any sizes; None only if ``needs_images`` is False.
+
+        Returns:
+            (n, 68, 2) points, not found where there is no face; the notes say why.
         """
         ...

@@ -1,13 +1,13 @@
-"""Landmarks are found once: a cache by what the picture shows and who looked, with the notes on what was found.
+"""A cache of landmarks, keyed by the pixels of the image and the provider.
 
-One SQLite file in the user's cache folder; processes may share it, and a kill loses nothing that was found. Where the
-file cannot be used, landmarks are found anew: the cache saves time, and nothing depends on it.
+The cache is one SQLite file in the user's cache folder. Several processes may share it, and an interrupted run loses
+nothing that was stored. If the file cannot be used, landmarks are computed again; results never depend on the cache.
 """
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,21 +22,22 @@ from interpfer.types import LANDMARKS, Landmarks
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for another process that is writing."""
 
+CREATE_TABLE = "CREATE TABLE IF NOT EXISTS faces (key TEXT PRIMARY KEY, points BLOB NOT NULL, note TEXT NOT NULL)"
 
-Remembered = tuple[torch.Tensor, str]
+CacheEntry = tuple[torch.Tensor, str]
 """(68, 2) points of a face and the note on it."""
 
 
 class CachedLandmarks:
-    """A provider that remembers.
+    """A provider that caches the results of another one.
 
     Args:
-        provider: asked for what is not known yet.
+        provider: computes landmarks that are not cached yet.
         path: the cache file; by default in the user's cache folder.
     """
 
     name: ClassVar[str] = "cached"
-    summary: ClassVar[str] = "remembers what another provider found"
+    summary: ClassVar[str] = "results of another provider, cached"
     needs_images: ClassVar[bool] = True
 
     def __init__(self, provider: LandmarkProvider, path: Path | None = None) -> None:
@@ -45,20 +46,20 @@ class CachedLandmarks:
         self.path = path or user_cache_path("interpfer") / "landmarks.sqlite"
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:
-        """Return the points of each image, from the cache where it has been seen before."""
+        """Return the points of each image, from the cache if the same pixels have been seen before."""
         assert images is not None
         keys = [self._key(image) for image in images]
-        known = self._read(keys)
-        new = [row for row, key in enumerate(keys) if key not in known]
+        entries = self._read(keys)
+        new = [row for row, key in enumerate(keys) if key not in entries]
         if new:
-            found = self.provider.locate([ids[row] for row in new], [images[row] for row in new])
-            points = found.points.double().cpu()
-            fresh = {keys[row]: (points[place], found.note(place)) for place, row in enumerate(new)}
-            self._write(fresh)
-            known |= fresh
+            landmarks = self.provider.locate([ids[row] for row in new], [images[row] for row in new])
+            points = landmarks.points.double().cpu()
+            new_entries = {keys[row]: (points[place], landmarks.note(place)) for place, row in enumerate(new)}
+            self._write(new_entries)
+            entries |= new_entries
         blank = torch.zeros(0, LANDMARKS, 2, dtype=torch.float64)
-        points = torch.stack([known[key][0] for key in keys]) if keys else blank
-        return Landmarks.of(points, tuple(known[key][1] for key in keys))
+        points = torch.stack([entries[key][0] for key in keys]) if keys else blank
+        return Landmarks.of(points, tuple(entries[key][1] for key in keys))
 
     def _key(self, image: Image.Image) -> str:
         content = hashlib.sha256(self.digest.encode())
@@ -66,10 +67,10 @@ class CachedLandmarks:
         content.update(image.tobytes())
         return content.hexdigest()
 
-    def _read(self, keys: Sequence[str]) -> dict[str, Remembered]:
+    def _read(self, keys: Sequence[str]) -> dict[str, CacheEntry]:
         if not self.path.exists():
             return {}
-        with suppress(OSError, sqlite3.Error), closing(self._open()) as connection:
+        with suppress(OSError, sqlite3.Error), self._connect() as connection:
             marks = ",".join("?" * len(keys))
             rows = connection.execute(f"SELECT key, points, note FROM faces WHERE key IN ({marks})", keys).fetchall()
             return {
@@ -77,16 +78,16 @@ class CachedLandmarks:
             }
         return {}
 
-    def _write(self, fresh: dict[str, Remembered]) -> None:
-        rows = [(key, points.numpy().tobytes(), note) for key, (points, note) in fresh.items()]
+    def _write(self, entries: dict[str, CacheEntry]) -> None:
+        rows = [(key, points.numpy().tobytes(), note) for key, (points, note) in entries.items()]
         with suppress(OSError, sqlite3.Error):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._open()) as connection, connection:
+            with self._connect() as connection, connection:
                 connection.executemany("INSERT OR REPLACE INTO faces VALUES (?, ?, ?)", rows)
 
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=LOCK_TIMEOUT)
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS faces (key TEXT PRIMARY KEY, points BLOB NOT NULL, note TEXT NOT NULL)"
-        )
-        return connection
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection to the cache and close it, also if the file is not a database."""
+        with closing(sqlite3.connect(self.path, timeout=LOCK_TIMEOUT)) as connection:
+            connection.execute(CREATE_TABLE)
+            yield connection

@@ -1,7 +1,7 @@
-"""Landmarks by the 2D-FAN of the face-alignment package (Bulat and Tzimiropoulos 2017, arXiv 1703.07332).
+"""Landmarks of the 2D-FAN in the face-alignment package (Bulat and Tzimiropoulos 2017, arXiv 1703.07332).
 
-Its weights (about 95 MB, and 90 MB for its face detector) are downloaded to the torch hub folder when they are first
-needed. ``face-alignment-crop`` takes the whole picture as the box of the face, as suits aligned crops such as those of
+Its weights (about 95 MB, and 90 MB for its face detector) are downloaded to the torch hub folder on first use.
+``face-alignment-crop`` takes the whole picture as the box of the face, which suits aligned crops such as those of
 RAF-DB, and needs no detector.
 """
 
@@ -23,14 +23,14 @@ from interpfer.types import LANDMARKS, Landmarks
 
 
 class FaceAlignmentLandmarks:
-    """2D-FAN on the largest face that its own detector finds.
+    """2D-FAN on the largest face found by the detector of the package.
 
     Args:
-        device: where the networks run.
+        device: device of the networks.
     """
 
     name: ClassVar[str] = "face-alignment"
-    summary: ClassVar[str] = "2D-FAN of the face-alignment package, with its detector; downloads 185 MB once"
+    summary: ClassVar[str] = "2D-FAN of the face-alignment package with its detector; downloads 185 MB once"
     needs_images: ClassVar[bool] = True
     detector: ClassVar[str] = "sfd"
 
@@ -40,10 +40,10 @@ class FaceAlignmentLandmarks:
 
     @cached_property
     def network(self) -> Any:
-        """The package's own object, weights loaded.
+        """The object of the package, with its weights.
 
         Raises:
-            DataError: the weights are neither on disk nor to be had.
+            DataError: the weights are neither on disk nor can be downloaded.
         """
         import face_alignment
 
@@ -58,9 +58,9 @@ class FaceAlignmentLandmarks:
         except (URLError, OSError) as error:
             folder = Path(torch.hub.get_dir()) / "checkpoints"
             raise DataError(
-                f"{self.name} cannot get its weights ({error}); put 2DFAN4-11f355bf06.pth.tar"
+                f"{self.name} cannot download its weights ({error}); put 2DFAN4-11f355bf06.pth.tar"
                 f"{'' if self.detector == 'folder' else ' and s3fd-619a316812.pth'} into {folder}, "
-                "or use --landmarks embedded, which is offline."
+                "or use --landmarks embedded, which works offline."
             ) from error
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:  # noqa: ARG002
@@ -70,17 +70,17 @@ class FaceAlignmentLandmarks:
         notes = []
         for row, image in enumerate(images):
             pixels = np.asarray(image.convert("RGB"))
-            boxes = sorted(self._boxes(pixels), key=lambda box: box[0] - box[2])  # the widest first
+            boxes = sorted(self._boxes(pixels), key=lambda box: box[0] - box[2])  # by width, descending
             if not boxes:
-                notes.append(f"{NO_FACE}: its detector sees none")
+                notes.append(f"{NO_FACE}: none detected")
                 continue
             left, top, right, bottom = boxes[0][:4]
             widths = [float(box[2] - box[0]) for box in boxes]
-            meant, note = choose_largest(widths, ((left + right) / 2, (top + bottom) / 2))
+            is_largest, note = choose_largest(widths, ((left + right) / 2, (top + bottom) / 2))
             notes.append(note)
-            if meant:
-                found = self.network.get_landmarks_from_image(pixels, detected_faces=boxes[:1])
-                points[row] = torch.from_numpy(np.asarray(found[0], np.float64))
+            if is_largest:
+                faces = self.network.get_landmarks_from_image(pixels, detected_faces=boxes[:1])
+                points[row] = torch.from_numpy(np.asarray(faces[0], np.float64))
         return Landmarks.of(points, tuple(notes))
 
     def _boxes(self, pixels: np.ndarray) -> list[Sequence[float]]:
@@ -93,7 +93,7 @@ class FaceAlignmentCrop(FaceAlignmentLandmarks):
     """2D-FAN with the whole picture as the box of the face."""
 
     name: ClassVar[str] = "face-alignment-crop"
-    summary: ClassVar[str] = "the same for pictures that are crops of a face; downloads 95 MB once"
+    summary: ClassVar[str] = "2D-FAN for pictures that are crops of a face, without a detector; downloads 95 MB once"
     detector: ClassVar[str] = "folder"
 
     def _boxes(self, pixels: np.ndarray) -> list[Sequence[float]]:

@@ -1,7 +1,7 @@
-"""The small network behind the embedded landmarks: one grey face crop in, 68 points and a confidence out.
+"""The network of the embedded landmarks: from a grey face crop to 68 points and a confidence.
 
-Plain 3x3 convolutions on few channels: on a CPU core they run several times faster than depthwise-separable ones of
-the same accuracy. The points are read off score maps as their centre of mass, which is finer than a cell of the map.
+It uses plain 3x3 convolutions with few channels: on a CPU core they run several times faster than depthwise-separable
+ones of the same accuracy. A point is the centre of mass of a score map, which is finer than a cell of the map.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from interpfer.types import LANDMARKS
 
 CROP = 96
-"""Side in pixels of the square that the network sees."""
+"""Side in pixels of the network's input."""
 
 MARGIN = 1.3
-"""Side of the square of the second look, in sides of the box around the 68 points."""
+"""Side of the crop of the second pass, in sides of the box around the 68 points."""
 
 MIRRORED = (
     *range(16, -1, -1),
@@ -28,17 +28,17 @@ MIRRORED = (
     *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
     *(64, 63, 62, 61, 60, 67, 66, 65),
 )
-"""For each point the one that takes its place when the face is mirrored."""
+"""Index of the point that takes the place of each point when the face is mirrored."""
 
 
 @dataclass(frozen=True)
 class Squares:
-    """Rotated squares on n pictures, in pixels counted from the outer edge of the first pixel.
+    """Rotated squares on n pictures, in pixels from the outer edge of the first pixel.
 
     Attributes:
         centres: (n, 2) as (x, y).
         sides: (n,) length of a side.
-        angles: (n,) radians by which a square is turned clockwise, as seen with y down.
+        angles: (n,) clockwise rotation in radians, as seen with y down.
     """
 
     centres: Float[Tensor, "n 2"]
@@ -47,24 +47,24 @@ class Squares:
 
     @classmethod
     def around(cls, points: Float[Tensor, "n 68 2"], margin: float = MARGIN) -> "Squares":
-        """Return the squares around faces, turned so that the eyes lie level."""
+        """Return the squares around faces, rotated so that the eyes are level."""
         eyes = points[:, 42:48].mean(1) - points[:, 36:42].mean(1)
         angles = torch.atan2(eyes[:, 1], eyes[:, 0])
-        turned = torch.bmm(points, _rotation(angles))
-        low, high = turned.amin(1), turned.amax(1)
+        rotated = torch.bmm(points, _rotation(angles))
+        low, high = rotated.amin(1), rotated.amax(1)
         centres = torch.bmm((low + high)[:, None] / 2, _rotation(-angles))[:, 0]
         return cls(centres, (high - low).amax(1).clamp_min(1e-3) * margin, angles)
 
     def to_picture(self, points: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p 2"]:
-        """Carry points of the squares, each spanning [-1, 1], to pixels of the pictures."""
+        """Convert points of the squares, each spanning [-1, 1], to pixels of the pictures."""
         return self.centres[:, None] + torch.bmm(points, _rotation(-self.angles)) * (self.sides / 2)[:, None, None]
 
     def from_picture(self, points: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p 2"]:
-        """Undo ``to_picture``."""
+        """Convert pixels of the pictures to points of the squares, each spanning [-1, 1]."""
         return torch.bmm(points - self.centres[:, None], _rotation(self.angles)) / (self.sides / 2)[:, None, None]
 
     def cut(self, pictures: Float[Tensor, "n c h w"], size: int = CROP) -> Float[Tensor, "n c s s"]:
-        """Sample the squares as pictures of ``size`` pixels; beyond its edge a picture repeats its last pixel."""
+        """Sample the squares at ``size`` x ``size`` pixels; beyond its edge, a picture repeats its last pixel."""
         n, _, height, width = pictures.shape
         ticks = (torch.arange(size, device=pictures.device, dtype=pictures.dtype) + 0.5) * (2 / size) - 1
         grid = torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).view(1, -1, 2).expand(n, -1, -1)
@@ -74,13 +74,13 @@ class Squares:
 
 
 def _rotation(angles: Float[Tensor, " n"]) -> Float[Tensor, "n 2 2"]:
-    """Return matrices that turn row vectors back by the angles (row @ matrix)."""
+    """Return matrices that rotate row vectors back by the angles (row @ matrix)."""
     cos, sin = angles.cos(), angles.sin()
     return torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
 
 
 class Conv(nn.Module):
-    """3x3 convolution, normalisation, ReLU; with a shortcut where the shape stays."""
+    """3x3 convolution, normalisation, ReLU; with a shortcut if the shape is unchanged."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, folded: bool = False) -> None:
         super().__init__()
@@ -95,20 +95,21 @@ class Conv(nn.Module):
 
 
 class LandmarkNet(nn.Module):
-    """68 points and a confidence for grey crops.
+    """Predicts 68 points and a confidence for grey crops.
 
     Args:
-        folded: without normalisation layers, as the weights are stored; see `fold`.
+        folded: leave out the normalisation layers, as in the stored weights; see ``fold``.
     """
 
     REACH = 1.25
+    """Width of the score maps, in widths of the crop, so that points near its edge are covered."""
 
     def __init__(self, folded: bool = False) -> None:
         super().__init__()
 
         def stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
-            rest = [Conv(outputs, outputs, folded=folded) for _ in range(blocks)]
-            return nn.Sequential(Conv(inputs, outputs, 2, folded), *rest)
+            further = [Conv(outputs, outputs, folded=folded) for _ in range(blocks)]
+            return nn.Sequential(Conv(inputs, outputs, 2, folded), *further)
 
         self.level2 = stage(1, 16, 1)
         self.level4 = stage(16, 32, 2)
@@ -121,10 +122,13 @@ class LandmarkNet(nn.Module):
         self.confidence = nn.Linear(64, 1)
 
     def forward(self, crops: Float[Tensor, "n 1 s s"]) -> tuple[Float[Tensor, "n 68 2"], Float[Tensor, " n"]]:
-        """Return points, (x, y) with the crop spanning [-1, 1], and the logit of there being a face.
+        """Predict points and the logit of a face.
 
         Args:
             crops: (n, 1, CROP, CROP) in [0, 1].
+
+        Returns:
+            (n, 68, 2) as (x, y) with the crop spanning [-1, 1], and (n,) logits.
         """
         mean, std = crops.mean((2, 3), keepdim=True), crops.std((2, 3), keepdim=True)
         x = (crops - mean) / (std + 0.03)
@@ -135,7 +139,7 @@ class LandmarkNet(nn.Module):
         return self._centres(self.maps(self.merge(self.lateral(fine) + up)).float()), logit
 
     def _centres(self, maps: Float[Tensor, "n 68 h w"]) -> Float[Tensor, "n 68 2"]:
-        """Centre of mass of each map's softmax; the map reaches beyond the crop, for points near its edge."""
+        """Return the centre of mass of each map's softmax."""
         size = maps.shape[-1]
         mass = maps.flatten(2).softmax(-1).view_as(maps)
         ticks = ((torch.arange(size, device=maps.device, dtype=maps.dtype) + 0.5) * (2 / size) - 1) * self.REACH
@@ -143,7 +147,7 @@ class LandmarkNet(nn.Module):
 
 
 def fold(net: LandmarkNet) -> LandmarkNet:
-    """Return a copy for inference, its normalisation folded into the convolutions."""
+    """Return a copy for inference with the normalisation folded into the convolutions."""
     folded = LandmarkNet(folded=True).eval()
     state = dict(net.state_dict())
     for name, module in net.named_modules():

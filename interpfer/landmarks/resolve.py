@@ -1,4 +1,4 @@
-"""Landmarks by the name of a provider, or out of a file."""
+"""Choice of the landmark provider, by name or by file."""
 
 from pathlib import Path
 
@@ -9,32 +9,33 @@ from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.files import FileLandmarks
 
 DEFAULT_PROVIDER = "embedded"
-"""Who finds the landmarks of a data set that brings none."""
+"""Provider for a data set without landmarks."""
 
 
 def resolve_landmarks(
     choice: LandmarkProvider | str | Path | None, bundled: LandmarkProvider | None = None
 ) -> LandmarkProvider:
-    """Return the provider to use: the one chosen, else the data set's own, else the embedded network.
+    """Return the chosen provider, else the landmarks of the data set, else the embedded network.
 
     Args:
-        choice: a provider, its name, or a landmark file; None to leave the choice.
-        bundled: the landmarks that the data set brings.
+        choice: a provider, its name, or a landmark file; None for no choice.
+        bundled: the landmarks of the data set; None if it has none.
+
+    Returns:
+        A provider; one that needs images is cached.
 
     Raises:
-        DataError: there is no such file.
-        PluginError: there is no such provider.
+        DataError: the landmark file does not exist or is malformed.
+        PluginError: the provider is unknown.
+
+    Examples:
+        >>> resolve_landmarks("embedded").provider.name
+        'embedded'
+        >>> from interpfer.datasets.demo import DemoDataset
+        >>> resolve_landmarks(None, DemoDataset("test", count=1).landmarks()).name
+        'drawn'
     """
-    return named_landmarks(choice or bundled or DEFAULT_PROVIDER)
-
-
-def named_landmarks(landmarks: LandmarkProvider | str | Path) -> LandmarkProvider:
-    """Return a provider out of its name or a file; what it finds in images is remembered from call to call.
-
-    Raises:
-        DataError: there is no such file.
-        PluginError: there is no such provider.
-    """
+    landmarks = choice or bundled or DEFAULT_PROVIDER
     if not isinstance(landmarks, str | Path):
         return landmarks
     name = str(landmarks)
@@ -43,7 +44,7 @@ def named_landmarks(landmarks: LandmarkProvider | str | Path) -> LandmarkProvide
         return CachedLandmarks(provider) if provider.needs_images else provider
     if not Path(name).exists() and not Path(name).suffix:
         raise PluginError(
-            f"'{name}' is neither a landmark file nor a provider.{nearest(name, PROVIDERS)} "
+            f"unknown landmark file or provider '{name}'.{nearest(name, PROVIDERS)} "
             f"Known providers: {', '.join(PROVIDERS)}."
         )
     return FileLandmarks(Path(name))

@@ -1,4 +1,4 @@
-"""A contact sheet of faces with their points: what failed first, then what is doubtful, then a sample of the rest."""
+"""A contact sheet of faces with their points, in titled blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 COLUMNS = 6
+"""Tiles per row."""
+
 TILE, GAP, TEXT = 230, 14, 15
-"""Pixels: side of a tile, space around it, size of the letters."""
+"""Side of a tile, space around it, and text size, in pixels."""
 
 NOTE_LINES = 3
-"""Lines of a note below a tile, at most."""
+"""Most lines of a note below a tile."""
 
-AROUND, FARTHER = 1.7, 3.4
-"""Side of what is shown of a larger picture, in sides of the face: the face, or also what is beside a doubtful one."""
+FACE_VIEW, WIDE_VIEW = 1.7, 3.4
+"""Side of the visible part of a larger picture, in sides of the face; the wide one for a face with a note."""
 
 GROUND, INK, FAINT = "#f4f4f2", "#1b1b1b", "#6b6b6b"
 POINTS = "#00e676"
@@ -28,10 +30,10 @@ class Tile:
     """One face.
 
     Attributes:
-        name: of the image.
-        picture: None where it cannot be read.
-        points: (68, 2) pixels of the picture, or None where none were found.
-        note: what there is to say.
+        name: name of the image.
+        picture: the picture; None if it cannot be read.
+        points: (68, 2) pixels of the picture; None if the face was not found.
+        note: text below the tile.
     """
 
     name: str
@@ -46,8 +48,8 @@ class Block:
 
     Attributes:
         title: one line.
-        colour: of the title and of the frames.
-        tiles: shown in rows of six.
+        colour: colour of the title and the frames.
+        tiles: the faces, in rows of ``COLUMNS``.
     """
 
     title: str
@@ -56,35 +58,35 @@ class Block:
 
 
 def draw_sheet(title: str, blocks: Sequence[Block]) -> Image.Image:
-    """Draw blocks of faces below each other; empty blocks are left out."""
+    """Draw blocks of faces below each other, without the empty ones."""
     blocks = [block for block in blocks if block.tiles]
     step, line = TILE + GAP, round(1.4 * TEXT)
     heading, font = 3 * line, _font(TEXT)
     notes = [[_wrapped(tile.note, font) for tile in block.tiles] for block in blocks]
-    heights = [step + line * (1 + max(map(len, some))) for some in notes]
+    heights = [step + line * (1 + max(map(len, block_notes))) for block_notes in notes]
     rows = [-(-len(block.tiles) // COLUMNS) for block in blocks]
-    below = sum(heading + height * count for height, count in zip(heights, rows, strict=True))
-    sheet = Image.new("RGB", (COLUMNS * step + GAP, 3 * line + below), GROUND)
+    total = sum(heading + height * count for height, count in zip(heights, rows, strict=True))
+    sheet = Image.new("RGB", (COLUMNS * step + GAP, 3 * line + total), GROUND)
     pen = ImageDraw.Draw(sheet)
     pen.text((GAP, line), title, INK, _font(round(1.5 * TEXT)))
     y = 3 * line
-    for block, some, height, count in zip(blocks, notes, heights, rows, strict=True):
+    for block, block_notes, height, count in zip(blocks, notes, heights, rows, strict=True):
         pen.text((GAP, y + line // 2), block.title, block.colour, _font(round(1.3 * TEXT), bold=True))
         y += heading
-        for place, (tile, note) in enumerate(zip(block.tiles, some, strict=True)):
-            down, across = divmod(place, COLUMNS)
-            x, top = GAP + across * step, y + down * height
+        for index, (tile, note) in enumerate(zip(block.tiles, block_notes, strict=True)):
+            row, column = divmod(index, COLUMNS)
+            x, top = GAP + column * step, y + row * height
             sheet.paste(_face(tile), (x, top))
             pen.rectangle((x - 2, top - 2, x + TILE + 1, top + TILE + 1), outline=block.colour, width=2)
             pen.text((x, top + TILE + 4), _shortened(tile.name, font), INK, font)
-            for below, text in enumerate(note, 1):
-                pen.text((x, top + TILE + 4 + below * line), text, FAINT, font)
+            for number, text in enumerate(note, 1):
+                pen.text((x, top + TILE + 4 + number * line), text, FAINT, font)
         y += height * count
     return sheet
 
 
 def _face(tile: Tile) -> Image.Image:
-    """Return the picture, or what is around the face, in its own proportions on a square."""
+    """Return the picture, or its part around the face, in its own proportions on a square."""
     square = Image.new("RGB", (TILE, TILE), "#d9d9d6")
     pen = ImageDraw.Draw(square)
     if tile.picture is None:
@@ -92,7 +94,7 @@ def _face(tile: Tile) -> Image.Image:
         pen.line((0, TILE, TILE, 0), "#b5b5b0", 2)
         return square
     picture = tile.picture
-    left, top, side = _window(picture, tile.points, FARTHER if tile.note else AROUND)
+    left, top, side = _window(picture, tile.points, WIDE_VIEW if tile.note else FACE_VIEW)
     zoom = TILE / side
     box = max(left, 0), max(top, 0), min(left + side, picture.width), min(top + side, picture.height)
     size = max(round((box[2] - box[0]) * zoom), 1), max(round((box[3] - box[1]) * zoom), 1)
@@ -107,31 +109,31 @@ def _face(tile: Tile) -> Image.Image:
     return square
 
 
-def _window(picture: Image.Image, points: NDArray[np.float64] | None, reach: float) -> tuple[float, float, float]:
-    """Return left, top and side of the square to show: the picture, or its part around a face that is small in it."""
+def _window(picture: Image.Image, points: NDArray[np.float64] | None, scale: float) -> tuple[float, float, float]:
+    """Return left, top and side of the square to show: the picture, or its part around a small face."""
     whole = float(max(picture.size))
     left, top, side = (picture.width - whole) / 2, (picture.height - whole) / 2, whole
     if points is not None:
         low, high = points.min(0), points.max(0)
-        near = reach * float((high - low).max())
-        if near < 0.75 * whole:
-            middle = (low + high) / 2
-            left, top, side = float(middle[0]) - near / 2, float(middle[1]) - near / 2, near
+        view = scale * float((high - low).max())
+        if view < 0.75 * whole:
+            centre = (low + high) / 2
+            left, top, side = float(centre[0]) - view / 2, float(centre[1]) - view / 2, view
     return left, top, side
 
 
 def _shortened(name: str, font: ImageFont.FreeTypeFont) -> str:
-    """Leave out the middle of a name that is wider than a tile."""
-    for kept in range(len(name), 1, -1):
-        head = kept // 3
-        short = name if kept == len(name) else f"{name[:head]}\u2026{name[len(name) - kept + head :]}"
+    """Replace the middle of a name that is wider than a tile by an ellipsis."""
+    for length in range(len(name), 1, -1):
+        head = length // 3
+        short = name if length == len(name) else f"{name[:head]}\u2026{name[len(name) - length + head :]}"
         if font.getlength(short) <= TILE:
             return short
     return "\u2026"
 
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont) -> list[str]:
-    """Break a text into lines of a tile's width; what does not fit into the last one is left out."""
+    """Break a text into lines of a tile's width, and cut it after the last one."""
     lines: list[str] = []
     for word in text.split():
         if lines and font.getlength(f"{lines[-1]} {word}") <= TILE:
@@ -142,5 +144,5 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont) -> list[str]:
 
 
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return the font that matplotlib brings: many scripts, everywhere the same."""
+    """Return the font shipped with matplotlib: it covers many scripts and is the same everywhere."""
     return ImageFont.truetype(Path(findfont("DejaVu Sans:bold" if bold else "DejaVu Sans")), size)

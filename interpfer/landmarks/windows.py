@@ -1,4 +1,4 @@
-"""Squares and windows cut from pictures, at the sizes that the landmark network wants."""
+"""Squares and windows cut from pictures as input of the landmark network."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from torch import Tensor
 from interpfer.landmarks.network import CROP, Squares
 
 CANVAS_SIDE = 160
-"""Side in pixels to which a picture is brought before crops are cut from it."""
+"""Side in pixels to which a picture is resized before crops are cut from it."""
 
 WINDOW_STEP = 32
-"""Step of the search, in pixels of a window of CROP pixels; the network finds faces this far off the centre."""
+"""Step of the search, in pixels of a window of ``CROP`` pixels; the network finds faces this far off the centre."""
 
 SMALLEST = 1 / 6
 """Side of the smallest window of the search, as a share of the longer side of the picture; 20 pixels at least."""
@@ -24,12 +24,12 @@ SMALLEST = 1 / 6
 
 @dataclass(frozen=True)
 class Canvases:
-    """Squares of n pictures, reduced to one size.
+    """Squares of n pictures, resized to one size.
 
     Attributes:
         pixels: (n, 1, CANVAS_SIDE, CANVAS_SIDE) grey in [0, 1].
         scale: (n, 2) pixels of the picture per pixel of the canvas, along x and y.
-        origin: (n, 2) where in the picture the canvas begins.
+        origin: (n, 2) position (x, y) of the canvas in the picture.
     """
 
     pixels: Float[Tensor, "n 1 s s"]
@@ -41,10 +41,10 @@ class Canvases:
         cls, greys: Sequence[Image.Image], boxes: Iterable[tuple[float, float, float]], device: torch.device
     ) -> "Canvases":
         """Cut one box (centre x, centre y, side) out of each picture."""
-        found = [_canvas(grey, *box) for grey, box in zip(greys, boxes, strict=True)]
-        pixels = torch.from_numpy(np.stack([pixels for pixels, _ in found])).to(device)
-        placing = torch.tensor([place for _, place in found], dtype=torch.float32, device=device)
-        return cls(pixels[:, None].float() / 255, placing[:, :2], placing[:, 2:])
+        canvases = [_canvas(grey, *box) for grey, box in zip(greys, boxes, strict=True)]
+        pixels = torch.from_numpy(np.stack([pixels for pixels, _ in canvases])).to(device)
+        placements = torch.tensor([placement for _, placement in canvases], dtype=torch.float32, device=device)
+        return cls(pixels[:, None].float() / 255, placements[:, :2], placements[:, 2:])
 
     def squares(self) -> Squares:
         """Return the squares that cover the canvases."""
@@ -52,15 +52,15 @@ class Canvases:
         return Squares(torch.stack([sides / 2, sides / 2], 1), sides, torch.zeros_like(sides))
 
     def to_picture(self, points: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p 2"]:
-        """Carry points of the canvases to the pictures."""
+        """Convert points from pixels of the canvases to pixels of the pictures."""
         return points * self.scale[:, None] + self.origin[:, None]
 
     def from_picture(self, points: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p 2"]:
-        """Undo ``to_picture``."""
+        """Convert points from pixels of the pictures to pixels of the canvases."""
         return (points - self.origin[:, None]) / self.scale[:, None]
 
     def replaced(self, where: list[int], other: "Canvases") -> "Canvases":
-        """Return a copy with those of ``other`` in some places."""
+        """Return a copy with the canvases of ``other`` at the indices ``where``."""
         index = torch.tensor(where, device=self.pixels.device)
         return Canvases(
             self.pixels.index_copy(0, index, other.pixels),
@@ -74,7 +74,7 @@ def to_grey(image: Image.Image) -> Image.Image:
     return image if image.mode == "L" else image.convert("L")
 
 
-def whole(grey: Image.Image) -> tuple[float, float, float]:
+def whole_box(grey: Image.Image) -> tuple[float, float, float]:
     """Return the box (centre x, centre y, side) around a picture."""
     return grey.width / 2, grey.height / 2, float(max(grey.size))
 
@@ -82,10 +82,10 @@ def whole(grey: Image.Image) -> tuple[float, float, float]:
 def _canvas(
     grey: Image.Image, x: float, y: float, side: float
 ) -> tuple[UInt8[np.ndarray, "s s"], tuple[float, float, float, float]]:
-    """Reduce or enlarge a square of a picture to the canvas, repeating the picture's edge beyond it.
+    """Resize a square of a picture to the canvas; beyond its edge, the picture repeats its last pixel.
 
     Returns:
-        The pixels, and what `Canvases` calls scale and origin: (x, y, x, y).
+        The pixels, and scale and origin as in ``Canvases``: (x, y, x, y).
     """
     low_x, low_y = max(0.0, x - side / 2), max(0.0, y - side / 2)
     high_x, high_y = min(grey.width, x + side / 2), min(grey.height, y + side / 2)
@@ -100,12 +100,12 @@ def _canvas(
     )
     around = ((top, CANVAS_SIDE - top - height), (left, CANVAS_SIDE - left - width))
     scale_x, scale_y = (high_x - low_x) / width, (high_y - low_y) / height
-    place = scale_x, scale_y, low_x - left * scale_x, low_y - top * scale_y
-    return np.pad(np.asarray(resized), around, mode="edge"), place
+    placement = scale_x, scale_y, low_x - left * scale_x, low_y - top * scale_y
+    return np.pad(np.asarray(resized), around, mode="edge"), placement
 
 
 def pyramid(grey: Image.Image) -> list[tuple[Tensor, Tensor]]:
-    """Return, level by level, windows (n, 1, CROP, CROP) uint8 and their places (n, 3): centre x, y, side."""
+    """Return per level the windows (n, 1, CROP, CROP) uint8 and their boxes (n, 3): centre x, y, side."""
     levels: list[tuple[Tensor, Tensor]] = []
     longest = max(grey.size)
     side = 1.1 * longest
@@ -113,7 +113,7 @@ def pyramid(grey: Image.Image) -> list[tuple[Tensor, Tensor]]:
         zoom = CROP / side
         width, height = max(1, round(grey.width * zoom)), max(1, round(grey.height * zoom))
         level = torch.from_numpy(np.array(grey.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)))
-        pad_x, pad_y = _fill(width), _fill(height)
+        pad_x, pad_y = _padding(width), _padding(height)
         around = (pad_x // 2, pad_x - pad_x // 2, pad_y // 2, pad_y - pad_y // 2)
         padded = F.pad(level[None].float(), around, mode="replicate")[0].byte()
         windows = padded.unfold(0, CROP, WINDOW_STEP).unfold(1, CROP, WINDOW_STEP)
@@ -125,6 +125,6 @@ def pyramid(grey: Image.Image) -> list[tuple[Tensor, Tensor]]:
     return levels
 
 
-def _fill(length: int) -> int:
-    """How much a level lacks for windows to cover it."""
+def _padding(length: int) -> int:
+    """Return the pixels to add to a side so that windows cover it."""
     return CROP - length if length < CROP else -(length - CROP) % WINDOW_STEP

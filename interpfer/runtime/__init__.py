@@ -1,1 +1,1 @@
-"""Where work runs: the device, the processes, the threads."""
+"""Runtime environment: device, processes, threads, progress."""

@@ -1,4 +1,4 @@
-"""The device that work runs on."""
+"""Choice of the device."""
 
 import torch
 
@@ -6,10 +6,13 @@ from interpfer.errors import InterpferError
 
 
 def pick_device(name: str) -> torch.device:
-    """Return a device; "auto" takes CUDA, then Apple's GPU, then the CPU.
+    """Return a device by name.
+
+    Args:
+        name: such as "cpu" or "cuda:1"; "auto" picks CUDA, else Apple's GPU, else the CPU.
 
     Raises:
-        InterpferError: there is no such device.
+        InterpferError: the device is not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,6 +1,6 @@
-"""Several processes that work on one run, where a launcher (`accelerate launch`, `torchrun`) started them.
+"""Several processes that work on one run, started by a launcher (`accelerate launch`, `torchrun`).
 
-Alone, nothing is imported and nothing is waited for.
+A single process imports nothing for this and never waits.
 """
 
 import os
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT = timedelta(days=1)
-"""How long processes wait for one another: the first one may have to write large tables."""
+"""How long processes wait for one another; the main process may have to write large tables."""
 
 
 class Processes:
-    """The processes of a launcher, or this one alone.
+    """The processes of a launcher, or a single process.
 
     Args:
-        state: of accelerate; None where there is one process.
+        state: state of accelerate; None for a single process.
 
     Attributes:
-        count: how many there are.
-        index: which this is.
+        count: number of processes.
+        index: index of this process.
     """
 
     def __init__(self, state: "PartialState | None" = None) -> None:
@@ -37,37 +37,42 @@ class Processes:
         self.index: int = state.process_index if state else 0
 
     @property
-    def main(self) -> bool:
-        """Whether this is the process that prints, and writes the tables."""
+    def is_main(self) -> bool:
+        """Whether this is the process that prints and writes the tables."""
         return self.index == 0
 
     @property
     def device(self) -> str | None:
-        """The device that the launcher gave to this process."""
+        """Device that the launcher assigned to this process; None for a single process."""
         return str(self._state.device) if self._state else None
 
-    def share(self, items: Sequence[T], together: int) -> list[T]:
-        """Return what this process works on: whole groups of ``together`` items, dealt out in turn."""
-        groups = [items[start : start + together] for start in range(0, len(items), together)]
+    def share(self, items: Sequence[T], group_size: int) -> list[T]:
+        """Return the items of this process.
+
+        Args:
+            items: items of all processes.
+            group_size: number of consecutive items that stay together; the groups alternate between the processes.
+        """
+        groups = [items[start : start + group_size] for start in range(0, len(items), group_size)]
         return [item for group in groups[self.index :: self.count] for item in group]
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes have reached this point."""
         if self._state:
             self._state.wait_for_everyone()
 
     def from_main(self, value: T) -> T:
-        """Return the value that the main process has."""
+        """Return the value of the main process."""
         if self._state is None:
             return value
         from accelerate.utils import broadcast_object_list
 
-        held = [value]
-        broadcast_object_list(held)
-        return held[0]
+        values = [value]
+        broadcast_object_list(values)
+        return values[0]
 
     def gather(self, value: T) -> list[T]:
-        """Return the values of all processes."""
+        """Return the values of all processes, by index."""
         if self._state is None:
             return [value]
         from accelerate.utils import gather_object
@@ -76,28 +81,30 @@ class Processes:
         return gathered
 
     def run(self, step: Callable[[], T]) -> T:
-        """Run a step on every process; where one fails, all raise, so that none waits for it in vain.
+        """Run a step on every process; if it fails on any, all raise the first one's error, so that none waits forever.
 
-        The step itself must not wait for other processes.
+        Args:
+            step: must not wait for other processes itself.
+
+        Returns:
+            The result of this process.
 
         Raises:
-            InterpferError: the step failed here, or on another process.
+            InterpferError: the step failed on this process or on another one.
         """
+        if self._state is None:
+            return step()
         result, error = None, None
         try:
             result = step()
         except Exception as raised:
-            if self._state is None:
-                raise
             error = raised
-        if self._state is None:
-            return cast(T, result)
         reports = self.gather(None if error is None else _portable(error, self.index))
-        failures = [report for report in reports if report is not None]
-        if error is not None:
+        failed = [index for index, report in enumerate(reports) if report is not None]
+        if error is not None and failed[0] == self.index:
             raise error
-        if failures:
-            raise failures[0]
+        if failed:
+            raise cast(InterpferError, reports[failed[0]]) from error
         return cast(T, result)
 
     def add(self, values: "Tensor") -> "Tensor":
@@ -111,19 +118,19 @@ class Processes:
 
 
 def _portable(error: Exception, index: int) -> InterpferError:
-    """Return an error that another process can receive."""
+    """Return an error that can be sent to another process."""
     if isinstance(error, InterpferError):
         return error
     return InterpferError(f"process {index} failed: {type(error).__name__}: {error}")
 
 
-def processes(device: str = "auto") -> Processes:
-    """Return the processes that a launcher started, joined; this one alone where no launcher did.
+def join_processes(device: str = "auto") -> Processes:
+    """Join the processes of a launcher; without a launcher, return a single process.
 
     Args:
-        device: "cpu" keeps all of them off the accelerators.
+        device: "cpu" keeps all processes off the accelerators.
     """
-    if not launched():
+    if not is_distributed():
         return Processes()
     import torch
     from accelerate import PartialState
@@ -131,15 +138,15 @@ def processes(device: str = "auto") -> Processes:
     return Processes(PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=TIMEOUT))
 
 
-def launched() -> bool:
+def is_distributed() -> bool:
     """Return whether a launcher started several processes."""
     size = os.environ.get("WORLD_SIZE", "1")
     return size.isdigit() and int(size) > 1
 
 
 def shut_down() -> None:
-    """Part from the other processes at the end of a command."""
-    if launched():
+    """Leave the group of processes at the end of a command."""
+    if is_distributed():
         from accelerate import PartialState
 
         if PartialState._shared_state:

@@ -1,15 +1,23 @@
-"""How long work reports its progress."""
+"""Reports of progress."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Progress(Protocol):
-    """Takes reports of progress: what is done, how far, and a note on how it goes."""
+    """A function that is called while work goes on, for example to update a progress bar."""
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Show it."""
+        """Report progress.
+
+        Args:
+            what: name of the work.
+            done: number of finished items.
+            total: number of all items.
+            note: a short remark, such as the present loss.
+        """
 
 
 def no_progress(what: str, done: int, total: int, note: str = "") -> None:
-    """Show nothing."""
+    """Ignore the report."""
     del what, done, total, note

@@ -1,7 +1,7 @@
-"""Small work on the cores of a CPU: pieces dealt out to threads, and memory that is kept.
+"""Threads for many small operations on a CPU, and memory that is kept for reuse.
 
-An operation on a few canvases is too small to be divided among cores: they would wait for one another longer than they
-work, above all while images are read beside them. Whole pieces of work are dealt out instead.
+An operation on a few canvases is too small to be split among cores: synchronising them would take longer than the work,
+above all while images are read in the background. Therefore each thread handles whole items.
 """
 
 import ctypes
@@ -18,67 +18,68 @@ Result = TypeVar("Result")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's ``mallopt``."""
-KEPT = 1 << 28
-"""Bytes of freed memory that each arena of glibc keeps at most."""
-LARGE = 1 << 25
-"""Blocks of so many bytes are handed back in any case; glibc takes no more."""
+KEPT_BYTES = 1 << 28
+"""Most bytes of freed memory that each arena of glibc keeps."""
+LARGE_BLOCK = 1 << 25
+"""Size in bytes from which a block is always returned to the system; the largest value that glibc accepts."""
 
 
 @contextmanager
-def lone_threads(count: int) -> Iterator[Executor]:
-    """Yield threads beside this one, in each of which torch counts with that thread alone."""
+def single_thread_pool(count: int) -> Iterator[Executor]:
+    """Yield a pool of ``count`` threads in each of which torch uses one thread."""
     import torch
 
-    usual, begun = torch.get_num_threads(), Barrier(count + 1)
+    default, all_started = torch.get_num_threads(), Barrier(count + 1)
 
-    def begin() -> None:
+    def initialise() -> None:
         torch.set_num_threads(1)
-        torch.get_num_threads()  # a thread takes over what was set last when it first asks, and never again
-        begun.wait()
+        torch.get_num_threads()  # a thread adopts the last value set when it first asks, and keeps it
+        all_started.wait()
 
-    with ThreadPoolExecutor(count, initializer=begin) as pool:
+    with ThreadPoolExecutor(count, initializer=initialise) as pool:
         for _ in range(count):
-            pool.submit(int)  # work is what starts a thread
-        begun.wait()
-        torch.set_num_threads(usual)  # other threads to come begin with what was set last, whoever set it
+            pool.submit(int)  # submitting work is what starts a thread
+        all_started.wait()
+        torch.set_num_threads(default)  # new threads adopt the last value set, whichever thread set it
         yield pool
 
 
-def ahead(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield what a function makes of each item, made in a thread beside while the one before is worked on."""
-    with lone_threads(1) as thread:
-        waiting = [thread.submit(function, item) for item in items[:2]]
+def prefetch(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield the result of a function for each item, computing the next one in the background."""
+    with single_thread_pool(1) as pool:
+        futures = [pool.submit(function, item) for item in items[:2]]
         for following in range(2, len(items) + 2):
-            ready = waiting.pop(0).result()
+            result = futures.pop(0).result()
             if following < len(items):
-                waiting.append(thread.submit(function, items[following]))
-            yield ready
+                futures.append(pool.submit(function, items[following]))
+            yield result
 
 
-def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Call a function for each item, in as many threads as torch counts with, each counting alone.
+def parallel_map(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Call a function for each item, in as many threads as torch is set to use, one torch thread in each.
 
-    Results keep the order of the items, and do not depend on the number of threads.
+    Returns:
+        The results in the order of the items; they do not depend on the number of threads.
     """
     import torch
 
     threads = torch.get_num_threads()
     if threads == 1:
         return [function(item) for item in items]
-    with lone_threads(threads) as pool:
+    with single_thread_pool(threads) as pool:
         return list(pool.map(function, items))
 
 
 @cache
-def keep_memory() -> None:
-    """Let glibc keep freed memory for the next use, ``KEPT`` an arena, for as long as this process lives.
+def keep_freed_memory() -> None:
+    """Let glibc keep up to ``KEPT_BYTES`` of freed memory per arena for the lifetime of this process.
 
-    The first touch of a fresh page costs more than most work on it: without this, metrics take half as long again.
-    Another C library is left alone, and so is a choice of the user's (``MALLOC_TRIM_THRESHOLD_``).
+    The first access to a new page costs more than most work on it; without this, metrics take 1.5 times as long. Does
+    nothing for another C library, or if the user has set ``MALLOC_TRIM_THRESHOLD_``.
     """
     if "MALLOC_TRIM_THRESHOLD_" in os.environ:
         return
     with suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)
-        library.mallopt(M_TRIM_THRESHOLD, KEPT)
-        library.mallopt(M_MMAP_THRESHOLD, LARGE)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        library.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)

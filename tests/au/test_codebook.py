@@ -43,7 +43,7 @@ def test_all_codebooks_are_tested() -> None:
     assert set(CODEBOOKS.builtin) == set(SHIPPED)
 
 
-def test_a_codebook_of_ones_own(tmp_path: Path) -> None:
+def test_a_custom_codebook(tmp_path: Path) -> None:
     path = tmp_path / "meins.yaml"
     path.write_text(
         "name: meins\ncitation: ich\nclasses:\n  Happy: [6, 12, {au: 25, weight: 0.5}]\n  co: [{au: 14, side: left}]\n",
@@ -62,38 +62,44 @@ def test_a_codebook_of_ones_own(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("classes: [", "codebook F: not YAML"),
-        ("", "codebook F: needs a field 'classes'"),
-        ("[1, 2]", "codebook F: needs a field 'classes'"),
-        ("classes: {}", "codebook F: needs a field 'classes'"),
-        ("classes: [6]", "codebook F: needs a field 'classes'"),
-        ("classes: {joyous: [6]}", "codebook F: 'joyous' is no known expression. Did you mean"),
-        ("classes: {neutral: [6]}", "codebook F: neutral has no action units; leave it out"),
-        ("classes: {happy: 6}", "codebook F: 'happy' needs a list of action units"),
-        ("classes: {happy: []}", "codebook F: 'happy' needs a list of action units"),
-        ("classes: {happy: [six]}", "codebook F, 'happy': 'six' is neither a FACS number nor"),
-        ("classes: {happy: [6.5]}", "codebook F, 'happy': '6.5' is neither a FACS number nor"),
-        ("classes: {happy: [true]}", "codebook F, 'happy': 'True' is neither a FACS number nor"),
-        ("classes: {happy: [{weight: 1}]}", "is neither a FACS number nor"),
-        ("classes: {happy: [{au: 6, wieght: 1}]}", "is neither a FACS number nor"),
-        ("classes: {happy: [{au: 6, weight: 0}]}", "codebook F, 'happy': the weight 0 of AU 6 is not in (0, 1]"),
-        ("classes: {happy: [{au: 6, weight: 1.5}]}", "the weight 1.5 of AU 6 is not in (0, 1]"),
+        ("", "codebook F: the field 'classes' must list action units per expression"),
+        ("[1, 2]", "codebook F: the field 'classes' must list action units per expression"),
+        ("classes: {}", "codebook F: the field 'classes' must list action units per expression"),
+        ("classes: [6]", "codebook F: the field 'classes' must list action units per expression"),
+        ("classes: {joyous: [6]}", "codebook F: unknown expression 'joyous'. Did you mean"),
+        ("classes: {neutral: [6]}", "codebook F: neutral has no action units; remove it"),
+        ("classes: {happy: 6}", "codebook F: 'happy' must be a list of action units"),
+        ("classes: {happy: []}", "codebook F: 'happy' must be a list of action units"),
+        ("classes: {happy: [six]}", "side: left|right}, got 'six'."),
+        (
+            "classes: {happy: [6.5]}",
+            "codebook F, 'happy': an entry must be a FACS number or {au: N, weight: W, side: left|right}, got '6.5'.",
+        ),
+        (
+            "classes: {happy: [true]}",
+            "side: left|right}, got 'True'.",
+        ),
+        ("classes: {happy: [{weight: 1}]}", "an entry must be a FACS number"),
+        ("classes: {happy: [{au: 6, wieght: 1}]}", "an entry must be a FACS number"),
+        ("classes: {happy: [{au: 6, weight: 0}]}", "codebook F, 'happy': the weight of AU 6 must be in (0, 1], got 0."),
+        ("classes: {happy: [{au: 6, weight: 1.5}]}", "the weight of AU 6 must be in (0, 1], got 1.5."),
         (
             "classes: {happy: [{au: 6, weight: heavy}]}",
-            "codebook F, 'happy': the weight heavy of AU 6 is not in (0, 1]",
+            "codebook F, 'happy': the weight of AU 6 must be in (0, 1], got heavy.",
         ),
-        ("classes: {happy: [{au: 6, weight: .nan}]}", "the weight nan of AU 6 is not in (0, 1]"),
-        ("classes: {happy: [{au: 6, side: top}]}", "the side 'top' of AU 6 is neither left nor right"),
-        ("classes: {happy: [6], joy: [12]}", "codebook F: 'joy' means happiness, which is listed already"),
+        ("classes: {happy: [{au: 6, weight: .nan}]}", "the weight of AU 6 must be in (0, 1], got nan."),
+        ("classes: {happy: [{au: 6, side: top}]}", "the side of AU 6 must be one of left, right, got 'top'."),
+        ("classes: {happy: [6], joy: [12]}", "codebook F: 'joy' repeats the expression happiness."),
     ],
 )
-def test_what_is_wrong_is_said(text: str, message: str) -> None:
+def test_the_message_names_the_faulty_field(text: str, message: str) -> None:
     with pytest.raises(DataError) as error:
         parse_codebook(text, "F")
     assert message in str(error.value)
 
 
-def test_no_such_codebook(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no codebook file .*none.yaml"):
+def test_an_unknown_codebook(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="codebook file not found: .*none.yaml"):
         load_codebook(str(tmp_path / "none.yaml"))
-    with pytest.raises(PluginError, match=r"no codebook is called 'emfac'\. Did you mean emfacs\? Known: belharbi2024"):
+    with pytest.raises(PluginError, match=r"unknown codebook 'emfac'\. Did you mean emfacs\? Known: belharbi2024"):
         load_codebook("emfac")

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from interpfer.au import drawing
 from interpfer.au.codebook import ActionUnit, Codebook, load_codebook
 from interpfer.au.drawing import au_heatmaps, au_planes
 from interpfer.au.geometry import TABLE
@@ -222,18 +225,46 @@ def test_weights_dim_and_sides_halve(demo_points: Tensor) -> None:
     torch.testing.assert_close(heat(ActionUnit(12), ActionUnit(15), ActionUnit(12)), heat(ActionUnit(12)))
 
 
+@pytest.mark.parametrize("chunk", [1, 5, 512])
+def test_the_heatmaps_of_an_accelerator_are_those_of_a_cpu(
+    demo_points: Tensor, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The accelerator's merge, run on the CPU: a maximum does not depend on how planes are grouped."""
+    merged: list[Tensor] = []
+
+    def merge(coverage: Tensor, planes: drawing._Planes, faces: int, size: int) -> tuple[Tensor, Tensor]:
+        merged.append(torch.empty(faces, size, size))
+        drawing._merge_chunks_(merged[-1], coverage, planes)
+        return on_cpu(coverage, planes, faces, size)
+
+    on_cpu = drawing._merge
+    monkeypatch.setattr(drawing, "GPU_CHUNK", chunk)
+    monkeypatch.setattr(drawing, "_merge", merge)
+    names = [[*EXPRESSIONS, "neutral"][i % 7] for i in range(len(demo_points))]
+    maps, valid = au_heatmaps(demo_points, names)
+    assert valid.sum() == 12
+    torch.testing.assert_close(merged[0], maps, atol=1e-6, rtol=0, equal_nan=True)
+
+
+def test_importing_the_package_changes_no_warning_filter() -> None:
+    code = "import warnings; before = list(warnings.filters); import interpfer.au.drawing as d; print(d.__name__)"
+    code = f"import torch, numpy, pandas, yaml, jaxtyping; {code}; assert warnings.filters == before"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "interpfer.au.drawing\n"), done.stderr
+
+
 def test_what_a_caller_may_get_wrong(demo_points: Tensor, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="14 faces but 1 classes"):
+    with pytest.raises(DataError, match="classes must be one per face, got 1 for 14 faces"):
         au_heatmaps(demo_points, ["happy"])
-    with pytest.raises(DataError, match="'grinning' is no known expression"):
+    with pytest.raises(DataError, match="unknown expression 'grinning'"):
         au_heatmaps(demo_points[:1], ["grinning"])
-    with pytest.raises(PluginError, match=r"no geometry is called 'scale'\. Did you mean scaled\?"):
+    with pytest.raises(PluginError, match=r"unknown geometry 'scale'\. Did you mean scaled\?"):
         au_heatmaps(demo_points[:1], ["happy"], geometry="scale")
-    with pytest.raises(PluginError, match=r"no codebook is called 'emfac'\. Did you mean emfacs\?"):
+    with pytest.raises(PluginError, match=r"unknown codebook 'emfac'\. Did you mean emfacs\?"):
         au_heatmaps(demo_points[:1], ["happy"], codebook="emfac")
-    with pytest.raises(DataError, match=r"AU 11 has no place on the face\..*Known: 1, 2, 4"):
+    with pytest.raises(DataError, match=r"AU 11 has no region in this geometry\..*Known: 1, 2, 4"):
         au_planes(demo_points, [12, 11])
     book = tmp_path / "mine.yaml"
     book.write_text("classes: {happiness: [12, 99]}")
-    with pytest.raises(DataError, match="AU 99 has no place on the face"):
+    with pytest.raises(DataError, match="AU 99 has no region in this geometry"):
         au_heatmaps(demo_points[:1], ["happy"], codebook=str(book))

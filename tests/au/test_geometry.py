@@ -96,7 +96,7 @@ def test_regions_that_coincide_are_named_once() -> None:
     assert first[43] == 43
 
 
-def test_scaled_mends_the_slips_of_the_reference() -> None:
+def test_scaled_fixes_the_errors_of_the_reference() -> None:
     unit = float((POINTS[42:48].mean(0) - POINTS[36:42].mean(0)).norm()) / INTER_OCULAR
     assert ellipses(POINTS, 10, "scaled")[0][:2] == pytest.approx(POINTS[50].tolist())
     assert ellipses(POINTS, 10, "scaled")[1][:2] == pytest.approx(POINTS[52].tolist())
@@ -132,5 +132,5 @@ def test_scaled_moves_along_with_the_face(turn: float, size: float, right: float
 
 def test_a_geometry_is_found_by_name() -> None:
     assert load_geometry("scaled") is scaled
-    with pytest.raises(PluginError, match=r"no geometry is called 'refrence'\. Did you mean reference\? Known"):
+    with pytest.raises(PluginError, match=r"unknown geometry 'refrence'\. Did you mean reference\? Known"):
         load_geometry("refrence")

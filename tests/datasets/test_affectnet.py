@@ -66,7 +66,7 @@ def test_npy_landmarks(tmp_path: Path) -> None:
 
 def test_npy_without_images_or_annotations(tmp_path: Path) -> None:
     annotate(tmp_path / "val_set", 1, np.array("3"), image=False)
-    with pytest.raises(DataError, match="no folder .*images beside annotations"):
+    with pytest.raises(DataError, match="folder not found next to annotations: .*images"):
         AffectNetDataset.open(tmp_path, "val")
     annotate(tmp_path / "val_set", 2, np.array("3"))
     picture(tmp_path / "val_set" / "images" / "7.jpg")
@@ -129,16 +129,16 @@ def test_csv_boxes(tmp_path: Path) -> None:
 
 def test_a_bad_table(tmp_path: Path) -> None:
     text(tmp_path / "validation.csv", "subDirectory_filePath,facial_landmarks", "1/a.jpg,1;2")
-    with pytest.raises(DataError, match="no column 'expression'"):
+    with pytest.raises(DataError, match="the column 'expression' is missing"):
         AffectNetDataset.open(tmp_path, "val")
     text(tmp_path / "validation.csv", HEADER, row("1/a.jpg", 1), row("1/b.jpg", 12))
-    with pytest.raises(DataError, match=r"lists 1/a\.jpg, which is in no folder Manually_Annotated_Images"):
+    with pytest.raises(DataError, match=r"lists 1/a\.jpg, which is not in a folder Manually_Annotated_Images"):
         AffectNetDataset.open(tmp_path, "val")
     picture(tmp_path / "Manually_Annotated_Images" / "1" / "a.jpg")
-    with pytest.raises(DataError, match=r"validation\.csv, line 3: the expression is '12'"):
+    with pytest.raises(DataError, match=r"csv, line 3: the expression must be a number from 0 to 10, got '12'"):
         AffectNetDataset.open(tmp_path, "val")
     text(tmp_path / "validation.csv", HEADER, row("1/a.jpg", 1, "a,b,c,d"))
-    with pytest.raises(DataError, match="line 2: the face box a, b, c, d is not four numbers"):
+    with pytest.raises(DataError, match="line 2: the face box must be four numbers, got a, b, c, d"):
         AffectNetDataset.open(tmp_path, "val")
 
 
@@ -154,7 +154,7 @@ def test_folders_per_class(tmp_path: Path) -> None:
     assert seven.left_out == {"of other classes": 1}
     assert seven.landmarks() is None
     picture(tmp_path / "affectnet" / "val" / "9" / "a.png")
-    with pytest.raises(DataError, match="val/9: there is no class 9; they go from 0 to 7"):
+    with pytest.raises(DataError, match="val/9: the class must be a number from 0 to 7, got 9"):
         AffectNetDataset.open(tmp_path, "val")
 
 

@@ -89,7 +89,7 @@ def test_ck48_keeps_contempt(tmp_path: Path) -> None:
 def test_a_bad_label(tmp_path: Path, value: str) -> None:
     sequences(tmp_path)
     text(tmp_path / "Emotion" / "S005" / "001" / "S005_001_00000003_emotion.txt", value)
-    with pytest.raises(DataError, match=r"S005_001_00000003_emotion\.txt: the emotion is '.*', expected a number"):
+    with pytest.raises(DataError, match=r"00000003_emotion\.txt: the emotion must be a number from 0 to 7, got '"):
         CkPlusDataset.open(tmp_path, "all")
 
 

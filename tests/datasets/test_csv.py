@@ -24,9 +24,9 @@ def test_without_a_split_every_row_belongs_to_every_split(tmp_path: Path) -> Non
         assert rows(dataset) == [("b.png", "happiness"), ("a.png", "surprise")]
         assert dataset.classes == ("happiness", "surprise")
         assert dataset.split == "all"
-        all_used = f"all 2 images are used where the split '{split}' was asked for."
-        told = (f"{root / 'labels.csv'} has no column split: {all_used}",)
-        assert dataset.remarks == (() if split == "test" else told)  # test is what nobody asked for
+        reason = f"{root / 'labels.csv'} has no column split"
+        note = f"{reason}: all 2 images are used instead of the split '{split}'."
+        assert dataset.notes == (() if split == "test" else (note,))  # test is the default
     assert repr(dataset) == "csv, split all: 2 images of 2 classes"
 
 
@@ -34,7 +34,7 @@ def test_splits(tmp_path: Path) -> None:
     root = listed(tmp_path, "image,label,split\na,fear,train\nb,fear, test\nc,anger,train\n")
     assert [name for name, _ in rows(CsvDataset.open(root, "train"))] == ["a", "c"]
     assert [name for name, _ in rows(CsvDataset.open(root, "test"))] == ["b"]
-    with pytest.raises(DataError, match=r"labels\.csv has no split 'tset'\. Did you mean test\? It has: test, train\."):
+    with pytest.raises(DataError, match=r"labels\.csv has no split 'tset'\. Did you mean test\? Known: test, train\."):
         CsvDataset.open(root, "tset")
 
 
@@ -77,23 +77,23 @@ def test_no_landmarks_are_brought(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,label\na,sad\nb,grinning\n", "labels.csv, line 3: 'grinning' is no known expression."),
+        ("image,label\na,sad\nb,grinning\n", "labels.csv, line 3: unknown expression 'grinning'."),
         (
             "image,label,split\na,sad,x\nb,sad,test\n\nc,saad,test\n",
-            "labels.csv, line 5: 'saad' is no known expression.",
+            "labels.csv, line 5: unknown expression 'saad'.",
         ),
-        ("image,lable\na,sad\n", "labels.csv: there is no column 'label'; it has image, lable."),
-        ("a.png,sad\nb.png,sad\n", "labels.csv: there is no column 'image'; it has a.png, sad."),
+        ("image,lable\na,sad\n", "labels.csv: the column 'label' is missing; it has image, lable."),
+        ("a.png,sad\nb.png,sad\n", "labels.csv: the column 'image' is missing; it has a.png, sad."),
         ("image,label\na,sad\na,fear\n", "data set csv: 'a' is listed twice in"),
         ("image,label\n", "labels.csv has no rows; it needs the columns image and label"),
-        ("image,label\n,sad\n", "labels.csv, line 2: there is no name of an image."),
+        ("image,label\n,sad\n", "labels.csv, line 2: the name of the image is missing."),
         ("", "labels.csv: not a CSV table"),
         ("image,label\na,sad,7\nb,sad,8\n", "labels.csv: not a CSV table"),
         ('image,label\n"a,sad\n', "labels.csv: not a CSV table"),
         ("image,label\na,sad\nb,sad,fear,1\n", "labels.csv: not a CSV table"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
+def test_the_message_names_line_and_problem(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError) as error:
         CsvDataset.open(listed(tmp_path, text), "test")
     assert message in str(error.value)
@@ -106,11 +106,11 @@ def test_not_text(tmp_path: Path) -> None:
 
 
 def test_no_folder_and_no_list(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="data set csv needs the folder it lies in: --data-root DIR"):
+    with pytest.raises(DataError, match="data set csv needs its folder: pass --data-root DIR"):
         CsvDataset.open(None, "test")
-    with pytest.raises(DataError, match="data set csv: there is no folder .*gone"):
+    with pytest.raises(DataError, match="data set csv: folder not found: .*gone"):
         CsvDataset.open(tmp_path / "gone", "test")
-    with pytest.raises(DataError, match=r"there is no .*labels\.csv; it needs the columns image and label"):
+    with pytest.raises(DataError, match=r"file not found: .*labels\.csv; it needs the columns image and label"):
         CsvDataset.open(tmp_path, "test")
 
 

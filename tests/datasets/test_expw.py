@@ -56,7 +56,9 @@ def test_faces_of_a_picture_stay_together(tmp_path: Path) -> None:
 def test_a_bad_line(tmp_path: Path, line: str) -> None:
     replica(tmp_path)
     text(tmp_path / "label.lst", LINES[0], line)
-    with pytest.raises(DataError, match=r"label\.lst, line 2: .* is not name, face, top, left"):
+    with pytest.raises(
+        DataError, match=r"label\.lst, line 2: a line must be name, face, top, left, .*, got 'a.jpg 0 1"
+    ):
         ExpwDataset.open(tmp_path, "all")
 
 

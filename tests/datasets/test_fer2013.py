@@ -55,7 +55,7 @@ def test_folders(tmp_path: Path, below: str) -> None:
     dataset = Fer2013Dataset.open(tmp_path, "test")
     assert listed(dataset) == [("angry/PrivateTest_1.jpg", "anger"), ("neutral/PrivateTest_1.jpg", "neutral")]
     assert dataset.image(0).size == dataset.size(0) == (48, 48)
-    assert Fer2013Dataset.available(tmp_path) == ("train", "test")
+    assert Fer2013Dataset.available_splits(tmp_path) == ("train", "test")
     with pytest.raises(DataError, match=r"fer2013\.csv nor .* folders val/angry"):
         Fer2013Dataset.open(tmp_path, "val")
 
@@ -65,19 +65,19 @@ def test_bad_pixels_are_a_bad_image(tmp_path: Path, broken: str) -> None:
     text(tmp_path / "fer2013.csv", "emotion,pixels,Usage", f"0,{pixels(0)},Training", f"1,{broken},Training")
     dataset = Fer2013Dataset.open(tmp_path, "train")
     dataset.image(0)
-    with pytest.raises(DataError, match=r"fer2013\.csv, line 3: the pixels are not 48 x 48"):
+    with pytest.raises(DataError, match=r"fer2013\.csv, line 3: the pixels must be 48 x 48"):
         dataset.image(1)
 
 
 def test_bad_tables(tmp_path: Path) -> None:
     path = text(tmp_path / "fer2013.csv", "emotion,pixels", "0,1 2 3")
-    with pytest.raises(DataError, match="no column 'usage'"):
+    with pytest.raises(DataError, match="the column 'usage' is missing"):
         Fer2013Dataset.open(tmp_path, "train")
     text(path, "emotion,pixels,Usage", f"0,{pixels(0)},Training", f"7,{pixels(0)},Training")
-    with pytest.raises(DataError, match="line 3: the emotion is '7', expected a number from 0 to 6"):
+    with pytest.raises(DataError, match="line 3: the emotion must be a number from 0 to 6, got '7'"):
         Fer2013Dataset.open(tmp_path, "train")
     text(path, "emotion,pixels,Usage", f"0,{pixels(0)},Training", "1,5 5")
-    with pytest.raises(DataError, match="line 3: 2 cells, expected 3"):
+    with pytest.raises(DataError, match="line 3: expected 3 cells, got 2"):
         Fer2013Dataset.open(tmp_path, "train")
 
 

@@ -21,7 +21,7 @@ def test_names_tell_everything(tmp_path: Path, below: str) -> None:
     assert dataset.image(0).size == dataset.size(0) == (16, 16)
     assert {sample.subject for sample in JaffeDataset.open(tmp_path, "test").samples} == {"KA"}
     assert {sample.subject for sample in JaffeDataset.open(tmp_path, "fold4").samples} == {"YM"}
-    with pytest.raises(DataError, match="the split 'fold5' of .* holds no image"):
+    with pytest.raises(DataError, match="the split 'fold5' of .* contains no images"):
         JaffeDataset.open(tmp_path, "fold5")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interpfer.datasets.rafdb import ORDER, RafDbDataset, numbering
+from interpfer.datasets.rafdb import ORDER, RafDbDataset, infer_numbering
 from interpfer.errors import DataError
 from interpfer.landmarks.files import FileLandmarks
 from tests.replicas import listed, picture, points, text
@@ -70,7 +70,7 @@ def folders(root: Path, order: tuple[str, ...], first: int, divide: int) -> None
 
 
 @pytest.mark.parametrize("order", [ORDER, AFFECTNET])
-def test_numbers_from_0_are_told_by_their_counts(tmp_path: Path, order: tuple[str, ...]) -> None:
+def test_the_order_of_numbers_from_0_is_inferred_from_counts(tmp_path: Path, order: tuple[str, ...]) -> None:
     folders(tmp_path, order, 0, 20)
     dataset = RafDbDataset.open(tmp_path, "test")
     for sample in dataset.samples:
@@ -85,18 +85,18 @@ def test_numbers_of_the_full_set() -> None:
     for order in (ORDER, AFFECTNET, alphabetical, fer2013):
         for first in (0, 1):
             counts = {i: published[name] for i, name in enumerate(order, first)}
-            assert numbering(counts, "test", "here") == (order, first)
-    assert numbering(dict.fromkeys(range(1, 8), 5), "test", "here") == (ORDER, 1)
-    assert numbering({2: 1, 5: 3}, "train", "here") == (ORDER, 1)
+            assert infer_numbering(counts, "test", "here") == (order, first)
+    assert infer_numbering(dict.fromkeys(range(1, 8), 5), "test", "here") == (ORDER, 1)
+    assert infer_numbering({2: 1, 5: 3}, "train", "here") == (ORDER, 1)
 
 
-def test_numbers_that_cannot_be_told(tmp_path: Path) -> None:
+def test_numbers_that_cannot_be_inferred(tmp_path: Path) -> None:
     for number in range(7):
         picture(tmp_path / "test" / str(number) / "a.jpg")
-    with pytest.raises(DataError, match="fit no known order .*call the folders by their expressions"):
+    with pytest.raises(DataError, match="fit no known order .*name the folders after the expressions"):
         RafDbDataset.open(tmp_path, "test")
-    with pytest.raises(DataError, match="seven classes"):
-        numbering({0: 1, 7: 1}, "test", "here")
+    with pytest.raises(DataError, match="here: classes must be numbered from 0 to 6 or from 1 to 7, got 0, 7"):
+        infer_numbering({0: 1, 7: 1}, "test", "here")
 
 
 @pytest.mark.parametrize("images", ["DATASET/test", "test"])
@@ -109,7 +109,7 @@ def test_a_table_of_labels(tmp_path: Path, images: str) -> None:
     assert listed(dataset) == TEST
     dataset.image(1)
     text(tmp_path / "test_labels.csv", "image,label", "a.jpg,3", "b.jpg,happy")
-    with pytest.raises(DataError, match=r"test_labels\.csv, line 3: 'happy' is not the number"):
+    with pytest.raises(DataError, match=r"_labels\.csv, line 3: the label must be the number of a class, got 'happy'"):
         RafDbDataset.open(tmp_path, "test")
 
 
@@ -123,7 +123,7 @@ def test_what_is_missing_is_named_in_one_line(tmp_path: Path) -> None:
     text(tmp_path / "EmoLabel" / "list_patition_label.txt", "test_0001.jpg 1")
     with pytest.raises(DataError, match="neither images in Image/aligned nor in Image/original"):
         RafDbDataset.open(tmp_path, "test")
-    with pytest.raises(DataError, match="needs the folder"):
+    with pytest.raises(DataError, match="needs its folder"):
         RafDbDataset.open(None, "test")
     with pytest.raises(DataError, match="no split 'tests'. Did you mean test"):
         RafDbDataset.open(tmp_path, "tests")
@@ -133,14 +133,14 @@ def test_what_is_missing_is_named_in_one_line(tmp_path: Path) -> None:
 def test_a_bad_label_is_named_with_its_line(tmp_path: Path, line: str) -> None:
     official(tmp_path)
     text(tmp_path / "EmoLabel" / "list_patition_label.txt", "test_0001.jpg 1", line)
-    with pytest.raises(DataError, match=r"list_patition_label\.txt, line 2: '.*' is no name and class from 1 to 7"):
+    with pytest.raises(DataError, match=r"patition_label\.txt, line 2: a line must be a name and a class from 1 to 7"):
         RafDbDataset.open(tmp_path, "test")
 
 
 def test_a_class_folder_that_is_none(tmp_path: Path) -> None:
     picture(tmp_path / "test" / "happy" / "a.jpg")
     picture(tmp_path / "test" / "sadd" / "a.jpg")
-    with pytest.raises(DataError, match="test/sadd: 'sadd' is no known expression. Did you mean sad"):
+    with pytest.raises(DataError, match="test/sadd: unknown expression 'sadd'. Did you mean sad"):
         RafDbDataset.open(tmp_path, "test")
 
 

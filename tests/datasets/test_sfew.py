@@ -32,5 +32,5 @@ def test_what_is_missing_or_wrong(tmp_path: Path) -> None:
         SfewDataset.open(tmp_path, "val")
     picture(tmp_path / "Val" / "Angry" / "a.png")
     (tmp_path / "Val" / "Happpy").mkdir()
-    with pytest.raises(DataError, match="Val/Happpy: 'Happpy' is no known expression. Did you mean happy"):
+    with pytest.raises(DataError, match="Val/Happpy: unknown expression 'Happpy'. Did you mean happy"):
         SfewDataset.open(tmp_path, "val")

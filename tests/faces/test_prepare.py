@@ -1,4 +1,4 @@
-"""What prepare says of faces that were not found, and of those that are doubtful."""
+"""Reports of prepare on faces that were not found, and on doubtful ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from interpfer.datasets.csv import CsvDataset
-from interpfer.faces.prepare import SHOWN, Prepared, prepare
+from interpfer.faces.prepare import MAX_TILES, PreparedLandmarks, prepare
 from interpfer.landmarks.cache import CachedLandmarks
 from interpfer.landmarks.sheet import COLUMNS, TILE, Block, Tile, draw_sheet
 from interpfer.types import Landmarks
@@ -22,7 +22,7 @@ NOTES = {
     120: "several faces: 2, and none is clearly the largest",
     160: "several faces: took the largest of 2",
 }
-"""By the shade of a picture."""
+"""Shade of a picture -> its note."""
 
 
 class Noting:
@@ -52,14 +52,14 @@ def dataset(tmp_path: Path) -> CsvDataset:
     return CsvDataset.open(tmp_path, "test")
 
 
-def test_every_reason_is_listed_and_a_second_run_says_the_same(dataset: CsvDataset, tmp_path: Path) -> None:
+def test_every_reason_is_listed_and_a_second_run_repeats_them(dataset: CsvDataset, tmp_path: Path) -> None:
     provider = Noting()
-    runs: list[tuple[Prepared, pd.DataFrame]] = []
+    runs: list[tuple[PreparedLandmarks, pd.DataFrame]] = []
     for name in ("first", "second"):
         cached = CachedLandmarks(provider, tmp_path / "cache.sqlite")
         done = prepare(dataset, cached, tmp_path / name / "landmarks.txt")
         runs.append((done, pd.read_csv(done.failures, keep_default_na=False)))
-    assert provider.asked == 5  # the second run remembers, notes too
+    assert provider.asked == 5  # the second run reads the cache, with its notes
     (first, listed), (second, again) = runs
     assert (first.failed, first.doubtful) == (second.failed, second.doubtful)
     pd.testing.assert_frame_equal(listed, again)
@@ -98,7 +98,7 @@ def test_a_tile_without_a_picture_and_names_of_any_kind(name: str) -> None:
     assert draw_sheet("title", [Block("failed: 0", "#ff0000", [])]).height < TILE
 
 
-def test_the_sheet_never_grows_beyond_what_can_be_looked_at(tmp_path: Path) -> None:
+def test_the_size_of_the_sheet_is_limited(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9), (40, 0, 0)).save(tmp_path / "40.png")
     lines = ["image,label", *(f"{i}.png,happy" for i in range(100))]
     for i in range(100):
@@ -106,4 +106,4 @@ def test_the_sheet_never_grows_beyond_what_can_be_looked_at(tmp_path: Path) -> N
     (tmp_path / "labels.csv").write_text("\n".join(lines))
     done = prepare(CsvDataset.open(tmp_path, "test"), Noting(), tmp_path / "out.txt")
     with Image.open(done.sheet) as sheet:
-        assert sheet.height < (SHOWN["failed"] + SHOWN["found"]) / COLUMNS * 1.5 * TILE
+        assert sheet.height < (MAX_TILES["failed"] + MAX_TILES["found"]) / COLUMNS * 1.5 * TILE

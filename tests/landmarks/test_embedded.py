@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 
 from interpfer.landmarks import PROVIDERS
-from interpfer.landmarks.embedded import CONFIDENCE, SURE, WEIGHTS, EmbeddedLandmarks
+from interpfer.landmarks.embedded import MIN_CONFIDENCE, SEARCH_CONFIDENCE, WEIGHTS, EmbeddedLandmarks
 from interpfer.landmarks.network import CROP, MIRRORED, LandmarkNet, Squares, fold
 from interpfer.types import Landmarks
 
@@ -116,8 +116,8 @@ def test_a_picture_without_a_face_is_refused(provider: EmbeddedLandmarks, name: 
 
 def test_confidence_says_what_is_a_face(face: Image.Image) -> None:
     points, confidence = EmbeddedLandmarks(search=False).predict([face, PLAIN["brick"]])
-    assert confidence[0] > SURE
-    assert confidence[1] < 0.1 < CONFIDENCE
+    assert confidence[0] > SEARCH_CONFIDENCE
+    assert confidence[1] < 0.1 < MIN_CONFIDENCE
     assert points.isfinite().all()
 
 
@@ -129,9 +129,7 @@ def together(face: Image.Image, *widths: int) -> Image.Image:
     return scene
 
 
-def test_of_several_faces_the_largest_is_taken_where_it_clearly_is(
-    provider: EmbeddedLandmarks, face: Image.Image
-) -> None:
+def test_of_several_faces_the_largest_is_taken_if_it_is_clear(provider: EmbeddedLandmarks, face: Image.Image) -> None:
     found = provider.locate(list("abc"), [together(face, *w) for w in ((220,), (110, 220), (220, 210))])
     assert found.found.tolist() == [True, True, False]
     assert found.note(0) == ""
@@ -140,12 +138,13 @@ def test_of_several_faces_the_largest_is_taken_where_it_clearly_is(
     assert found.note(2).startswith("several faces: 2, and none is clearly the largest (")
 
 
-def test_what_is_doubtful_is_told_from_what_is_no_face(
+def test_the_note_depends_on_the_confidence(
     provider: EmbeddedLandmarks, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = provider._look([face])
-    for sure, note in ((0.69, "low confidence: 0.69 < 0.7"), (0.2, "no face"), (0.71, "")):
-        monkeypatch.setattr(provider, "_look", lambda _, sure=sure: (look[0].clone(), torch.tensor([sure]), [[]]))
+    detection = provider._detect([face])
+    for score, note in ((0.69, "low confidence: 0.69 < 0.7"), (0.2, "no face"), (0.71, "")):
+        result = detection[0].clone(), torch.tensor([score]), [[]]
+        monkeypatch.setattr(provider, "_detect", lambda _, result=result: result)
         found = provider.locate(["a"], [face])
         assert found.notes == (note,)
         assert found.found.item() == (not note)
@@ -187,7 +186,9 @@ def test_points_move_with_the_picture(
 
 
 @pytest.mark.parametrize("angle", [-25.0, 25.0])
-def test_points_turn_with_the_picture(locate: Locate, astronaut: Image.Image, face: Image.Image, angle: float) -> None:
+def test_points_rotate_with_the_picture(
+    locate: Locate, astronaut: Image.Image, face: Image.Image, angle: float
+) -> None:
     turned = astronaut.rotate(angle, Image.Resampling.BILINEAR, center=(225, 120)).crop((165, 50, 285, 190))
     turn = torch.tensor(angle).deg2rad()
     middle = torch.tensor([60.0, 70.0])
@@ -250,7 +251,7 @@ def test_an_upright_square_is_cut_as_it_is() -> None:
     assert torch.allclose(crop, picture[:, :, 30 : 30 + CROP, 60 : 60 + CROP], atol=1e-4)
 
 
-def test_folding_keeps_the_answers() -> None:
+def test_folding_keeps_the_results() -> None:
     torch.manual_seed(0)
     net = LandmarkNet()
     crops = torch.rand(6, 1, CROP, CROP)

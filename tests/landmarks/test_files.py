@@ -34,8 +34,8 @@ def test_the_format_of_the_reference(tmp_path: Path) -> None:
     np.testing.assert_array_equal(points[0], face(3))
     np.testing.assert_array_equal(points[1], face(1))
     assert points[2:].isnan().all()
-    told = FileLandmarks(tmp_path / "l.txt").locate(["c.jpg", "b.jpg", "nobody.jpg"], None).notes
-    assert told == ("", "no face: says l.txt", "not in the landmark file: l.txt has names such as a.jpg")
+    notes = FileLandmarks(tmp_path / "l.txt").locate(["c.jpg", "b.jpg", "nobody.jpg"], None).notes
+    assert notes == ("", "no face: according to l.txt", "not in the landmark file: l.txt has names such as a.jpg")
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -76,7 +76,7 @@ def test_blank_lines_windows_ends_and_a_byte_order_mark(tmp_path: Path) -> None:
     np.testing.assert_array_equal(FileLandmarks(path).locate(["ä b.jpg"], None).points[0], face(1))
 
 
-def test_folders_are_looked_up_first_and_bare_names_next(tmp_path: Path) -> None:
+def test_names_with_folders_come_before_bare_names(tmp_path: Path) -> None:
     path = _written(tmp_path, f"{line('1.jpg', face(1))}\n{line('sad/1.jpg', face(2))}\n")
     points = FileLandmarks(path).locate(["happy/1.jpg", "sad/1.jpg"], None).points
     np.testing.assert_array_equal(points[0], face(1))
@@ -88,21 +88,27 @@ def test_folders_are_looked_up_first_and_bare_names_next(tmp_path: Path) -> None
     [
         ("", "landmark file F is empty."),
         ("\n  \n", "landmark file F is empty."),
-        ("a.jpg,1,2,3", "landmark file F, line 1: 4 values, expected 137: image, 68 x, 68 y."),
-        (f"{line('a.jpg', face(1))}\n\nb.jpg,1", "landmark file F, line 3: 2 values, expected 137: image, 68 x, 68 y."),
-        ("image,x1,y1\na,1,2", "landmark file F: the header lacks x2, x3, x4, x5; it needs image, x1..x68, y1..y68."),
+        ("a.jpg,1,2,3", "landmark file F, line 1: expected 137 values (image, 68 x, 68 y), got 4."),
+        (
+            f"{line('a.jpg', face(1))}\n\nb.jpg,1",
+            "landmark file F, line 3: expected 137 values (image, 68 x, 68 y), got 2.",
+        ),
+        (
+            "image,x1,y1\na,1,2",
+            "landmark file F: the header must name image, x1..x68, y1..y68; it lacks x2, x3, x4, x5.",
+        ),
         (
             f"\n{line('a.jpg', face(1))}\nb.jpg,left{',7' * 135}",
             "landmark file F, line 3: 'left' is not a coordinate.",
         ),
         (
             f"{line('a.jpg', face(1))}\n{line('a.jpg', face(2))}",
-            "landmark file F, line 2: 'a.jpg' has other landmarks on line 1.",
+            "landmark file F, line 2: 'a.jpg' has different landmarks on line 1.",
         ),
-        (f"{line('a.jpg', face(1))},7", "landmark file F, line 1: 138 values, expected 137: image, 68 x, 68 y."),
+        (f"{line('a.jpg', face(1))},7", "landmark file F, line 1: expected 137 values (image, 68 x, 68 y), got 138."),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(text: str, message: str) -> None:
+def test_the_message_names_the_faulty_line(text: str, message: str) -> None:
     with pytest.raises(DataError) as error:
         parse_landmarks(text, "F")
     assert str(error.value) == message
@@ -131,7 +137,7 @@ def test_the_provider(tmp_path: Path) -> None:
     assert isinstance(provider, LandmarkProvider)
     assert not provider.needs_images
     assert provider.locate([], None).points.shape == (0, 68, 2)
-    with pytest.raises(DataError, match=r"there is no landmark file .*nothing\.txt"):
+    with pytest.raises(DataError, match=r"landmark file not found: .*nothing\.txt"):
         FileLandmarks(tmp_path / "nothing.txt")
 
 

@@ -2,15 +2,18 @@
 
 import hashlib
 import os
+import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from interpfer.cli import group
-from interpfer.runtime.processes import Processes, launched, processes
+from interpfer.runtime.processes import Processes, is_distributed, join_processes
 from interpfer.scoring.score import score
 from tests.conftest import Interrupted
 
@@ -28,6 +31,96 @@ def call(faces: Path, checkpoint: Path, *options: str | Path) -> list[str]:
 
 def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+
+
+FAILURES = """
+import os, sys
+from pathlib import Path
+
+import interpfer.scoring.score as module
+from interpfer import score
+from interpfer.cli import main
+from interpfer.errors import DataError, InterpferError
+from interpfer.runtime.processes import join_processes
+
+group = join_processes("cpu")
+read_bytes, score_batch = Path.read_bytes, module.score_batch
+
+def fail_on_second():
+    if group.index == 1:
+        raise DataError("image 7 is not readable.")
+
+def bug_on_first():
+    if group.index == 0:
+        1 / 0
+    fail_on_second()
+
+def refuse(path):
+    if path.name == "landmarks.txt":
+        raise DataError("landmarks.txt is not readable.")
+    return read_bytes(path)
+
+def fail_in_scoring(session, batch, *others):
+    if 15 in batch.rows:
+        raise DataError("image 15 cannot be scored.")
+    return score_batch(session, batch, *others)
+
+def report(step):
+    try:
+        step()
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+
+checkpoint, root = sys.argv[3], sys.argv[7]
+report(lambda: group.run(fail_on_second))
+report(lambda: group.run(bug_on_first))
+if group.index == 1:
+    Path.read_bytes = refuse
+report(lambda: score(checkpoint, "csv", data_root=root, landmarks=f"{root}/landmarks.txt", device="cpu"))
+Path.read_bytes = read_bytes
+if group.index == 1:
+    module.score_batch = fail_in_scoring
+main(sys.argv[2:])
+"""
+
+
+@pytest.fixture(scope="module")
+def failures(
+    faces: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[subprocess.CompletedProcess[str]]]:
+    """Run ``FAILURES`` in two processes without a launcher, which would end one when the other fails.
+
+    Returns:
+        The folder of the failed run, and the finished processes.
+    """
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    out = tmp_path_factory.mktemp("failures") / "run"
+    _, *arguments = call(faces, checkpoint, "--out", out)
+    environment = ENVIRONMENT | {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", FAILURES, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    end = time.monotonic() + 240  # a process that waits for the other one would wait for a day
+    try:
+        outputs = [process.communicate(timeout=max(end - time.monotonic(), 1)) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    finished = [
+        subprocess.CompletedProcess(process.args, process.returncode, *output)
+        for process, output in zip(running, outputs, strict=True)
+    ]
+    return out, finished
+
+
+def messages(process: subprocess.CompletedProcess[str]) -> list[str]:
+    return re.findall(r"^(?:\w+Error|error): .*", process.stderr, re.MULTILINE)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -61,7 +154,7 @@ def test_two_processes_give_the_bytes_of_one_and_resume(
 
 def test_alone_nothing_is_shared() -> None:
     group = Processes()
-    assert (group.main, group.count, group.device) == (True, 1, None)
+    assert (group.is_main, group.count, group.device) == (True, 1, None)
     assert group.share([1, 2, 3], 2) == [1, 2, 3]
     assert group.gather("x") == ["x"]
     assert group.from_main("x") == "x"
@@ -75,15 +168,42 @@ def test_a_launcher_is_known_by_its_environment(
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     if size is not None:
         monkeypatch.setenv("WORLD_SIZE", size)
-    assert launched() == several
+    assert is_distributed() == several
     if not several:
-        assert processes().count == 1
+        assert join_processes().count == 1
 
 
-def test_whole_groups_are_dealt_out_in_turn() -> None:
-    found = []
+def test_groups_of_items_alternate_between_processes() -> None:
+    shares = []
     for index in range(2):
         group = Processes()
         group.index, group.count = index, 2
-        found.append(group.share(list(range(11)), 3))
-    assert found == [[0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10]]
+        shares.append(group.share(list(range(11)), 3))
+    assert shares == [[0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10]]
+
+
+def test_an_error_of_one_process_is_raised_by_all(
+    failures: tuple[Path, list[subprocess.CompletedProcess[str]]],
+) -> None:
+    _, processes = failures
+    bugs = [
+        "ZeroDivisionError: division by zero",
+        "InterpferError: process 0 failed: ZeroDivisionError: division by zero",
+    ]
+    for process, bug in zip(processes, bugs, strict=True):
+        assert messages(process) == [
+            "DataError: image 7 is not readable.",
+            bug,  # the first error counts where several processes fail
+            "DataError: landmarks.txt is not readable.",
+            "error: image 15 cannot be scored.",
+        ]
+
+
+def test_a_score_that_fails_on_one_process_ends_on_all(
+    failures: tuple[Path, list[subprocess.CompletedProcess[str]]],
+) -> None:
+    out, processes = failures
+    for process in processes:
+        assert process.returncode == 1
+        assert process.stdout == ""
+    assert not (out / "run.json").exists()

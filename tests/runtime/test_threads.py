@@ -5,26 +5,26 @@ import pytest
 import torch
 
 from interpfer.runtime.threads import (
-    KEPT,
-    LARGE,
+    KEPT_BYTES,
+    LARGE_BLOCK,
     M_MMAP_THRESHOLD,
     M_TRIM_THRESHOLD,
-    ahead,
-    keep_memory,
-    lone_threads,
-    side_by_side,
+    keep_freed_memory,
+    parallel_map,
+    prefetch,
+    single_thread_pool,
 )
 
 
 def test_results_keep_the_order_of_the_items(threads: int) -> None:
-    assert side_by_side(lambda item: item * item, range(20)) == [item * item for item in range(20)]
-    assert side_by_side(lambda item: item, []) == []
+    assert parallel_map(lambda item: item * item, range(20)) == [item * item for item in range(20)]
+    assert parallel_map(lambda item: item, []) == []
     assert torch.get_num_threads() == threads
 
 
-def test_each_thread_counts_alone_and_others_as_before(threads: int) -> None:
-    assert side_by_side(lambda _: torch.get_num_threads(), range(4)) == [1] * 4
-    with lone_threads(2) as pool:
+def test_torch_uses_one_thread_in_each_pool_thread_and_as_many_as_before_elsewhere(threads: int) -> None:
+    assert parallel_map(lambda _: torch.get_num_threads(), range(4)) == [1] * 4
+    with single_thread_pool(2) as pool:
         assert pool.submit(torch.get_num_threads).result() == 1
         assert torch.get_num_threads() == threads
         with ThreadPoolExecutor(1) as beside:
@@ -34,30 +34,30 @@ def test_each_thread_counts_alone_and_others_as_before(threads: int) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_what_is_made_ahead_keeps_its_order(count: int, threads: int) -> None:
-    made = ahead(lambda item: (item, torch.get_num_threads()), range(count))
-    assert list(made) == [(item, 1) for item in range(count)]
+def test_prefetched_results_keep_their_order(count: int, threads: int) -> None:
+    results = prefetch(lambda item: (item, torch.get_num_threads()), range(count))
+    assert list(results) == [(item, 1) for item in range(count)]
     assert torch.get_num_threads() == threads
 
 
 @pytest.mark.usefixtures("threads")
-def test_what_a_thread_raises_arrives() -> None:
+def test_an_exception_in_a_thread_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
-        side_by_side(lambda item: 1 // item, [1, 0])
+        parallel_map(lambda item: 1 // item, [1, 0])
 
 
-def test_freed_memory_is_kept_by_glibc_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[tuple[int, int]] = []
-    library = SimpleNamespace(mallopt=lambda *choice: said.append(choice))
+def test_freed_memory_is_kept_by_glibc_unless_the_user_set_a_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda *choice: calls.append(choice))
     monkeypatch.setattr("ctypes.CDLL", lambda _: library)
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    keep_memory.__wrapped__()
-    assert said == [(M_TRIM_THRESHOLD, KEPT), (M_MMAP_THRESHOLD, LARGE)]
+    keep_freed_memory.__wrapped__()
+    assert calls == [(M_TRIM_THRESHOLD, KEPT_BYTES), (M_MMAP_THRESHOLD, LARGE_BLOCK)]
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000")
-    keep_memory.__wrapped__()
-    assert len(said) == 2
+    keep_freed_memory.__wrapped__()
+    assert len(calls) == 2
 
 
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_c_library_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace())
-    keep_memory.__wrapped__()
+    keep_freed_memory.__wrapped__()

@@ -1,1 +1,1 @@
-"""Faces drawn by interpfer: their shape, moved by action units, and their painting."""
+"""Synthetic faces: their shape, moved by action units, and their painting."""

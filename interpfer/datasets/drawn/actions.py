@@ -1,6 +1,6 @@
-"""The tables behind the drawn faces: the average face, and what each action unit does to it.
+"""Tables of the synthetic faces: the average face, and its displacement by each action unit.
 
-Lengths are inter-ocular units: one is the distance of the eye centres of the average face.
+Lengths are in inter-ocular units: 1 is the distance between the eye centres of the average face.
 """
 
 from collections.abc import Mapping
@@ -23,18 +23,20 @@ AUS_OF: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "neutral": (),
     }
 )
-"""The action units that each expression may move."""
+"""Expression -> action units that it may move."""
 
 HALLMARK: Mapping[str, int] = MappingProxyType(
     {"anger": 4, "disgust": 9, "fear": 20, "happiness": 12, "sadness": 15, "surprise": 26}
 )
-"""The action unit that each expression always moves."""
+"""Expression -> action unit that it always moves."""
 
 INTENSITY = (0.3, 1.1)
-MISSING = 0.15
-"""Chance that any other action unit of the expression stays at rest."""
+"""Range of the intensity of an action unit."""
 
-# The average face, its half at the image's left; the other half mirrors it.
+MISSING = 0.15
+"""Probability that another action unit of the expression does not move."""
+
+# The half of the average face on the left of the image; the other half is its mirror image.
 HALF: Mapping[int, tuple[float, float]] = {
     # jaw, from the ear to the chin
     **{0: (-1.12, 0.02), 1: (-1.11, 0.31), 2: (-1.07, 0.59), 3: (-1.00, 0.87), 4: (-0.87, 1.13)},
@@ -54,9 +56,10 @@ HALF: Mapping[int, tuple[float, float]] = {
 }
 
 Moves = Mapping[tuple[int, ...], tuple[float, float]]
+"""Landmarks on the left of the image -> their displacement (outwards, upwards)."""
 
 MOVES: Mapping[int, Moves] = {
-    # what each action unit does to the landmarks at full intensity: points at the image's left -> (outwards, upwards)
+    # action unit -> displacement of the landmarks at full intensity
     1: {(21,): (0.00, 0.26), (20,): (0.00, 0.19), (19,): (0.00, 0.06)},
     2: {(17,): (0.00, 0.13), (18,): (0.00, 0.18), (19,): (0.00, 0.15), (20,): (0.00, 0.06)},
     4: {
@@ -150,10 +153,13 @@ MIRROR = np.array(
         *range(67, 64, -1),
     ]
 )
-"""The landmark on the other side of the face."""
+"""Index of the landmark on the other side of the face."""
 
 LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
+"""(upper, lower) landmarks of the eyelids."""
+
 LIPS = ((61, 67), (62, 66), (63, 65))
+"""(upper, lower) landmarks of the inner lips."""
 
 
 def _displacement(moves: Moves) -> Points:
@@ -166,4 +172,4 @@ def _displacement(moves: Moves) -> Points:
 
 
 DISPLACEMENT: Mapping[int, Points] = {au: _displacement(moves) for au, moves in MOVES.items()}
-"""Per action unit (68, 2) displacements in the head's frame at full intensity."""
+"""Action unit -> (68, 2) displacements in the head's frame at full intensity."""

@@ -1,4 +1,4 @@
-"""Faces drawn by us: every landmark is exact, every expression is made of action units."""
+"""Drawing of synthetic faces with exact landmarks, whose expressions consist of action units."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,18 @@ from interpfer.datasets.drawn.person import Look, blend, jitter
 from interpfer.datasets.drawn.shape import FaceShape, shape_face
 
 ZOOM = 3
-"""Supersampling of what has sharp edges."""
+"""Supersampling factor of shapes with sharp edges."""
 
 
 @dataclass(frozen=True)
 class DrawnFace:
-    """A picture of a face and what is known about it.
+    """A picture of a synthetic face.
 
     Attributes:
-        image: RGB, square.
+        image: square RGB image.
         points: (68, 2) as (x, y) pixels of the image.
         expression: canonical name.
-        aus: the action units that were moved.
+        aus: action units that are moved.
     """
 
     image: Image.Image
@@ -34,13 +34,13 @@ class DrawnFace:
 
 
 def draw_face(expression: str, rng: np.random.Generator, size: int = 112) -> DrawnFace:
-    """Draw a face that shows ``expression`` in a square image of ``size`` pixels."""
+    """Draw a face with an expression, in a square image of ``size`` pixels."""
     shape = shape_face(expression, rng, size)
     return DrawnFace(paint_face(shape, rng), shape.points, shape.expression, shape.aus)
 
 
 def paint_face(shape: FaceShape, rng: np.random.Generator) -> Image.Image:
-    """Paint a picture of a shape; ``rng`` draws skin, hair, light and background."""
+    """Paint a picture of a shape, with random skin, hair, light and background."""
     look = Look.sample(rng)
     side = shape.size * ZOOM
     canvas = background(side, rng)
@@ -62,7 +62,7 @@ def paint_face(shape: FaceShape, rng: np.random.Generator) -> Image.Image:
 
 
 def background(side: int, rng: np.random.Generator) -> Image.Image:
-    """Return a blurred gradient with a few shapes in it, ``side`` pixels square."""
+    """Return a blurred gradient with a few shapes, of ``side`` x ``side`` pixels."""
     corners = rng.uniform(40, 210) + rng.normal(0, 22, 3) + rng.normal(0, 25, (2, 2, 3))
     image = Image.fromarray(corners.clip(0, 255).astype(np.uint8)).resize((48, 48), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(image, "RGBA")
@@ -75,14 +75,14 @@ def background(side: int, rng: np.random.Generator) -> Image.Image:
 
 
 def face_mask(shape: FaceShape) -> Image.Image:
-    """Return where the skin of the face lies, as L."""
+    """Return the mask of the face, as L."""
     pen = layer(shape, ZOOM, 0)
     pen.fill(closed(pen.pixels(paint.head_outline(shape))), 255)
     return pen.image
 
 
 def skin(shape: FaceShape, look: Look, rng: np.random.Generator) -> Image.Image:
-    """Return the skin, lit and folded, over the whole canvas."""
+    """Return the shaded and wrinkled skin over the whole canvas."""
     wide, fine = layer(shape, 1, paint.FLAT), layer(shape, 2, paint.FLAT)
     paint.model_skin(wide, shape)
     paint.fold_skin(fine, shape, look)
@@ -101,7 +101,7 @@ def skin(shape: FaceShape, look: Look, rng: np.random.Generator) -> Image.Image:
 
 
 def light_on_head(shape: FaceShape, rng: np.random.Generator) -> Image.Image:
-    """Return how a light from one side shades a smooth head, as L around ``FLAT``."""
+    """Return the shading of a smooth head by a light from one side, as L around ``FLAT``."""
     size, pose = shape.size, shape.pose
     y, x = np.mgrid[0:size:4, 0:size:4] + 1.5
     head = (np.stack([x, y], -1) - pose.origin) @ np.linalg.inv(pose.axes())
@@ -113,7 +113,7 @@ def light_on_head(shape: FaceShape, rng: np.random.Generator) -> Image.Image:
 
 
 def beard_mask(shape: FaceShape, look: Look) -> Image.Image:
-    """Return where the beard lies and how dense it is, as L."""
+    """Return the density of the beard, as L."""
     pen = layer(shape, 1, 0)
     person.paint_beard(pen, shape, look)
     mask = pen.image.filter(ImageFilter.GaussianBlur(0.07 * shape.pose.scale))
@@ -121,7 +121,7 @@ def beard_mask(shape: FaceShape, look: Look) -> Image.Image:
 
 
 def put_hair(canvas: Image.Image, shape: FaceShape, look: Look, rng: np.random.Generator) -> None:
-    """Lay the hair in front of the head over the canvas."""
+    """Paste the hair in front of the head onto the canvas."""
     mask = layer(shape, ZOOM, 0)
     person.hair_mask(mask, look)
     box = mask.image.getbbox()
@@ -133,7 +133,7 @@ def put_hair(canvas: Image.Image, shape: FaceShape, look: Look, rng: np.random.G
 
 
 def photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Add what a camera adds: uneven light, gain, a slight blur, noise."""
+    """Simulate a camera: uneven light, gain, a slight blur, noise."""
     image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 0.6)))
     pixels = np.asarray(image, dtype=np.float32)
     height, width, _ = pixels.shape
@@ -145,7 +145,7 @@ def photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def layer(shape: FaceShape, zoom: int, level: int) -> Pen:
-    """Return a pen on a new grey layer filled with ``level``."""
+    """Return a pen on a new grey layer filled with a level."""
     return Pen(Image.new("L", (shape.size * zoom,) * 2, level), shape.pose, zoom)
 
 

@@ -1,7 +1,7 @@
-"""The features of a drawn face, painted over a shape: skin and its folds, eyes, brows, nose, mouth.
+"""Features of a synthetic face: skin and its wrinkles, eyes, brows, nose, mouth.
 
-Each function draws with a pen on one layer. Lengths are in inter-ocular units in the frame of the head. The folds are
-those that the muscles make, so that an action unit can be seen in the skin as well as in the landmarks.
+Each function draws with a pen on one layer. Lengths are in inter-ocular units in the frame of the head. Action units
+change the wrinkles too, so that they are visible in the skin as well as in the landmarks.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def head_outline(shape: FaceShape) -> Points:
 
 
 def model_skin(pen: Pen, shape: FaceShape) -> None:
-    """Shade what is round or hollow in a face, on a layer that will be blurred widely."""
+    """Shade the round and hollow parts of a face, on a layer that is strongly blurred afterwards."""
     head = shape.head
     cheek = 0.10 * max(shape.strength(6), shape.strength(12))
     for side, eye, brow in ((-1, head[36:42], head[17:22]), (1, head[42:48], head[22:27])):
@@ -41,7 +41,7 @@ def model_skin(pen: Pen, shape: FaceShape) -> None:
 
 
 def fold_skin(pen: Pen, shape: FaceShape, look: Look) -> None:
-    """Draw the lines that muscles press into the skin, on a layer that will be blurred a little."""
+    """Draw the wrinkles caused by muscles, on a layer that is slightly blurred afterwards."""
     head, strength, age = shape.head, shape.strength, look.age
 
     def crease(points: PointsLike, depth: float, width: float = 0.06) -> None:
@@ -118,7 +118,7 @@ def paint_brows(pen: Pen, shape: FaceShape, look: Look) -> None:
 
 
 def paint_mouth(pen: Pen, shape: FaceShape, look: Look) -> None:
-    """Paint the lips, and what shows between them."""
+    """Paint the lips, and teeth and tongue between them."""
     mouth = pen.pixels(shape.head[48:68])
     dark, light = blend(look.lips, (40, 4, 10), 0.22), blend(look.lips, (255, 230, 225), 0.10)
     inner = almond(mouth, (12, 13, 14, 15, 16), (16, 17, 18, 19, 12))

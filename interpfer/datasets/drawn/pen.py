@@ -13,20 +13,20 @@ from interpfer.datasets.drawn.actions import Points
 from interpfer.datasets.drawn.shape import Pose, lift
 
 PointsLike = NDArray[np.float64] | Sequence[Any]
-"""Points, or a list or tuple that numpy makes points of."""
+"""Points, or a list or tuple of them."""
 
 Colour = tuple[int, int, int] | tuple[int, int, int, int] | int
-"""RGB, RGBA that is laid over what is there, or a grey level."""
+"""RGB, RGBA that is blended with the image, or a grey level."""
 
 
 class Pen:
-    """Draws on one image what is described in the head's frame.
+    """Draws shapes given in the head's frame on an image.
 
     Args:
-        image: the canvas; RGB takes RGBA colours, L takes levels.
-        pose: carries the head into the image.
+        image: canvas; RGB takes RGBA colours, L takes levels.
+        pose: pose of the head in the image.
         zoom: pixels of the canvas per pixel of the pose's image.
-        corner: (x, y) of the image's first pixel on the canvas, where the image is a cutting of it.
+        corner: (x, y) of the image's first pixel on the canvas, if the image is a crop of it.
     """
 
     def __init__(self, image: Image.Image, pose: Pose, zoom: int, corner: tuple[float, float] = (0.0, 0.0)) -> None:
@@ -40,9 +40,9 @@ class Pen:
         self.draw = ImageDraw.Draw(image, "RGBA" if image.mode == "RGB" else image.mode)
 
     def pixels(self, points: PointsLike) -> Points:
-        """Return where (k, 2) points of the head lie on the canvas; a pixel's centre is a whole number."""
-        placed: Points = lift(np.asarray(points, dtype=np.float64)) @ self._camera + self._origin
-        return placed
+        """Return (k, 2) points of the head in pixels of the canvas; the centre of a pixel is a whole number."""
+        pixels: Points = lift(np.asarray(points, dtype=np.float64)) @ self._camera + self._origin
+        return pixels
 
     def fill(self, outline: Points, colour: Colour) -> None:
         """Fill the polygon of (k, 2) canvas pixels."""
@@ -53,7 +53,7 @@ class Pen:
         self.fill(closed(self.pixels(points)), colour)
 
     def ellipse(self, centre: PointsLike, radii: tuple[float, float], colour: Colour) -> None:
-        """Fill an ellipse of the head's frame; it turns with the head."""
+        """Fill an ellipse of the head's frame, which rotates with the head."""
         self.fill(self.pixels(np.asarray(centre) + CIRCLE * radii), colour)
 
     def stroke(self, points: PointsLike, width: float, colour: Colour, ends: tuple[float, float] = (0.0, 0.0)) -> None:
@@ -61,15 +61,15 @@ class Pen:
 
         Args:
             points: (k, 2) with k at least 2.
-            width: at its widest, in inter-ocular units.
-            colour: of the line.
-            ends: width at the start and at the end as parts of the widest.
+            width: largest width in inter-ocular units.
+            colour: colour of the line.
+            ends: width at the start and at the end, as shares of the largest.
         """
         self.line(curve(self.pixels(points)), width * self.unit, colour, ends)
 
     @contextmanager
     def clipped(self, outline: Points) -> Iterator["Pen"]:
-        """Yield a pen whose strokes show only inside the polygon of (k, 2) canvas pixels."""
+        """Yield a pen that draws only inside the polygon of (k, 2) canvas pixels."""
         low, high = np.floor(outline.min(0)).astype(int) - 1, np.ceil(outline.max(0)).astype(int) + 2
         box = (*low.tolist(), *high.tolist())
         patch = Pen(self.image.crop(box), self.pose, self.zoom, (float(low[0]), float(low[1])))
@@ -79,7 +79,7 @@ class Pen:
         self.image.paste(patch.image, (int(low[0]), int(low[1])), mask)
 
     def line(self, path: Points, width: float, colour: Colour, ends: tuple[float, float] = (0.0, 0.0)) -> None:
-        """Draw a line along (k, 2) canvas pixels, ``width`` pixels at its widest."""
+        """Draw a line along (k, 2) canvas pixels with a largest width of ``width`` pixels."""
         swell, along = _swell(len(path))
         half = 0.5 * width * np.maximum(swell, ends[0] + (ends[1] - ends[0]) * along)
         step = np.empty_like(path)
@@ -103,13 +103,13 @@ def closed(points: Points, steps: int = 6) -> Points:
 
 
 def almond(points: Points, upper: Sequence[int], lower: Sequence[int]) -> Points:
-    """Return the outline of two smooth curves that meet at corners: along ``upper``, then back along ``lower``."""
+    """Return the outline of two smooth curves that meet at corners: ``upper``, then ``lower`` in reverse."""
     return np.concatenate([curve(points[list(upper)]), curve(points[list(lower)])])
 
 
 @cache
 def _spline(count: int, steps: int, ring: bool) -> NDArray[np.float64]:
-    """Return the matrix that takes control points to a Catmull-Rom curve."""
+    """Return the matrix that maps control points to a Catmull-Rom curve."""
     pieces = count if ring else count - 1
     t = np.arange(steps) / steps
     weights = 0.5 * np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2], 1)
@@ -126,7 +126,7 @@ def _spline(count: int, steps: int, ring: bool) -> NDArray[np.float64]:
 
 @cache
 def _swell(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how a stroke of ``count`` points swells and where each point lies between its ends, both in [0, 1]."""
+    """Return the relative width of a stroke at ``count`` points, and their relative positions, both in [0, 1]."""
     along = np.linspace(0.0, 1.0, count)
     return np.sqrt(np.sin(np.pi * along).clip(0)), along
 

@@ -1,4 +1,4 @@
-"""What a person looks like apart from the shape: colours, hair, beard, glasses, clothes."""
+"""Appearance of a person apart from the shape: colours, hair, beard, glasses, clothes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ STYLES = ("short", "side", "long", "bob", "fringe", "curly", "bald")
 
 @dataclass(frozen=True)
 class Look:
-    """What a person looks like apart from the shape.
+    """Appearance of a person apart from the shape.
 
     Attributes:
-        skin: colour where the skin is neither lit nor shaded.
-        hair: colour.
-        iris: colour.
-        lips: colour.
-        style: one of ``STYLES``.
-        hairline: height of the forehead, as an offset upwards.
+        skin: colour of the unshaded skin.
+        hair: colour of the hair.
+        iris: colour of the iris.
+        lips: colour of the lips.
+        style: hair style, one of ``STYLES``.
+        hairline: upward offset of the hairline.
         brow: thickness of the brows.
-        age: depth of the folds, 0 to 1.
-        beard: density, 0 for none.
-        freckles: how many.
-        glasses: colour of the frame, or None.
-        clothes: colour.
+        age: depth of the wrinkles, 0 to 1.
+        beard: density of the beard, 0 for none.
+        freckles: number of freckles.
+        glasses: colour of the frame; None for no glasses.
+        clothes: colour of the clothes.
     """
 
     skin: Rgb
@@ -51,7 +51,7 @@ class Look:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Look":
-        """Draw a person's look."""
+        """Sample a random appearance."""
         tone = rng.uniform(0, len(SKIN) - 1)
         skin = jitter([np.interp(tone, range(len(SKIN)), band) for band in zip(*SKIN, strict=True)], 3.0, rng)
         hair = HAIR[rng.integers(len(HAIR) if tone < 3 else 3)]
@@ -77,7 +77,7 @@ class Look:
 
 
 def paint_body(pen: Pen, shape: FaceShape, look: Look) -> None:
-    """Paint neck, shoulders and ears, which lie behind the face."""
+    """Paint neck, shoulders and ears, behind the face."""
     dim, ear = blend(look.skin, (40, 16, 16), 0.38), blend(look.skin, (60, 20, 20), 0.15)
     shoulders = [(-2.6, 3.6), (-2.3, 2.35), (-1.3, 2.05), (-0.7, 1.9), (0.7, 1.9), (1.3, 2.05), (2.3, 2.35), (2.6, 3.6)]
     pen.shape([(-0.72, 0.9), (-0.68, 1.6), (-0.74, 2.3), (0, 2.6), (0.74, 2.3), (0.68, 1.6), (0.72, 0.9)], dim)
@@ -88,7 +88,7 @@ def paint_body(pen: Pen, shape: FaceShape, look: Look) -> None:
 
 
 def paint_beard(pen: Pen, shape: FaceShape, look: Look) -> None:
-    """Draw a beard on a mask (L) that will be blurred; the lips are painted over it."""
+    """Draw a beard on a mask (L), which is blurred afterwards; the lips are painted over it."""
     moustache = shape.head[33, 1] + 0.10
     above = [(0.78, 0.72), (0.50, 0.92), (0.28, moustache), (0, moustache - 0.01)]
     pen.shape([*shape.head[2:15], *above, *((-x, y) for x, y in above[2::-1])], round(255 * look.beard))
@@ -111,7 +111,7 @@ def paint_glasses(pen: Pen, shape: FaceShape, colour: Rgb, rng: np.random.Genera
 
 
 def hair_behind(pen: Pen, look: Look) -> None:
-    """Paint the hair that lies behind the face."""
+    """Paint the hair behind the face."""
     colour = blend(look.hair, (0, 0, 0), 0.3)
     if look.style in ("long", "bob", "fringe"):
         low = 1.25 if look.style == "bob" else 2.6
@@ -137,7 +137,7 @@ def hair_behind(pen: Pen, look: Look) -> None:
 
 
 def hair_mask(pen: Pen, look: Look) -> None:
-    """Draw where hair lies in front of the head, on a mask (L)."""
+    """Draw the mask (L) of the hair in front of the head."""
     if look.style == "bald":
         return
     top = -0.98 - look.hairline
@@ -165,12 +165,12 @@ def hair_strands(pen: Pen, look: Look, rng: np.random.Generator) -> None:
 
 
 def blend(colour: Rgb, other: Rgb, share: float) -> Rgb:
-    """Mix ``share`` of another colour into one."""
+    """Mix a share of another colour into a colour."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
     return red, green, blue
 
 
 def jitter(colour: Rgb | Sequence[float] | NDArray[np.float64], spread: float, rng: np.random.Generator) -> Rgb:
-    """Vary a colour by ``spread`` levels."""
+    """Return a random variation of a colour with a standard deviation of ``spread`` levels."""
     red, green, blue = np.clip(np.asarray(colour) + rng.normal(0, spread, 3), 0, 255).astype(int).tolist()
     return red, green, blue

@@ -1,11 +1,11 @@
-"""The shape of a drawn face: 68 landmarks, moved by action units, turned and set into the image.
+"""The shape of a synthetic face: 68 landmarks, moved by action units, rotated and placed in the image.
 
-Everything is built in the frame of the head: the origin lies between the eyes, x to the image's right and y down, in
-inter-ocular units (one unit is the distance of the eye centres of the average face). Nothing here paints.
+The head's frame has its origin between the eyes, x to the image's right and y down, in inter-ocular units (1 is the
+distance between the eye centres of the average face).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -27,7 +27,7 @@ from interpfer.datasets.drawn.actions import (
 
 @dataclass(frozen=True)
 class Identity:
-    """The proportions of a person at rest; 1 is average for a factor, 0 for an offset (inter-ocular units)."""
+    """Proportions of a neutral face; the average is 1 for a factor and 0 for an offset (in inter-ocular units)."""
 
     face_width: float = 1.0
     jaw_width: float = 1.0
@@ -48,7 +48,7 @@ class Identity:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Identity":
-        """Draw a person."""
+        """Sample a random person."""
         return cls(
             face_width=rng.normal(1.0, 0.045),
             jaw_width=rng.normal(1.0, 0.05),
@@ -69,7 +69,7 @@ class Identity:
         )
 
     def landmarks(self) -> Points:
-        """Return the (68, 2) landmarks of the face at rest, in the head's frame."""
+        """Return the (68, 2) landmarks of the neutral face, in the head's frame."""
         face = np.zeros((len(MIRROR), 2))
         face[list(HALF)] = list(HALF.values())
 
@@ -98,11 +98,11 @@ class Identity:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the head is held and where it lies in the image.
+    """Rotation of the head and its position in the image.
 
     Attributes:
-        yaw: turn to the image's right, in radians.
-        pitch: turn downwards, in radians.
+        yaw: rotation to the image's right, in radians.
+        pitch: rotation downwards, in radians.
         roll: clockwise tilt, in radians.
         scale: pixels per inter-ocular unit.
         origin: (x, y) pixels of the point between the eyes.
@@ -116,7 +116,7 @@ class Pose:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, size: int) -> "Pose":
-        """Draw a pose for a square image of ``size`` pixels."""
+        """Sample a random pose for a square image of ``size`` pixels."""
         return cls(
             yaw=rng.uniform(-0.28, 0.28),
             pitch=rng.uniform(-0.10, 0.10),
@@ -126,32 +126,32 @@ class Pose:
         )
 
     def axes(self) -> NDArray[np.float64]:
-        """Return the (2, 2) matrix whose rows are the head's right and down in pixels of the image."""
+        """Return the (2, 2) matrix whose rows are the head's x and y axes in pixels of the image."""
         c, s = np.cos(self.roll), np.sin(self.roll)
         return self.scale * np.array([[c, s], [-s, c]])
 
     def camera(self) -> NDArray[np.float64]:
-        """Return the (3, 2) matrix that takes (x, y, depth) of the head to pixels from the origin."""
-        turned = [[np.cos(self.yaw), 0.0], [0.0, np.cos(self.pitch)], [np.sin(self.yaw), np.sin(self.pitch)]]
-        seen: NDArray[np.float64] = np.array(turned) @ self.axes()
-        return seen
+        """Return the (3, 2) matrix that maps (x, y, depth) of the head to pixels relative to the origin."""
+        rotation = [[np.cos(self.yaw), 0.0], [0.0, np.cos(self.pitch)], [np.sin(self.yaw), np.sin(self.pitch)]]
+        matrix: NDArray[np.float64] = np.array(rotation) @ self.axes()
+        return matrix
 
     def place(self, points: Points) -> Points:
-        """Carry (k, 2) points on the surface of the head into the image, in pixels."""
-        placed: Points = lift(points) @ self.camera() + self.origin
-        return placed
+        """Project (k, 2) points on the surface of the head into the image, in pixels."""
+        pixels: Points = lift(points) @ self.camera() + self.origin
+        return pixels
 
 
 @dataclass(frozen=True)
 class FaceShape:
-    """A face that is ready to be painted.
+    """A face to paint.
 
     Attributes:
         expression: canonical name.
-        intensity: of each action unit that moves; its keys are ordered FACS numbers.
+        intensity: FACS number, in ascending order -> intensity of each action unit that is moved.
         head: (68, 2) landmarks in the head's frame, in inter-ocular units.
-        points: (68, 2) the same in pixels of the image.
-        pose: carries the one into the other.
+        points: (68, 2) landmarks in pixels of the image.
+        pose: pose of the head in the image.
         size: side of the square image in pixels.
     """
 
@@ -164,60 +164,63 @@ class FaceShape:
 
     @property
     def aus(self) -> tuple[int, ...]:
-        """The action units that move."""
+        """Action units that are moved."""
         return tuple(self.intensity)
 
     def strength(self, *aus: int) -> float:
-        """Return the greatest intensity among ``aus``, 0 where none of them moves."""
+        """Return the largest intensity among some action units; 0 if none of them is moved."""
         return max(self.intensity.get(au, 0.0) for au in aus)
 
 
 def shape_face(
     expression: str, rng: np.random.Generator, size: int = 112, person: np.random.Generator | None = None
 ) -> FaceShape:
-    """Make the shape of a face.
+    """Sample the random shape of a face.
 
     Args:
         expression: one of ``AUS_OF``.
-        rng: draws what changes from one picture of a person to the next: action units and pose.
+        rng: generator of the action units and the pose, which differ between pictures of a person.
         size: side of the image in pixels.
-        person: draws the identity; ``rng`` where it is None.
+        person: generator of the identity; None to use ``rng``.
     """
     identity = Identity.sample(rng if person is None else person)
     pose = Pose.sample(rng, size)
     intensity = sample_intensity(expression, rng)
-    head = move(identity.landmarks(), intensity, uneven=rng.uniform(-0.15, 0.15))
+    head = move(identity.landmarks(), intensity, asymmetry=rng.uniform(-0.15, 0.15))
     pose = keep_inside(pose, head, size)
     return FaceShape(expression, MappingProxyType(intensity), head, pose.place(head), pose, size)
 
 
 def sample_intensity(expression: str, rng: np.random.Generator) -> dict[int, float]:
-    """Draw how strongly each action unit of an expression moves; some of them stay at rest."""
+    """Sample the intensity of each action unit of an expression, some of which are left out."""
     aus = AUS_OF[expression]
-    drawn = rng.uniform(*INTENSITY, len(aus)).tolist()
+    intensities = rng.uniform(*INTENSITY, len(aus)).tolist()
     moves = (rng.random(len(aus)) >= MISSING).tolist()
     return {
-        au: value for au, value, moved in zip(aus, drawn, moves, strict=True) if moved or au == HALLMARK[expression]
+        au: intensity
+        for au, intensity, is_moved in zip(aus, intensities, moves, strict=True)
+        if is_moved or au == HALLMARK[expression]
     }
 
 
-def move(rest: Points, intensity: Mapping[int, float], uneven: float = 0.0) -> Points:
-    """Let action units act on (68, 2) landmarks of the head's frame.
+def move(neutral: Points, intensity: Mapping[int, float], asymmetry: float = 0.0) -> Points:
+    """Return the landmarks of a face after its action units have moved.
 
     Args:
-        rest: the face at rest.
-        intensity: of each action unit; 1 is full.
-        uneven: how much stronger the image's left side moves.
+        neutral: (68, 2) landmarks of the neutral face in the head's frame.
+        intensity: FACS number -> intensity; 1 is full.
+        asymmetry: additional share by which the image's left side moves, and the right side less.
     """
-    side = 1.0 - uneven * np.sign(np.round(rest[:, :1], 6))
-    moved = rest + side * sum((value * DISPLACEMENT[au] for au, value in intensity.items()), np.zeros_like(rest))
-    _keep_apart(moved, LIDS, 0.05)
-    _keep_apart(moved, LIPS, 0.004)
-    return moved
+    side = 1.0 - asymmetry * np.sign(np.round(neutral[:, :1], 6))
+    displacement = sum((value * DISPLACEMENT[au] for au, value in intensity.items()), np.zeros_like(neutral))
+    points = neutral + side * displacement
+    _keep_apart(points, LIDS, 0.05)
+    _keep_apart(points, LIPS, 0.004)
+    return points
 
 
 def lift(points: Points) -> NDArray[np.float64]:
-    """Return (k, 2) points of the head's frame as (k, 3), with how far they stand out towards the viewer."""
+    """Return (k, 2) points of the head's frame as (k, 3), with their depth towards the viewer."""
     x, y = points[:, 0], points[:, 1]
     surface = np.empty((len(points), 3))
     surface[:, :2] = points
@@ -227,23 +230,20 @@ def lift(points: Points) -> NDArray[np.float64]:
 
 
 def keep_inside(pose: Pose, head: Points, size: int, margin: float = 0.025) -> Pose:
-    """Shift, and where need be shrink, a pose until all landmarks lie inside the image."""
-    room = size * (1 - 2 * margin) - 1
+    """Return the pose shifted, and scaled down if necessary, so that all landmarks lie inside the image."""
+    limit = size * (1 - 2 * margin) - 1
     points = pose.place(head)
     extent = float(np.ptp(points, axis=0).max())
-    if extent > room:
-        pose = _replaced(pose, pose.origin, pose.scale * room / extent)
+    if extent > limit:
+        pose = replace(pose, scale=pose.scale * limit / extent)
         points = pose.place(head)
     low, high = size * margin, size * (1 - margin) - 1
     shift = np.maximum(low - points.min(0), 0) - np.maximum(points.max(0) - high, 0)
-    return _replaced(pose, (pose.origin[0] + shift[0], pose.origin[1] + shift[1]), pose.scale)
-
-
-def _replaced(pose: Pose, origin: tuple[float, float], scale: float) -> Pose:
-    return Pose(pose.yaw, pose.pitch, pose.roll, scale, origin)
+    return replace(pose, origin=(pose.origin[0] + shift[0], pose.origin[1] + shift[1]))
 
 
 def _keep_apart(points: Points, pairs: tuple[tuple[int, int], ...], gap: float) -> None:
+    """Move the upper and the lower point of each pair apart in place, to at least ``gap``."""
     upper, lower = np.array(pairs).T
     missing = np.maximum(gap - (points[lower, 1] - points[upper, 1]), 0) / 2
     points[upper, 1] -= missing

@@ -1,4 +1,4 @@
-"""Landmarks that a data set brings."""
+"""Landmarks that are part of a data set."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -14,15 +14,15 @@ from interpfer.types import LANDMARKS, Landmarks
 
 
 class BundledLandmarks:
-    """68 points per id, read when they are asked for.
+    """68 points per id, read on demand.
 
     Args:
-        digest: changes whenever the answers would.
-        read: id -> (68, 2) pixels of the image as the data set gives it, or None where there are none.
+        digest: text that changes whenever the points would.
+        read: id -> (68, 2) points in pixels of the data set's image; None if it has none.
     """
 
     name: ClassVar[str] = "own"
-    summary: ClassVar[str] = "the points that the data set brings"
+    summary: ClassVar[str] = "points of the data set"
     needs_images: ClassVar[bool] = False
 
     def __init__(self, digest: str, read: Callable[[str], NDArray[np.float64] | None]) -> None:
@@ -30,17 +30,17 @@ class BundledLandmarks:
         self._read = read
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None = None) -> Landmarks:  # noqa: ARG002
-        """Return the points of the named images; not found where the data set has none."""
+        """Return the points of the named images; not found if the data set has none."""
         points = np.full((len(ids), LANDMARKS, 2), np.nan)
         for row, name in enumerate(ids):
-            found = self._read(name)
-            if found is not None and found.size == 2 * LANDMARKS:
-                points[row] = found.reshape(LANDMARKS, 2)
+            face = self._read(name)
+            if face is not None and face.size == 2 * LANDMARKS:
+                points[row] = face.reshape(LANDMARKS, 2)
         return Landmarks.of(torch.from_numpy(points))
 
 
-def digest_of(paths: Iterable[Path]) -> str:
-    """Return the sha256 of the contents of small files, and of the names of those that are not there."""
+def hash_files(paths: Iterable[Path]) -> str:
+    """Return the sha256 of the contents of small files; a missing file counts by its name."""
     content = hashlib.sha256()
     for path in paths:
         try:
