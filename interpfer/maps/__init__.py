@@ -1,8 +1,8 @@
-"""Maps of where a model looks, and the baselines to beat."""
+"""Maps of where a model looks, and baselines to compare them with."""
 
 from collections.abc import Iterable
 
-from interpfer.errors import PluginError, choices
+from interpfer.errors import PluginError, suggest_names
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap
 from interpfer.registry import Registry
 
@@ -61,49 +61,61 @@ MAPS: Registry[AnyMap] = Registry(
 DEFAULT_MAPS = ("attention", "gradcam", "gradcam++", "layercam", "baseline:uniform", "baseline:class-mean-au")
 
 PROGRAM_MAPS = ("saliency", "input-x-gradient", "occlusion", "baseline:uniform", "baseline:class-mean-au")
-"""The default for a model that can only be called, as far as it has gradients."""
+"""Default maps of a program, a model that can only be called; those that it allows."""
 
 GROUPS = {
     "all": "every map of at most one forward and one backward",
     "everything": "the slow ones too",
-    "baselines": "maps that know nothing of the model",
+    "baselines": "maps that do not use the model",
 }
+"""Group of maps -> what is in it."""
 
 
-def select_maps(wanted: str | Iterable[str]) -> tuple[str, ...]:
-    """Resolve a comma-separated text or a list of map names and of groups.
+def select_maps(selection: str | Iterable[str]) -> tuple[str, ...]:
+    """Resolve a comma-separated text or a list of map names and groups, each map once.
 
     Raises:
         PluginError: a name is neither a map nor a group.
+
+    Examples:
+        >>> select_maps("gradcam, attention, gradcam")
+        ('gradcam', 'attention')
+        >>> select_maps("baselines")[:2]
+        ('baseline:uniform', 'baseline:center')
     """
-    names = _split(wanted)
+    names = _split(selection)
     for name in names:
         if name not in MAPS and name not in GROUPS:
-            told = choices(name, [*GROUPS, *MAPS], MAPS.command)
-            raise PluginError(f"no map or group of maps is called '{name}'.{told}")
+            known = suggest_names(name, [*GROUPS, *MAPS], MAPS.command)
+            raise PluginError(f"unknown map or group of maps '{name}'.{known}")
     members = (entry for name in names for entry in (_members(name) if name in GROUPS else (name,)))
     return tuple(dict.fromkeys(members))
 
 
-def named_maps(wanted: str | Iterable[str]) -> set[str]:
-    """Return the maps that are asked for by their own names, not through a group."""
-    return set(_split(wanted)) - set(GROUPS)
+def named_maps(selection: str | Iterable[str]) -> set[str]:
+    """Return the maps that are requested by their own names, not through a group.
+
+    Examples:
+        >>> named_maps("all, gradcam")
+        {'gradcam'}
+    """
+    return set(_split(selection)) - set(GROUPS)
 
 
-def _split(wanted: str | Iterable[str]) -> list[str]:
-    return [name.strip() for name in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
+def _split(selection: str | Iterable[str]) -> list[str]:
+    return [name.strip() for name in selection.split(",")] if isinstance(selection, str) else list(selection)
 
 
 def _members(group: str) -> tuple[str, ...]:
-    found = []
+    members = []
     for name in MAPS:
         try:
             method = MAPS.get(name)
         except PluginError:
             if MAPS.origin(name) == "interpfer":
                 raise
-            continue  # a broken plugin fails only when asked for by its name
+            continue  # a broken plugin fails only where its own name is asked for
         baseline, quick = isinstance(method, BaselineMap), method.cost == ONE_PASS
         if group == "everything" or (quick if group == "all" else baseline):
-            found.append(name)
-    return tuple(found)
+            members.append(name)
+    return tuple(members)

@@ -1,4 +1,4 @@
-"""Maps made of activations alone, the same for every class; and CAM, which takes its weights from the head."""
+"""Maps of activations alone, the same for every class; and CAM, whose weights are those of the head."""
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from interpfer.maps.capture import LayerCapture
 ATTENTION = "Zagoruyko and Komodakis 2017, arXiv 1612.03928; Belharbi et al. 2024"
 
 SHARE = 0.5
-"""Of the channels that the variants of attention average."""
+"""Share of the channels that the variants of attention average."""
 
 
 @layer_map(source=ATTENTION, attention=True)
@@ -28,22 +28,22 @@ def attention_random(layer: LayerCapture) -> RawMap:
     assert layer.seeds is not None
     chosen = torch.zeros(activation.shape[:2])
     for row, seed in zip(chosen, layer.seeds(), strict=True):
-        row[torch.randperm(channels, generator=torch.Generator().manual_seed(seed))[: _share(channels)]] = 1
-    return torch.einsum("nc,nchw->nhw", chosen.to(activation) / _share(channels), activation)
+        row[torch.randperm(channels, generator=torch.Generator().manual_seed(seed))[: _half(channels)]] = 1
+    return torch.einsum("nc,nchw->nhw", chosen.to(activation) / _half(channels), activation)
 
 
 @layer_map(source=f"{ATTENTION}, variant", attention=True)
 def attention_fixed(layer: LayerCapture) -> RawMap:
     """Mean over the same random half of the channels for every image."""
     channels = layer.activation.shape[1]
-    chosen = torch.randperm(channels, generator=torch.Generator().manual_seed(0))[: _share(channels)]
+    chosen = torch.randperm(channels, generator=torch.Generator().manual_seed(0))[: _half(channels)]
     return layer.activation[:, chosen.to(layer.activation.device)].mean(1)
 
 
 @layer_map(source=f"{ATTENTION}, variant", attention=True)
 def attention_first_half(layer: LayerCapture) -> RawMap:
     """Mean over the first half of the channels."""
-    return layer.activation[:, : _share(layer.activation.shape[1])].mean(1)
+    return layer.activation[:, : _half(layer.activation.shape[1])].mean(1)
 
 
 @layer_map(source=f"{ATTENTION}, variant", attention=True)
@@ -52,7 +52,7 @@ def attention_second_half(layer: LayerCapture) -> RawMap:
     return layer.activation[:, layer.activation.shape[1] // 2 :].mean(1)
 
 
-def _share(channels: int) -> int:
+def _half(channels: int) -> int:
     return max(round(SHARE * channels), 1)
 
 
@@ -89,5 +89,5 @@ def principal(features: Float[Tensor, "n c gh gw"]) -> RawMap:
         projected = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
     low, high = projected.aminmax(dim=1, keepdim=True)
     projected = projected * torch.where(-low > high, -1, 1)
-    drawn: Tensor = projected.where(finite[:, None], torch.nan).reshape(n, height, width)
-    return drawn
+    maps: Tensor = projected.where(finite[:, None], torch.nan).reshape(n, height, width)
+    return maps

@@ -7,10 +7,10 @@ group ``interpfer.maps``)::
     def gradcam(layer):
         return (layer.gradient.mean((2, 3), keepdim=True) * layer.activation).sum(1).relu()
 
-There are three kinds. A ``LayerMap`` is made of what one layer showed in the shared forward and backward; a
-``ModelMap`` runs the model itself, as often as it likes; a ``BaselineMap`` knows nothing of the model. A map that
-cannot be made for a model or a layer raises ``ModelError`` with the reason; where it is undefined for an image it is
-NaN or constant there.
+There are three kinds. A ``LayerMap`` is computed from the activations and gradients of one layer, captured in a shared
+forward and backward; a ``ModelMap`` runs the model itself, as often as it needs; a ``BaselineMap`` does not use the
+model. A map that cannot be computed for a model or a layer raises ``ModelError`` with the reason; where it is undefined
+for an image it is NaN or constant there.
 """
 
 from collections.abc import Callable
@@ -30,8 +30,8 @@ INPUT = "input"
 """The layer of a map that has none."""
 
 
-class Listed:
-    """What ``interpfer ls maps`` says of a map."""
+class BaseMap:
+    """What all kinds of maps have in common: their facts, as ``interpfer ls maps`` lists them."""
 
     summary: str
     source: str
@@ -42,7 +42,7 @@ class Listed:
 
     @property
     def needs(self) -> str:
-        """What the map costs, in a word or two."""
+        """What the map needs, in a word or two."""
         return MANY_PASSES if self.cost != ONE_PASS else "backward" if self.gradient else "forward"
 
     def listing(self) -> dict[str, str]:
@@ -57,18 +57,18 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class LayerMap(Listed):
-    """A map made of what one layer showed in the shared forward and backward.
+class LayerMap(BaseMap):
+    """A map computed from the activations and gradients of one layer.
 
     Attributes:
-        compute: (n, c, gh, gw) activations and gradients to an (n, gh, gw) map.
+        compute: function from (n, c, gh, gw) activations and gradients to (n, gh, gw) maps.
         source: the paper.
         summary: one line for ``interpfer ls maps``.
         gradient: whether it needs the backward.
         class_specific: whether it depends on the target class.
-        attention: whether it is brought to the canvas as attention is (raw range, shifted where negative) rather than
-            as a CAM (min-max normalised).
-        provider: whose code computes it.
+        attention: whether it is resized to the canvas as attention (raw range, shifted where negative) rather than as
+            a CAM (min-max normalised).
+        provider: the package that computes it.
         cost: "one pass", or "many passes" where it takes about as long.
     """
 
@@ -94,7 +94,7 @@ def layer_map(
     provider: str = "interpfer",
     cost: str = ONE_PASS,
 ) -> Callable[[Callable[[LayerCapture], RawMap]], LayerMap]:
-    """Turn a function of a ``LayerCapture`` into a map; it is class-specific if it needs the gradient, unless said."""
+    """Turn a function of a ``LayerCapture`` into a map; by default class-specific if it needs the gradient."""
 
     def wrap(compute: Callable[[LayerCapture], RawMap]) -> LayerMap:
         specific = gradient if class_specific is None else class_specific
@@ -105,15 +105,15 @@ def layer_map(
 
 @dataclass(frozen=True)
 class MapContext:
-    """What a ``ModelMap`` is asked about. The network is in eval mode with frozen parameters meanwhile.
+    """Input of a ``ModelMap``. The network is in eval mode and its parameters are frozen.
 
     Attributes:
         model: the classifier.
-        x: prepared input (``Model.preprocess``).
-        targets: class index per face.
+        x: (n, c, s, s) prepared input (``Model.preprocess``).
+        targets: (n,) class index per face.
         layer: name of a spatial layer; "input" for a map that has none.
-        seeds: one per face, out of the seed of the run and the pixels, so that nothing depends on the batch.
-        seed: of the run.
+        seeds: n random seeds, each from the seed of the run and the pixels, so that no map depends on the batch.
+        seed: random seed of the run.
     """
 
     model: Model
@@ -125,19 +125,19 @@ class MapContext:
 
 
 @dataclass(frozen=True)
-class ModelMap(Listed):
+class ModelMap(BaseMap):
     """A map that runs the model itself.
 
     Attributes:
-        compute: from a scene to (n, gh, gw) maps.
+        compute: function from a ``MapContext`` to (n, gh, gw) maps.
         source: the paper.
         summary: one line for ``interpfer ls maps``.
-        gradient: whether it goes backward.
+        gradient: whether it needs a backward.
         class_specific: whether it depends on the target class.
         layer: whether it is a map of a layer; else its layer is called "input".
-        inside: whether it looks inside the network, so that it cannot be made of a program.
+        inside: whether it needs the modules of the network, which a program does not give.
         attention: as for ``LayerMap``.
-        provider: whose code computes it.
+        provider: the package that computes it.
         cost: "one pass" (at most one forward and one backward) or "many passes".
     """
 
@@ -154,7 +154,7 @@ class ModelMap(Listed):
 
     @property
     def needs(self) -> str:
-        """What the map costs; it shares its passes with no other."""
+        """What the map needs; its passes are not shared."""
         return super().needs if self.cost != ONE_PASS else f"{super().needs}, own"
 
 
@@ -167,7 +167,7 @@ def model_map(
     cost: str = MANY_PASSES,
     inside: bool = False,
 ) -> Callable[[Callable[[MapContext], RawMap]], ModelMap]:
-    """Turn a function of a ``MapContext`` into a map; one of a layer looks inside the network anyway."""
+    """Turn a function of a ``MapContext`` into a map; a map of a layer needs the modules of the network."""
 
     def wrap(compute: Callable[[MapContext], RawMap]) -> ModelMap:
         return ModelMap(
@@ -186,13 +186,19 @@ def model_map(
 
 
 @dataclass(frozen=True)
-class BaselineMap(Listed):
-    """A map that knows nothing of the model: what a score has to beat.
+class BaselineMap(BaseMap):
+    """A map that does not use the model: a reference for the scores of the others.
 
     Attributes:
-        compute: from what is known of the faces to (n, S, S) maps on the canvas.
+        compute: function from a ``BaselineContext`` to (n, S, S) maps on the canvas.
         summary: one line for ``interpfer ls maps``.
         heatmaps: whether it needs the AU heatmaps of the whole data set.
+        source: the paper, or "baseline".
+        gradient: False.
+        class_specific: False, as the target of the model has no influence.
+        attention: True, as it keeps its range on the canvas.
+        provider: the package that computes it.
+        cost: "one pass".
     """
 
     compute: "Callable[[BaselineContext], RawMap]"
@@ -207,7 +213,7 @@ class BaselineMap(Listed):
 
     @property
     def needs(self) -> str:
-        """What the map is made of."""
+        """What the map needs."""
         return "heatmaps" if self.heatmaps else "nothing"
 
 
@@ -223,15 +229,15 @@ def layers_of(method: AnyMap, layers: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BaselineContext:
-    """What a baseline may look at.
+    """Input of a ``BaselineMap``.
 
     Attributes:
         heat: (n, S, S) AU heatmaps of the batch, NaN where undefined.
         mean_of_others: (n, S, S) mean heatmap of all other images, NaN where there is none.
-        classmates: (n, S, S) mean heatmap of the other images of the same class.
+        class_mean_of_others: (n, S, S) mean heatmap of the other images of the same class, NaN where there is none.
         rows: position of each face in the data set.
-        seed: of the run.
-        images: (n, 3, s, s) the faces in RGB, in [0, 1], at the model's input size.
+        seed: random seed of the run.
+        images: (n, 3, s, s) faces, RGB in [0, 1], at the model's input size.
     """
 
     heat: RawMap
@@ -243,7 +249,7 @@ class BaselineContext:
 
 
 def baseline(heatmaps: bool = False) -> "Callable[[Callable[[BaselineContext], RawMap]], BaselineMap]":
-    """Turn a function of ``BaselineContext`` into a baseline."""
+    """Turn a function of a ``BaselineContext`` into a baseline; ``heatmaps`` if it needs those of the data set."""
 
     def wrap(compute: "Callable[[BaselineContext], RawMap]") -> BaselineMap:
         return BaselineMap(compute, _summary(compute), heatmaps)

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the model. A score means nothing without them beside it."""
+"""Maps that do not use the model: references without which a score has no scale."""
 
 import numpy as np
 import torch
@@ -11,38 +11,38 @@ CENTRE_WIDTH = 0.25
 """Standard deviation of the centre Gaussian, in sides of the canvas."""
 
 RANDOM_GRID = 7
-"""Side of the grid of random values: that of the last layer of a usual network."""
+"""Side of the grid of random values: that of the last layer of many networks."""
 
 
 @baseline()
-def uniform(around: BaselineContext) -> RawMap:
+def uniform(context: BaselineContext) -> RawMap:
     """The same value everywhere."""
-    return torch.ones_like(around.heat)
+    return torch.ones_like(context.heat)
 
 
 @baseline()
-def center(around: BaselineContext) -> RawMap:
+def center(context: BaselineContext) -> RawMap:
     """A Gaussian in the middle of the picture, whose standard deviation is a quarter of the side."""
-    size = around.heat.shape[-1]
-    off = (torch.arange(size, device=around.heat.device) + 0.5) / size - 0.5
-    bell = torch.exp(-0.5 * (off / CENTRE_WIDTH).square())
-    return (bell[:, None] * bell).to(around.heat.dtype).expand_as(around.heat).clone()
+    size = context.heat.shape[-1]
+    offset = (torch.arange(size, device=context.heat.device) + 0.5) / size - 0.5
+    bell = torch.exp(-0.5 * (offset / CENTRE_WIDTH).square())
+    return (bell[:, None] * bell).to(context.heat.dtype).expand_as(context.heat).clone()
 
 
 @baseline()
-def random(around: BaselineContext) -> RawMap:
-    """Random values on a 7 x 7 grid, enlarged; they depend on the seed and the place in the data set alone."""
+def random(context: BaselineContext) -> RawMap:
+    """Random values on a 7 x 7 grid, enlarged; they depend only on the seed and the position in the data set."""
     side = (RANDOM_GRID, RANDOM_GRID)
-    grids = [np.random.default_rng([abs(around.seed), row]).random(side) for row in around.rows]
-    return resize(torch.from_numpy(np.array(grids).reshape(-1, *side)).to(around.heat), around.heat.shape[-1])
+    grids = [np.random.default_rng([abs(context.seed), row]).random(side) for row in context.rows]
+    return resize(torch.from_numpy(np.array(grids).reshape(-1, *side)).to(context.heat), context.heat.shape[-1])
 
 
 @baseline()
-def edges(around: BaselineContext) -> RawMap:
-    """Strength of the edges of the picture (Sobel), scaled to a peak of 1: what a map owes to the face's outlines."""
-    assert around.images is not None
-    size = around.heat.shape[-1]
-    grey = resize(around.images.mean(1).to(around.heat), size)
+def edges(context: BaselineContext) -> RawMap:
+    """Strength of the edges of the picture (Sobel), scaled to a peak of 1."""
+    assert context.images is not None
+    size = context.heat.shape[-1]
+    grey = resize(context.images.mean(1).to(context.heat), size)
     smooth, slope = grey.new_tensor([0.25, 0.5, 0.25]), grey.new_tensor([-0.5, 0.0, 0.5])
     kernels = torch.stack([smooth[:, None] * slope, slope[:, None] * smooth])[:, None]
     gradient = F.conv2d(F.pad(grey[:, None], (1, 1, 1, 1), mode="replicate"), kernels)
@@ -52,14 +52,14 @@ def edges(around: BaselineContext) -> RawMap:
 
 
 @baseline(heatmaps=True)
-def mean_au(around: BaselineContext) -> RawMap:
-    """Mean AU heatmap of all other images: one map for everybody."""
-    assert around.mean_of_others is not None
-    return around.mean_of_others
+def mean_au(context: BaselineContext) -> RawMap:
+    """Mean AU heatmap of all other images."""
+    assert context.mean_of_others is not None
+    return context.mean_of_others
 
 
 @baseline(heatmaps=True)
-def class_mean_au(around: BaselineContext) -> RawMap:
-    """Mean AU heatmap of the other images of the same class: what knowing the label alone is worth."""
-    assert around.class_mean_of_others is not None
-    return around.class_mean_of_others
+def class_mean_au(context: BaselineContext) -> RawMap:
+    """Mean AU heatmap of the other images of the same class."""
+    assert context.class_mean_of_others is not None
+    return context.class_mean_of_others

@@ -1,4 +1,4 @@
-"""How many images fit: a bound out of what the graph of one image holds."""
+"""Batch size that fits into memory, from the size of the graph of one image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,52 +13,52 @@ from interpfer.models.model import Model
 
 LARGEST_BATCH = 64
 SMALL_BATCH = 8
-"""So many images go through without being measured."""
+"""Largest batch that is not measured."""
 
 SHARE = 0.4
-"""Of the free memory that a batch may take."""
+"""Largest share of the free memory for a batch."""
 
 WORKING_COPIES = 4
-"""Tensors of a layer's size that exist while its maps are drawn: activation, gradient, product, one more."""
+"""Number of tensors of a layer's size while its maps are computed: activation, gradient, product, one more."""
 
 _measured: WeakKeyDictionary[Model, dict[tuple[tuple[str, ...], bool, torch.dtype], int]] = WeakKeyDictionary()
 
 
 def require_batch_size(batch_size: int | str) -> None:
-    """Check how many images go through a forward: a number from 1 on, or "auto".
+    """Check a batch size: a number from 1 on, or "auto".
 
     Raises:
         InterpferError: it is neither.
     """
     if isinstance(batch_size, str):
         if batch_size != "auto":
-            raise InterpferError(f"batch size '{batch_size}' is neither a number nor auto.")
+            raise InterpferError(f"batch size must be a whole number or auto, got '{batch_size}'.")
     elif batch_size < 1:
-        raise InterpferError(f"batch size {batch_size}: put at least one image into a batch.")
+        raise InterpferError(f"batch size must be at least 1, got {batch_size}.")
 
 
-def auto_batch_size(model: Model, layers: Sequence[str], gradients: bool, wanted: int = LARGEST_BATCH) -> int:
-    """Return how many images may go through at once.
+def auto_batch_size(model: Model, layers: Sequence[str], gradients: bool, count: int = LARGEST_BATCH) -> int:
+    """Return how many images fit into one forward.
 
     Args:
         model: the classifier.
-        layers: to be captured.
-        gradients: whether to go backward.
-        wanted: images there are.
+        layers: names of the layers to capture.
+        gradients: whether a backward follows.
+        count: number of images to process.
     """
-    if wanted <= SMALL_BATCH:
-        return max(wanted, 1)
-    fitting = int(SHARE * free_memory(model.device) / max(bytes_per_image(model, layers, gradients), 1))
-    return max(1, min(wanted, fitting, LARGEST_BATCH))
+    if count <= SMALL_BATCH:
+        return max(count, 1)
+    capacity = int(SHARE * free_memory(model.device) / max(bytes_per_image(model, layers, gradients), 1))
+    return max(1, min(count, capacity, LARGEST_BATCH))
 
 
 def bytes_per_image(model: Model, layers: Sequence[str], gradients: bool) -> int:
-    """Measure what one image takes: everything its graph saves, the largest output, and the layers' working copies."""
+    """Return the bytes of one image: what its graph saves, the largest output, and copies of the layers' outputs."""
     key = (tuple(layers), gradients, model.precision)
-    known = _measured.setdefault(model, {})
-    if key not in known:
-        known[key] = _measure(model, layers, gradients)
-    return known[key]
+    sizes = _measured.setdefault(model, {})
+    if key not in sizes:
+        sizes[key] = _measure(model, layers, gradients)
+    return sizes[key]
 
 
 def _measure(model: Model, layers: Sequence[str], gradients: bool) -> int:
@@ -74,10 +74,10 @@ def _measure(model: Model, layers: Sequence[str], gradients: bool) -> int:
     x = model.noise
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        forward(model, x, () if model.program else layers, gradients) as seen,
+        forward(model, x, () if model.program else layers, gradients) as run,
     ):
-        drawn = sum(WORKING_COPIES * 4 * output.numel() for output in seen.outputs.values())
-        return sum(saved.values()) + drawn + 4 * _largest(model, x)
+        copies = sum(WORKING_COPIES * 4 * output.numel() for output in run.outputs.values())
+        return sum(saved.values()) + copies + 4 * _largest(model, x)
 
 
 def _largest(model: Model, x: Tensor) -> int:
@@ -88,7 +88,7 @@ def _largest(model: Model, x: Tensor) -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Return the bytes that are free on a device, or within the limit of a container."""
+    """Return the free bytes of a device, or within the limit of a container."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     free = 4 << 30

@@ -1,4 +1,4 @@
-"""Brings raw maps from a layer's grid to the canvas, by the rules of a protocol.
+"""Resizing of raw maps from the grid of a layer to the canvas, by the rules of a protocol.
 
 Resizing is linear and separable: one small matrix for the rows and one for the columns.
 """
@@ -15,11 +15,11 @@ from interpfer.types import CANVAS
 PROTOCOLS = ("paper", "corrected")
 
 RELATIVE_EPS = 1e-6
-"""A map whose range is below this share of its largest magnitude is constant."""
+"""A map is constant where its range is at most this share of its largest magnitude."""
 
 
 def conventions(protocol: str) -> dict[str, str]:
-    """Say how maps get to the canvas, where libraries differ: for ``run.json``."""
+    """Return how maps get to the canvas, where libraries differ, for run.json."""
     slip = " with align_corners and antialias" if protocol == "paper" else ", align_corners false"
     return {
         "cam": "signed, ReLU only where its definition has one; min-max per image once, at the layer's grid; "
@@ -39,10 +39,17 @@ def to_canvas(
     min-max normalised at its grid first. (Belharbi et al. 2024, arXiv 2402.00281.)
 
     Args:
-        raw: at a layer's grid.
-        attention: whether the map is attention, else a CAM.
+        raw: (n, gh, gw) maps at a layer's grid.
+        attention: whether the maps are attention, else CAMs.
         protocol: "paper" or "corrected".
         size: side of the canvas.
+
+    Examples:
+        >>> maps, is_defined = to_canvas(torch.tensor([[[0.0, 4.0]], [[3.0, 3.0]]]), attention=False, size=4)
+        >>> maps[0, 0].tolist()
+        [0.0, 0.25, 0.75, 1.0]
+        >>> is_defined.tolist()
+        [True, False]
     """
     if attention:
         defined = normalise(raw)[1]
@@ -63,7 +70,14 @@ def enlarge_attention(
 
 
 def normalise(raw: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n h w"], Bool[Tensor, " n"]]:
-    """Stretch each map to [0, 1]; a constant or non-finite map is undefined and NaN."""
+    """Stretch each map to [0, 1]; a constant or non-finite map is undefined and NaN.
+
+    Examples:
+        >>> normalise(torch.tensor([[[1.0, 3.0]], [[2.0, 2.0]]]))
+        (tensor([[[0., 1.]],
+        <BLANKLINE>
+                [[nan, nan]]]), tensor([ True, False]))
+    """
     low, high = raw.amin((1, 2), keepdim=True), raw.amax((1, 2), keepdim=True)
     span = high - low
     defined = span > RELATIVE_EPS * torch.maximum(low.abs(), high.abs())
@@ -81,21 +95,21 @@ def resize(maps: Float[Tensor, "n h w"], size: int, reference: bool = False) -> 
 def shorten(
     maps: Float[Tensor, "n gh gw"], heat: Float[Tensor, "n size size"], reference: bool = False
 ) -> tuple[Float[Tensor, "n p"], Float[Tensor, "n p"]]:
-    """Return vectors with the lengths and the inner products of the resized maps and of the heatmaps, but few numbers.
+    """Return short vectors with the lengths and the inner products of the resized maps and of the heatmaps.
 
-    Resizing multiplies rows by Q U and columns likewise, where Q is orthonormal: a resized map is as long as U a U^T,
-    and meets a heatmap in Q^T h Q alone. What of a heatmap no resized map can reach is one number more.
+    Resizing multiplies rows by Q U and columns likewise, where Q is orthonormal: the length of a resized map is that of
+    U a U^T, and its product with a heatmap depends on Q^T h Q alone. The rest of a heatmap is one further number.
 
     Args:
-        maps: at a layer's grid, smaller than the heatmaps.
-        heat: at the size to which the maps are thought to be resized.
+        maps: (n, gh, gw) maps at a layer's grid, smaller than the heatmaps.
+        heat: (n, S, S) heatmaps at the size to which the maps would be resized.
         reference: as for ``resize``.
     """
     (rows, tall), (columns, wide) = (_factors(n, heat.shape[-1], reference, maps.device) for n in maps.shape[1:])
-    seen = (rows.mT.to(heat) @ (heat @ columns.to(heat))).flatten(1)
-    beyond = (torch.linalg.vecdot(heat.flatten(1), heat.flatten(1)) - torch.linalg.vecdot(seen, seen)).clamp(min=0)
+    inside = (rows.mT.to(heat) @ (heat @ columns.to(heat))).flatten(1)
+    outside = (torch.linalg.vecdot(heat.flatten(1), heat.flatten(1)) - torch.linalg.vecdot(inside, inside)).clamp(min=0)
     short = (tall.to(maps) @ maps @ wide.mT.to(maps)).flatten(1)
-    return F.pad(short, (0, 1)), torch.cat([seen, beyond.sqrt()[:, None]], 1)
+    return F.pad(short, (0, 1)), torch.cat([inside, outside.sqrt()[:, None]], 1)
 
 
 @cache

@@ -1,7 +1,7 @@
 """Attributions of captum as maps at the resolution of the input: absolute values, summed over the channels.
 
-Baselines are zero in the prepared input, the mean colour of a model that normalises. Modules work out of place
-meanwhile, and the network is left as it was found.
+Baselines are zero in the prepared input: the mean colour of a model that normalises. In-place modules work out of place
+meanwhile, and the network is restored afterwards.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,94 +18,96 @@ from interpfer.models.layers import split_call
 
 PROVIDER = "captum"
 STEPS = 32
-"""Of the path of integrated gradients."""
+"""Number of steps on the path of integrated gradients."""
 
 RUNAWAY = 1e4
-"""Relevance per unit of the logit above which LRP has not conserved it."""
+"""Relevance per unit of the logit from which on LRP has not conserved it."""
 
 
 @model_map(source="Sundararajan et al. 2017, arXiv 1703.01365", layer=False, gradient=True, provider=PROVIDER)
-def integrated_gradients(scene: MapContext) -> RawMap:
+def integrated_gradients(context: MapContext) -> RawMap:
     """Gradients along the path from the mean colour, times the input."""
     from captum.attr import IntegratedGradients
 
-    size = max(len(scene.x), STEPS)
-    return _attribute("integrated-gradients", scene, IntegratedGradients, n_steps=STEPS, internal_batch_size=size)
+    size = max(len(context.x), STEPS)
+    return _attribute("integrated-gradients", context, IntegratedGradients, n_steps=STEPS, internal_batch_size=size)
 
 
 @model_map(source="Simonyan et al. 2013, arXiv 1312.6034", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS)
-def saliency(scene: MapContext) -> RawMap:
+def saliency(context: MapContext) -> RawMap:
     """Absolute gradient of the input."""
     from captum.attr import Saliency
 
-    return _attribute("saliency", scene, Saliency)
+    return _attribute("saliency", context, Saliency)
 
 
 @model_map(
     source="Shrikumar et al. 2016, arXiv 1605.01713", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS
 )
-def input_x_gradient(scene: MapContext) -> RawMap:
+def input_x_gradient(context: MapContext) -> RawMap:
     """Absolute product of input and gradient."""
     from captum.attr import InputXGradient
 
-    return _attribute("input-x-gradient", scene, InputXGradient)
+    return _attribute("input-x-gradient", context, InputXGradient)
 
 
 @model_map(source="Shrikumar et al. 2017, arXiv 1704.02685", layer=False, gradient=True, provider=PROVIDER, inside=True)
-def deeplift(scene: MapContext) -> RawMap:
+def deeplift(context: MapContext) -> RawMap:
     """DeepLIFT, rescale rule; not for networks that use one activation module twice."""
     from captum.attr import DeepLift
 
-    return _attribute("deeplift", scene, DeepLift)
+    return _attribute("deeplift", context, DeepLift)
 
 
 @model_map(
     source="Springenberg et al. 2014, arXiv 1412.6806", layer=False, gradient=True, provider=PROVIDER, inside=True
 )
-def guided_backprop(scene: MapContext) -> RawMap:
+def guided_backprop(context: MapContext) -> RawMap:
     """Gradients that pass a ReLU only where they are positive."""
     from captum.attr import GuidedBackprop
 
-    return _attribute("guided-backprop", scene, GuidedBackprop)
+    return _attribute("guided-backprop", context, GuidedBackprop)
 
 
 @model_map(source="Selvaraju et al. 2017, arXiv 1610.02391", layer=True, gradient=True, provider=PROVIDER)
-def guided_gradcam(scene: MapContext) -> RawMap:
+def guided_gradcam(context: MapContext) -> RawMap:
     """Guided backpropagation times Grad-CAM of a layer, at the resolution of the input."""
     from captum.attr import GuidedGradCam
 
-    if scene.model.layer(scene.layer).layout != "nchw":
-        raise ModelError("captum's guided-gradcam takes tokens for channels: it needs a layer of a convolutional net.")
-    layer = scene.model.module.get_submodule(split_call(scene.layer)[0])
-    return _attribute("guided-gradcam", scene, lambda network: GuidedGradCam(network, layer))
+    if context.model.layer(context.layer).layout != "nchw":
+        raise ModelError(
+            "guided-gradcam of captum needs a layer of a convolutional network; it reads tokens as channels."
+        )
+    layer = context.model.module.get_submodule(split_call(context.layer)[0])
+    return _attribute("guided-gradcam", context, lambda network: GuidedGradCam(network, layer))
 
 
 @model_map(source="Bach et al. 2015, PLOS ONE 10(7)", layer=False, gradient=True, provider=PROVIDER, inside=True)
-def lrp(scene: MapContext) -> RawMap:
+def lrp(context: MapContext) -> RawMap:
     """Layer-wise relevance propagation, for plain networks of the layers that captum has rules for."""
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule
 
-    reshaping = [m for m in scene.model.module.modules() if isinstance(m, nn.Flatten | nn.Identity)]
-    with _given(reshaping, "rule", EpsilonRule()):
-        found = _attribute("lrp", scene, LRP)
-    logits = scene.model.logits(scene.x).detach().gather(1, scene.targets[:, None])[:, 0]
-    if not (found.sum((1, 2)) <= RUNAWAY * logits.abs().clamp(min=1)).all():
-        raise ModelError("captum's lrp does not conserve relevance in this network (it has no rule for its branches).")
-    return found
+    reshaping = [m for m in context.model.module.modules() if isinstance(m, nn.Flatten | nn.Identity)]
+    with _attribute_set(reshaping, "rule", EpsilonRule()):
+        relevance = _attribute("lrp", context, LRP)
+    logits = context.model.logits(context.x).detach().gather(1, context.targets[:, None])[:, 0]
+    if not (relevance.sum((1, 2)) <= RUNAWAY * logits.abs().clamp(min=1)).all():
+        raise ModelError("lrp of captum does not conserve relevance in this network (it has no rule for its branches).")
+    return relevance
 
 
-def _attribute(name: str, scene: MapContext, method: Callable[[nn.Module], Any], **options: Any) -> RawMap:
-    network = Logits(scene.model)
+def _attribute(name: str, context: MapContext, method: Callable[[nn.Module], Any], **options: Any) -> RawMap:
+    network = Logits(context.model)
     with add_problem(name, PROVIDER), torch.enable_grad(), _out_of_place(network):
-        x = scene.x.detach().clone().requires_grad_()
-        found: Tensor = method(network).attribute(x, target=scene.targets, **options)
-    return found.detach().abs().sum(1)
+        x = context.x.detach().clone().requires_grad_()
+        attribution: Tensor = method(network).attribute(x, target=context.targets, **options)
+    return attribution.detach().abs().sum(1)
 
 
 @contextmanager
-def _given(modules: Sequence[nn.Module], name: str, value: Any) -> Iterator[None]:
-    """Lend modules an attribute that captum looks for."""
+def _attribute_set(modules: Sequence[nn.Module], name: str, value: Any) -> Iterator[None]:
+    """Set an attribute of modules that captum reads, within a ``with`` block."""
     for module in modules:
         setattr(module, name, value)
     try:

@@ -1,8 +1,8 @@
-"""One forward and one backward give the activations and gradients of all chosen layers.
+"""Capture of the activations and gradients of all chosen layers in one forward and one backward.
 
-The network is left as it was found (hooks, train/eval of every submodule, ``requires_grad``, ``.grad``), also when
-something raises. Gradients are taken towards the layers alone: parameters are frozen meanwhile, and the graph begins at
-the shallowest chosen layer. Of a module that runs several times in one forward, ``name@2`` means its second call.
+The network is restored afterwards (hooks, train/eval of every submodule, ``requires_grad``, ``.grad``), also when
+something raises. Gradients are those of the layers alone: parameters are frozen, and the graph begins at the shallowest
+chosen layer. For a module that runs several times in one forward, ``name@2`` is its second call.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,19 +21,19 @@ from interpfer.models.layers import split_call
 from interpfer.models.model import Model
 
 HALF_SCALE = 1024.0
-"""Factor on the target logits in a backward of float16, taken off the gradients again: small ones would become zero."""
+"""Factor on the target logits in a float16 backward, divided out of the gradients again; small ones would be zero."""
 
 
 @dataclass(frozen=True)
 class LayerCapture:
-    """What one layer showed.
+    """Activation and gradient of one layer.
 
     Attributes:
         activation: (n, c, gh, gw), float32.
-        gradient: (n, c, gh, gw) of the target logit, zero for a face without a target; None if not asked for.
-        class_map: the head's own map of the target class, (n, gh, gw); None where nothing is known of a head. It
-            raises ``ModelError`` where the layer has no linear head.
-        seeds: one per face, made when asked for.
+        gradient: (n, c, gh, gw) of the target logit, zero for a face without a target; None without a backward.
+        class_map: function that returns the (n, gh, gw) map of the target class in a linear head, or raises
+            ``ModelError`` where the layer has none; None where the head is unknown.
+        seeds: function that returns n random seeds, one per face.
     """
 
     activation: Float[Tensor, "n c gh gw"]
@@ -43,19 +43,19 @@ class LayerCapture:
 
     @cached_property
     def product(self) -> Float[Tensor, "n c gh gw"]:
-        """Gradient times activation, which several maps share."""
+        """Gradient times activation: (n, c, gh, gw)."""
         assert self.gradient is not None
         return self.gradient * self.activation
 
 
 @dataclass(frozen=True)
 class Capture:
-    """What a batch showed.
+    """Logits and layers of a batch.
 
     Attributes:
         logits: (n, k), float32.
         targets: (n,) class index; -1 for none.
-        layers: per layer name.
+        layers: name -> its activation and gradient.
     """
 
     logits: Float[Tensor, "n k"]
@@ -65,12 +65,12 @@ class Capture:
 
 @dataclass(frozen=True)
 class Forward:
-    """A forward whose graph is still there.
+    """A forward with its graph.
 
     Attributes:
-        model: that ran.
+        model: the classifier.
         logits: (n, k), part of the graph.
-        outputs: what the layers returned, as the network lays it out.
+        outputs: layer -> its output, in the layout of the network.
     """
 
     model: Model
@@ -79,21 +79,27 @@ class Forward:
 
     @cached_property
     def activations(self) -> dict[str, Float[Tensor, "n c gh gw"]]:
-        """Of each layer, on its grid, float32."""
+        """Layer -> its activation on its grid, float32."""
         return {name: self.model.to_grid(name, output.detach()).float() for name, output in self.outputs.items()}
 
     def backward(self, targets: Int[Tensor, " n"], keep: bool = False) -> Capture:
-        """Go backward from the target logits to all layers at once; ``keep`` the graph for another target."""
+        """Return the gradients of the target logits at all layers, out of one backward.
+
+        Args:
+            targets: (n,) class index; -1 for none.
+            keep: whether to keep the graph for another target.
+        """
         chosen = self.logits.gather(1, targets.clamp(min=0)[:, None])[:, 0]
         scale = HALF_SCALE if self.model.precision == torch.float16 else 1.0
-        slopes = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             (chosen * (targets >= 0)).sum() * scale,
             list(self.outputs.values()),
             retain_graph=keep,
             materialize_grads=True,
         )
         on_grid = (
-            self.model.to_grid(name, slope).float() / scale for name, slope in zip(self.outputs, slopes, strict=True)
+            self.model.to_grid(name, gradient).float() / scale
+            for name, gradient in zip(self.outputs, gradients, strict=True)
         )
         return self._captured(targets, list(on_grid))
 
@@ -117,44 +123,44 @@ def capture(
     targets: Int[Tensor, " n"] | None = None,
     gradients: bool = True,
 ) -> Capture:
-    """Run a batch once and keep what the layers showed.
+    """Run a batch once and return the activations and gradients of layers.
 
     Args:
         model: the classifier.
-        x: prepared input (``Model.preprocess``).
+        x: (n, c, s, s) prepared input (``Model.preprocess``).
         layers: names of spatial layers.
-        targets: class index per face, -1 for none; None takes the predicted class.
-        gradients: whether to go backward.
+        targets: (n,) class index per face, -1 for none; None for the predicted class.
+        gradients: whether to run a backward.
 
     Raises:
         ModelError: a layer did not run, or ran more than once.
     """
-    with forward(model, x, layers, gradients) as seen:
-        chosen = seen.logits.argmax(1) if targets is None else targets.to(seen.logits.device)
-        return seen.backward(chosen) if gradients and layers else seen.without_gradients(chosen)
+    with forward(model, x, layers, gradients) as run:
+        chosen = run.logits.argmax(1) if targets is None else targets.to(run.logits.device)
+        return run.backward(chosen) if gradients and layers else run.without_gradients(chosen)
 
 
 @contextmanager
 def forward(
     model: Model, x: Float[Tensor, "n c s s"], layers: Sequence[str], gradients: bool = True
 ) -> Iterator[Forward]:
-    """Run a batch forward; inside the context its graph can be walked back, also for several targets.
+    """Run a batch forward; within the context its graph allows backwards, also for several targets.
 
     Raises:
         ModelError: a layer did not run, or ran more than once.
     """
-    watch = LayerRecorder(model, layers, gradients)
-    with hooked(model.module, watch.hooks), torch.set_grad_enabled(gradients):
-        yield Forward(model, model.logits(x), watch.collect())
+    recorder = LayerRecorder(model, layers, gradients)
+    with hooked(model.module, recorder.hooks), torch.set_grad_enabled(gradients):
+        yield Forward(model, model.logits(x), recorder.collect())
 
 
 class LayerRecorder:
-    """Keeps what chosen layers return in a forward, out of reach of modules that work in place.
+    """Records what chosen layers return in a forward; later modules that work in place get a copy.
 
     Args:
         model: the classifier.
         layers: names of spatial layers.
-        gradients: whether their outputs must be part of a graph, even where nothing before them is.
+        gradients: whether the outputs must be part of a graph, even where nothing before them is.
     """
 
     def __init__(self, model: Model, layers: Sequence[str], gradients: bool = True) -> None:
@@ -171,10 +177,10 @@ class LayerRecorder:
     @property
     def hooks(self) -> dict[nn.Module, Hook]:
         """One forward hook per module."""
-        return dict.fromkeys(self._wanted, self._keep)
+        return dict.fromkeys(self._wanted, self._record)
 
     def collect(self) -> dict[str, Tensor]:
-        """Return the outputs of the forward that just ran, as the network lays them out, and forget them.
+        """Return the outputs of the last forward, in the layout of the network, and forget them.
 
         Raises:
             ModelError: a layer did not run, or ran more than once.
@@ -185,7 +191,7 @@ class LayerRecorder:
             _require_calls(self._model, calls.get(module, 0), names)
         return {layer: outputs[layer] for layer in self._layers}
 
-    def _keep(self, module: nn.Module, _: Any, output: Any) -> Any:
+    def _record(self, module: nn.Module, _: Any, output: Any) -> Any:
         self._calls[module] = self._calls.get(module, 0) + 1
         names = [self._wanted[module][call] for call in (self._calls[module], None) if call in self._wanted[module]]
         tensor = first_tensor(output)
@@ -201,7 +207,7 @@ def _require_calls(model: Model, ran: int, names: dict[int | None, str]) -> None
     for call, layer in names.items():
         if call is None and ran > 1:
             choices = ", ".join(f"{layer}@{number}" for number in range(1, ran + 1))
-            advice = f"choose one that runs once, or say which call: {choices}"
+            advice = f"choose one that runs once, or name the call: {choices}"
         elif ran < (call or 1):
             advice = "choose another"
         else:

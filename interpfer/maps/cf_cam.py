@@ -1,8 +1,8 @@
-"""CF-CAM: loud channels speak for themselves, the others in clusters.
+"""CF-CAM: dominant channels are weighted one by one, the others in clusters.
 
-The paper leaves the scale of two steps to the gradients, which are so small that both come to nothing: its range
-Gaussian would never bite and its softmax is uniform to 0.1 %. Here gradients are divided by the largest of the image
-before filtering, and weights are standardised (mean 0, deviation 1) before the softmax.
+In the paper, two steps depend on the scale of the gradients, which are so small that neither has an effect: the range
+Gaussian is constant and the softmax uniform to 0.1 %. Here gradients are divided by the largest of the image before
+filtering, and weights are standardised (mean 0, standard deviation 1) before the softmax.
 """
 
 import torch
@@ -14,32 +14,32 @@ from interpfer.maps.capture import LayerCapture
 
 SPATIAL_SIGMA, RANGE_SIGMA = 5.0, 0.1
 ROWS = 1024
-"""Positions that are filtered at a time."""
+"""Number of positions filtered at a time."""
 
 
 @layer_map(source="CF-CAM 2025, arXiv 2504.00060", gradient=True)
 def cf_cam(layer: LayerCapture) -> RawMap:
-    """ReLU of loud channels by their mean gradient and of clusters of the others by their filtered one."""
+    """ReLU of dominant channels weighted by their mean gradient and clusters of the others by their filtered one."""
     assert layer.gradient is not None
-    drawn = [_one(activation, gradient) for activation, gradient in zip(layer.activation, layer.gradient, strict=True)]
-    return torch.stack(drawn)
+    pairs = zip(layer.activation, layer.gradient, strict=True)
+    return torch.stack([_map_of_image(activation, gradient) for activation, gradient in pairs])
 
 
-def _one(activation: Float[Tensor, "c gh gw"], gradient: Float[Tensor, "c gh gw"]) -> Float[Tensor, "gh gw"]:
+def _map_of_image(activation: Float[Tensor, "c gh gw"], gradient: Float[Tensor, "c gh gw"]) -> Float[Tensor, "gh gw"]:
     scale = gradient.abs().max()
     if not (scale > 0 and activation.isfinite().all() and scale.isfinite()):
         return torch.full_like(activation[0], torch.nan)
     gradient = gradient / scale
     size = activation.flatten(1).norm(dim=1)
-    loud = size >= size.quantile(0.75)
-    maps, weights = [activation[loud]], [gradient[loud].mean((1, 2))]
-    quiet = activation[~loud]
-    if len(quiet) > 1:
-        labels = _clusters(quiet.flatten(1)).to(activation.device)
+    dominant = size >= size.quantile(0.75)
+    maps, weights = [activation[dominant]], [gradient[dominant].mean((1, 2))]
+    others = activation[~dominant]
+    if len(others) > 1:
+        labels = _clusters(others.flatten(1)).to(activation.device)
         for label in range(int(labels.max()) + 1):
             members = labels == label
-            maps.append(quiet[members].mean(0)[None])
-            weights.append(_bilateral(gradient[~loud][members].mean(0)).mean()[None])
+            maps.append(others[members].mean(0)[None])
+            weights.append(_bilateral(gradient[~dominant][members].mean(0)).mean()[None])
     weight = torch.cat(weights)
     weight = (weight - weight.mean()) / weight.std(correction=0).clamp(min=1e-12)
     return torch.einsum("c,chw->hw", weight.softmax(0), torch.cat(maps)).relu()
@@ -69,8 +69,8 @@ def _bilateral(picture: Float[Tensor, "gh gw"]) -> Float[Tensor, " p"]:
     filtered = []
     for start in range(0, len(value), ROWS):
         part = slice(start, start + ROWS)
-        apart = (place[part, None] - place).square().sum(2) / (2 * SPATIAL_SIGMA**2)
-        apart = apart + (value[part, None] - value).square() / (2 * RANGE_SIGMA**2)
-        kernel = (-apart).exp()
+        distance = (place[part, None] - place).square().sum(2) / (2 * SPATIAL_SIGMA**2)
+        distance = distance + (value[part, None] - value).square() / (2 * RANGE_SIGMA**2)
+        kernel = (-distance).exp()
         filtered.append(kernel @ value / kernel.sum(1))
     return torch.cat(filtered)

@@ -1,4 +1,4 @@
-"""Maps of a batch of images, for use without a data set."""
+"""Maps of a batch of images, without a data set."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from interpfer.labels import canonical
 from interpfer.maps import DEFAULT_MAPS, MAPS, PROGRAM_MAPS, named_maps, select_maps
 from interpfer.maps.base import AnyMap, BaselineMap
 from interpfer.maps.batch_size import auto_batch_size, require_batch_size
-from interpfer.maps.engine import Key, require_named, run_all_classes, run_maps, unsupported_maps
+from interpfer.maps.engine import Key, MapResults, require_named, run_all_classes, run_maps, unsupported_maps
 from interpfer.models.model import Model
 
 ALL_CLASSES = "all"
@@ -28,66 +28,78 @@ def compute_maps(
     batch_size: int | str = "auto",
     autocast: str = "off",
 ) -> dict[Key, Float[Tensor, "n *k gh gw"]]:
-    """Return raw maps; all those of activations and gradients come out of one forward and one backward.
+    """Return raw maps; those of activations and gradients share one forward and one backward.
 
     Args:
         model: the classifier.
-        images: RGB in [0, 1], any size.
-        maps: names or groups.
+        images: (n, 3, h, w) RGB in [0, 1], any size.
+        maps: names or groups, as a list or comma-separated.
         layers: "last", "all", or names; ``name@2`` is the second call of a module in one forward.
-        targets: per image the index of an output or the name of a class, -1 for none; one name for all images; by
-            default (or "predicted") the predicted class; "all" gives every class its map, out of one forward and as
-            many backwards as there are classes.
-        seed: of maps that draw at random.
-        batch_size: images per forward; "auto" takes as many as fit into memory.
-        autocast: "bf16" or "fp16" lets the network compute in half precision where it can; maps of early layers move.
+        targets: index or name of a class per image, -1 for none; one name for all images; None or "predicted" for the
+            predicted class; "all" for a map of every class, out of one forward and a backward per class.
+        seed: random seed.
+        batch_size: images per forward; "auto" for as many as fit into memory.
+        autocast: "off", or "bf16" or "fp16" for half precision, which changes maps of early layers.
 
     Returns:
-        (map, layer) -> maps at the layer's own grid, with a second axis of classes if all are asked for. A map
-        without a layer has the layer "input". A map out of a group that cannot be made is left out.
+        (map, layer) -> (n, gh, gw) maps at the layer's own grid, (n, k, gh, gw) for all k classes. The layer of a map
+        without one is "input". Maps of a group that cannot be computed are left out.
 
     Raises:
-        InterpferError: the batch size is none.
+        InterpferError: the batch size is not a number from 1 on, or "auto".
         PluginError: a map is unknown, or a baseline, which needs a data set.
-        ModelError: a layer is unknown, or a map that is named cannot be made.
+        ModelError: a layer is unknown, or a map that is named cannot be computed.
+
+    Examples:
+        >>> from interpfer import load_model
+        >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(48, 2))
+        >>> model = load_model(network, classes=["anger", "fear"], input_size=4)
+        >>> images = torch.rand(2, 3, 4, 4)
+        >>> maps = compute_maps(model, images, maps="attention", layers="0")
+        >>> torch.equal(maps["attention", "0"], images.mean(1))  # the ReLU returns the image
+        True
     """
     require_batch_size(batch_size)
-    named = named_maps(maps)
-    methods = model_maps(maps)
-    chosen = model.layers(layers)
-    everything = targets == ALL_CLASSES if isinstance(targets, str) else False
-    indices = None if everything else _indices(model, targets, len(images))
-    parts = []
+    methods, chosen = model_maps(maps), model.layers(layers)
+    all_classes = isinstance(targets, str) and targets == ALL_CLASSES
+    indices, parts = None if all_classes else _indices(model, targets, len(images)), []
     with model.autocast(autocast):
         if isinstance(batch_size, str):
             gradients = any(method.gradient for method in methods.values())
             batch_size = auto_batch_size(model, chosen, gradients, len(images))
         for start in range(0, len(images), batch_size):
-            part = slice(start, start + batch_size)
-            x = model.preprocess(images[part])
-            if everything:
-                shown = run_all_classes(model, x, methods, chosen, seed)
+            rows = slice(start, start + batch_size)
+            x = model.preprocess(images[rows])
+            if all_classes:
+                results = run_all_classes(model, x, methods, chosen, seed)
             else:
-                shown = run_maps(model, x, methods, chosen, None if indices is None else indices[part], seed)
-            require_named(shown.refused, methods, chosen, named, model.name)
-            parts.append({key: raw for key, raw in shown.maps.items() if key not in shown.refused or key[0] in named})
+                results = run_maps(model, x, methods, chosen, None if indices is None else indices[rows], seed)
+            parts.append(_computed(results, model, methods, chosen, named_maps(maps)))
     keys = parts[0] if parts else {}
     return {key: torch.cat([part[key] for part in parts]) for key in keys if all(key in part for part in parts)}
 
 
+def _computed(
+    results: MapResults, model: Model, methods: dict[str, AnyMap], layers: tuple[str, ...], named: set[str]
+) -> dict[Key, Tensor]:
+    """Return the maps of a batch without the refused ones that only a group requested."""
+    require_named(results.refused, methods, layers, named, model.name)
+    return {key: raw for key, raw in results.maps.items() if key not in results.refused or key[0] in named}
+
+
 def default_maps(model: Model) -> tuple[str, ...]:
-    """Return the maps that are made where none are asked for: those that the model allows."""
+    """Return the default maps of a model: those that it allows."""
     if model.program is None:
         return DEFAULT_MAPS
-    sealed = unsupported_maps(model, {name: MAPS.get(name) for name in PROGRAM_MAPS}, ())
-    return tuple(name for name in PROGRAM_MAPS if not any(key[0] == name for key in sealed))
+    unsupported = unsupported_maps(model, {name: MAPS.get(name) for name in PROGRAM_MAPS}, ())
+    return tuple(name for name in PROGRAM_MAPS if not any(key[0] == name for key in unsupported))
 
 
 def model_maps(maps: str | Sequence[str]) -> dict[str, AnyMap]:
-    """Return maps by name; those out of a group that are baselines are left out.
+    """Return maps by name; baselines of a group are left out.
 
     Raises:
-        PluginError: a map is unknown, or a baseline that is asked for by its name.
+        PluginError: a map is unknown, or a baseline that is requested by its name.
     """
     methods: dict[str, AnyMap] = {}
     for name in select_maps(maps):
@@ -103,15 +115,17 @@ def _indices(model: Model, targets: Tensor | Sequence[int | str] | str | None, n
     if targets is None or (isinstance(targets, str) and targets == "predicted"):
         return None
     if isinstance(targets, Tensor):
-        places = targets.tolist()
+        indices = targets.tolist()
     else:
-        places = [_index(model, target) for target in ([targets] * n if isinstance(targets, str) else targets)]
-    if len(places) != n:
-        raise ModelError(f"{len(places)} targets for {n} images.")
-    for place in places:
-        if not -1 <= place < len(model.classes):
-            raise ModelError(f"target {place} is no output of model {model.name}, which has {len(model.classes)}.")
-    return torch.tensor(places, dtype=torch.long)
+        indices = [_index(model, target) for target in ([targets] * n if isinstance(targets, str) else targets)]
+    if len(indices) != n:
+        raise ModelError(f"{len(indices)} targets for {n} images; pass one per image.")
+    for index in indices:
+        if not -1 <= index < len(model.classes):
+            raise ModelError(
+                f"target must be between -1 and {len(model.classes) - 1} for model {model.name}, got {index}."
+            )
+    return torch.tensor(indices, dtype=torch.long)
 
 
 def _index(model: Model, target: int | str) -> int:

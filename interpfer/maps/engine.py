@@ -1,9 +1,10 @@
-"""The shared pass over a batch, and whatever single maps need beyond it."""
+"""Maps of a batch: the shared forward and backward, then the maps that run the model themselves."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -26,8 +27,8 @@ class MapResults:
 
     Attributes:
         logits: (n, k).
-        maps: (map, layer) -> (n, gh, gw); NaN where the map is refused.
-        refused: (map, layer) -> why the map cannot be made there.
+        maps: (map, layer) -> (n, gh, gw), or (n, k, gh, gw) for all classes; NaN where the map is refused.
+        refused: (map, layer) -> why the map cannot be computed there.
     """
 
     logits: Float[Tensor, "n k"]
@@ -43,107 +44,106 @@ def run_maps(
     targets: Int[Tensor, " n"] | None = None,
     seed: int = 0,
 ) -> MapResults:
-    """Return the raw maps of a batch; baselines are left to others.
+    """Return the raw maps of a batch; baselines among the methods are left out.
 
     Args:
         model: the classifier.
-        x: prepared input (``Model.preprocess``).
-        methods: by name.
-        layers: of the maps that have one.
-        targets: class index per face, -1 for none; None takes the predicted class.
-        seed: of maps that draw at random.
+        x: (n, c, s, s) prepared input (``Model.preprocess``).
+        methods: name -> map.
+        layers: names of the layers of maps that have one.
+        targets: (n,) class index per face, -1 for none; None for the predicted class.
+        seed: random seed.
 
     Raises:
-        ModelError: a layer does not run once.
+        ModelError: a layer does not run exactly once.
     """
-    wanted, sealed = methods, unsupported_maps(model, methods, layers)
-    methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in sealed)}
-    shared, gradients = _shared(methods, layers)
-    with forward(model, x, shared, gradients) as seen:
-        results = MapResults(seen.logits.detach())
-        chosen = seen.logits.detach().argmax(1) if targets is None else targets.to(x.device)
-        captured = seen.backward(chosen) if gradients else seen.without_gradients(chosen)
+    requested, unsupported = methods, unsupported_maps(model, methods, layers)
+    methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in unsupported)}
+    shared, gradients = _shared_pass(methods, layers)
+    with forward(model, x, shared, gradients) as run:
+        results = MapResults(run.logits.detach())
+        chosen = run.logits.detach().argmax(1) if targets is None else targets.to(x.device)
+        captured = run.backward(chosen) if gradients else run.without_gradients(chosen)
     seeds = _seeds(x, seed)
-    _draw_layers(results, model, captured, methods, seeds)
-    _draw_models(results, model, x, methods, layers, chosen, seeds, seed)
-    results.refused.update(sealed)
-    results.maps.update({key: torch.full((len(x), 2, 2), torch.nan, device=x.device) for key in sealed})
-    order = {key: index for index, key in enumerate(_keys(wanted, layers))}
+    _add_layer_maps(results, model, captured, methods, seeds)
+    _add_model_maps(results, _Inputs(model, x, chosen, seeds, seed), methods, layers)
+    results.refused.update(unsupported)
+    results.maps.update({key: torch.full((len(x), 2, 2), torch.nan, device=x.device) for key in unsupported})
+    order = {key: index for index, key in enumerate(_keys(requested, layers))}
     results.maps = dict(sorted(results.maps.items(), key=lambda item: order[item[0]]))
     return results
 
 
 def unsupported_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
-    """Return the maps that a program does not allow, and why; none for a network that can be looked into."""
+    """Return the maps that a program does not allow, and why; none for a network with accessible modules."""
     program = model.program
     if program is None:
         return {}
-    blind = (
-        f"the layers of this {program.kind} cannot be seen; name its architecture (--arch), or choose maps "
-        "of the input such as saliency, occlusion or rise."
+    no_layers = (
+        f"the layers of this {program.kind} are not accessible; pass --arch, or choose maps of the input such as "
+        "saliency, occlusion or rise."
     )
-    flat = f"this {program.kind} has no gradients; choose maps that need none, such as occlusion or rise."
-    found: dict[Key, str] = {}
+    no_gradients = f"this {program.kind} has no gradients; choose maps that need none, such as occlusion or rise."
+    refused: dict[Key, str] = {}
     for name, method in methods.items():
         inside = isinstance(method, LayerMap) or (isinstance(method, ModelMap) and method.inside)
         if inside or (method.gradient and not program.differentiable):
-            found |= dict.fromkeys(
-                ((name, layer) for layer in layers_of(method, tuple(layers))), blind if inside else flat
-            )
-    return found
+            keys = ((name, layer) for layer in layers_of(method, tuple(layers)))
+            refused |= dict.fromkeys(keys, no_layers if inside else no_gradients)
+    return refused
 
 
 def find_duplicates(maps: Mapping[Key, RawMap], tolerance: float = 1e-5) -> dict[Key, Key]:
-    """Find maps of one layer that are the same thing for every image of a batch.
+    """Find maps of one layer that are identical for every image of a batch.
 
     After pooling and one linear layer, gradcam, hirescam, xgradcam and the ReLU of cam are one map; where activations
-    are not negative, layercam is gradcam-elementwise. Maps that are undefined for every image are no evidence.
+    are not negative, layercam is gradcam-elementwise. Maps that are undefined for every image do not count.
 
     Args:
-        maps: raw maps by (map, layer).
+        maps: (map, layer) -> raw maps.
         tolerance: largest difference, relative to the largest magnitude in the map.
 
     Returns:
         (map, layer) -> the earlier (map, layer) that it repeats.
     """
-    same: dict[Key, Key] = {}
-    kept: list[Key] = []
+    duplicates: dict[Key, Key] = {}
+    distinct: list[Key] = []
     for key, raw in maps.items():
         size = raw.abs().amax((1, 2))
         if not (size.isfinite() & (size > 0)).any():
             continue
-        for other in kept:
-            against = maps[other]
-            if other[1] == key[1] and against.shape == raw.shape and _close(raw, against, size, tolerance):
-                same[key] = other
+        for earlier in distinct:
+            other = maps[earlier]
+            if earlier[1] == key[1] and other.shape == raw.shape and _close(raw, other, size, tolerance):
+                duplicates[key] = earlier
                 break
         else:
-            kept.append(key)
-    return same
+            distinct.append(key)
+    return duplicates
 
 
 def require_named(
     refused: Mapping[Key, str], methods: Mapping[str, AnyMap], layers: Sequence[str], named: set[str], model: str
 ) -> None:
-    """Check that every map that was asked for by its own name can be made somewhere.
+    """Check that every map that was requested by its own name can be computed for some layer.
 
     Raises:
-        ModelError: it cannot, and why.
+        ModelError: a map cannot, with the reason.
     """
     for name in named & set(methods):
         keys = [(name, layer) for layer in layers_of(methods[name], tuple(layers))]
         if keys and all(key in refused for key in keys):
-            raise ModelError(f"map '{name}' cannot be made for model {model} at {keys[-1][1]}: {refused[keys[-1]]}")
+            raise ModelError(f"map '{name}' cannot be computed for model {model} at {keys[-1][1]}: {refused[keys[-1]]}")
 
 
 def _close(raw: Tensor, other: Tensor, size: Tensor, tolerance: float) -> bool:
-    gap = (raw - other).abs().amax((1, 2))
+    difference = (raw - other).abs().amax((1, 2))
     both = raw.isnan().all(2).all(1) & other.isnan().all(2).all(1)
-    return bool(((gap <= tolerance * size) | both).all())
+    return bool(((difference <= tolerance * size) | both).all())
 
 
-def _shared(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> tuple[tuple[str, ...], bool]:
-    """Return the layers of the shared pass, and whether it goes backward."""
+def _shared_pass(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> tuple[tuple[str, ...], bool]:
+    """Return the layers of the shared pass, and whether it has a backward."""
     maps = [method for method in methods.values() if isinstance(method, LayerMap)]
     return (tuple(layers) if maps else ()), any(method.gradient for method in maps)
 
@@ -152,48 +152,58 @@ def _keys(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> list[Key]:
     return [(name, layer) for name, method in methods.items() for layer in layers_of(method, tuple(layers))]
 
 
-def _draw_layers(
+def _add_layer_maps(
     results: MapResults,
     model: Model,
     captured: Capture,
     methods: Mapping[str, AnyMap],
     seeds: Callable[[], tuple[int, ...]],
 ) -> None:
-    """Draw the maps layer by layer, so that what they share is freed with the layer."""
+    """Compute the maps layer by layer, so that the tensors of each layer are freed before the next."""
     for layer in list(captured.layers):
-        seen = captured.layers.pop(layer)
+        values = captured.layers.pop(layer)
 
-        def head(activation: Tensor = seen.activation) -> Tensor:
+        def head(activation: Tensor = values.activation) -> Tensor:
             return class_map(model.module, activation, captured.logits, captured.targets, model.precision)
 
-        seen = replace(seen, class_map=head, seeds=seeds)
+        values = replace(values, class_map=head, seeds=seeds)
         for name, method in methods.items():
             if isinstance(method, LayerMap):
                 try:
-                    results.maps[name, layer] = method(seen)
+                    results.maps[name, layer] = method(values)
                 except InterpferError as error:
                     results.refused[name, layer] = str(error)
-                    results.maps[name, layer] = seen.activation.new_full(seen.activation[:, 0].shape, torch.nan)
+                    results.maps[name, layer] = values.activation.new_full(values.activation[:, 0].shape, torch.nan)
 
 
-def _draw_models(
-    results: MapResults,
-    model: Model,
-    x: Tensor,
-    methods: Mapping[str, AnyMap],
-    layers: Sequence[str],
-    targets: Tensor,
-    seeds: Callable[[], tuple[int, ...]],
-    seed: int,
-) -> None:
+class _Inputs(NamedTuple):
+    """What all maps that run the model have in common.
+
+    Attributes:
+        model: the classifier.
+        x: prepared input.
+        targets: class index per face, -1 for none.
+        seeds: function that returns one random seed per face.
+        seed: random seed of the run.
+    """
+
+    model: Model
+    x: Float[Tensor, "n c s s"]
+    targets: Int[Tensor, " n"]
+    seeds: Callable[[], tuple[int, ...]]
+    seed: int
+
+
+def _add_model_maps(results: MapResults, inputs: _Inputs, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> None:
+    model, x, targets, seeds, seed = inputs
     for name, method in methods.items():
         if not isinstance(method, ModelMap):
             continue
         for layer in layers_of(method, tuple(layers)):
-            scene = MapContext(model, x, targets.clamp(min=0), layer, seeds(), seed)
+            context = MapContext(model, x, targets.clamp(min=0), layer, seeds(), seed)
             try:
                 with hooked(model.module, {}), torch.set_grad_enabled(method.gradient):
-                    raw = method.compute(scene).detach().float()
+                    raw = method.compute(context).detach().float()
                 if method.class_specific:
                     raw = raw.where((targets >= 0)[:, None, None], torch.nan)
             except InterpferError as error:
@@ -205,41 +215,52 @@ def _draw_models(
 def run_all_classes(
     model: Model, x: Tensor, methods: Mapping[str, AnyMap], layers: Sequence[str], seed: int
 ) -> MapResults:
-    """Give every class its maps: one forward, and a backward for each class."""
+    """Return the maps of every class: one forward, and a backward for each class.
+
+    Args:
+        model: the classifier.
+        x: (n, c, s, s) prepared input.
+        methods: name -> map.
+        layers: names of the layers of maps that have one.
+        seed: random seed.
+
+    Returns:
+        Maps (n, k, gh, gw) with an axis of the k classes.
+    """
     per_class: list[MapResults] = []
-    sealed = unsupported_maps(model, methods, layers)
-    methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in sealed)}
+    unsupported = unsupported_maps(model, methods, layers)
+    methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in unsupported)}
     layer_maps = {name: method for name, method in methods.items() if isinstance(method, LayerMap)}
     others = {name: method for name, method in methods.items() if not isinstance(method, LayerMap)}
-    shared, gradients = _shared(layer_maps, layers)
+    shared, gradients = _shared_pass(layer_maps, layers)
     seeds = _seeds(x, seed)
-    with forward(model, x, shared, gradients) as seen:
-        classes = range(seen.logits.shape[1])
+    with forward(model, x, shared, gradients) as run:
+        classes = range(run.logits.shape[1])
         for index in classes:
             targets = torch.full((len(x),), index, device=x.device)
-            results = MapResults(seen.logits.detach())
-            wanted = {name: method for name, method in layer_maps.items() if method.class_specific or index == 0}
-            _draw_layers(results, model, _captured(seen, targets, gradients), wanted, seeds)
+            results = MapResults(run.logits.detach())
+            own = {name: method for name, method in layer_maps.items() if method.class_specific or index == 0}
+            _add_layer_maps(results, model, _captured(run, targets, gradients), own, seeds)
             per_class.append(results)
     for results, index in zip(per_class, classes, strict=True):
         targets = torch.full((len(x),), index, device=x.device)
-        wanted_others = {name: method for name, method in others.items() if method.class_specific or index == 0}
-        _draw_models(results, model, x, wanted_others, layers, targets, seeds, seed)
+        own_others = {name: method for name, method in others.items() if method.class_specific or index == 0}
+        _add_model_maps(results, _Inputs(model, x, targets, seeds, seed), own_others, layers)
     keys = [key for key in _keys(methods, layers) if key in per_class[0].maps]
     maps = {
         key: torch.stack([(results if key in results.maps else per_class[0]).maps[key] for results in per_class], 1)
         for key in keys
     }
     refused = {key: why for results in per_class for key, why in results.refused.items()}
-    return MapResults(per_class[0].logits, maps, refused | sealed)
+    return MapResults(per_class[0].logits, maps, refused | unsupported)
 
 
-def _captured(seen: Forward, targets: Tensor, gradients: bool) -> Capture:
-    return seen.backward(targets, keep=True) if gradients else seen.without_gradients(targets)
+def _captured(run: Forward, targets: Tensor, gradients: bool) -> Capture:
+    return run.backward(targets, keep=True) if gradients else run.without_gradients(targets)
 
 
 def _seeds(x: Tensor, seed: int) -> Callable[[], tuple[int, ...]]:
-    """Return a function that draws one seed per image out of its pixels and the seed of the run."""
+    """Return a function that returns one seed per image, from its pixels and the seed of the run."""
 
     @cache
     def draw() -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-"""Maps of pytorch-grad-cam that interpfer does not write itself.
+"""Maps that pytorch-grad-cam computes.
 
-Its slips are kept out: one target layer and one target per image, parameters stay frozen and without gradients, modules
-that work in place get a copy, train/eval is put back, and an exception becomes one clear error. Its maps are min-max
+Its errors are avoided: one target layer and one target per image, parameters stay frozen and without gradients, modules
+that work in place get a copy, train/eval is restored, and an exception becomes one clear error. Its maps are min-max
 normalised per image.
 """
 
@@ -28,7 +28,7 @@ PROVIDER = "pytorch-grad-cam"
 
 
 class Logits(nn.Module):
-    """A model as other libraries want it: a module that returns logits, and whose gradients are nobody's business."""
+    """A model for other libraries: a module that returns logits, and keeps the gradients of its parameters."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -40,12 +40,12 @@ class Logits(nn.Module):
         return self._model.logits(x)
 
     def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: ARG002
-        """Leave the parameters' gradients alone."""
+        """Keep the gradients of the parameters."""
 
 
 @contextmanager
 def add_problem(name: str, provider: str) -> Iterator[None]:
-    """Turn whatever a library raises into one error that names the map; keep its warnings and prints to itself."""
+    """Turn any exception of a library into one error that names the map; hide its warnings and prints."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
@@ -54,29 +54,31 @@ def add_problem(name: str, provider: str) -> Iterator[None]:
             raise
         except Exception as error:
             cause = (str(error).strip() or "no reason given").splitlines()[0]
-            raise ModelError(f"{provider} cannot make {name} of this model: {type(error).__name__}: {cause}") from error
+            raise ModelError(
+                f"{provider} cannot compute {name} for this model: {type(error).__name__}: {cause}"
+            ) from error
 
 
 @model_map(
     source="Srinivas and Fleuret 2019, arXiv 1905.00780", layer=False, gradient=True, provider=PROVIDER, inside=True
 )
-def fullgrad(scene: MapContext) -> RawMap:
+def fullgrad(context: MapContext) -> RawMap:
     """Absolute input gradient times input, plus that of every bias."""
     from pytorch_grad_cam import FullGrad
 
-    return _by_peer("fullgrad", scene, lambda network, _, __: FullGrad(network, []), spatial=False)
+    return _compute_by_image("fullgrad", context, lambda network, _, __: FullGrad(network, []), spatial=False)
 
 
 @model_map(source="Finer-CAM, Zhang et al. 2025, arXiv 2501.11309", layer=True, gradient=True, provider=PROVIDER)
-def finer_cam(scene: MapContext) -> RawMap:
+def finer_cam(context: MapContext) -> RawMap:
     """Grad-CAM of the target logit against those of the three most similar classes."""
     from pytorch_grad_cam import FinerCAM
 
-    return _by_peer("finer-cam", scene, FinerCAM, finer=True)
+    return _compute_by_image("finer-cam", context, FinerCAM, finer=True)
 
 
 @model_map(source="Shapley-CAM, Cai 2025, arXiv 2501.06261", layer=True, gradient=True, provider=PROVIDER)
-def shapley_cam(scene: MapContext) -> RawMap:
+def shapley_cam(context: MapContext) -> RawMap:
     """ReLU of the channels weighted by gradient and Hessian."""
     from pytorch_grad_cam import ShapleyCAM
 
@@ -84,9 +86,10 @@ def shapley_cam(scene: MapContext) -> RawMap:
         def get_cam_weights(self, x: Any, layer: Any, targets: Any, activations: Tensor, grads: Tensor) -> Any:
             if grads.requires_grad:
                 return super().get_cam_weights(x, layer, targets, activations, grads)
-            return scene.model.to_grid(scene.layer, grads).mean((2, 3)).cpu().numpy()  # linear from here: no Hessian
+            weights = context.model.to_grid(context.layer, grads).mean((2, 3))  # linear: no Hessian
+            return weights.cpu().numpy()
 
-    return _by_peer("shapley-cam", scene, Shapley)
+    return _compute_by_image("shapley-cam", context, Shapley)
 
 
 @layer_map(source="KPCA-CAM, Karmani et al. 2024, arXiv 2410.00267", provider=PROVIDER, cost=MANY_PASSES)
@@ -95,34 +98,34 @@ def kpca_cam(layer: LayerCapture) -> RawMap:
     with add_problem("kpca-cam", PROVIDER):
         from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_kernel
 
-        drawn = [torch.from_numpy(get_2d_projection_kernel(one[None].cpu().numpy())) for one in layer.activation]
-    raw = torch.cat(drawn).to(layer.activation)
+        maps = [torch.from_numpy(get_2d_projection_kernel(one[None].cpu().numpy())) for one in layer.activation]
+    raw = torch.cat(maps).to(layer.activation)
     low, high = raw.amin((1, 2), keepdim=True), raw.amax((1, 2), keepdim=True)
     return (raw * torch.where(-low > high, -1, 1)).relu()
 
 
-def _by_peer(
-    name: str, scene: MapContext, method: Callable[..., Any], spatial: bool = True, finer: bool = False
+def _compute_by_image(
+    name: str, context: MapContext, method: Callable[..., Any], spatial: bool = True, finer: bool = False
 ) -> Float[Tensor, "n gh gw"]:
-    """Run one of its classes image by image."""
+    """Run a class of pytorch-grad-cam image by image."""
     with add_problem(name, PROVIDER):
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-        network, drawn = Logits(scene.model), []
-        layer = scene.model.module.get_submodule(split_call(scene.layer)[0]) if spatial else None
-        for x, target in zip(scene.x.detach(), scene.targets.tolist(), strict=True):
-            grid = scene.model.layer(scene.layer).grid if spatial else tuple(x.shape[-2:])
-            made = method(network, [layer], lambda output: scene.model.to_grid(scene.layer, output))
-            base = made.base_cam if finer else made
+        network, maps = Logits(context.model), []
+        layer = context.model.module.get_submodule(split_call(context.layer)[0]) if spatial else None
+        for x, target in zip(context.x.detach(), context.targets.tolist(), strict=True):
+            grid = context.model.layer(context.layer).grid if spatial else tuple(x.shape[-2:])
+            extractor = method(network, [layer], lambda output: context.model.to_grid(context.layer, output))
+            base = extractor.base_cam if finer else extractor
             base.get_target_width_height = lambda _, grid=grid: grid[::-1]
             with _copied(layer), torch.enable_grad(), _released(base):
                 picture = x[None].clone().requires_grad_()
                 if finer:
-                    shown = made(picture, None, target_idx=target)
+                    result = extractor(picture, None, target_idx=target)
                 else:
-                    shown = made(picture, [ClassifierOutputTarget(target)])
-            drawn.append(torch.from_numpy(np.asarray(shown, np.float32)))
-    return torch.cat(drawn).to(scene.x.device)
+                    result = extractor(picture, [ClassifierOutputTarget(target)])
+            maps.append(torch.from_numpy(np.asarray(result, np.float32)))
+    return torch.cat(maps).to(context.x.device)
 
 
 @contextmanager
@@ -135,7 +138,7 @@ def _released(base: Any) -> Iterator[None]:
 
 @contextmanager
 def _copied(layer: nn.Module | None) -> Iterator[None]:
-    """Hand a copy of the layer's output on, as the next module may work in place."""
+    """Pass on a copy of the layer's output, since the next module may work in place."""
 
     def copy(_: nn.Module, __: Any, output: Any) -> Any:
         tensor = first_tensor(output)

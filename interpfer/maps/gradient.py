@@ -1,6 +1,6 @@
-"""CAMs made of activations A and gradients G of the target logit; all end in a ReLU.
+"""CAMs of activations A and gradients G of the target logit; all end in a ReLU.
 
-Sums over channels or positions are written as products of matrices, which read A and G once.
+Sums over channels or positions are matrix products, which read A and G once.
 """
 
 import torch
@@ -18,7 +18,7 @@ def _gradient(layer: LayerCapture) -> Float[Tensor, "n c gh gw"]:
 
 
 def weighted(weight: Float[Tensor, "n c"], layer: LayerCapture) -> RawMap:
-    """ReLU of the sum of the channels, each with its weight."""
+    """Return the ReLU of the weighted sum of the channels."""
     return torch.einsum("nc,nchw->nhw", weight, layer.activation).relu()
 
 
@@ -35,11 +35,11 @@ def gradcam_plus_plus(layer: LayerCapture) -> RawMap:
     Alpha times ReLU(G) is G / (2 + G sum A) where G is positive, which does not underflow.
     """
     positive = _gradient(layer).relu()
-    below = torch.addcmul(positive.new_tensor(2), positive, layer.activation.sum((2, 3), keepdim=True))
-    return weighted((positive / below.where(below != 0, torch.inf)).sum((2, 3)), layer)
+    denominator = torch.addcmul(positive.new_tensor(2), positive, layer.activation.sum((2, 3), keepdim=True))
+    return weighted((positive / denominator.where(denominator != 0, torch.inf)).sum((2, 3)), layer)
 
 
-@layer_map(source="the slip of torchcam and of Belharbi et al. 2024: the division is lost", gradient=True)
+@layer_map(source="torchcam and Belharbi et al. 2024, whose code lacks the division", gradient=True)
 def gradcam_plus_plus_compat(layer: LayerCapture) -> RawMap:
     """ReLU of the channels weighted by sum G^2 ReLU(G): Grad-CAM++ as some libraries compute it."""
     gradient = _gradient(layer)

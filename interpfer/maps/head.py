@@ -1,8 +1,8 @@
-"""Finds the linear head of a classifier behind a layer, and proves it on the very batch.
+"""Linear head of a classifier after a layer, verified on the batch itself.
 
 CAM (Zhou et al. 2016) is defined where the logits are a pooled linear function of the layer: global average (or sum)
-pooling and one linear layer, or one convolution and pooling. A candidate counts only if summing its class map over the
-grid gives the logits back, up to its bias, for every image and class.
+pooling and one linear layer, or one convolution and pooling. A candidate is accepted only if the sum of its class map
+over the grid is the logit without its bias, for every image and class.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from interpfer.errors import ModelError
 
 FINE, COARSE = 1e-4, 3e-2
-"""Relative error of the logits up to which a head counts as found, in full and in half precision."""
+"""Largest relative error of the logits for which a head is accepted, in full and in half precision."""
 
 Head = Callable[[Float[Tensor, "n c gh gw"], Int[Tensor, " n"]], Float[Tensor, "n gh gw"]]
 
@@ -30,19 +30,19 @@ def class_map(
     """Return the map of the target class whose sum over the grid is the logit without its bias; NaN for no target.
 
     Args:
-        network: whose head it is.
-        activation: of the layer before the head.
-        logits: that it gave.
-        targets: class index per image, -1 for none.
-        precision: that the logits were computed in.
+        network: the classifier.
+        activation: (n, c, gh, gw) of the layer before the head.
+        logits: (n, k) of the same batch.
+        targets: (n,) class index per image, -1 for none.
+        precision: type in which the logits were computed.
 
     Raises:
         ModelError: no linear layer or convolution turns this activation into the logits.
     """
     tried = []
-    for name, sums, drawn in _candidates(network, activation, logits.shape[1]):
+    for name, sums, draw_map in _candidates(network, activation, logits.shape[1]):
         if same_logits(sums, logits, precision):
-            return drawn(targets.clamp(min=0)).where((targets >= 0)[:, None, None], torch.nan)
+            return draw_map(targets.clamp(min=0)).where((targets >= 0)[:, None, None], torch.nan)
         tried.append(name)
     reason = f"{', '.join(tried)} of the pooled activation does not give the logits" if tried else "none was found"
     raise ModelError(
@@ -54,7 +54,7 @@ def class_map(
 def _candidates(
     network: nn.Module, activation: Tensor, classes: int
 ) -> Iterator[tuple[str, Tensor, Callable[[Tensor], Tensor]]]:
-    """Yield name, the logits that a head would give, and its class maps."""
+    """Yield the name of a candidate, its logits, and a function that returns its class maps."""
     cells = activation.shape[2] * activation.shape[3]
     for name, module in network.named_modules():
         if isinstance(module, nn.Linear) and module.weight.shape == (classes, activation.shape[1]):
@@ -100,7 +100,7 @@ def _bias(module: nn.Linear | nn.Conv2d, like: Tensor) -> Tensor:
 
 
 def same_logits(sums: Tensor, logits: Tensor, precision: torch.dtype) -> bool:
-    """Whether two sets of logits are one, with a margin for the precision that they were computed in."""
+    """Return whether two sets of logits are equal, within the error of the precision in which they were computed."""
     error = (sums - logits).abs().amax(1)
     margin = (FINE if precision.itemsize >= 4 else COARSE) * logits.abs().amax(1).clamp(min=1e-6)
     return bool((error <= margin).all())

@@ -1,9 +1,9 @@
-"""Maps that ask the model about altered pictures or altered layers.
+"""Maps that run the model on altered pictures or with altered layers.
 
-Variants of one image go through the model in batches; whatever is drawn at random is drawn per image out of its own
-seed (or out of the run's, for masks that all images share), so that no result depends on the batch. Scores are logits
-of the target class, probabilities for RISE. A change of a logit is never divided by the signed logit, which would turn
-a map inside out where the logit is negative.
+Variants of one image go through the model in batches. Random numbers depend on the seed of each image, or on that of
+the run for masks that all images share, so that no map depends on the batch. Scores are logits of the target class,
+probabilities for RISE. A change of a logit is never divided by the signed logit, which would invert a map where the
+logit is negative.
 """
 
 from collections.abc import Callable
@@ -20,35 +20,36 @@ from interpfer.models.hooks import first_tensor, hooked, replace_first
 from interpfer.models.layers import split_call
 
 FORWARD = 64
-"""Variants in one forward."""
+"""Number of variants in one forward."""
 
 NOISE = 0.15
-"""Deviation of the noise of Smooth Grad-CAM++, as a share of the image's range."""
+"""Standard deviation of the noise of Smooth Grad-CAM++, as a share of the image's range."""
 
 SMOOTH_SAMPLES = 8
 SS_SAMPLES, SS_NOISE = 10, 2.0
 IS_STEPS = 10
 RISE_MASKS, RISE_CELLS, RISE_KEPT = 1024, 7, 0.5
 OCCLUSION_CELLS, OCCLUSION_WINDOW = 14, 3
-"""The picture is laid out in 14 x 14 cells; around each, 3 x 3 cells are hidden."""
+"""The picture has 14 x 14 cells; around each, 3 x 3 cells are hidden."""
 
 
-def sweep(scene: MapContext, total: int, vary: Callable[[int, slice], Tensor]) -> Float[Tensor, "n total"]:
-    """Return the target logit of ``total`` variants of each image; ``vary(image, part)`` makes some of them."""
-    found = [
+def sweep(context: MapContext, total: int, vary: Callable[[int, slice], Tensor]) -> Float[Tensor, "n total"]:
+    """Return the target logits of ``total`` variants of each image; ``vary(image, part)`` returns some of them."""
+    logits = [
         torch.cat(
             [
-                scene.model.logits(vary(image, slice(start, min(start + FORWARD, total))))[:, int(target)]
+                context.model.logits(vary(image, slice(start, min(start + FORWARD, total))))[:, int(target)]
                 for start in range(0, total, FORWARD)
             ]
         )
-        for image, target in enumerate(scene.targets)
+        for image, target in enumerate(context.targets)
     ]
-    return torch.stack(found)
+    return torch.stack(logits)
 
 
-def _activation(scene: MapContext) -> Float[Tensor, "n c gh gw"]:
-    return capture(scene.model, scene.x, [scene.layer], scene.targets, gradients=False).layers[scene.layer].activation
+def _activation(context: MapContext) -> Float[Tensor, "n c gh gw"]:
+    captured = capture(context.model, context.x, [context.layer], context.targets, gradients=False)
+    return captured.layers[context.layer].activation
 
 
 def _masks(activation: Float[Tensor, "c gh gw"], size: int) -> Float[Tensor, "c 1 s s"]:
@@ -58,33 +59,33 @@ def _masks(activation: Float[Tensor, "c gh gw"], size: int) -> Float[Tensor, "c 
     return (large - low) / (high - low).where(high > low, 1)
 
 
-def _score_weighted(scene: MapContext, vary: Callable[[Tensor, Tensor, int], list[Tensor]]) -> RawMap:
-    """ReLU of the channels weighted by the softmax of the scores of the inputs that they mask.
+def _score_weighted(context: MapContext, vary: Callable[[Tensor, Tensor, int], list[Tensor]]) -> RawMap:
+    """Return the ReLU of the channels weighted by the softmax of the scores of the inputs that they mask.
 
     Args:
-        scene: the images.
-        vary: from one input, some of its masks and a seed to the sets of masked inputs that are averaged over.
+        context: the images.
+        vary: function from one input, some of its masks and a seed to sets of masked inputs, which are averaged.
     """
-    activation = _activation(scene)
+    activation = _activation(context)
     weights = []
-    for x, channels, target, seed in zip(scene.x, activation, scene.targets.tolist(), scene.seeds, strict=True):
+    for x, channels, target, seed in zip(context.x, activation, context.targets.tolist(), context.seeds, strict=True):
         scores = []
         for start in range(0, len(channels), FORWARD):
             masks = _masks(channels[start : start + FORWARD], x.shape[-1]).to(x.dtype)
-            logits = [scene.model.logits(inputs)[:, target] for inputs in vary(x, masks, seed + start)]
+            logits = [context.model.logits(inputs)[:, target] for inputs in vary(x, masks, seed + start)]
             scores.append(torch.stack(logits).mean(0))
         weights.append(torch.cat(scores).softmax(0))
     return torch.einsum("nc,nchw->nhw", torch.stack(weights), activation).relu()
 
 
 @model_map(source="Wang et al. 2020, arXiv 1910.01279", layer=True)
-def scorecam(scene: MapContext) -> RawMap:
+def scorecam(context: MapContext) -> RawMap:
     """ReLU of the channels weighted by the softmax of the logits of the inputs that they mask."""
-    return _score_weighted(scene, lambda x, masks, _: [x * masks])
+    return _score_weighted(context, lambda x, masks, _: [x * masks])
 
 
 @model_map(source="Wang et al. 2020, arXiv 2006.14255", layer=True)
-def ss_cam(scene: MapContext) -> RawMap:
+def ss_cam(context: MapContext) -> RawMap:
     """Score-CAM with noise on the masks, averaged over 10 draws."""
 
     def noisy(x: Tensor, masks: Tensor, seed: int) -> list[Tensor]:
@@ -92,24 +93,24 @@ def ss_cam(scene: MapContext) -> RawMap:
         draws = (torch.randn(masks.shape, generator=random).to(masks) for _ in range(SS_SAMPLES))
         return [x * (masks + SS_NOISE * noise) for noise in draws]
 
-    return _score_weighted(scene, noisy)
+    return _score_weighted(context, noisy)
 
 
 @model_map(source="Naidu et al. 2020, arXiv 2010.03023", layer=True)
-def is_cam(scene: MapContext) -> RawMap:
+def is_cam(context: MapContext) -> RawMap:
     """Score-CAM averaged over masks that fade in, in 10 steps."""
     steps = [(step + 1) / IS_STEPS for step in range(IS_STEPS)]
-    return _score_weighted(scene, lambda x, masks, _: [x * masks * step for step in steps])
+    return _score_weighted(context, lambda x, masks, _: [x * masks * step for step in steps])
 
 
 @model_map(source="Desai and Ramaswamy 2020, WACV, Ablation-CAM", layer=True)
-def ablationcam(scene: MapContext) -> RawMap:
+def ablationcam(context: MapContext) -> RawMap:
     """ReLU of the channels weighted by how much the logit falls without them."""
-    activation = _activation(scene)
-    name, call = split_call(scene.layer)
-    module, layout = scene.model.module.get_submodule(name), scene.model.layer(name).layout
+    activation = _activation(context)
+    name, call = split_call(context.layer)
+    module, layout = context.model.module.get_submodule(name), context.model.layer(name).layout
     axis = 1 if layout == "nchw" else -1
-    gone: list[slice] = [slice(0)]
+    removed: list[slice] = [slice(0)]
     calls = [0]
 
     def ablate(_: nn.Module, __: Any, output: Any) -> Any:
@@ -118,7 +119,7 @@ def ablationcam(scene: MapContext) -> RawMap:
         assert tensor is not None
         if call not in (None, calls[0]):
             return None
-        channels = range(*gone[0].indices(tensor.shape[axis]))
+        channels = range(*removed[0].indices(tensor.shape[axis]))
         keep = torch.ones(len(channels), tensor.shape[axis], dtype=tensor.dtype, device=tensor.device)
         keep[torch.arange(len(channels)), torch.tensor(channels)] = 0
         inner = tensor.dim() - 2
@@ -126,76 +127,75 @@ def ablationcam(scene: MapContext) -> RawMap:
         return replace_first(output, tensor * keep)
 
     def vary(image: int, part: slice) -> Tensor:
-        gone[0], calls[0] = part, 0
-        return scene.x[image].expand(part.stop - part.start, -1, -1, -1)
+        removed[0], calls[0] = part, 0
+        return context.x[image].expand(part.stop - part.start, -1, -1, -1)
 
-    whole = scene.model.logits(scene.x).gather(1, scene.targets[:, None])
-    with hooked(scene.model.module, {module: ablate}):
-        without = sweep(scene, activation.shape[1], vary)
+    whole = context.model.logits(context.x).gather(1, context.targets[:, None])
+    with hooked(context.model.module, {module: ablate}):
+        without = sweep(context, activation.shape[1], vary)
     return torch.einsum("nc,nchw->nhw", whole - without, activation).relu()
 
 
 @model_map(source="Omeiza et al. 2019, arXiv 1908.01224", layer=True, gradient=True)
-def smooth_gradcam_plus_plus(scene: MapContext) -> RawMap:
+def smooth_gradcam_plus_plus(context: MapContext) -> RawMap:
     """Grad-CAM++ of the mean of gradients, of their powers and of activations over 8 noisy inputs."""
-    generators = [torch.Generator().manual_seed(seed) for seed in scene.seeds]
-    spread = NOISE * (scene.x.amax((1, 2, 3)) - scene.x.amin((1, 2, 3)))[:, None, None, None]
-    means: list[Tensor] = []
+    generators = [torch.Generator().manual_seed(seed) for seed in context.seeds]
+    spread = NOISE * (context.x.amax((1, 2, 3)) - context.x.amin((1, 2, 3)))[:, None, None, None]
+    sums: list[Tensor] = []
     for _ in range(SMOOTH_SAMPLES):
-        noise = torch.stack([torch.randn(scene.x.shape[1:], generator=random) for random in generators])
-        noisy = scene.x + spread * noise.to(scene.x)
-        seen = capture(scene.model, noisy, [scene.layer], scene.targets).layers[scene.layer]
-        assert seen.gradient is not None
-        square = seen.gradient.square()
-        parts = [seen.activation, seen.gradient, square, square * seen.gradient]
-        means = [so_far + part for so_far, part in zip(means, parts, strict=True)] if means else parts
-    activation, first, second, third = (total / SMOOTH_SAMPLES for total in means)
-    below = 2 * second + activation.sum((2, 3), keepdim=True) * third
-    alpha = second / below.where(below != 0, torch.inf)
+        noise = torch.stack([torch.randn(context.x.shape[1:], generator=random) for random in generators])
+        noisy = context.x + spread * noise.to(context.x)
+        captured = capture(context.model, noisy, [context.layer], context.targets).layers[context.layer]
+        assert captured.gradient is not None
+        square = captured.gradient.square()
+        parts = [captured.activation, captured.gradient, square, square * captured.gradient]
+        sums = [total + part for total, part in zip(sums, parts, strict=True)] if sums else parts
+    activation, first, second, third = (total / SMOOTH_SAMPLES for total in sums)
+    denominator = 2 * second + activation.sum((2, 3), keepdim=True) * third
+    alpha = second / denominator.where(denominator != 0, torch.inf)
     return torch.einsum("nc,nchw->nhw", (alpha * first.relu()).sum((2, 3)), activation).relu()
 
 
 @model_map(source="Petsiuk et al. 2018, arXiv 1806.07421", layer=False)
-def rise(scene: MapContext) -> RawMap:
+def rise(context: MapContext) -> RawMap:
     """Mean probability of the class over those of 1024 random masks that show a place.
 
-    Divided by how often a place was shown, not by the expectation of that, whose scatter would drown small effects.
+    Divided by how often a place was shown, not by its expectation, which would add noise.
     """
-    n, size = len(scene.x), scene.x.shape[-1]
+    n, size = len(context.x), context.x.shape[-1]
     cell = -(-size // RISE_CELLS)
-    random = torch.Generator().manual_seed(scene.seed)
-    total = torch.zeros(n, size, size, device=scene.x.device)
-    shown = torch.zeros(size, size, device=scene.x.device)
+    random = torch.Generator().manual_seed(context.seed)
+    total = torch.zeros(n, size, size, device=context.x.device)
+    coverage = torch.zeros(size, size, device=context.x.device)
     for _ in range(RISE_MASKS // FORWARD):
-        kept = (torch.rand(FORWARD, 1, RISE_CELLS + 1, RISE_CELLS + 1, generator=random) < RISE_KEPT).float()
-        large = F.interpolate(kept, scale_factor=float(cell), mode="bilinear", align_corners=False)
+        cells = (torch.rand(FORWARD, 1, RISE_CELLS + 1, RISE_CELLS + 1, generator=random) < RISE_KEPT).float()
+        large = F.interpolate(cells, scale_factor=float(cell), mode="bilinear", align_corners=False)
         shift = torch.randint(0, cell, (FORWARD, 2), generator=random).tolist()
         masks = torch.stack([m[:, dy : dy + size, dx : dx + size] for m, (dy, dx) in zip(large, shift, strict=True)])
-        masks = masks.to(scene.x.device)
-        shown += masks[:, 0].sum(0)
-        for image, target in enumerate(scene.targets):
-            scores = scene.model.probabilities(scene.model.logits(scene.x[image] * masks.to(scene.x.dtype)))[
-                :, int(target)
-            ]
+        masks = masks.to(context.x.device)
+        coverage += masks[:, 0].sum(0)
+        for image, target in enumerate(context.targets):
+            logits = context.model.logits(context.x[image] * masks.to(context.x.dtype))
+            scores = context.model.probabilities(logits)[:, int(target)]
             total[image] += torch.einsum("m,mhw->hw", scores, masks[:, 0])
-    return total / shown.clamp(min=1e-6)
+    return total / coverage.clamp(min=1e-6)
 
 
 @model_map(source="Zeiler and Fergus 2014, arXiv 1311.2901", layer=False)
-def occlusion(scene: MapContext) -> RawMap:
-    """How much the logit falls when the surroundings of each of 14 x 14 places are hidden under the mean colour."""
-    size = scene.x.shape[-1]
+def occlusion(context: MapContext) -> RawMap:
+    """Fall of the logit when 3 x 3 of 14 x 14 cells around each cell are hidden under the mean colour."""
+    size = context.x.shape[-1]
     reach = OCCLUSION_WINDOW / 2
     edges = torch.arange(OCCLUSION_CELLS) + 0.5
     low = ((edges - reach) * size / OCCLUSION_CELLS).round().clamp(min=0)
     high = ((edges + reach) * size / OCCLUSION_CELLS).round()
     pixels = torch.arange(size)
-    inside = ((pixels >= low[:, None]) & (pixels < high[:, None])).to(scene.x.device)
+    inside = ((pixels >= low[:, None]) & (pixels < high[:, None])).to(context.x.device)
     windows = (inside[:, None, :, None] & inside[None, :, None, :]).reshape(-1, 1, size, size)
 
     def hide(image: int, part: slice) -> Tensor:
-        x = scene.x[image]
+        x = context.x[image]
         return torch.where(windows[part], x.mean((1, 2), keepdim=True), x)
 
-    whole = scene.model.logits(scene.x).gather(1, scene.targets[:, None])
-    return (whole - sweep(scene, len(windows), hide)).reshape(-1, OCCLUSION_CELLS, OCCLUSION_CELLS)
+    whole = context.model.logits(context.x).gather(1, context.targets[:, None])
+    return (whole - sweep(context, len(windows), hide)).reshape(-1, OCCLUSION_CELLS, OCCLUSION_CELLS)

@@ -1,9 +1,9 @@
-"""Metrics: how well a map agrees with the AU heatmap, and how well the classifier classifies."""
+"""Metrics: how well a map agrees with the AU heatmap, and how faithful it is to the classifier."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from interpfer.errors import PluginError, choices
+from interpfer.errors import PluginError, suggest_names
 from interpfer.registry import Registry
 
 if TYPE_CHECKING:
@@ -18,12 +18,13 @@ METRICS: "Registry[Metric]" = Registry(
         "pxap": "interpfer.metrics.localisation:pxap",
         "pearson": "interpfer.metrics.agreement:pearson",
         "spearman": "interpfer.metrics.ranking:spearman",
-        "ssim": "interpfer.metrics.ssim:ssim",
+        "ssim": "interpfer.metrics.structural_similarity:ssim",
         "kl": "interpfer.metrics.agreement:kl",
         "ap": "interpfer.metrics.ranking:ap",
         "auroc": "interpfer.metrics.ranking:auroc",
         "iou": "interpfer.metrics.overlap:iou",
         "dice": "interpfer.metrics.overlap:dice",
+        "hausdorff": "interpfer.metrics.outline:hausdorff",
         "iou_best": "interpfer.metrics.localisation:iou_best",
         "dice_best": "interpfer.metrics.localisation:dice_best",
         "maxboxacc": "interpfer.metrics.localisation:maxboxacc",
@@ -33,43 +34,71 @@ METRICS: "Registry[Metric]" = Registry(
         "deletion": "interpfer.metrics.faithfulness:deletion",
         "insertion": "interpfer.metrics.faithfulness:insertion",
         "pixel_flipping": "interpfer.metrics.faithfulness:pixel_flipping",
-        "road": "interpfer.metrics.road:road",
+        "road": "interpfer.metrics.remove_and_debias:road",
         "average_drop": "interpfer.metrics.faithfulness:average_drop",
         "increase": "interpfer.metrics.faithfulness:increase",
         "au_occlusion": "interpfer.metrics.faithfulness:au_occlusion",
     },
 )
 
-FAITHFULNESS = ("deletion", "insertion", "pixel_flipping", "road", "average_drop", "increase", "au_occlusion")
-"""Metrics that run the model again and again."""
+ALL = "all"
+"""The group of every metric."""
 
 DEFAULT_METRICS = ("cosine", "cosine_skill", "pxap")
 
 
-def select_metrics(wanted: str | Iterable[str]) -> tuple[str, ...]:
-    """Resolve a comma-separated text or a list of metric names and groups.
+def select_metrics(selection: str | Iterable[str]) -> tuple[str, ...]:
+    """Resolve a comma-separated text or a list of metric names and groups, each metric once.
 
-    The group ``agreement`` holds what compares a map with the AU heatmap, ``faithfulness`` what runs the model again
-    and again, ``all`` both.
+    Groups are those of ``metric_groups``. Names alone import no metric.
 
     Raises:
         PluginError: a name is neither a metric nor a group.
+
+    Examples:
+        >>> select_metrics("pxap, cosine, pxap")
+        ('pxap', 'cosine')
+        >>> "deletion" in select_metrics("faithfulness")
+        True
     """
-    names = [name.strip() for name in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
-    groups = {
-        "all": tuple(METRICS),
-        "agreement": tuple(name for name in METRICS if name not in FAITHFULNESS),
-        "faithfulness": FAITHFULNESS,
-    }
+    names = [name.strip() for name in selection.split(",")] if isinstance(selection, str) else list(selection)
+    groups = {} if all(name in METRICS for name in names) else metric_groups()
     for name in names:
         if name not in METRICS and name not in groups:
-            told = choices(name, [*groups, *METRICS], METRICS.command)
-            raise PluginError(f"no metric or group of metrics is called '{name}'.{told}")
+            known = suggest_names(name, [*groups, *METRICS], METRICS.command)
+            raise PluginError(f"unknown metric or group of metrics '{name}'.{known}")
     return tuple(dict.fromkeys(name for entry in names for name in groups.get(entry, (entry,))))
 
 
+def metric_groups() -> dict[str, tuple[str, ...]]:
+    """Return the metrics of each group, by the facts of the metrics; ``all`` holds every one.
+
+    A plugin that cannot be imported is in no group, so that it fails only where its own name is asked for.
+
+    Examples:
+        >>> sorted(metric_groups())
+        ['agreement', 'all', 'faithfulness']
+    """
+    groups: dict[str, tuple[str, ...]] = {ALL: ()}
+    for name in METRICS:
+        try:
+            group = METRICS.get(name).facts.group
+        except PluginError:
+            if METRICS.origin(name) == "interpfer":
+                raise
+            continue
+        for key in (ALL, group):
+            groups[key] = (*groups.get(key, ()), name)
+    return groups
+
+
 def decimals(name: str) -> int:
-    """Return how many places after the point tables show of a metric; 3 of one that is not installed."""
+    """Return how many decimal places tables show of a metric; 3 of one that is not installed.
+
+    Examples:
+        >>> decimals("cosine"), decimals("pxap")
+        (3, 1)
+    """
     return METRICS.get(name).facts.decimals if name in METRICS else 3
 
 

@@ -2,11 +2,13 @@
 
 A metric is added by one decorated function and a line in the table of ``interpfer.metrics`` (or an entry point of the
 group ``interpfer.metrics``). Maps and heatmaps are (n, S, S) on the canvas; NaN all over means undefined, and so is
-every score made of it.
+every score computed from it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import WRAPPER_ASSIGNMENTS
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,7 +21,13 @@ MapBatch = Float[Tensor, "n h w"]
 Scores = Float[Tensor, " n"]
 
 MASK_LEVEL = 0.5
-"""A pixel belongs to the mask where its heatmap reaches this."""
+"""A pixel belongs to the mask where its heatmap reaches this value."""
+
+MACRO, MICRO = "macro", "micro"
+"""Headlines: the mean of the class means, and the value of all images together."""
+
+AGREEMENT, FAITHFULNESS = "agreement", "faithfulness"
+"""Groups of metrics: those that compare maps with the heatmap, and those that run the model on altered images."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,9 @@ class Facts:
         bounds: least and largest value.
         source: where the formula comes from.
         summary: one line for ``interpfer ls metrics``.
-        decimals: places after the point that tables show.
+        decimals: decimal places that tables show.
+        headline: "macro" or "micro", the group of rows whose value stands for the metric.
+        group: name of the group of metrics that it belongs to, for ``--metrics``.
     """
 
     higher_is_better: bool
@@ -39,23 +49,16 @@ class Facts:
     source: str
     summary: str
     decimals: int = 3
+    headline: str = MACRO
+    group: str = AGREEMENT
 
-    @classmethod
-    def of(
-        cls,
-        function: Callable[..., object],
-        higher_is_better: bool,
-        bounds: tuple[float, float],
-        source: str,
-        decimals: int = 3,
-    ) -> "Facts":
-        """Take the summary from the first line of a function's docstring."""
-        summary = (function.__doc__ or "").strip().partition("\n")[0]
-        return cls(higher_is_better, bounds, source, summary, decimals)
+    def __post_init__(self) -> None:
+        if self.headline not in (MACRO, MICRO):
+            raise ValueError(f"headline must be one of {MACRO}, {MICRO}, got '{self.headline}'")
 
 
-class Listed:
-    """What ``interpfer ls metrics`` says of a metric."""
+class BaseMetric:
+    """What all kinds of metrics have in common: their facts, as ``interpfer ls metrics`` lists them."""
 
     facts: Facts
 
@@ -65,18 +68,20 @@ class Listed:
             "what": self.facts.summary,
             "better": "higher" if self.facts.higher_is_better else "lower",
             "bounds": "{:g} .. {:g}".format(*self.facts.bounds),
+            "group": self.facts.group,
+            "headline": self.facts.headline,
             "source": self.facts.source,
         }
 
 
 @dataclass(frozen=True)
-class ImageMetric(Listed):
-    """One score per image; a data set's score is the mean of the class means.
+class ImageMetric(BaseMetric):
+    """One score per image; the score of a data set is the mean of the class means.
 
     Attributes:
         compute: (n, S, S) maps and (n, S, S) heatmaps to (n,) scores, NaN where undefined.
-        facts: direction, bounds, source.
-        unit: whether it wants maps in [0, 1], as thresholds do; else any that are not negative.
+        facts: direction, bounds, source, headline and group.
+        unit: whether it needs maps in [0, 1], as thresholds do; else any non-negative ones.
     """
 
     compute: Callable[[MapBatch, MapBatch], Scores]
@@ -84,18 +89,18 @@ class ImageMetric(Listed):
     unit: bool = False
 
     def __call__(self, maps: MapBatch, heat: MapBatch) -> Scores:
-        """Score (n, S, S) maps against (n, S, S) heatmaps."""
+        """Return the (n,) scores of (n, S, S) maps for (n, S, S) heatmaps."""
         return self.compute(maps, heat)
 
 
 @dataclass(frozen=True)
-class DatasetMetric(Listed):
-    """One score for a whole data set, made of counts that add up over images in any order.
+class DatasetMetric(BaseMetric):
+    """One score of a whole data set, out of counts that add up over images in any order.
 
     Attributes:
         count: (n, S, S) maps in [0, 1] and (n, S, S) heatmaps to (n, ...) integer counts, zero where undefined.
         score: (*, ...) counts to (*) scores, NaN where nothing was counted.
-        facts: direction, bounds, source.
+        facts: direction, bounds, source, headline and group.
     """
 
     count: Callable[[MapBatch, MapBatch], Int[Tensor, "n ..."]]
@@ -103,7 +108,7 @@ class DatasetMetric(Listed):
     facts: Facts
 
     def __call__(self, maps: MapBatch, heat: MapBatch | Bool[Tensor, "n h w"]) -> float:
-        """Score all maps together.
+        """Return the score of all maps together.
 
         Args:
             maps: (n, S, S) in [0, 1].
@@ -113,32 +118,40 @@ class DatasetMetric(Listed):
 
 
 @dataclass(frozen=True)
-class ModelMetric(Listed):
-    """One score per image that the model itself has to be asked for; much slower than the others.
+class ModelMetric(BaseMetric):
+    """One score per image for which the model itself is run; much slower than the other kinds.
 
     Attributes:
         compute: (n, S, S) maps in [0, 1] and a ``ModelProbe`` to (n,) scores, NaN where undefined.
-        facts: direction, bounds, source.
+        facts: direction, bounds, source, headline and group.
     """
 
     compute: Callable[[MapBatch, ModelProbe], Scores]
     facts: Facts
 
     def __call__(self, maps: MapBatch, probe: ModelProbe) -> Scores:
-        """Score (n, S, S) maps in [0, 1] on faces that the model can be tried on."""
+        """Return the (n,) scores of (n, S, S) maps in [0, 1] for the faces of a ``ModelProbe``."""
         return self.compute(maps, probe)
 
 
 Metric = ImageMetric | DatasetMetric | ModelMetric
+M = TypeVar("M", bound=BaseMetric)
 
 
 def image_metric(
-    higher_is_better: bool, bounds: tuple[float, float], source: str, unit: bool = False
+    higher_is_better: bool,
+    bounds: tuple[float, float],
+    source: str,
+    unit: bool = False,
+    decimals: int = 3,
+    headline: str = MACRO,
+    group: str = AGREEMENT,
 ) -> Callable[[Callable[[MapBatch, MapBatch], Scores]], ImageMetric]:
-    """Turn a function of maps and heatmaps into a metric; its first docstring line is the summary."""
+    """Turn a function of maps and heatmaps into a metric; the first line of its docstring is the summary."""
 
     def wrap(compute: Callable[[MapBatch, MapBatch], Scores]) -> ImageMetric:
-        return ImageMetric(compute, Facts.of(compute, higher_is_better, bounds, source), unit)
+        facts = Facts(higher_is_better, bounds, source, _summary(compute), decimals, headline, group)
+        return _documented(ImageMetric(compute, facts, unit), compute)
 
     return wrap
 
@@ -149,28 +162,50 @@ def dataset_metric(
     bounds: tuple[float, float],
     source: str,
     decimals: int = 3,
+    headline: str = MICRO,
+    group: str = AGREEMENT,
 ) -> Callable[[Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]], DatasetMetric]:
-    """Turn a function of added counts into a metric of a whole data set."""
+    """Turn a function of summed counts into a metric of a whole data set."""
 
     def wrap(score: Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]) -> DatasetMetric:
-        return DatasetMetric(count, score, Facts.of(score, higher_is_better, bounds, source, decimals))
+        facts = Facts(higher_is_better, bounds, source, _summary(score), decimals, headline, group)
+        return _documented(DatasetMetric(count, score, facts), score)
 
     return wrap
 
 
 def model_metric(
-    higher_is_better: bool, bounds: tuple[float, float], source: str
+    higher_is_better: bool,
+    bounds: tuple[float, float],
+    source: str,
+    decimals: int = 3,
+    headline: str = MACRO,
+    group: str = FAITHFULNESS,
 ) -> Callable[[Callable[[MapBatch, ModelProbe], Scores]], ModelMetric]:
-    """Turn a function of maps and a ``ModelProbe`` into a metric that asks the model; NaN without map or target."""
+    """Turn a function of maps and a ``ModelProbe`` into a metric that runs the model; NaN without map or target."""
 
     def wrap(compute: Callable[[MapBatch, ModelProbe], Scores]) -> ModelMetric:
         def where_defined(maps: MapBatch, probe: ModelProbe) -> Scores:
             valid = maps[:, 0, 0].isfinite() & (probe.targets >= 0).to(maps.device)
             return torch.where(valid, compute(maps.nan_to_num(0), probe).to(maps), torch.nan)
 
-        return ModelMetric(where_defined, Facts.of(compute, higher_is_better, bounds, source))
+        facts = Facts(higher_is_better, bounds, source, _summary(compute), decimals, headline, group)
+        return _documented(ModelMetric(where_defined, facts), compute)
 
     return wrap
+
+
+def _summary(function: Callable[..., object]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]
+
+
+def _documented(metric: M, function: Callable[..., object]) -> M:
+    """Give a metric the name and the docstring of its function, so that help and doctest find them."""
+    for name in WRAPPER_ASSIGNMENTS:
+        if hasattr(function, name) and name != "__annotations__":
+            object.__setattr__(metric, name, getattr(function, name))
+    object.__setattr__(metric, "__wrapped__", function)
+    return metric
 
 
 @cached_per_batch

@@ -1,7 +1,7 @@
-"""Remembers what several metrics need of the same batch, such as a sort, for as long as the batch lives.
+"""Cache of what several metrics compute of the same batch, such as a histogram, for as long as the batch lives.
 
-A metric stays a pure function of its tensors: what is remembered is looked up by the identity and the version of the
-tensors, so a tensor that was written to is looked at anew. What carries gradients is never remembered.
+A metric stays a pure function of its tensors: results are looked up by the identity and the version of the tensors, so
+that a tensor that was written to is computed again. Tensors with gradients are never cached.
 """
 
 import weakref
@@ -16,8 +16,20 @@ _Entry = tuple[tuple["weakref.ref[Tensor]", ...], tuple[int, ...], Any]
 
 
 def cached_per_batch(function: Callable[..., T]) -> Callable[..., T]:
-    """Let a pure function of one or more tensors compute once per batch."""
-    known: dict[tuple[int, ...], _Entry] = {}
+    """Make a pure function of one or more tensors compute once per batch.
+
+    Examples:
+        >>> import torch
+        >>> @cached_per_batch
+        ... def total(maps):
+        ...     print("computed")
+        ...     return maps.sum().item()
+        >>> maps = torch.ones(2, 2)
+        >>> total(maps) + total(maps)
+        computed
+        8.0
+    """
+    cache: dict[tuple[int, ...], _Entry] = {}
 
     @wraps(function)
     def call(*tensors: Tensor) -> T:
@@ -26,12 +38,12 @@ def cached_per_batch(function: Callable[..., T]) -> Callable[..., T]:
                 return function(*tensors)
         key = tuple(map(id, tensors))
         versions = tuple([tensor._version for tensor in tensors])
-        held = known.get(key)
-        if held and held[1] == versions and all([ref() is own for ref, own in zip(held[0], tensors, strict=True)]):
-            result: T = held[2]
+        entry = cache.get(key)
+        if entry and entry[1] == versions and all([ref() is own for ref, own in zip(entry[0], tensors, strict=True)]):
+            result: T = entry[2]
             return result
         result = function(*tensors)
-        known[key] = tuple(weakref.ref(tensor, lambda _: known.pop(key, None)) for tensor in tensors), versions, result
+        cache[key] = tuple(weakref.ref(tensor, lambda _: cache.pop(key, None)) for tensor in tensors), versions, result
         return result
 
     return call

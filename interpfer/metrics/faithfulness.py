@@ -1,7 +1,7 @@
-"""Faithfulness: does the classifier need what the map says it looks at?
+"""Faithfulness: does the probability of the target class depend on the pixels that a map marks?
 
-Pixels are hidden or shown in the order of the map, and the probability of the target class is watched. A map can agree
-with the AU heatmap and be unfaithful, so these scores stand beside agreement. They run the model many times.
+Pixels are hidden or shown in the order of the map, and the probability of the target class is measured. A map can agree
+with the AU heatmap and still be unfaithful. These metrics run the model many times.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,11 @@ from interpfer.metrics.base import MASK_LEVEL, MapBatch, Scores, model_metric
 from interpfer.metrics.queries import Images, ModelProbe
 
 STEPS = 20
-"""Equal parts in which the pixels of a face are hidden or shown."""
+"""Number of equal parts in which the pixels of a face are hidden or shown."""
 COARSE = 8
 """Side of the grid to which a face is blurred where it is hidden."""
 CONTROLS = 4
-"""Other regions against which the AU regions are held."""
-
+"""Number of other regions with which the AU regions are compared."""
 
 PETSIUK = "Petsiuk et al. 2018, RISE, arXiv 1806.07421"
 CHATTOPADHAY = "Chattopadhay et al. 2018, arXiv 1710.11063"
@@ -48,74 +47,84 @@ def pixel_flipping(maps: MapBatch, probe: ModelProbe) -> Scores:
 @model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=CHATTOPADHAY)
 def average_drop(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Share of the target's probability that is lost when the face is multiplied by the map."""
-    whole, kept = _kept(maps, probe)
-    return ((whole - kept) / whole).clamp(min=0)
+    whole, masked = _masked(maps, probe)
+    return ((whole - masked) / whole).clamp(min=0)
 
 
 @model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=CHATTOPADHAY)
 def increase(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Whether the target's probability rises when the face is multiplied by the map."""
-    whole, kept = _kept(maps, probe)
-    return (kept > whole).to(whole)
+    whole, masked = _masked(maps, probe)
+    return (masked > whole).to(whole)
 
 
 @model_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="interpfer")
 def au_occlusion(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Fall of the target's probability when the AU regions are blurred, less that for other regions as large.
 
-    It tells of model and face, not of the map: it is the same for all maps. Other regions are random blobs outside the
-    AU regions; where these fill more than half of the picture there is no room for them, and the score is undefined.
+    A property of model and face, not of the map: all maps have the same score. Other regions are random blobs outside
+    the AU regions; where these fill more than half of the picture, the score is undefined.
     """
     del maps
-    return probe.once(_occlusion)
+    return probe.once(_occlusion_drop)
 
 
-def _occlusion(probe: ModelProbe) -> Scores:
+def _occlusion_drop(probe: ModelProbe) -> Scores:
     size = probe.images.shape[-1]
     mask = F.interpolate((probe.heat >= MASK_LEVEL).float()[:, None], size=(size, size), mode="area")[:, 0] >= 0.5
     area = mask.sum((1, 2))
     hidden = [mask]
     for field in probe.noise((CONTROLS, 5, 5)).unbind(1):
         blobs = F.interpolate(field[:, None], size=(size, size), mode="bilinear")[:, 0]
-        place = ranks_from_top(torch.where(mask, -1.0, blobs))
-        hidden.append(place < area[:, None, None])
-    soft = probe.once(BLURRED.pictures)
-    variants = [torch.where(region[:, None], soft, probe.images) for region in hidden]
+        ranks = ranks_from_top(torch.where(mask, -1.0, blobs))
+        hidden.append(ranks < area[:, None, None])
+    blurry = probe.once(BLURRED.pictures)
+    variants = [torch.where(region[:, None], blurry, probe.images) for region in hidden]
     expected, *others = probe.probability(torch.cat(variants)).view(len(variants), -1)
-    room = (area > 0) & (area <= mask[0].numel() // 2) & probe.heat[:, 0, 0].isfinite()
-    return torch.where(room.to(expected.device), torch.stack(others).mean(0) - expected, torch.nan)
+    valid = (area > 0) & (area <= mask[0].numel() // 2) & probe.heat[:, 0, 0].isfinite()
+    return torch.where(valid.to(expected.device), torch.stack(others).mean(0) - expected, torch.nan)
 
 
-def blurred(images: Images) -> Images:
-    """Return the images as an 8 x 8 grid knows them."""
+def blur(images: Images) -> Images:
+    """Return images reduced to an 8 x 8 grid and enlarged again."""
     small = F.interpolate(images, size=(COARSE, COARSE), mode="area")
     return F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class _Scene(NamedTuple):
-    """All faces, altered in a way that is the same for all maps; both are asked for ``once``."""
+class _Alteration(NamedTuple):
+    """An alteration of whole faces, the same for all maps, so that ``ModelProbe.once`` computes it once.
+
+    Attributes:
+        pictures: the altered faces of a probe.
+        probability: the probability of each face's target for them.
+    """
 
     pictures: Callable[[ModelProbe], Images]
     probability: Callable[[ModelProbe], Scores]
 
     @classmethod
-    def of(cls, alter: Callable[[Images], Images]) -> "_Scene":
+    def of(cls, alter: Callable[[Images], Images]) -> "_Alteration":
         def pictures(probe: ModelProbe) -> Images:
             return alter(probe.images)
 
         return cls(pictures, lambda probe: probe.probability(probe.once(pictures)))
 
 
-SHARP = _Scene.of(lambda images: images)
-BLURRED = _Scene.of(blurred)
-PLAIN = _Scene.of(lambda images: images.mean((2, 3), keepdim=True).expand_as(images))
+SHARP = _Alteration.of(lambda images: images)
+BLURRED = _Alteration.of(blur)
+PLAIN = _Alteration.of(lambda images: images.mean((2, 3), keepdim=True).expand_as(images))
 
 
 def ranks_from_top(maps: Float[Tensor, "n s s"]) -> Int[Tensor, "n s s"]:
-    """Return the place of each pixel when the highest comes first."""
+    """Return the rank of each pixel, 0 for the highest; ties in the order of the pixels.
+
+    Examples:
+        >>> ranks_from_top(torch.tensor([[[0.2, 0.9], [0.5, 0.1]]])).tolist()
+        [[[2, 0], [1, 3]]]
+    """
     order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(order.shape[1], device=maps.device).expand_as(order)
-    return torch.empty_like(order).scatter_(1, order, places).view_as(maps)
+    ranks = torch.arange(order.shape[1], device=maps.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, ranks).view_as(maps)
 
 
 def _at_input(maps: MapBatch, probe: ModelProbe) -> Float[Tensor, "n s s"]:
@@ -123,28 +132,28 @@ def _at_input(maps: MapBatch, probe: ModelProbe) -> Float[Tensor, "n s s"]:
     return F.interpolate(maps[:, None].to(probe.images), size=size, mode="bilinear", antialias=True)[:, 0]
 
 
-def places_at_input(maps: MapBatch, probe: ModelProbe) -> Int[Tensor, "n s s"]:
-    """Return the place of each pixel of the model's input when the map's highest comes first; ties fall at random."""
+def ranks_at_input(maps: MapBatch, probe: ModelProbe) -> Int[Tensor, "n s s"]:
+    """Return the rank of each pixel of the model's input, 0 where the map is highest; ties in random order."""
     small = _at_input(maps, probe)
     return ranks_from_top(small + 1e-6 * probe.noise(tuple(small.shape[1:])))
 
 
-def _area(maps: MapBatch, probe: ModelProbe, before: _Scene, after: _Scene) -> Scores:
-    """Turn one picture into the other in the order of the map, and average the probability by trapezoids."""
-    place = places_at_input(maps, probe)
-    whole = place[0].numel() if len(place) else 1
-    changed: list[Bool[Tensor, "n s s"]] = [place < round(whole * step / STEPS) for step in range(1, STEPS)]
-    rounds = max(1, probe.together // max(len(maps), 1))
+def _area(maps: MapBatch, probe: ModelProbe, before: _Alteration, after: _Alteration) -> Scores:
+    """Turn one picture into the other in the order of the map; return the area under the curve of the probability."""
+    ranks = ranks_at_input(maps, probe)
+    pixels = ranks[0].numel() if len(ranks) else 1
+    changed: list[Bool[Tensor, "n s s"]] = [ranks < round(pixels * step / STEPS) for step in range(1, STEPS)]
+    steps_at_once = max(1, probe.images_per_forward // max(len(maps), 1))
     old, new = probe.once(before.pictures), probe.once(after.pictures)
     curve = [probe.once(before.probability)]
-    for start in range(0, len(changed), rounds):
-        some = changed[start : start + rounds]
-        pictures = torch.cat([torch.where(which[:, None], new, old) for which in some])
-        curve += probe.probability(pictures).view(len(some), -1)
+    for start in range(0, len(changed), steps_at_once):
+        masks = changed[start : start + steps_at_once]
+        pictures = torch.cat([torch.where(mask[:, None], new, old) for mask in masks])
+        curve += probe.probability(pictures).view(len(masks), -1)
     curve.append(probe.once(after.probability))
     return torch.trapezoid(torch.stack(curve), dim=0) / STEPS
 
 
-def _kept(maps: MapBatch, probe: ModelProbe) -> tuple[Scores, Scores]:
-    """Return the probability of the whole face, and of the face times the map."""
+def _masked(maps: MapBatch, probe: ModelProbe) -> tuple[Scores, Scores]:
+    """Return the probability for the whole face, and for the face times the map."""
     return probe.once(SHARP.probability), probe.probability(probe.images * _at_input(maps, probe)[:, None])

@@ -7,22 +7,46 @@ from torch import Tensor
 from interpfer.metrics.agreement import PAPER
 from interpfer.metrics.base import MapBatch, Scores, defined, extent, image_metric
 from interpfer.metrics.caching import cached_per_batch
-from interpfer.metrics.histograms import count, marked
+from interpfer.metrics.histograms import count, reached
 
 BINS = 256
-"""Of the histogram in which Otsu's threshold is sought."""
+"""Bins of the histogram in which Otsu's threshold is searched."""
 
 
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PAPER, unit=True)
 def iou(maps: MapBatch, heat: MapBatch) -> Scores:
-    """Intersection over union of map and heatmap, each above its own Otsu threshold; 1 where both are empty."""
+    """Intersection over union of map and heatmap, each above its own Otsu threshold; 1 where both are empty.
+
+    Args:
+        maps: (n, S, S) in [0, 1], NaN all over where undefined.
+        heat: (n, S, S) heatmaps, likewise.
+
+    Examples:
+        Two pixels each, one of them in common:
+
+        >>> maps = torch.tensor([[[1.0, 1.0], [0.0, 0.0]]])
+        >>> round(iou(maps, torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])).item(), 4)
+        0.3333
+    """
     both, one = _overlap(maps, heat)
     return torch.where(one == 0, 1, both / one)
 
 
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PAPER, unit=True)
 def dice(maps: MapBatch, heat: MapBatch) -> Scores:
-    """Dice of map and heatmap, each above its own Otsu threshold; 1 where both are empty."""
+    """Dice of map and heatmap, each above its own Otsu threshold; 1 where both are empty.
+
+    Args:
+        maps: (n, S, S) in [0, 1], NaN all over where undefined.
+        heat: (n, S, S) heatmaps, likewise.
+
+    Examples:
+        Two pixels each, one of them in common:
+
+        >>> maps = torch.tensor([[[1.0, 1.0], [0.0, 0.0]]])
+        >>> dice(maps, torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])).item()
+        0.5
+    """
     both, one = _overlap(maps, heat)
     return torch.where(one == 0, 1, 2 * both / (both + one))
 
@@ -30,22 +54,18 @@ def dice(maps: MapBatch, heat: MapBatch) -> Scores:
 @cached_per_batch
 def _overlap(maps: MapBatch, heat: MapBatch) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Return the sizes of intersection and union; NaN where undefined."""
-    a, b = otsu_mask(maps), _heat_mask(heat)
+    a, b = otsu_mask(maps), otsu_mask(heat)
     both, sizes = torch.linalg.vecdot(a, b), a.sum(1) + b.sum(1)
     valid = defined(maps, heat)
     return torch.where(valid, both, torch.nan), torch.where(valid, sizes - both, torch.nan)
 
 
 @cached_per_batch
-def _heat_mask(heat: MapBatch) -> Float[Tensor, "n p"]:
-    return otsu_mask(heat)
-
-
 def otsu_mask(maps: MapBatch) -> Float[Tensor, "n p"]:
     """Return 1 for pixels above Otsu's threshold, else 0; none of a constant map.
 
-    The threshold is the middle of the bin that parts best, of ``BINS`` between a map's least and largest value, as in
-    scikit-image.
+    The threshold is the middle of the bin that separates best, of ``BINS`` between a map's least and largest value, as
+    in scikit-image.
     """
     low, high = (end[:, None] for end in extent(maps))
     width = (high - low) / BINS
@@ -57,7 +77,7 @@ def otsu_mask(maps: MapBatch) -> Float[Tensor, "n p"]:
     below = counts.double().cumsum(1)
     weighted = (counts * torch.arange(BINS, dtype=torch.float64, device=maps.device)).cumsum(1)
     total, above = weighted[:, -1:], below[:, -1:] - below
-    parted = (weighted * below[:, -1:] - total * below).square() / (below * above)
-    best = torch.where((below > 0) & (above > 0), parted, -1).max(1, keepdim=True)
+    separation = (weighted * below[:, -1:] - total * below).square() / (below * above)
+    best = torch.where((below > 0) & (above > 0), separation, -1).max(1, keepdim=True)
     threshold = torch.where(best.values > 0, low + (best.indices + 0.5) * width, torch.inf)
-    return marked(maps, torch.nextafter(threshold, torch.full_like(threshold, torch.inf)))
+    return reached(maps, torch.nextafter(threshold, torch.full_like(threshold, torch.inf)))

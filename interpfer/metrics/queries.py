@@ -1,4 +1,4 @@
-"""Faces on which a model can be tried, for metrics that ask it again."""
+"""Faces on which metrics run the model again, with altered pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,24 +9,36 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-TOGETHER, TOGETHER_AWAY = 32, 256
-"""Images per forward, about: on a CPU, whose cache should hold what they become, and on an accelerator."""
+CPU_IMAGES, ACCELERATOR_IMAGES = 32, 256
+"""Images per forward, about: few on a CPU, whose cache should hold their activations."""
 
 Images = Float[Tensor, "n 3 s s"]
 
 
 @dataclass(frozen=True)
 class ModelProbe:
-    """Faces on which a model can be tried.
+    """Faces on which a model can be run with altered pixels.
 
     Attributes:
-        probabilities: runs the model on images.
+        probabilities: function from (n, 3, s, s) images to (n, k) class probabilities.
         images: (n, 3, s, s) RGB in [0, 1] at the model's input size.
         heat: (n, S, S) AU heatmaps, NaN where undefined.
         targets: (n,) class index that maps explain, -1 for none.
         rows: position of each face in the data set.
-        seed: of everything random.
-        known: what was asked for ``once``.
+        seed: random seed.
+        results: results of ``once``, by function.
+
+    Examples:
+        A model whose probability of the first class is the mean brightness:
+
+        >>> def probabilities(images):
+        ...     bright = images.mean((1, 2, 3))
+        ...     return torch.stack([bright, 1 - bright], 1)
+        >>> probe = ModelProbe(
+        ...     probabilities, torch.ones(2, 3, 8, 8), torch.ones(2, 8, 8), torch.tensor([0, 1]), (0, 1), 0
+        ... )
+        >>> probe.probability(probe.images).tolist()
+        [1.0, 0.0]
     """
 
     probabilities: Callable[[Images], Float[Tensor, "n k"]]
@@ -35,27 +47,34 @@ class ModelProbe:
     targets: Int[Tensor, " n"]
     rows: tuple[int, ...]
     seed: int
-    known: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    results: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def together(self) -> int:
+    def images_per_forward(self) -> int:
         """Images per forward, about."""
-        return TOGETHER if self.images.device.type == "cpu" else TOGETHER_AWAY
+        return CPU_IMAGES if self.images.device.type == "cpu" else ACCELERATOR_IMAGES
 
     def once(self, function: Callable[["ModelProbe"], Tensor]) -> Tensor:
-        """Return what a function makes of this trial, computed when first asked for: the same for all maps."""
-        if function not in self.known:
-            self.known[function] = function(self)
-        return self.known[function]
+        """Return a function's result for this probe, computed once and the same for all maps."""
+        if function not in self.results:
+            self.results[function] = function(self)
+        return self.results[function]
 
     def probability(self, images: Images) -> Float[Tensor, " n"]:
-        """Return the probability of each face's target for altered images: m variants of all n faces in turn."""
+        """Return the probability of each face's target for altered images.
+
+        Args:
+            images: (m n, 3, s, s): all n faces in a first variant, then all in the next.
+
+        Returns:
+            (m n,) probabilities in the same order.
+        """
         repeats = len(images) // max(len(self.targets), 1)
-        found = [self.probabilities(part) for part in torch.split(images, self.together)]
+        batches = [self.probabilities(part) for part in torch.split(images, self.images_per_forward)]
         chosen = self.targets.clamp(min=0).repeat(repeats)[:, None]
-        return torch.cat(found).gather(1, chosen.to(images.device))[:, 0] if found else images.new_zeros(0)
+        return torch.cat(batches).gather(1, chosen.to(images.device))[:, 0] if batches else images.new_zeros(0)
 
     def noise(self, shape: tuple[int, ...]) -> Tensor:
-        """Return uniform noise per face that depends on the seed and its place in the data set alone."""
-        drawn = [np.random.default_rng([abs(self.seed), row]).random(shape, np.float32) for row in self.rows]
-        return torch.from_numpy(np.array(drawn).reshape(-1, *shape)).to(self.images)
+        """Return uniform noise in [0, 1) per face that depends only on the seed and its position in the data set."""
+        noise = [np.random.default_rng([abs(self.seed), row]).random(shape, np.float32) for row in self.rows]
+        return torch.from_numpy(np.array(noise).reshape(-1, *shape)).to(self.images)

@@ -1,4 +1,4 @@
-"""Sanity checks of a map: does it depend on the weights, and is it steady under a little noise?
+"""Sanity checks of a map: does it depend on the weights, and is it stable under a little noise?
 
 After Adebayo et al. 2018 (arXiv 1810.03292) and Yeh et al. 2019 (arXiv 1901.09392).
 """
@@ -23,16 +23,16 @@ NOISE = 0.02
 
 @contextmanager
 def weights_restored(module: nn.Module) -> Iterator[None]:
-    """Put all weights back at the end, also when something raises."""
-    kept = {name: value.detach().clone() for name, value in module.state_dict().items()}
+    """Restore all weights at the end, also when something raises."""
+    original = {name: value.detach().clone() for name, value in module.state_dict().items()}
     try:
         yield
     finally:
-        module.load_state_dict(kept)
+        module.load_state_dict(original)
 
 
 def shuffle_weights(module: nn.Module, generator: torch.Generator) -> None:
-    """Permute the entries of each own parameter of a module in place: its distribution stays, what it learned goes."""
+    """Permute the entries of each own parameter of a module in place: the distribution stays, their order is lost."""
     for parameter in module.parameters(recurse=False):
         order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
         parameter.data = parameter.data.flatten()[order].view_as(parameter)
@@ -40,18 +40,18 @@ def shuffle_weights(module: nn.Module, generator: torch.Generator) -> None:
 
 @contextmanager
 def shuffled(model: Model, seed: int = 0) -> Iterator[None]:
-    """Shuffle all weights of a model for as long as the block lasts."""
+    """Shuffle all weights of a model within a ``with`` block."""
     generator = torch.Generator().manual_seed(seed)
     with weights_restored(model.module):
-        for module in _owners(model):
+        for module in _parametrised(model):
             shuffle_weights(module, generator)
         yield
 
 
-def _owners(model: Model) -> list[nn.Module]:
-    """Return the modules that have weights of their own, from the output down."""
-    owners = [item for item in model.module.modules() if next(item.parameters(recurse=False), None) is not None]
-    return owners[::-1]
+def _parametrised(model: Model) -> list[nn.Module]:
+    """Return the modules that have weights of their own, from the output to the input."""
+    modules = [item for item in model.module.modules() if next(item.parameters(recurse=False), None) is not None]
+    return modules[::-1]
 
 
 def cascading_randomisation(
@@ -63,42 +63,42 @@ def cascading_randomisation(
     stages: int = 8,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Shuffle the weights from the output down to the input, and see how far each map is still the one it was.
+    """Shuffle the weights from the output down to the input, and measure how similar each map stays.
 
     Args:
-        model: the classifier; left as found.
+        model: the classifier; restored afterwards.
         images: RGB in [0, 1], any size.
         maps: names or groups.
         layers: "last", "all", or names.
         targets: as for ``interpfer.compute_maps``; by default the class that the intact model predicts.
-        stages: in how many steps, at most.
-        seed: of the shuffling.
+        stages: largest number of steps.
+        seed: random seed of the shuffling.
 
     Returns:
-        One line per stage, map and layer: ``shuffled``, the share of modules with shuffled weights;
-        ``similarity``, the mean Spearman correlation with the intact model's map, NaN where a map is undefined. A map
-        that depends on what was learned falls towards 0; one that does not fall shows the picture, not the model.
+        One row per stage, map and layer: ``shuffled``, the share of modules with shuffled weights; ``similarity``,
+        the mean Spearman correlation with the map of the intact model, NaN where a map is undefined. The similarity of
+        a map that depends on the weights falls towards 0.
     """
-    owners = _owners(model)
+    modules = _parametrised(model)
     generator = torch.Generator().manual_seed(seed)
     if targets is None:
         targets = _predicted(model, images)
     before = compute_maps(model, images, maps, layers, targets)
-    lines = []
+    rows = []
     with weights_restored(model.module):
         done = 0
         for stage in range(stages + 1):
-            upto = round(len(owners) * stage / stages)
-            for module in owners[done:upto]:
+            upto = round(len(modules) * stage / stages)
+            for module in modules[done:upto]:
                 shuffle_weights(module, generator)
             if stage and upto == done:
                 continue
             done = upto
             after = compute_maps(model, images, maps, layers, targets)
             for (name, layer), raw in after.items():
-                close = _similarity(raw, before[name, layer]).nanmean().item()
-                lines.append((stage, done / len(owners), name, layer, close))
-    return pd.DataFrame(lines, columns=["stage", "shuffled", "map", "layer", "similarity"])
+                similarity = _similarity(raw, before[name, layer]).nanmean().item()
+                rows.append((stage, done / len(modules), name, layer, similarity))
+    return pd.DataFrame(rows, columns=["stage", "shuffled", "map", "layer", "similarity"])
 
 
 def noise_sensitivity(
@@ -111,7 +111,7 @@ def noise_sensitivity(
     draws: int = 4,
     seed: int = 0,
 ) -> dict[tuple[str, str], Float[Tensor, " n"]]:
-    """Return per (map, layer) and image how far the map moves under a little noise: the largest 1 - Spearman.
+    """Return per (map, layer) and image how much the map changes under a little noise: the largest 1 - Spearman.
 
     Args:
         model: the classifier.
@@ -119,21 +119,21 @@ def noise_sensitivity(
         maps: names or groups.
         layers: "last", "all", or names.
         targets: as for ``interpfer.compute_maps``; by default the class predicted without noise.
-        noise: standard deviation.
-        draws: noisy copies of each image.
-        seed: of the noise.
+        noise: standard deviation, for images in [0, 1].
+        draws: number of noisy copies of each image.
+        seed: random seed of the noise.
     """
     generator = torch.Generator().manual_seed(seed)
     if targets is None:
         targets = _predicted(model, images)
     before = compute_maps(model, images, maps, layers, targets)
-    worst = {key: torch.zeros(len(images), device=raw.device) for key, raw in before.items()}
+    largest = {key: torch.zeros(len(images), device=raw.device) for key, raw in before.items()}
     for _ in range(draws):
-        moved = torch.randn(images.shape, generator=generator).to(images) * noise
-        after = compute_maps(model, (images + moved).clamp(0, 1), maps, layers, targets)
+        change = torch.randn(images.shape, generator=generator).to(images) * noise
+        after = compute_maps(model, (images + change).clamp(0, 1), maps, layers, targets)
         for key, raw in after.items():
-            worst[key] = torch.maximum(worst[key], 1 - _similarity(raw, before[key]))
-    return worst
+            largest[key] = torch.maximum(largest[key], 1 - _similarity(raw, before[key]))
+    return largest
 
 
 def _predicted(model: Model, images: Float[Tensor, "n 3 h w"]) -> Tensor:

@@ -1,1 +1,1 @@
-"""From numbers per image to statements: means with intervals, tests of differences, classification."""
+"""From values per image to means with confidence intervals, tests of differences, and classification scores."""

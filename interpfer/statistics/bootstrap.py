@@ -1,4 +1,4 @@
-"""Resamples of images or of people, drawn a few at a time so that memory does not grow with the data set."""
+"""Bootstrap over images or subjects, a few resamples at a time so that memory does not grow with the data set."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 RESAMPLES = 1000
 LEVEL = 0.95
 DRAWN_AT_ONCE = 1_000_000
-"""Values drawn at a time."""
+"""Number of values drawn at a time."""
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Draws = NDArray[np.uint8]
-"""How often each resample draws each image: (resamples, n). Hardly ever above 10, so a byte is plenty."""
+"""How often each resample draws each image: (resamples, n). Hardly ever above 10, so a byte is enough."""
 
 
 def means_by_image(scores: Array, members: Sequence[Rows], seed: int) -> list[Array]:
-    """Return the means of each group of images in resamples that draw its images anew.
+    """Return the means of each group of images in resamples of its images.
 
     Args:
         scores: (n, k).
         members: the rows of each group.
-        seed: of the draws.
+        seed: random seed of the draws.
 
     Returns:
         (RESAMPLES, k) per group, NaN where the group is empty.
@@ -32,19 +32,19 @@ def means_by_image(scores: Array, members: Sequence[Rows], seed: int) -> list[Ar
 
 
 def means_by_subject(scores: Array, members: Sequence[Rows], subjects: Rows, seed: int) -> list[Array]:
-    """Return the same for resamples that draw whole subjects with all their images; NaN where one misses a group.
+    """Return the same for resamples of whole subjects with all their images; NaN where a resample lacks a group.
 
     Args:
         scores: (n, k).
         members: the rows of each group.
         subjects: (n,) number of the person on each image.
-        seed: of the draws.
+        seed: random seed of the draws.
     """
     person = np.unique(subjects, return_inverse=True)[1]
     parts: list[list[Array]] = [[] for _ in members]
-    for drawn in _draws(int(person.max(initial=-1)) + 1, RESAMPLES, np.random.default_rng(seed)):
+    for counts in _draws(int(person.max(initial=-1)) + 1, RESAMPLES, np.random.default_rng(seed)):
         for rows, means in zip(members, parts, strict=True):
-            weights = drawn[:, person[rows]].astype(float)
+            weights = counts[:, person[rows]].astype(float)
             with np.errstate(invalid="ignore"):
                 means.append(weights @ scores[rows] / weights.sum(1)[:, None])
     return [np.concatenate(means) for means in parts]
@@ -67,7 +67,7 @@ def subject_weights(subjects: Rows, resamples: int, seed: int) -> Draws:
 
 
 def interval(draws: Array) -> tuple[float, float]:
-    """Return the middle 95 % of resampled values; NaN where there are none."""
+    """Return the ends of the middle 95 % of resampled values; NaN where there are none."""
     known = draws[np.isfinite(draws)]
     if not len(known):
         return np.nan, np.nan
@@ -76,7 +76,7 @@ def interval(draws: Array) -> tuple[float, float]:
 
 
 def intervals(draws: Array) -> Array:
-    """Return the intervals of the columns of (resamples, k) values: (k, 2)."""
+    """Return the intervals of the columns of (resamples, k) values: (k, 2), as ``interval`` does."""
     if np.isfinite(draws).all():
         ends: Array = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
         return ends
@@ -86,7 +86,8 @@ def intervals(draws: Array) -> Array:
 def _means(values: Array, rng: np.random.Generator) -> Array:
     if not len(values):
         return np.full((RESAMPLES, values.shape[1]), np.nan)
-    return np.concatenate([drawn.astype(float) @ values for drawn in _draws(len(values), RESAMPLES, rng)]) / len(values)
+    draws = _draws(len(values), RESAMPLES, rng)
+    return np.concatenate([counts.astype(float) @ values for counts in draws]) / len(values)
 
 
 def _draws(n: int, resamples: int, rng: np.random.Generator) -> Iterator[Draws]:
@@ -94,6 +95,6 @@ def _draws(n: int, resamples: int, rng: np.random.Generator) -> Iterator[Draws]:
     step = max(DRAWN_AT_ONCE // max(n, 1), 1)
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
-        drawn = rng.integers(0, n, (count, n)) if n else np.zeros((count, 0), np.intp)
-        drawn += n * np.arange(count)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.uint8)
+        rows = rng.integers(0, n, (count, n)) if n else np.zeros((count, 0), np.intp)
+        rows += n * np.arange(count)[:, None]
+        yield np.bincount(rows.ravel(), minlength=count * n).reshape(count, n).astype(np.uint8)

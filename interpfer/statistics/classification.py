@@ -1,4 +1,4 @@
-"""How well the classifier classifies, by names of classes."""
+"""Accuracy and other scores of a classification, by names of classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,14 @@ from interpfer.labels import CLASS_ORDERS
 
 CALIBRATION_BINS = 15
 ORDER_GAIN = 0.10
-"""Accuracy that a permutation of the classes must add before it is told of."""
+"""Gain in accuracy from which on another order of the classes is reported."""
 ORDER_LEVEL = 0.01
+"""Level of significance of that gain."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """The classification of a data set.
+    """Scores of the classification of a data set.
 
     Attributes:
         accuracy: share of labelled images whose predicted class is their label.
@@ -30,12 +31,12 @@ class Classification:
         recall: per class of the data set.
         precision: per class of the data set.
         f1: per class of the data set.
-        support: images per class of the data set.
+        support: number of images per class of the data set.
         ece: expected calibration error of the predicted class (15 bins of equal width), NaN without confidences.
-        mse: mean square of the difference of class indices, as the reference reports it; it has no meaning of its own.
-        mae: mean size of the difference of class indices, likewise.
-        confusion: counts; rows true classes, columns predicted ones.
-        n: labelled images.
+        mse: mean squared difference of class indices, which the reference reports; not meaningful by itself.
+        mae: mean absolute difference of class indices, likewise.
+        confusion: counts; rows true classes, columns predicted classes.
+        n: number of labelled images.
     """
 
     accuracy: float
@@ -52,7 +53,7 @@ class Classification:
     n: int
 
     def facts(self) -> dict[str, Any]:
-        """What run.json says of it."""
+        """Return the entries of run.json."""
         shares = self.confusion.div(self.confusion.sum(axis=1).replace(0, np.nan), axis=0)
         names = ("n", "accuracy", "balanced_accuracy", "macro_f1", "ece", "mse", "mae")
         tables = ("recall", "precision", "f1", "support")
@@ -68,7 +69,7 @@ def classify(
     outputs: Sequence[str],
     confidence: Sequence[float] | None = None,
 ) -> Classification:
-    """Compare labels with predictions; images without a label ("") do not count, nor do classes without an image.
+    """Compare labels with predictions; images without a label ("") and classes without an image do not count.
 
     Args:
         labels: canonical name per image.
@@ -76,32 +77,38 @@ def classify(
         classes: the data set's classes, in order.
         outputs: the model's classes.
         confidence: probability of the predicted class per image.
+
+    Examples:
+        >>> classes = ["anger", "fear"]
+        >>> result = classify(["anger", "fear", "fear"], ["anger", "fear", "anger"], classes, classes)
+        >>> round(result.accuracy, 4), result.balanced_accuracy, result.recall
+        (0.6667, 0.75, {'anger': 1.0, 'fear': 0.5})
     """
     columns = [*classes, *(name for name in outputs if name not in classes)]
     known = np.array([bool(label) for label in labels], bool)
     if not known.any():
-        nan, nothing = float("nan"), dict.fromkeys(classes, float("nan"))
+        nan, undefined = float("nan"), dict.fromkeys(classes, float("nan"))
         empty = pd.DataFrame(0, index=list(classes), columns=columns)
         support = dict.fromkeys(classes, 0)
-        return Classification(nan, nan, nan, nothing, nothing, nothing, support, nan, nan, nan, empty, 0)
+        return Classification(nan, nan, nan, undefined, undefined, undefined, support, nan, nan, nan, empty, 0)
     true, guess = (np.array(names)[known] for names in (labels, predicted))
     counts = confusion_matrix(true, guess, labels=columns)[: len(classes)]
     table = precision_recall_fscore_support(true, guess, labels=list(classes), average=None, zero_division=0)
     precision, recall, f1, support = (dict(zip(classes, column.tolist(), strict=True)) for column in table)
-    there = [name for name in classes if support[name]]
-    apart = np.array([columns.index(a) - columns.index(b) for a, b in zip(true, guess, strict=True)])
-    sure = None if confidence is None else np.asarray(confidence, float)[known]
+    present = [name for name in classes if support[name]]
+    difference = np.array([columns.index(a) - columns.index(b) for a, b in zip(true, guess, strict=True)])
+    probability = None if confidence is None else np.asarray(confidence, float)[known]
     return Classification(
         accuracy=float((true == guess).mean()),
-        balanced_accuracy=float(np.mean([recall[name] for name in there])),
-        macro_f1=float(np.mean([f1[name] for name in there])),
+        balanced_accuracy=float(np.mean([recall[name] for name in present])),
+        macro_f1=float(np.mean([f1[name] for name in present])),
         recall=recall,
         precision=precision,
         f1=f1,
         support={name: int(count) for name, count in support.items()},
-        ece=np.nan if sure is None else calibration_error(sure, true == guess),
-        mse=float((apart**2).mean()),
-        mae=float(np.abs(apart).mean()),
+        ece=np.nan if probability is None else calibration_error(probability, true == guess),
+        mse=float((difference**2).mean()),
+        mae=float(np.abs(difference).mean()),
         confusion=pd.DataFrame(counts, index=list(classes), columns=columns),
         n=len(true),
     )
@@ -109,19 +116,19 @@ def classify(
 
 def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """Return the expected calibration error (Guo et al. 2017, arXiv 1706.04599): bins of equal width, open below."""
-    place = np.clip(np.ceil(confidence * CALIBRATION_BINS) - 1, 0, CALIBRATION_BINS - 1).astype(int)
-    gaps = np.bincount(place, confidence - correct, CALIBRATION_BINS)
+    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS) - 1, 0, CALIBRATION_BINS - 1).astype(int)
+    gaps = np.bincount(bins, confidence - correct, CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
 
 
 def better_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> tuple[tuple[str, ...], float, float] | None:
-    """Return an order of the classes that would raise accuracy a lot, with the accuracy before and after, or None.
+    """Return an order of the classes with a much higher accuracy, and the accuracy before and after, or None.
 
-    The best of all k! orders is sought, so the exact sign test over images that it mends or breaks is held against a
-    level divided by k!.
+    The best of all k! orders is searched for, so the p-value of the exact sign test over images that become correct or
+    wrong is compared with a level divided by k!.
 
     Args:
-        confusion: counts; rows true classes, columns predicted ones.
+        confusion: counts; rows true classes, columns predicted classes.
         outputs: the model's classes in output order.
     """
     names = list(outputs)
@@ -132,23 +139,23 @@ def better_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> tuple[tuple
     moved = [column for column, row in order.items() if row != column]
     if not moved:
         return None
-    mended = int(sum(counts[order[column], column] for column in moved))
-    broken = int(sum(counts[column, column] for column in moved))
-    if mended - broken < ORDER_GAIN * total:
+    gained = int(sum(counts[order[column], column] for column in moved))
+    lost = int(sum(counts[column, column] for column in moved))
+    if gained - lost < ORDER_GAIN * total:
         return None
-    chance = binomtest(mended, mended + broken, alternative="greater").pvalue
-    if chance >= ORDER_LEVEL / np.exp(gammaln(len(names) + 1)):
+    p = binomtest(gained, gained + lost, alternative="greater").pvalue
+    if p >= ORDER_LEVEL / np.exp(gammaln(len(names) + 1)):
         return None
     before = int(np.trace(counts))
-    found = tuple(names[order[column]] for column in range(len(names)))
-    return found, before / total, (before + mended - broken) / total
+    better = tuple(names[order[column]] for column in range(len(names)))
+    return better, before / total, (before + gained - lost) / total
 
 
 def wrong_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> str | None:
-    """Return a warning where another order of the model's classes would raise accuracy a lot, or None.
+    """Return a warning where another order of the model's classes would have a much higher accuracy, or None.
 
     Args:
-        confusion: counts; rows true classes, columns predicted ones.
+        confusion: counts; rows true classes, columns predicted classes.
         outputs: the model's classes in output order.
     """
     better = better_order(confusion, outputs)

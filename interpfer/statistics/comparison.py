@@ -7,22 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, wilcoxon
 
-from interpfer.statistics.summary import summarise
+from interpfer.statistics.summary import macro_mean, summarise
 
 Array = NDArray[np.float64]
 
 
 class Difference(NamedTuple):
-    """What b has over a.
+    """Difference of two classifiers, b - a.
 
     Attributes:
         a: value of the first.
         b: value of the second.
         difference: b - a.
-        low: lower end of the 95 % interval.
+        low: lower end of the 95 % confidence interval.
         high: upper end.
-        p: chance of as large a difference between equals; NaN where nothing can be compared.
-        n: images that are compared.
+        p: p-value of the hypothesis that both are equal; NaN where nothing can be compared.
+        n: number of images that are compared.
     """
 
     a: float
@@ -42,42 +42,44 @@ def compare_scores(
     seed: int,
     subjects: NDArray[np.intp] | None = None,
 ) -> Difference:
-    """Compare scores of the same images: means of the class means, bootstrap of the pairs, Wilcoxon's signed ranks.
+    """Compare scores of the same images: means of the class means, bootstrap of pairs, Wilcoxon signed-rank test.
 
     Args:
         a: (n,) NaN where undefined; images undefined on either side are left out on both.
         b: (n,) likewise.
         classes: (n,) index into ``names``.
         names: the classes.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
         subjects: (n,) number of the person on each image, where known.
     """
     both = np.isfinite(a) & np.isfinite(b)
-    apart = np.where(both, b - a, np.nan)
-    change = summarise(apart, classes, names, seed, subjects)[0]
-    before, after = (_macro(np.where(both, side, np.nan), classes, len(names)) for side in (a, b))
-    moved = apart[both]
-    if not len(moved):
+    differences = np.where(both, b - a, np.nan)
+    change = summarise(differences, classes, names, seed, subjects)[0]
+    before, after = (_class_mean(np.where(both, side, np.nan), classes) for side in (a, b))
+    paired = differences[both]
+    if not len(paired):
         p = np.nan
-    elif (moved == 0).all():
+    elif (paired == 0).all():
         p = 1.0
     else:
-        p = float(wilcoxon(moved, method="asymptotic" if len(moved) > 25 else "auto").pvalue)
+        p = float(wilcoxon(paired, method="asymptotic" if len(paired) > 25 else "auto").pvalue)
     return Difference(before, after, change.value, change.low, change.high, p, change.n)
 
 
-def _macro(values: Array, classes: NDArray[np.intp], count: int) -> float:
-    means = [members.mean() for i in range(count) if len(members := values[np.isfinite(values) & (classes == i)])]
-    return float(np.mean(means)) if means else float("nan")
+def _class_mean(values: Array, classes: NDArray[np.intp]) -> float:
+    """Return the macro mean over the known classes, in their order."""
+    order = np.argsort(classes, kind="stable")
+    order = order[classes[order] >= 0]
+    return macro_mean(values[order].tolist(), classes[order].tolist())
 
 
 def compare_accuracy(a: NDArray[np.bool_], b: NDArray[np.bool_], seed: int) -> Difference:
-    """Compare which images each classifies rightly: difference of accuracies, exact McNemar test.
+    """Compare which images each classifies correctly: difference of accuracies, exact McNemar test.
 
     Args:
-        a: (n,) whether the first is right.
-        b: (n,) whether the second is right.
-        seed: of the bootstrap.
+        a: (n,) whether the first is correct.
+        b: (n,) whether the second is correct.
+        seed: random seed of the bootstrap.
     """
     if not len(a):
         nan = float("nan")
@@ -89,10 +91,11 @@ def compare_accuracy(a: NDArray[np.bool_], b: NDArray[np.bool_], seed: int) -> D
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p-values of many comparisons after Holm (1979); NaN stay NaN and do not count.
+    """Adjust the p-values of several comparisons (Holm 1979); NaN stay NaN and do not count.
 
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
+    Examples:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
     """
     values = np.asarray(p, float)
     order = [i for i in np.argsort(values).tolist() if np.isfinite(values[i])]

@@ -1,4 +1,4 @@
-"""Counts of pixels added over images, as metrics of a whole data set need them, and their resamples."""
+"""Counts added over images, for metrics of a whole data set, with bootstrap resamples."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -10,16 +10,16 @@ from interpfer.statistics.bootstrap import Array, Draws, Rows, interval
 from interpfer.statistics.summary import Summary, mean_of_known
 
 POOLED_RESAMPLES = 200
-"""Resamples of metrics that pool counts, whose every resample is a sum over all images."""
+"""Number of resamples of metrics that pool counts; each is a sum over all images."""
 
 
 class Pool(NamedTuple):
-    """Counts added over groups of images: as they are, and in each of r resamples.
+    """Counts added over groups of images: of all their images, and of each of r resamples.
 
     Attributes:
         groups: "micro", the classes, and the halves.
         sums: group -> (1 + r, bins), the first row without resampling.
-        sizes: group -> images in it.
+        sizes: group -> number of images in it.
     """
 
     groups: tuple[str, ...]
@@ -37,11 +37,11 @@ def pool(
     """Add counts over all images, over those of each class, and over each half.
 
     Args:
-        counts: (n, bins) of the images that count.
+        counts: (n, bins) of the images.
         classes: (n,) index into ``names``, -1 for none.
         names: the classes.
         weights: (r, n) how often each resample draws each image.
-        halves: further groups of images by name.
+        halves: name -> (n,) which images belong to a further group.
     """
     kinds = np.stack([classes, *halves.values()], 1).astype(np.intp)
     cells, cell_of = np.unique(kinds, axis=0, return_inverse=True)
@@ -50,8 +50,8 @@ def pool(
     sums, sizes = {group: blank.copy() for group in groups}, dict.fromkeys(groups, 0)
     for index, (of_class, *in_halves) in enumerate(cells.tolist()):
         which = np.flatnonzero(cell_of == index)
-        drawn = weights[:, which].astype(np.float32) @ counts[which].astype(np.float32)
-        added = np.concatenate([counts[which].sum(0, dtype=np.float64)[None], drawn.round()])
+        resampled = weights[:, which].astype(np.float32) @ counts[which].astype(np.float32)
+        added = np.concatenate([counts[which].sum(0, dtype=np.float64)[None], resampled.round()])
         member = ["micro", *names[of_class : of_class + 1][: of_class >= 0]]
         for group in [*member, *(half for half, inside in zip(halves, in_halves, strict=True) if inside)]:
             sums[group] += added
@@ -63,7 +63,7 @@ def add_pools(pools: Iterable[Pool]) -> Pool:
     """Add the pools of batches of images.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no pool.
     """
     total: Pool | None = None
     for batch in pools:
@@ -82,14 +82,14 @@ def summarise_pooled(pooled: Pool, score: Callable[[str], Array], names: tuple[s
     """Score the added counts of each group; ``macro`` is the mean of the classes.
 
     Args:
-        pooled: out of ``pool``.
-        score: a group to the (1 + r,) scores of its sums.
+        pooled: result of ``pool``.
+        score: function from a group to the (1 + r,) scores of its sums.
         names: the classes.
     """
-    nothing = np.full(len(pooled.sums["micro"]), np.nan)
-    values = {group: score(group) if pooled.sizes[group] else nothing for group in pooled.groups}
+    undefined = np.full(len(pooled.sums["micro"]), np.nan)
+    values = {group: score(group) if pooled.sizes[group] else undefined for group in pooled.groups}
     known = [values[name] for name in names if np.isfinite(values[name][0])]
-    macro = mean_of_known(np.array(known)) if known else nothing
+    macro = mean_of_known(np.array(known)) if known else undefined
     rows = {"macro": macro} | values
     sizes = {"macro": pooled.sizes["micro"]} | pooled.sizes
-    return [Summary(group, float(drawn[0]), *interval(drawn[1:]), sizes[group]) for group, drawn in rows.items()]
+    return [Summary(group, float(scores[0]), *interval(scores[1:]), sizes[group]) for group, scores in rows.items()]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from interpfer.errors import ModelError
+from interpfer.errors import InterpferError, ModelError
 from interpfer.maps.compute import compute_maps
 from interpfer.models.loading import load_model
 
@@ -109,7 +109,7 @@ def test_autocast_is_an_option_and_off_unless_said(plain: dict[Any, Tensor], kin
     assert not torch.equal(found["gradcam", "relu2"], plain["gradcam", "relu2"])
     again = compute_maps(model, images, MAPS, layers=layers, targets=[0, 1, 2])
     assert_same(again, plain)  # the model is as it was
-    with pytest.raises(ModelError, match=r"autocast 'bf61' is none of off, bf16, fp16. Did you mean bf16"):
+    with pytest.raises(InterpferError, match=r"autocast must be one of off, bf16, fp16, got 'bf61'. Did you mean bf16"):
         compute_maps(model, images, autocast="bf61")
 
 
@@ -206,7 +206,7 @@ class Twice(nn.Module):
 
 
 def test_a_layer_that_runs_twice_needs_the_number_of_its_call() -> None:
-    with pytest.raises(ModelError, match=r"layer conv of model Twice ran 2 times .* say which call: conv@1, conv@2"):
+    with pytest.raises(ModelError, match=r"layer conv of model Twice ran 2 times .* name the call: conv@1, conv@2"):
         maps_of(Twice(), ["conv"])
     with pytest.raises(ModelError, match=r"layer conv@3 of model Twice ran 2 times .* choose another"):
         maps_of(Twice(), ["conv@3"])
@@ -224,14 +224,14 @@ def test_a_layer_that_runs_twice_needs_the_number_of_its_call() -> None:
 
 def test_nothing_spatial_lists_what_the_layers_return() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 7), nn.Linear(7, 3))
-    with pytest.raises(ModelError, match=r"nothing to map. Its layers return 0 \(3072\), 1 \(7\), 2 \(3\)"):
+    with pytest.raises(ModelError, match=r"no layer can be mapped. Its layers return 0 \(3072\), 1 \(7\), 2 \(3\)"):
         maps_of(network, "last")
 
 
 def test_the_model_is_left_as_found_when_a_map_raises() -> None:
     network = net().train()
     model = load_model(network, classes=CLASSES, input_size=SIZE)
-    with pytest.raises(ModelError, match="map 'attention-rollout' cannot be made for model Net at input"):
+    with pytest.raises(ModelError, match="map 'attention-rollout' cannot be computed for model Net at input"):
         compute_maps(model, torch.rand(1, 3, SIZE, SIZE), ["attention-rollout"])
     network.fc = nn.Linear(9, 3)  # the forward breaks
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):

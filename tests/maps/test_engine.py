@@ -122,7 +122,7 @@ def test_cam_is_the_weighted_sum_of_channels() -> None:
 
 @pytest.mark.parametrize(("head", "layer"), [("linear", "two"), ("max", "three")])
 def test_cam_is_refused_with_a_reason_where_no_linear_head_follows(head: str, layer: str) -> None:
-    with pytest.raises(ModelError, match="map 'cam' cannot be made for model Net at .* needs a head of pooling"):
+    with pytest.raises(ModelError, match="map 'cam' cannot be computed for model Net at .* needs a head of pooling"):
         compute_maps(make(head), images(), ["cam"], layers=[layer])
     assert ("cam", layer) not in compute_maps(make(head), images(), "all", layers=[layer])
 
@@ -191,7 +191,7 @@ def test_targets_by_name_by_index_predicted_and_all() -> None:
     torch.testing.assert_close(default["layercam", "three"], told["layercam", "three"])
     with pytest.raises(ModelError, match="has no class 'contempt'"):
         compute_maps(model, pictures, ["gradcam"], targets="contempt")
-    with pytest.raises(ModelError, match="target 7 is no output of model Net, which has 4"):
+    with pytest.raises(ModelError, match="target must be between -1 and 3 for model Net, got 7"):
         compute_maps(model, pictures, ["gradcam"], targets=[7, 0, 0])
 
 

@@ -126,8 +126,8 @@ def test_targets_in_any_spelling_and_of_no_class() -> None:
     ("targets", "message"),
     [
         (["happy", "sad"], r"model Sequential has no class 'happiness'; it has anger, fear, sadness"),
-        (["sad"], "1 targets for 2 images"),
-        ([3, 0], r"target 3 is no output of model Sequential, which has 3"),
+        (["sad"], "1 targets for 2 images; pass one per image"),
+        ([3, 0], r"target must be between -1 and 2 for model Sequential, got 3"),
     ],
 )
 def test_targets_that_do_not_fit(targets: Sequence[Any], message: str) -> None:
@@ -140,7 +140,7 @@ def test_groups_of_maps() -> None:
     assert select_maps("gradcam, attention,gradcam") == ("gradcam", "attention")
     assert set(select_maps("baselines")) == {name for name in MAPS if name.startswith("baseline:")}
     assert set(DEFAULT_MAPS) <= set(MAPS)
-    with pytest.raises(PluginError, match=r"no map or group of maps is called 'gradcan'\. Did you mean gradcam"):
+    with pytest.raises(PluginError, match=r"unknown map or group of maps 'gradcan'\. Did you mean gradcam"):
         select_maps("gradcan")
 
 

@@ -183,7 +183,9 @@ def test_what_a_library_raises_names_the_map() -> None:
             return self.fc(self.relu(self.two(self.relu(self.one(x)))).mean((2, 3)))
 
     reused = load_model(Reused(), classes=CLASSES, input_size=SIZE)
-    with pytest.raises(ModelError, match="map 'deeplift' cannot be made for model Reused at input: captum cannot make"):
+    with pytest.raises(
+        ModelError, match="map 'deeplift' cannot be computed for model Reused at input: captum cannot compute"
+    ):
         compute_maps(reused, images(), ["deeplift"])
     assert not any(module._forward_hooks for module in reused.module.modules())
 
@@ -197,7 +199,14 @@ def test_pytorch_grad_cam_sees_the_layer_and_not_what_works_on_it_in_place() -> 
         torch.testing.assert_close(raw, found[1][key])
 
 
-@pytest.mark.parametrize(("size", "told"), [(0, "at least one image"), (-1, "at least one"), ("many", "nor auto")])
-def test_a_batch_holds_an_image(model: Model, size: int | str, told: str) -> None:
-    with pytest.raises(InterpferError, match=told):
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (0, "batch size must be at least 1, got 0"),
+        (-1, "batch size must be at least 1, got -1"),
+        ("many", "batch size must be a whole number or auto, got 'many'"),
+    ],
+)
+def test_a_batch_holds_an_image(model: Model, size: int | str, message: str) -> None:
+    with pytest.raises(InterpferError, match=message):
         compute_maps(model, torch.rand(1, 3, SIZE, SIZE), batch_size=size)

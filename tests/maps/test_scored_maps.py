@@ -1,4 +1,4 @@
-"""Maps in a score: the same thing is marked, what cannot be made is left out and said, all kinds share the tables."""
+"""Maps in a score: identical ones are marked, those that cannot be computed are left out, tables are shared."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_the_group_leaves_out_what_cannot_be_made_and_a_name_does_not(model: Mod
     assert "attention-rollout@input" in run.manifest["refused"]
     assert "attention-rollout" not in set(run.scores["map"])
     assert {"cam", "eigencam", "cf-cam", "saliency"} <= set(run.scores["map"])
-    with pytest.raises(ModelError, match="map 'attention-rollout' cannot be made"):
+    with pytest.raises(ModelError, match="map 'attention-rollout' cannot be computed"):
         interpfer.score(model, data, maps="attention-rollout", limit=4)
 
 
@@ -93,7 +93,7 @@ def test_autocast_is_part_of_the_plan(model: Model, data: DemoDataset, tmp_path:
     assert half.score("gradcam") != plain.score("gradcam")
     with pytest.raises(RunError, match="was started with another autocast"):
         interpfer.score(model, data, maps=maps, limit=8, out=out, resume=True)
-    with pytest.raises(InterpferError, match="autocast 'half' is none of off, bf16, fp16"):
+    with pytest.raises(InterpferError, match="autocast must be one of off, bf16, fp16, got 'half'"):
         interpfer.score(model, data, maps=maps, autocast="half")
 
 
@@ -109,7 +109,7 @@ def test_reasons_outlive_a_kill_after_the_last_batch(
     whole = interpfer.score(model, data, **arguments)
     assert "does not conserve relevance" in whole.manifest["refused"]["lrp@input"]
     with monkeypatch.context() as patch:
-        patch.setattr("interpfer.scoring.score.conclude", lambda *_: pytest.fail("killed"))
+        patch.setattr("interpfer.scoring.score.finish_run", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             interpfer.score(model, data, **arguments, out=tmp_path / "run")
     monkeypatch.setattr("interpfer.scoring.score.score_batch", lambda *_: pytest.fail("nothing is left to score"))
@@ -125,15 +125,15 @@ def test_maps_that_once_differ_are_never_called_the_same(
     def tell_apart(maps: dict[Key, Tensor]) -> dict[Key, Key]:
         return {} if len(maps) == 2 else find_duplicates(maps)  # the pairs of a batch, not those of the first images
 
-    monkeypatch.setattr("interpfer.scoring.batch.same_maps", tell_apart)
+    monkeypatch.setattr("interpfer.scoring.batch.find_duplicates", tell_apart)
     arguments = {"maps": ["gradcam", "hirescam", "attention"], "limit": 6}
     with monkeypatch.context() as patch:
-        patch.setattr("interpfer.scoring.score.conclude", lambda *_: pytest.fail("killed"))
+        patch.setattr("interpfer.scoring.score.finish_run", lambda *_: pytest.fail("killed"))
         with pytest.raises(pytest.fail.Exception):
             interpfer.score(model, data, **arguments, out=tmp_path / "run")
     assert interpfer.score(model, data, **arguments, out=tmp_path / "run", resume=True).manifest["same"] == {}
 
 
 def test_batch_size_is_a_number_or_auto(model: Model, data: DemoDataset) -> None:
-    with pytest.raises(InterpferError, match="batch size 'big' is neither a number nor auto"):
+    with pytest.raises(InterpferError, match="batch size must be a whole number or auto, got 'big'"):
         interpfer.score(model, data, batch_size="big")

@@ -225,12 +225,14 @@ def test_ts_cam_knows_the_class_wherever_the_network_comes_from(name: str) -> No
     ],
 )
 def test_ts_cam_is_refused_with_a_reason(name: str, reason: str) -> None:
-    with pytest.raises(ModelError, match=f"map 'ts-cam' cannot be made for model {name} at input: .*{reason}"):
+    with pytest.raises(ModelError, match=f"map 'ts-cam' cannot be computed for model {name} at input: .*{reason}"):
         compute_maps(load(name), images(), ["ts-cam"])
 
 
 def test_attention_in_windows_is_refused() -> None:
-    with pytest.raises(ModelError, match="map 'attention-rollout' cannot be made .* not of all tokens to all"):
+    with pytest.raises(
+        ModelError, match="map 'attention-rollout' cannot be computed .* not of all tokens to all tokens"
+    ):
         compute_maps(load("swin"), images(), ["attention-rollout"])
     with pytest.raises(ModelError, match="no attention was found"):
         compute_maps(load("convnext"), images(), ["gradient-rollout"])

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 from interpfer.maps import MAPS
@@ -19,7 +20,7 @@ def test_the_table_of_metrics_says_what_the_metrics_say() -> None:
         assert better == ("higher" if metric.facts.higher_is_better else "lower")
         assert bounds == "{:g} .. {:g}".format(*metric.facts.bounds)
         assert ("data set" in of) == isinstance(metric, DatasetMetric)
-        assert ("asks the model" in of) == isinstance(metric, ModelMetric)
+        assert ("runs the model" in of) == isinstance(metric, ModelMetric)
         assert formula
 
 
@@ -29,3 +30,10 @@ def test_the_page_names_every_baseline_and_verdict() -> None:
         assert f"| `{name}` |" in text or not isinstance(MAPS.get(name), BaselineMap), name
     for verdict in (PASSES, SAME, FAITHFUL, UNFAITHFUL):
         assert f"**{verdict}**" in text
+
+
+def test_the_page_names_the_metrics_whose_headline_is_micro() -> None:
+    text = " ".join(PAGE.read_text().split())
+    named = re.search(r"or `micro` for the metrics of the data set \(([^)]+)\)", text)
+    assert named is not None
+    assert named[1].replace("`", "").split(", ") == [n for n in METRICS if METRICS.get(n).facts.headline == "micro"]

@@ -95,3 +95,23 @@ def _box_overlap(a: tuple[int, ...], b: tuple[int, ...]) -> float:
     for picture, (left, top, right, bottom) in ((x, a), (y, b)):
         picture[top:bottom, left:right] = True
     return float((x & y).sum() / (x | y).sum())
+
+
+def hausdorff(a: Picture, h: Picture, side: int = 56) -> float:
+    """Point by point, on canvases whose side is a multiple of ``side``, or at most that."""
+    outlines = []
+    for mask in (a > threshold_otsu(a, nbins=256), h >= 0.5):
+        step = max(len(mask) // side, 1)
+        cells = mask.reshape(len(mask) // step, step, -1, step).mean((1, 3)) >= 0.5
+        inside = {(int(y), int(x)) for y, x in zip(*np.nonzero(cells), strict=True)}
+        outlines.append([
+            (y, x) for y, x in inside if not {(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)} <= inside
+        ])  # fmt: skip
+    one, other = outlines
+    if not one or not other:
+        return float("nan")
+    means = [
+        float(np.mean([min(float(np.hypot(y - v, x - u)) for v, u in far) for y, x in near]))
+        for near, far in ((one, other), (other, one))
+    ]
+    return max(means) / (len(cells) * 2**0.5)

@@ -53,3 +53,10 @@ def test_holm_keeps_order_and_gaps() -> None:
     assert found[:2] == pytest.approx([0.4, 0.004])
     assert math.isnan(found[2])
     assert found[3:] == pytest.approx([0.06, 0.9])
+
+
+def test_sides_are_means_of_class_means_and_images_without_a_label_do_not_count() -> None:
+    a, b = np.array([0.1, 0.3, 0.8, 0.9]), np.array([0.2, 0.4, 0.6, 0.1])
+    found = compare_scores(a, b, np.array([1, 1, 0, -1]), NAMES, 0)
+    assert found.a == pytest.approx((0.2 + 0.8) / 2)
+    assert found.b == pytest.approx((0.3 + 0.6) / 2)

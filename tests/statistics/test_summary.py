@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from interpfer.statistics.summary import Summary, summarise
+from interpfer.statistics.summary import Summary, macro_mean, summarise
 
 NAMES = ("anger", "fear", "neutral")
 
@@ -61,3 +61,17 @@ def test_intervals_hold_the_value_narrow_with_images_and_follow_the_seed() -> No
 def test_a_single_image_has_an_interval_of_no_width() -> None:
     row = summary([0.4], [1])["fear"]
     assert (row.low, row.value, row.high) == pytest.approx((0.4, 0.4, 0.4))
+
+
+def test_macro_mean_is_the_mean_of_the_class_means() -> None:
+    values, classes = [0.2, 0.4, math.nan, 0.9], ["anger", "anger", "fear", "sadness"]
+    assert macro_mean(values, classes) == pytest.approx((0.3 + 0.9) / 2)
+    assert math.isnan(macro_mean([math.nan], ["anger"]))
+    assert math.isnan(macro_mean([], []))
+
+
+def test_macro_mean_is_that_of_a_summary_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    for count in (1, 7, 300):
+        scores, classes = rng.random(count), np.sort(rng.integers(0, 3, count))
+        assert macro_mean(scores.tolist(), classes.tolist()) == summarise(scores, classes, NAMES, 0)[0].value

@@ -10,7 +10,7 @@ from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
 from interpfer.metrics import METRICS
-from interpfer.metrics.road import impute
+from interpfer.metrics.remove_and_debias import impute
 from tests.metrics.test_faithfulness import probe, quarter
 
 NEIGHBOURS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))

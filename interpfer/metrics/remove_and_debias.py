@@ -1,4 +1,4 @@
-"""ROAD: remove and debias. Pixels give way to what their neighbours tell, so that a removed region leaves no trace."""
+"""ROAD, remove and debias: removed pixels are imputed from their neighbours, so that the hole itself tells nothing."""
 
 import torch
 import torch.nn.functional as F
@@ -6,15 +6,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, model_metric
-from interpfer.metrics.faithfulness import places_at_input
+from interpfer.metrics.faithfulness import ranks_at_input
 from interpfer.metrics.queries import Images, ModelProbe
 
 REMOVED = (0.2, 0.4, 0.6, 0.8)
 """Shares of the pixels that are removed."""
 NOISE = 0.01
-"""Deviation of the noise on imputed pixels, for images in [0, 1]."""
+"""Standard deviation of the noise on imputed pixels, for images in [0, 1]."""
 ROUNDS = 40
-"""Steps of the solver at each size of the picture; what error is left, in large holes, is below the noise."""
+"""Steps of the solver at each size of the picture; the remaining error, in large holes, is below the noise."""
 SMALLEST = 4
 """Side of the smallest picture that is imputed."""
 
@@ -25,26 +25,38 @@ def road(maps: MapBatch, probe: ModelProbe) -> Scores:
 
     Mean over 20, 40, 60 and 80 % of the pixels removed, each replaced by noisy linear imputation.
     """
-    place = places_at_input(maps, probe)
-    pixels = place[0].numel() if len(place) else 0
+    ranks = ranks_at_input(maps, probe)
+    pixels = ranks[0].numel() if len(ranks) else 0
     noise = NOISE * _normal(probe, tuple(probe.images.shape[1:]))
     scores = torch.zeros(len(maps), device=probe.images.device)
     for share in REMOVED:
         count = round(share * pixels)
-        gone = torch.cat([place >= pixels - count, place < count])  # least relevant, most relevant
-        filled = impute(probe.images.repeat(2, 1, 1, 1), gone) + gone[:, None] * noise.repeat(2, 1, 1, 1)
+        removed = torch.cat([ranks >= pixels - count, ranks < count])  # least relevant, most relevant
+        filled = impute(probe.images.repeat(2, 1, 1, 1), removed) + removed[:, None] * noise.repeat(2, 1, 1, 1)
         least, most = probe.probability(filled).view(2, -1)
         scores += (least - most) / len(REMOVED)
     return scores
 
 
-def impute(images: Images, gone: Bool[Tensor, "n s s"]) -> Images:
+def impute(images: Images, removed: Bool[Tensor, "n s s"]) -> Images:
     """Replace pixels so that each is the weighted mean of its neighbours: 1/6 beside, 1/12 diagonally.
 
-    The linear system is symmetric and positive definite. Conjugate gradients solve it from a start that is imputed in
-    the picture of half the size, and so on, so that few steps do for large holes as well.
+    The linear system is symmetric and positive definite. Conjugate gradients solve it from a start imputed in the
+    picture of half the size, and so on, so that few steps suffice for large holes too.
+
+    Args:
+        images: (n, 3, s, s).
+        removed: (n, s, s) pixels to impute; the others stay as they are.
+
+    Examples:
+        A hole in a plain picture gets its colour:
+
+        >>> removed = torch.zeros(1, 8, 8, dtype=torch.bool)
+        >>> removed[:, 2:5, 2:5] = True
+        >>> bool(((impute(torch.full((1, 3, 8, 8), 0.5), removed) - 0.5).abs() < 1e-5).all())
+        True
     """
-    return _impute(images, gone[:, None].to(images))
+    return _impute(images, removed[:, None].to(images))
 
 
 def _impute(images: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
@@ -64,10 +76,10 @@ def _impute(images: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
 
 
 def _neighbours(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Return the weighted sum of the neighbours of each pixel, nothing lying beyond the border.
+    """Return the weighted sum of the neighbours of each pixel, zero beyond the border.
 
-    The weights are those of 1 2 1 by 1 2 1, less the middle, and 1 2 1 is 1 1 by 1 1: six additions take the place of
-    a convolution, which takes longer.
+    The weights are those of 1 2 1 by 1 2 1, minus the middle, and 1 2 1 is 1 1 by 1 1: six additions replace a slower
+    convolution.
     """
     wide = F.pad(x, (1, 1, 1, 1))
     pairs = wide[..., :-1] + wide[..., 1:]
@@ -86,7 +98,7 @@ def _guess(known: Images, hole: Float[Tensor, "n 1 h w"]) -> Images:
 
 
 def _normal(probe: ModelProbe, shape: tuple[int, ...]) -> Tensor:
-    """Return normal noise per face out of the trial's uniform one."""
+    """Return normal noise per face, from the uniform noise of the probe."""
     uniform = probe.noise(shape).clamp(1e-6, 1 - 1e-6)
     normal: Tensor = torch.special.ndtri(uniform.double()).to(probe.images)
     return normal

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from interpfer.models.loading import load_model
-from interpfer.testing import CHECKS, check_model
+from interpfer.testing import check_model
+from interpfer.testing.model import CHECKS
 
 CLASSES = ["anger", "fear", "sadness"]
 
@@ -38,7 +39,7 @@ def test_dropout_that_never_ends() -> None:
             return super().forward(x) + torch.rand(len(x), 3)
 
     text = failures(Noisy())
-    assert "The same pictures give the same logits: two runs differ by" in text
+    assert "The same images give the same logits: two runs differ by" in text
 
 
 def test_statistics_over_the_batch() -> None:
@@ -48,8 +49,8 @@ def test_statistics_over_the_batch() -> None:
 
     text = failures(Batched())
     assert text.startswith(f"model net fails 2 of {len(CHECKS)} checks:\n  - ")
-    assert "A picture gives the same logits alone and in a batch: they differ by" in text
-    assert "Each logit has a gradient towards its own picture alone: it reaches another picture of the batch" in text
+    assert "An image gives the same logits alone and in a batch: they differ by" in text
+    assert "Each logit has a gradient towards its own image alone: it reaches another image of the batch" in text
 
 
 def test_logits_without_a_gradient() -> None:
@@ -58,7 +59,7 @@ def test_logits_without_a_gradient() -> None:
             return super().forward(x).detach()
 
     text = failures(Cut())
-    assert "the logits are cut off from the input (detach, no_grad, numpy?)" in text
+    assert "the logits have no gradient towards the input (detach, no_grad, numpy?)" in text
 
 
 def test_outputs_that_are_no_logits() -> None:
@@ -66,7 +67,7 @@ def test_outputs_that_are_no_logits() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.cat([super().forward(x)] * 2, 1)
 
-    assert "returned a tensor (1, 6) where 1 x 3 logits were expected" in failures(Wide())
+    assert "must return 1 x 3 logits, got a tensor (1, 6)" in failures(Wide())
 
     class Infinite(Net):
         def forward(self, x: Tensor) -> Tensor:
@@ -88,7 +89,7 @@ def test_layers_that_the_logits_do_not_need() -> None:
     assert "the logits do not depend on the grid of side: name other layers" in failures(
         Side(), layers=["stem", "side"]
     )
-    assert "no layer keeps a grid of at least 2 x 2" in failures(
+    assert "no layer has a spatial output of at least 2 x 2" in failures(
         nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
     )
 
@@ -103,4 +104,4 @@ def test_a_network_that_changes_itself() -> None:
             self.seen += 1
             return super().forward(x)
 
-    assert "The network is left as it was found, also after an error: seen changed" in failures(Counting())
+    assert "The network is restored afterwards, also after an error: seen changed" in failures(Counting())
