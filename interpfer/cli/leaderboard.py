@@ -1,96 +1,100 @@
 """interpfer leaderboard."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from interpfer.cli.options import as_json, quiet_option
-from interpfer.reports.leaderboard import FORMATS, SUFFIXES
+from interpfer.cli.options import as_json, quiet_option, verb
+from interpfer.reports.leaderboard import FORMATS, SUFFIXES, Format
+from interpfer.reports.leaderboard.options import LeaderboardOptions
+
+if TYPE_CHECKING:
+    from interpfer.reports.leaderboard.entries import Leaderboard
 
 
-@click.command("leaderboard")
+@verb("leaderboard", LeaderboardOptions)
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE|RUN...")
-@click.option("--sort", default="cosine", show_default=True, metavar="METRIC", help="Rank by it, e.g. --sort pxap.")
-@click.option("--metrics", metavar="LIST", help="Columns to show, e.g. --metrics accuracy,cosine,pxap.")
-@click.option(
-    "--format", "kind", metavar="NAME", help=f"{', '.join(FORMATS)}, e.g. --format latex; by default a table to read."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write it, e.g. --out board.html; the name may tell."
-)
-@click.option("--each", is_flag=True, help="One line per checkpoint, no mean over those of one name.")
 @as_json
 @quiet_option
-def command(
-    sources: tuple[Path, ...],
-    sort: str,
-    metrics: str | None,
-    kind: str | None,
-    out: Path | None,
-    each: bool,
-    json_wanted: bool,
-    quiet: bool,
-) -> None:
+def command(sources: tuple[Path, ...], options: LeaderboardOptions, json_wanted: bool, quiet: bool) -> None:
     """Rank the rows of leaderboard files and run folders.
 
     Rows are ranked together only if data set, split, protocol, target, codebook, geometry and alignment agree, and the
-    images are the same. Identical runs count once, told by their hashes. Checkpoints of one model name are seeds: mean
-    and standard deviation. Baselines have no rank.
+    images are the same. Identical runs, recognised by their hashes, count once. Checkpoints of one model name are
+    seeds: the table shows mean and standard deviation. Baselines have no rank.
 
     \b
     interpfer leaderboard leaderboard.csv
     interpfer leaderboard a.csv b.csv runs/mine --sort pxap --out board.html
     interpfer leaderboard leaderboard.csv --format latex --metrics accuracy,cosine
     """
-    from interpfer.cli.board_table import board_table
-    from interpfer.cli.terminal import print_note, stdout
-    from interpfer.errors import RunError
+    from interpfer.cli.terminal import print_note
     from interpfer.files import json_bytes, write_atomic
-    from interpfer.reports.leaderboard.ranking import rank
-    from interpfer.reports.leaderboard.rows import gather
+    from interpfer.reports.leaderboard.ranking import rank_rows, require_metrics
+    from interpfer.reports.leaderboard.rows import read_rows
     from interpfer.reports.leaderboard.text import records
 
-    if json_wanted and (kind or out):
-        raise click.UsageError("--json goes with neither --format nor --out.")
-    if kind is None and out is not None:
-        if out.suffix.lower() not in SUFFIXES:
-            raise RunError(f"{out} does not tell the format: say --format {'|'.join(FORMATS)}.")
-        kind = SUFFIXES[out.suffix.lower()]
-    write = FORMATS.get(kind) if kind else None
-    ranked = rank(gather(sources), sort, each)
-    wanted = None if metrics is None else [name.strip() for name in metrics.split(",")]
-    if wanted is not None:
-        _require_known(wanted, {name for ranking in ranked.rankings for name in ranking.metrics})
-    gone: dict[str, None] = {}
+    if json_wanted and (options.format or options.out):
+        raise click.UsageError("--json cannot be combined with --format or --out.")
+    write = _find_writer(options)
+    board = rank_rows(read_rows(sources), options.sort, options.each)
+    wanted = None if options.metrics is None else _split_names(options.metrics)
+    require_metrics(wanted or (), dict.fromkeys(name for ranking in board.rankings for name in ranking.metrics))
+    hidden_columns: list[str] = []
     if json_wanted:
-        click.echo(json_bytes(records(ranked.rankings, wanted)), nl=False)
-    elif write is not None and out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(out, write(ranked.rankings, wanted).encode())
-    elif write is not None:
-        click.echo(write(ranked.rankings, wanted), nl=False)
+        click.echo(json_bytes(records(board.rankings, wanted)), nl=False)
+    elif write is None:
+        hidden_columns = _print_tables(board, wanted)
+    elif options.out is None:
+        click.echo(write(board.rankings, wanted), nl=False)
     else:
-        console = stdout()
-        for ranking in ranked.rankings:
-            table, left = board_table(ranking, wanted, console.width)
-            console.print(table)
-            gone |= dict.fromkeys(left)
-    if not quiet:
-        if gone:
-            print_note(f"no room for {', '.join(gone)}: --metrics chooses columns, --json and --format csv tell all")
-        if ranked.repeated:
-            print_note(f"left out: {ranked.repeated} rows that repeat identical runs")
-        if len(ranked.rankings) > 1:
-            print_note(f"{len(ranked.rankings)} rankings: data sets, protocols and settings are never mixed")
-        if out is not None:
-            print_note(f"written to {out}")
+        out = Path(options.out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(out, write(board.rankings, wanted).encode())
+    for note in () if quiet else _notes(board, hidden_columns, options):
+        print_note(note)
 
 
-def _require_known(wanted: list[str], known: set[str]) -> None:
-    from interpfer.errors import RunError, nearest
+def _find_writer(options: LeaderboardOptions) -> "Format | None":
+    """Return the writer of the format, or of the suffix of the output file; None for a table in the terminal."""
+    from interpfer.errors import RunError
 
-    for name in wanted:
-        if name not in known:
-            raise RunError(
-                f"no row has a metric '{name}'.{nearest(name, known)} There are: {', '.join(sorted(known))}."
-            )
+    if options.format is not None or options.out is None:
+        return FORMATS.get(options.format) if options.format else None
+    suffix = Path(options.out).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise RunError(f"cannot infer the format from {options.out}: pass --format {'|'.join(FORMATS)}.")
+    return FORMATS.get(SUFFIXES[suffix])
+
+
+def _split_names(names: str | Sequence[str]) -> list[str]:
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+
+
+def _print_tables(board: "Leaderboard", wanted: Sequence[str] | None) -> list[str]:
+    """Print a table per ranking; return the columns that did not fit."""
+    from interpfer.cli.board_table import board_table
+    from interpfer.cli.terminal import stdout
+
+    console, hidden_columns = stdout(), dict[str, None]()
+    for ranking in board.rankings:
+        table, hidden = board_table(ranking, wanted, console.width)
+        console.print(table)
+        hidden_columns |= dict.fromkeys(hidden)
+    return list(hidden_columns)
+
+
+def _notes(board: "Leaderboard", hidden_columns: Sequence[str], options: LeaderboardOptions) -> Iterator[str]:
+    if hidden_columns:
+        yield (
+            f"columns hidden in this width: {', '.join(hidden_columns)}; choose columns with --metrics, "
+            "or get all with --json or --format csv"
+        )
+    if board.repeated:
+        yield f"left out: {board.repeated} rows that repeat identical runs"
+    if len(board.rankings) > 1:
+        yield f"{len(board.rankings)} rankings: different data sets, protocols and settings are never ranked together"
+    if options.out is not None:
+        yield f"written to {options.out}"

@@ -4,55 +4,55 @@ from pathlib import Path
 
 import click
 
+from interpfer.cli.options import verb
+from interpfer.reports.options import ReportOptions
 
-@click.command("report")
+
+@verb("report", ReportOptions)
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN...")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE.html",
-    help="The page, e.g. --out before-after.html; by default RUN/report.html, or comparison.html for several runs.",
-)
-@click.option("--figures", is_flag=True, help="Write RUN/figures too: PDF, SVG and PNG of each figure.")
-@click.option("--names", metavar="LIST", help="What the runs are called on the page, e.g. --names before,after.")
-def command(runs: tuple[Path, ...], out: Path | None, figures: bool, names: str | None) -> None:
-    """Draw the page of a finished RUN again, or of several runs side by side.
+def command(runs: tuple[Path, ...], options: ReportOptions) -> None:
+    """Rebuild the report page of a finished RUN, or show several runs side by side.
 
-    Everything comes out of the run folders: neither the model nor the data are needed. Of several runs, the first is
-    what the others are held against, on the faces that all of them scored.
+    Only the run folders are needed, neither the model nor the data. Of several runs, the others are compared with the
+    first one, on the faces that all of them scored.
 
     \b
     interpfer report runs/mine --figures
     interpfer report runs/before runs/after --out before-after.html
     """
-    called = names.split(",") if names else _names(runs)
-    if len(called) != len(runs):
-        raise click.UsageError(f"--names says {len(called)} names for {len(runs)} runs.")
+    names = _run_names(runs, options)
 
-    from interpfer.cli.terminal import stderr
+    from interpfer.cli.terminal import print_note
     from interpfer.files import write_atomic
-    from interpfer.reports.figures import run_figures
+    from interpfer.reports.figures import write_figures
     from interpfer.reports.page import page_bytes, render_run, render_runs
     from interpfer.results.folder import FIGURES, REPORT
     from interpfer.results.pictures import load_report_data
     from interpfer.results.run import load_run
 
     loaded = [load_run(path) for path in runs]
-    exhibits = [load_report_data(path) for path in runs]
-    several = len(runs) > 1
-    page = render_runs(loaded, exhibits, called) if several else render_run(loaded[0], exhibits[0])
-    target = out or (Path("comparison.html") if several else runs[0] / REPORT)
-    write_atomic(target, page_bytes(page))
-    click.echo(target)
-    if None in exhibits:
-        stderr.print("a run kept no pictures (--no-report), so the page shows none", markup=False)
-    if figures:
-        for path, run, exhibit in zip(runs, loaded, exhibits, strict=True):
-            for figure in run_figures(run, exhibit, path / FIGURES):
+    report_data = [load_report_data(path) for path in runs]
+    if len(runs) == 1:
+        page, default = render_run(loaded[0], report_data[0]), runs[0] / REPORT
+    else:
+        page, default = render_runs(loaded, report_data, names), Path("comparison.html")
+    out = default if options.out is None else Path(options.out)
+    write_atomic(out, page_bytes(page))
+    click.echo(out)
+    if None in report_data:
+        print_note("the page has no pictures: a run was scored with --no-report")
+    if options.figures:
+        for path, run, data in zip(runs, loaded, report_data, strict=True):
+            for figure in write_figures(run, data, path / FIGURES):
                 click.echo(figure)
 
 
-def _names(runs: tuple[Path, ...]) -> list[str]:
-    """Return the last parts of the folders, or the whole paths where those repeat."""
+def _run_names(runs: tuple[Path, ...], options: ReportOptions) -> list[str]:
+    """Return the names of the options, else the last parts of the folders, or the whole paths where those repeat."""
+    if options.names is not None:
+        names = options.names.split(",") if isinstance(options.names, str) else list(options.names)
+        if len(names) != len(runs):
+            raise click.UsageError(f"--names must have one name per run ({len(runs)}), got {len(names)}.")
+        return names
     short = [path.resolve().name for path in runs]
     return short if len(set(short)) == len(short) else [str(path) for path in runs]

@@ -1,49 +1,50 @@
-"""How runs, comparisons and trainings look in the terminal: tables, and the sentences that belong to them."""
+"""Tables and notes of runs, comparisons and trainings for the terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from interpfer.metrics import decimals
-from interpfer.reports.page.headline import headline
+from interpfer.reports.page.headline import summarise_run
 from interpfer.reports.page.scores import Scores
-from interpfer.results.comparison import better
-from interpfer.results.run import Run, headline_group
+from interpfer.results.comparison import find_better
+from interpfer.results.metric_facts import MetricFacts, facts_of
+from interpfer.results.run import Run
 from interpfer.scoring.sanity import sentences
 
 METRIC_WIDTH = 23
-"""Columns that a score and its interval take."""
+"""Width of a score with its interval."""
 
 WIDE: tuple[tuple[int, ...], ...] = ((0,), (1,), (2,), (3,), (4,), (5, 6), (7,), (8,), (9,))
 NARROW: tuple[tuple[int, ...], ...] = ((0, 1, 2), (3, 4), (5, 6), (7, 8, 9))
-"""Which facts of a comparison share a column."""
+"""Values of a line of a comparison that share a column."""
 
 
 def run_facts(run: Run) -> dict[str, Any]:
-    """Return a run for ``--json``: run.json, and the lines of scores.csv."""
+    """Return a run as values for ``--json``: run.json and the lines of scores.csv."""
     return {"run": run.manifest, "scores": run.scores.to_dict("records"), "path": str(run.path) if run.path else None}
 
 
 def score_tables(run: Run, width: int) -> Iterator[Table]:
-    """Yield tables of one line per map and layer, each with as many metrics as fit into ``width`` characters."""
+    """Yield tables with one line per map and layer, each with as many metrics as fit into ``width`` characters."""
     metrics = list(dict.fromkeys(run.scores["metric"]))
     names = run.scores[["map", "layer"]].astype(str).map(len).max().sum() + 16
-    together = max((width - int(names)) // METRIC_WIDTH, 1)
-    for start in range(0, len(metrics), together):
-        yield _score_table(run, metrics[start : start + together])
+    per_table = max((width - int(names)) // METRIC_WIDTH, 1)
+    for start in range(0, len(metrics), per_table):
+        yield _score_table(run, metrics[start : start + per_table])
 
 
 def _score_table(run: Run, metrics: Sequence[str]) -> Table:
-    """Lay out one line per map and layer, baselines last, the headline value of each metric with its interval."""
-    facts = run.manifest["arguments"]
-    part = "all images" if facts["split"] == "all" else facts["split"]
+    """Return one line per map and layer, baselines last, with the headline value of each metric and its interval."""
+    arguments = run.manifest["arguments"]
+    is_all = arguments["split"] == "all"
+    images = "all images" if is_all else arguments["split"]
     if run.manifest.get("limit"):
-        part = f"{run.manifest['limit']} images" + ("" if facts["split"] == "all" else f" of {facts['split']}")
+        images = f"{run.manifest['limit']} images" + ("" if is_all else f" of {arguments['split']}")
     table = Table(
-        title=f"{facts['model']} on {facts['dataset']}, {part}, protocol {facts['protocol']}",
+        title=f"{arguments['model']} on {arguments['dataset']}, {images}, protocol {arguments['protocol']}",
         title_justify="left",
     )
     for title in ("map", "layer"):
@@ -51,17 +52,18 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
     for title in metrics:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
-    baselines = False
+    has_baselines = False
     for (name, layer), rows in run.scores.groupby(["map", "layer"], sort=False):
-        if layer == "-" and not baselines:
+        if layer == "-" and not has_baselines:
             table.add_section()
-            baselines = True
+            has_baselines = True
         cells, n = [], 0
         for metric in metrics:
-            row = rows[(rows["metric"] == metric) & (rows["group"] == headline_group(metric))].iloc[0]
-            places = decimals(metric)
-            known = row["ci_low"] == row["ci_low"]
-            interval = f" [{row['ci_low']:.{places}f}, {row['ci_high']:.{places}f}]" if known else ""
+            facts = run.metric_facts[metric]
+            row = rows[(rows["metric"] == metric) & (rows["group"] == facts.headline)].iloc[0]
+            places = facts.decimals
+            has_interval = row["ci_low"] == row["ci_low"]
+            interval = f" [{row['ci_low']:.{places}f}, {row['ci_high']:.{places}f}]" if has_interval else ""
             cells.append(f"{row['value']:.{places}f}{interval}".replace("[", r"\["))
             n = max(n, int(row["n"]))
         twin = run.manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
@@ -69,92 +71,93 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
     return table
 
 
-def comparison_table(lines: pd.DataFrame, name_a: str, name_b: str, width: int) -> Table:
-    """Lay out what ``interpfer.results.comparison.compare`` found; where a line would not fit, it takes three."""
+def comparison_table(
+    table: pd.DataFrame, name_a: str, name_b: str, width: int, recorded: Mapping[str, MetricFacts] | None = None
+) -> Table:
+    """Return the result of a comparison as a table; where a line does not fit, it takes three.
+
+    Args:
+        table: result of ``interpfer.results.comparison.compare``.
+        name_a: name of the first run.
+        name_b: name of the second run.
+        width: width of the terminal.
+        recorded: facts of the metrics, as a run records them; None for those of the installed metrics.
+    """
     rows = []
-    for line, winner in zip(lines.to_dict("records"), better(lines), strict=True):
-        places = decimals(line["metric"])
+    for line, side in zip(table.to_dict("records"), find_better(table, recorded), strict=True):
+        places = facts_of(str(line["metric"]), recorded).decimals
         layer = line["layer_a"] if line["layer_a"] == line["layer_b"] else f"{line['layer_a']} / {line['layer_b']}"
-        ends = [f"{line[name]:.{places}f}" for name in ("a", "b")]
-        moved = f"{line['difference']:+.{places}f}"
+        values = [f"{line[name]:.{places}f}" for name in ("a", "b")]
+        difference = f"{line['difference']:+.{places}f}"
         interval = f"[{line['ci_low']:+.{places}f}, {line['ci_high']:+.{places}f}]"
-        chance = [f"{line['p_holm']:.2g}", str(line["n"])]
-        rows.append([str(line["map"]), layer, str(line["metric"]), *ends, moved, interval, *chance, winner])
+        p_and_n = [f"{line['p_holm']:.2g}", str(line["n"])]
+        rows.append([str(line["map"]), layer, str(line["metric"]), *values, difference, interval, *p_and_n, side])
     heads = ["map", "layer", "metric", "a", "b", "b - a", "", "p (Holm)", "n", "better"]
     widest = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    stacked = sum(widest) + 3 * len(heads) > width
-    groups = NARROW if stacked else WIDE
-    between = "\n" if stacked else " "
-    table = Table(title=Text(f"a: {name_a}, b: {name_b}"), title_justify="left", show_lines=stacked)
+    is_narrow = sum(widest) + 3 * len(heads) > width
+    groups = NARROW if is_narrow else WIDE
+    separator = "\n" if is_narrow else " "
+    layout = Table(title=Text(f"a: {name_a}, b: {name_b}"), title_justify="left", show_lines=is_narrow)
     for group in groups:
-        title = between.join(heads[place] for place in group).strip()
-        named = group[0] < 3
-        left = named or group == (9,)
-        table.add_column(title, justify="left" if left else "right", no_wrap=not named, overflow="fold")
+        title = separator.join(heads[place] for place in group).strip()
+        is_name = group[0] < 3
+        justify: Literal["left", "right"] = "left" if is_name or group == (9,) else "right"
+        layout.add_column(title, justify=justify, no_wrap=not is_name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(between.join(row[place] for place in group)) for group in groups))
-    return table
+        layout.add_row(*(Text(separator.join(row[place] for place in group)) for group in groups))
+    return layout
 
 
-def comparison_notes(lines: pd.DataFrame) -> Iterator[str]:
-    """Yield what has to be known of the numbers of a comparison."""
-    for metric in dict.fromkeys(name for name in lines["metric"] if headline_group(name) == "micro"):
-        yield f"{metric} here is a mean over faces; in a run's own table it is pooled over all pixels, and differs"
+def comparison_notes(table: pd.DataFrame, recorded: Mapping[str, MetricFacts] | None = None) -> Iterator[str]:
+    """Yield notes on the values of a comparison; for the arguments see ``comparison_table``."""
+    for metric in dict.fromkeys(map(str, table["metric"])):
+        if facts_of(metric, recorded).headline == "micro":
+            yield f"{metric}: mean over faces here; the table of a run pools it over all pixels, so values differ"
 
 
 def sweep_line(line: Mapping[str, Any]) -> str:
-    """Tell how one training of a sweep ended."""
+    """Format one training of a sweep as a line."""
     scores = f"accuracy {line['accuracy']:.3f}  ATT-COS {line['att_cos']:.3f}  CAM-COS {line['cam_cos']:.3f}"
     return f"weight {line['weight']:g}: {scores}"
 
 
 def sweep_table(lines: pd.DataFrame) -> Table:
-    """Lay out what ``interpfer.finetuning.sweep.sweep`` found."""
+    """Return the result of ``interpfer.finetuning.sweep.sweep`` as a table."""
     table = Table(title="one training per weight of the guide", title_justify="left")
     for name in lines:
         table.add_column(str(name), justify="right", no_wrap=True)
     for line in lines.to_dict("records"):
         values = [f"{line[name]:.3f}" for name in ("accuracy", "macro_f1", "att_cos", "cam_cos")]
-        weight = "as it came" if line["weight"] != line["weight"] else f"{line['weight']:g}"
+        weight = "original" if line["weight"] != line["weight"] else f"{line['weight']:g}"
         table.add_row(weight, *values, str(line["n"]))
     return table
 
 
 def history_line(line: Mapping[str, Any]) -> str:
-    """Say how an epoch of a fine-tuning went."""
+    """Format one epoch of fine-tuning as a line."""
     parts = [f"{name.replace('_', ' ')} {line[name]:.3f}" for name in ("loss", "cross_entropy", "attention", "cam")
              if line[name] == line[name]]  # fmt: skip
-    held = f"accuracy {line['val_accuracy']:.3f}, ATT-COS {line['att_cos']:.3f}, CAM-COS {line['cam_cos']:.3f}"
+    scores = f"accuracy {line['val_accuracy']:.3f}, ATT-COS {line['att_cos']:.3f}, CAM-COS {line['cam_cos']:.3f}"
     star = " *" if line["best"] else ""
-    return f"epoch {line['epoch']}: {', '.join(parts)}; held out: {held} ({line['seconds']:.1f} s){star}"
+    return f"epoch {line['epoch']}: {', '.join(parts)}; held-out: {scores} ({line['seconds']:.1f} s){star}"
 
 
 def notes(run: Run) -> Iterator[str]:
-    """Yield the sentences that belong to a table: the verdict, accuracy, what was left out, where the results are."""
-    said = headline(run, Scores(run))
-    yield f"{said.verdict} {said.sentence}"
-    yield from said.notes
-    counts, classification = run.manifest["counts"], run.manifest["classification"]
+    """Yield the notes below a score table: the headline, accuracy, what was left out, where the results are."""
+    headline = summarise_run(run, Scores(run))
+    yield f"{headline.verdict} {headline.sentence}"
+    yield from headline.notes
+    classification = run.manifest["classification"]
     yield (
         f"accuracy {classification['accuracy']:.3f}, macro F1 {classification['macro_f1']:.3f} "
         f"on {classification['n']} labelled images"
     )
-    skipped = counts["skipped"]
-    left = [
-        *([f"{counts['neutral']} neutral"] if counts["neutral"] else []),
-        *([f"{counts['unlabelled']} without a label"] if counts["unlabelled"] else []),
-        *([_named(skipped["no landmarks"], "without landmarks")] if skipped["no landmarks"] else []),
-        *([_named(list(skipped["unreadable"]), "unreadable")] if skipped["unreadable"] else []),
-    ]
-    sample = " of a random sample (--limit)" if run.manifest.get("limit") else ""
-    yield f"scored {counts['scored']} of {counts['images']} images{sample}" + (
-        f"; left out: {'; '.join(left)}" if left else ""
-    )
+    yield _image_counts(run)
     if run.manifest.get("same"):
-        yield "map = another: the two are the same thing for this model and layer, and were computed once"
-    for why, keys in _by_reason(run.manifest.get("refused", {})).items():
-        yield f"left out: {', '.join(keys)}: {why}"
-    for key, count in counts["undefined_maps"].items():
+        yield "map = another: both maps are identical for this model and layer and computed once"
+    for reason, keys in _by_reason(run.manifest.get("refused", {})).items():
+        yield f"left out: {', '.join(keys)}: {reason}"
+    for key, count in run.manifest["counts"]["undefined_maps"].items():
         yield f"undefined (constant, zero or not finite): {count} maps of {key}"
     yield from run.manifest.get("warnings", [])
     if run.manifest.get("sanity"):
@@ -163,12 +166,26 @@ def notes(run: Run) -> Iterator[str]:
         yield f"written to {run.path}"
 
 
-def _named(names: list[str], what: str, count: int = 3) -> str:
-    return f"{len(names)} {what} ({', '.join(names[:count])}{', ...' if len(names) > count else ''})"
+def _image_counts(run: Run) -> str:
+    counts = run.manifest["counts"]
+    skipped = counts["skipped"]
+    left_out = [
+        *([f"{counts['neutral']} neutral"] if counts["neutral"] else []),
+        *([f"{counts['unlabelled']} without a label"] if counts["unlabelled"] else []),
+        *([_count_names(skipped["no landmarks"], "without landmarks")] if skipped["no landmarks"] else []),
+        *([_count_names(list(skipped["unreadable"]), "unreadable")] if skipped["unreadable"] else []),
+    ]
+    sample = " of a random sample (--limit)" if run.manifest.get("limit") else ""
+    reasons = f"; left out: {'; '.join(left_out)}" if left_out else ""
+    return f"scored {counts['scored']} of {counts['images']} images{sample}{reasons}"
 
 
-def _by_reason(refused: dict[str, str]) -> dict[str, list[str]]:
+def _count_names(names: Sequence[str], reason: str, most: int = 3) -> str:
+    return f"{len(names)} {reason} ({', '.join(names[:most])}{', ...' if len(names) > most else ''})"
+
+
+def _by_reason(failed: Mapping[str, str]) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
-    for key, why in refused.items():
-        reasons.setdefault(why, []).append(key)
+    for key, reason in failed.items():
+        reasons.setdefault(reason, []).append(key)
     return reasons

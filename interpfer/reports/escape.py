@@ -1,12 +1,9 @@
-"""Names of models, maps and files, made harmless for what will read them.
-
-HTML is escaped by Jinja itself. A name may hold anything that a file name may.
-"""
+"""Escaping of names of models, maps and files, which may contain any character; Jinja itself escapes HTML."""
 
 import re
 
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""How a cell begins that a spreadsheet would run, or one that `guard` has escaped."""
+"""Start of a cell that a spreadsheet would run as a formula, or that `guard` has escaped."""
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -32,13 +29,13 @@ LATEX = {
 }
 
 LATIN = 0x17F
-"""The last letter that every pdflatex knows."""
+"""Last letter that every pdflatex can print."""
 
 MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 
 
 def guard(text: str) -> str:
-    """Return the text of a CSV cell so that no spreadsheet takes it for a formula; numbers stay numbers.
+    """Return the text of a CSV cell, escaped so that a spreadsheet does not run it as a formula; numbers stay.
 
     >>> guard("=1+1"), guard("-0.5"), guard("-"), guard("resnet")
     ("'=1+1", '-0.5', '-', 'resnet')
@@ -47,7 +44,7 @@ def guard(text: str) -> str:
 
 
 def unguard(text: str) -> str:
-    """Take back what `guard` did.
+    """Undo `guard`.
 
     >>> unguard(guard("=1+1"))
     '=1+1'
@@ -56,7 +53,7 @@ def unguard(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    r"""Return the text for LaTeX; a letter that pdflatex does not know stands as its code point.
+    r"""Return text escaped for LaTeX; a letter that pdflatex cannot print becomes its code point.
 
     >>> print(latex("50 % of_a\\b \u6a21"))
     50 \% of\_a\textbackslash{}b {\small U+6A21}
@@ -65,12 +62,12 @@ def latex(text: str) -> str:
 
 
 def _letter(character: str) -> str:
-    known = character.isascii() or (character.isalpha() and ord(character) <= LATIN)
-    return character if known else rf"{{\small U+{ord(character):04X}}}"
+    is_printable = character.isascii() or (character.isalpha() and ord(character) <= LATIN)
+    return character if is_printable else rf"{{\small U+{ord(character):04X}}}"
 
 
 def markdown(text: str) -> str:
-    r"""Return the text for a cell of a Markdown table, where HTML is read as well.
+    r"""Return text escaped for a cell of a Markdown table, HTML too.
 
     >>> markdown("a|b <i>")
     'a\\|b &lt;i&gt;'
@@ -80,7 +77,7 @@ def markdown(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    r"""Return the text on one line, a space for what cannot be printed.
+    r"""Return text on one line, with a space for each character that cannot be printed.
 
     >>> plain("a\x1b[31m b\n")
     'a [31m b '

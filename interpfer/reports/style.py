@@ -1,4 +1,4 @@
-"""One style for all figures: quiet axes, colours that read alike for all kinds of colour vision and in print."""
+"""Style of all figures: plain axes, colours that are readable in print and with colour-vision deficiency."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ MAPS = "inferno"
 INK, SOFT, ACCENT, MARK, LOW = "#1b1f27", "#575f6d", "#1f5f99", "#8a5a00", "#c96212"
 SHARES = LinearSegmentedColormap.from_list("interpfer-shares", ["#ffffff", "#8fb6d9", ACCENT, "#123a60"])
 LESS_MORE = LinearSegmentedColormap.from_list("interpfer-less-more", ["#8f4208", LOW, "#ffffff", "#2f75b5", "#123a60"])
-"""Tables of colours as on the page: blue is more; about a middle, orange is less."""
+"""Colours around a middle, as on the page: blue is more, orange is less."""
 OPACITY = 0.55
 
 FORMATS = ("pdf", "svg", "png")
@@ -45,20 +45,20 @@ RULES: Any = {
 
 
 def draw(make: Callable[[], Figure]) -> Figure:
-    """Call a function that makes a figure, in the style."""
+    """Return the figure of a function, made in this style."""
     with mpl.rc_context(RULES):
         return make()
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches."""
+    """Return an empty figure; width and height are in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save(figure: Figure, path: Path, dpi: int = 200) -> Path:
-    """Write a figure; its suffix is the format. The same figure gives the same bytes."""
+    """Write a figure in the format of the suffix; equal figures give equal bytes."""
     dates: dict[str, dict[str, None]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     with mpl.rc_context(RULES):
         figure.savefig(path, dpi=dpi, metadata=dates.get(path.suffix, {}))
@@ -66,7 +66,7 @@ def save(figure: Figure, path: Path, dpi: int = 200) -> Path:
 
 
 def bare(axis: Axes) -> None:
-    """Take ticks and frame from a picture."""
+    """Remove ticks and frame."""
     axis.set_xticks([])
     axis.set_yticks([])
     for spine in axis.spines.values():
@@ -74,7 +74,7 @@ def bare(axis: Axes) -> None:
 
 
 def scale_of_maps(figure: Figure, drawn: Any, axes: Any) -> Colorbar:
-    """Add the colour bar that all overlaid maps share."""
+    """Add the colour bar of overlaid maps."""
     bar = figure.colorbar(drawn, ax=axes, shrink=0.5, aspect=30, pad=0.02)
     bar.set_label("share of each map's own maximum")
     bar.set_ticks([0, 0.5, 1])

@@ -1,1 +1,1 @@
-"""What a score leaves behind: the run folder, its tables, and reading them again."""
+"""Results of a score: the run folder, its tables, and reading and comparing finished runs."""

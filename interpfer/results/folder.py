@@ -1,8 +1,7 @@
-"""The run folder: what a score leaves behind.
+"""The run folder, while a score fills it.
 
-While a run goes on, every finished batch is one file under ``.parts``, written whole or not at all; a kill loses at
-most the batch at hand. At the end the parts become tables, each replaced atomically, ``run.json`` last: a folder with
-a ``run.json`` is complete.
+Each finished batch is one file under ``.parts``, written atomically, so a kill loses at most the current batch. At the
+end the batches become tables, each replaced atomically, ``run.json`` last: a folder with a ``run.json`` is complete.
 """
 
 import io
@@ -31,7 +30,7 @@ PICTURES = tuple(each.name for each in fields(Pictures))
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a batch of images gave.
+    """Results of one batch of images.
 
     Attributes:
         rows: positions in the data set of the images that were read.
@@ -39,15 +38,15 @@ class BatchResult:
         confidence: probability of the predicted class per row.
         digests: sha256 of the pixels per row.
         scores: (rows, maps, image metrics), NaN where undefined.
-        counts: metric name -> (rows, maps, bins) counts; metrics that count the same share the first one's.
+        counts: metric name -> (rows, maps, bins) counts; metrics with the same counts share those of the first.
         single: metric name -> (rows, maps) score of each image alone.
-        profiles: (rows, maps + 2, regions) AU evidence of each map, of a uniform one and of the AU heatmap.
+        profiles: (rows, maps + 2, regions) share of the energy of each map, of a uniform map and of the AU heatmap.
         valid: whether each row has a truth.
-        faceless: positions without landmarks -> why, "" where the provider does not say.
-        skipped: position -> why the image could not be read.
-        refused: (map, layer) -> why it cannot be made.
-        unlike: (map, layer) pairs that are the same as another in general, and were not in this batch.
-        pictures: small pictures for the report, if they are kept.
+        faceless: position of each image without landmarks -> reason, "" where the provider gives none.
+        skipped: position of each unreadable image -> reason.
+        refused: (map, layer) that cannot be made -> reason.
+        unlike: (map, layer) pairs that are duplicates in general, but not in this batch.
+        pictures: small pictures for the report, None if the run keeps none.
     """
 
     rows: NDArray[np.int64]
@@ -67,90 +66,83 @@ class BatchResult:
 
 
 class RunFolder:
-    """A folder being filled; without a path, a temporary one, so that memory does not grow with the data set.
+    """A run folder being filled; without a path a temporary one, so that memory does not grow with the data set.
+
+    Use ``begin`` to create or resume one, ``join`` to add batches to one that another process has begun.
 
     Args:
-        path: the folder; its parents are made.
-        plan: everything that decides the bytes of the result; a run is resumed only under the same plan.
-        resume: continue what is there.
-        overwrite: replace what is there.
-
-    Raises:
-        RunError: the folder holds a run and neither ``resume`` nor ``overwrite`` is said, or the plans differ.
+        path: the run folder; None for a run that is not written.
+        batches: folder of the finished batches.
+        scratch: the temporary folder that this object owns, if any.
     """
 
-    def __init__(self, path: Path | None, plan: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
+    def __init__(
+        self, path: Path | None, batches: Path, scratch: tempfile.TemporaryDirectory[str] | None = None
+    ) -> None:
         self.path = path
+        self.batches = batches
+        self._scratch = scratch
+
+    @classmethod
+    def begin(cls, path: Path | None, plan: Mapping[str, Any], resume: bool, overwrite: bool) -> "RunFolder":
+        """Create a folder, or continue one.
+
+        Args:
+            path: the folder; its parents are created. None for a temporary one.
+            plan: everything that decides the bytes of the result; a run is resumed only under the same plan.
+            resume: continue the run in the folder.
+            overwrite: replace the run in the folder.
+
+        Raises:
+            RunError: the folder holds a run and neither ``resume`` nor ``overwrite`` is true, or the plans differ.
+        """
         if path is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="interpfer-")
-            self._parts = Path(self._scratch.name)
-            return
-        self._parts = path / PARTS
+            scratch = tempfile.TemporaryDirectory(prefix="interpfer-")
+            return cls(None, Path(scratch.name), scratch)
+        folder = cls(path, path / PARTS)
         if path.exists() and not path.is_dir():
-            raise RunError(f"{path} is a file; --out names a folder.")
-        held = [name for name in (PARTS, MANIFEST, "scores.csv") if (path / name).exists()]
-        if held and not resume and not overwrite:
-            raise RunError(f"{path} already holds a run; say --resume to continue it or --overwrite to replace it.")
-        if path.is_dir() and any(path.iterdir()) and not held:
+            raise RunError(f"{path} is a file: pass a folder to --out.")
+        existing = [name for name in (PARTS, MANIFEST, "scores.csv") if (path / name).exists()]
+        if existing and not resume and not overwrite:
+            raise RunError(f"{path} already holds a run; pass --resume to continue it or --overwrite to replace it.")
+        if path.is_dir() and any(path.iterdir()) and not existing:
             raise RunError(f"{path} is not empty and holds no run; choose another folder for --out.")
-        if held and resume:
-            self._refuse_other_plan(plan)
-        if self.complete and resume:
-            return
-        if overwrite and held:
-            shutil.rmtree(self._parts, ignore_errors=True)
+        if existing and resume:
+            _require_same_plan(path, plan)
+        if folder.is_complete and resume:
+            return folder
+        if overwrite and existing:
+            shutil.rmtree(folder.batches, ignore_errors=True)
             for name in (MANIFEST, REPORT_DATA, REPORT):
                 (path / name).unlink(missing_ok=True)
         try:
-            self._parts.mkdir(parents=True, exist_ok=True)
+            folder.batches.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot write to {path}: {error}.") from error
-        write_atomic(self._parts / "plan.json", json.dumps(plan).encode())
+        write_atomic(folder.batches / "plan.json", json.dumps(plan).encode())
+        return folder
 
     @classmethod
-    def join(cls, path: Path | None, place: Path) -> "RunFolder":
+    def join(cls, path: Path | None, batches: Path) -> "RunFolder":
         """Return a folder that another process has begun, to add batches to.
 
         Args:
-            path: as the other process was told.
-            place: where it keeps finished batches.
+            path: the run folder of the other process.
+            batches: its folder of finished batches.
         """
-        folder = cls.__new__(cls)
-        folder.path, folder._parts = path, place
-        return folder
+        return cls(path, batches)
 
     @property
-    def place(self) -> Path:
-        """Where finished batches are kept."""
-        return self._parts
-
-    def _refuse_other_plan(self, plan: Mapping[str, Any]) -> None:
-        assert self.path is not None
-        held = self.path / PARTS / "plan.json"
-        if held.is_file():
-            before = json.loads(held.read_text(encoding="utf-8"))
-        elif (self.path / MANIFEST).is_file():
-            before = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))["arguments"]
-        else:
-            raise RunError(f"{self.path} holds no run that could be resumed; say --overwrite.")
-        changed = [key for key in plan if json.loads(json.dumps(plan[key])) != before.get(key)]
-        if changed:
-            raise RunError(
-                f"{self.path} was started with another {', '.join(changed)}; give the same arguments to --resume, "
-                "or say --overwrite."
-            )
-
-    @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the folder holds a finished run."""
         return self.path is not None and (self.path / MANIFEST).is_file()
 
     def done(self) -> set[int]:
-        """Return the positions of the images that finished batches cover."""
+        """Return the positions of the images in finished batches."""
         return {row for part in self.parts() for row in [*part.rows.tolist(), *part.skipped]}
 
     def add(self, part: BatchResult) -> None:
-        """Keep a finished batch."""
+        """Write a finished batch."""
         first = min([*part.rows.tolist(), *part.skipped])
         buffer = io.BytesIO()
         arrays: dict[str, NDArray[Any]] = {"rows": part.rows, "predicted": part.predicted, "scores": part.scores}
@@ -161,14 +153,14 @@ class RunFolder:
         if part.pictures is not None:
             arrays |= {f"pictures/{name}": getattr(part.pictures, name) for name in PICTURES}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
-        facts |= {"refused": [[*key, why] for key, why in part.refused.items()], "unlike": sorted(part.unlike)}
+        facts |= {"refused": [[*key, reason] for key, reason in part.refused.items()], "unlike": sorted(part.unlike)}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
-        write_atomic(self._parts / f"{first:09d}.npz", buffer.getvalue(), durable=False)
+        write_atomic(self.batches / f"{first:09d}.npz", buffer.getvalue(), durable=False)
 
     def parts(self) -> Iterator[BatchResult]:
         """Yield the finished batches in the order of the data set, without their counts."""
-        for path in sorted(self._parts.glob("*.npz")):
+        for path in sorted(self.batches.glob("*.npz")):
             with np.load(path) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
                 yield BatchResult(
@@ -181,46 +173,66 @@ class RunFolder:
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
                     arrays["profiles"],
                     arrays["valid"],
-                    {int(row): why for row, why in facts["faceless"].items()},
-                    {int(row): why for row, why in facts["skipped"].items()},
-                    {(name, layer): why for name, layer, why in facts["refused"]},
+                    {int(row): reason for row, reason in facts["faceless"].items()},
+                    {int(row): reason for row, reason in facts["skipped"].items()},
+                    {(name, layer): reason for name, layer, reason in facts["refused"]},
                     frozenset((name, layer) for name, layer in facts["unlike"]),
                 )
 
     def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:
-        """Yield the (rows, bins) counts of one map, batch by batch: they are the bulk, and are never held together."""
-        for path in sorted(self._parts.glob("*.npz")):
+        """Yield the (rows, bins) counts of one map batch by batch: they are too large to hold all at once."""
+        for path in sorted(self.batches.glob("*.npz")):
             with np.load(path) as arrays:
                 if f"counts/{name}/{column}" in arrays:
                     yield arrays[f"counts/{name}/{column}"]
 
     def pictures(self) -> Iterator[tuple[list[int], Pictures | None]]:
-        """Yield the positions and small pictures of the images, batch by batch: they are never held together."""
-        for path in sorted(self._parts.glob("*.npz")):
+        """Yield positions and small pictures batch by batch; None for a batch without pictures."""
+        for path in sorted(self.batches.glob("*.npz")):
             with np.load(path) as arrays:
-                kept = "pictures/maps" in arrays
+                has_pictures = "pictures/maps" in arrays
                 yield (
                     arrays["rows"].tolist(),
-                    Pictures(**{name: arrays[f"pictures/{name}"] for name in PICTURES}) if kept else None,
+                    Pictures(**{name: arrays[f"pictures/{name}"] for name in PICTURES}) if has_pictures else None,
                 )
 
     def discard(self) -> None:
-        """Drop what an unfinished run left."""
-        if self.path is None:
+        """Delete the batches of an unfinished run, also those of other processes."""
+        shutil.rmtree(self.batches, ignore_errors=True)
+        if self._scratch is not None:
             self._scratch.cleanup()
-        else:
-            shutil.rmtree(self._parts, ignore_errors=True)
 
     def finish(
-        self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any], exhibit: bytes | None = None
+        self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any], report_data: bytes | None = None
     ) -> None:
-        """Write the tables, what the report shows and the manifest, and drop the parts."""
-        if self.path is None:
-            self._scratch.cleanup()
-            return
-        for name, table in tables.items():
-            write_atomic(self.path / name, csv_bytes(table))
-        if exhibit is not None:
-            write_atomic(self.path / REPORT_DATA, exhibit)
-        write_atomic(self.path / MANIFEST, json_bytes(manifest))
-        shutil.rmtree(self._parts)
+        """Write the tables, the data of the report and the manifest, and delete the batches.
+
+        Args:
+            tables: file name -> table.
+            manifest: content of run.json.
+            report_data: content of ``REPORT_DATA``, None for none.
+        """
+        if self.path is not None:
+            for name, table in tables.items():
+                write_atomic(self.path / name, csv_bytes(table))
+            if report_data is not None:
+                write_atomic(self.path / REPORT_DATA, report_data)
+            write_atomic(self.path / MANIFEST, json_bytes(manifest))
+        self.discard()
+
+
+def _require_same_plan(path: Path, plan: Mapping[str, Any]) -> None:
+    """Refuse to resume the run in a folder under another plan."""
+    file = path / PARTS / "plan.json"
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+    elif (path / MANIFEST).is_file():
+        before = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["arguments"]
+    else:
+        raise RunError(f"{path} holds no run to resume; pass --overwrite.")
+    changed = [key for key in plan if key in before and json.loads(json.dumps(plan[key])) != before[key]]
+    if changed:
+        raise RunError(
+            f"{path} was started with another {', '.join(changed)}; pass the same arguments with --resume, "
+            "or --overwrite."
+        )

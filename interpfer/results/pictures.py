@@ -1,6 +1,6 @@
-"""What a report shows of faces and maps: small pictures, kept so that neither model nor data are needed to show them.
+"""Small pictures of faces and maps in a run folder, so that its report needs neither the model nor the data.
 
-A map is shown as it was scored: on the canvas, pooled to 28 x 28 and divided by its own maximum, in bytes.
+Maps are those that were scored: on the canvas, pooled to 28 x 28, divided by their own maximum, in bytes.
 """
 
 import io
@@ -21,18 +21,18 @@ from interpfer.types import LANDMARKS
 REPORT_DATA = "report.npz"
 
 AU_HEATMAP = ("AU heatmap", "-")
-"""Stands last among the columns of every array of maps."""
+"""Last column of every array of maps."""
 
 Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class ReportContent:
-    """What a score keeps for its report.
+    """What a run folder keeps for the report.
 
     Attributes:
-        maps: small maps and landmarks; without them there is no report.
-        faces: small pictures of faces; without them landmarks are drawn in their place.
+        maps: whether small maps and landmarks are kept; without them there is no report.
+        faces: whether small photographs are kept; without them the report draws landmarks instead.
     """
 
     maps: bool = True
@@ -44,10 +44,11 @@ class Pictures:
     """Small pictures of a batch.
 
     Attributes:
-        maps: (rows, columns + 1, 28, 28), zero where undefined; the AU heatmap is the last.
+        maps: (rows, columns + 1, 28, 28), zero where undefined; the AU heatmap is the last column.
         points: (rows, 68, 2) landmarks on the canvas, NaN where there are none.
-        faces: (present, 4, side, side) mean of the laid faces of each class in the batch, and how far it is reached.
-        members: (present, 2) the class of each mean and how many faces it is of.
+        faces: (present, 4, side, side) mean colours of the aligned faces of each class in the batch, and the share of
+            faces that cover each pixel.
+        members: (present, 2) class of each mean and number of its faces.
     """
 
     maps: Bytes
@@ -58,27 +59,27 @@ class Pictures:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Mean pictures per class, and a gallery of f faces.
+    """Mean pictures of c classes, and a gallery of f faces.
 
     Attributes:
-        columns: the k (map, layer) pairs, then ``AU_HEATMAP``.
-        target: what class-specific maps explain, "label" or "predicted".
-        classes: the c classes of the means.
-        mean_maps: (c, k, 28, 28) means over faces that are laid over one another.
-        mean_points: (c, 68, 2) on the canvas.
-        mean_faces: a JPEG per class; empty without faces.
-        members: (c,) faces in each mean.
-        ids: names of the f faces.
-        digests: sha256 of the pixels of each.
-        labels: expression of each, "" where unknown.
-        predicted: expression of each.
+        columns: the k (map, layer) pairs, ``AU_HEATMAP`` last.
+        target: class that class-specific maps explain, "label" or "predicted".
+        classes: names of the c classes.
+        mean_maps: (c, k, 28, 28) mean maps of aligned faces.
+        mean_points: (c, 68, 2) mean landmarks on the canvas.
+        mean_faces: JPEG per class; empty without photographs.
+        members: (c,) number of faces in each mean.
+        ids: name of each face.
+        digests: sha256 of the pixels of each face.
+        labels: expression of each face, "" where unknown.
+        predicted: predicted expression of each face.
         confidence: probability of the predicted class.
-        groups: why each is in the gallery.
-        points: (f, 68, 2) on the canvas.
-        faces: a JPEG per face; empty without faces.
-        maps: (f, k, 28, 28).
-        other: (f, k, 28, 28) for the other target where a face is misclassified: maps of the predicted class where
-            ``target`` is the label, and the other way round; zero where a map has none.
+        groups: groups of the gallery that each face is in, such as "best".
+        points: (f, 68, 2) landmarks on the canvas.
+        faces: JPEG per face; empty without photographs.
+        maps: (f, k, 28, 28) maps of each face.
+        other: (f, k, 28, 28) maps of a misclassified face for the other target: of the predicted class where
+            ``target`` is "label", of the label where it is "predicted"; zero where there is none.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -119,7 +120,7 @@ _JPEGS = ("mean_faces", "faces")
 
 
 def load_report_data(folder: Path) -> ReportData | None:
-    """Read what a run folder keeps for its report; None where the run was scored without.
+    """Read the pictures of a run folder; None where the run was scored without a report.
 
     Raises:
         RunError: the file is damaged.
@@ -129,36 +130,35 @@ def load_report_data(folder: Path) -> ReportData | None:
         return None
     try:
         with np.load(path) as arrays:
-            held: dict[str, Any] = {
-                name: _frozen(value) for name, value in json.loads(arrays["facts"].tobytes()).items()
-            }
-            held |= {name: _cut(arrays[name].tobytes(), arrays[f"{name}.sizes"].tolist()) for name in _JPEGS}
-            held |= {name: arrays[name] for name in _ARRAYS}
-            return ReportData(**held)
+            facts = json.loads(arrays["facts"].tobytes())
+            fields: dict[str, Any] = {name: _to_tuples(value) for name, value in facts.items()}
+            fields |= {name: _cut(arrays[name].tobytes(), arrays[f"{name}.sizes"].tolist()) for name in _JPEGS}
+            fields |= {name: arrays[name] for name in _ARRAYS}
+            return ReportData(**fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged ({error}); score again with --overwrite.") from error
 
 
 def to_bytes(cells: Float[Tensor, "n 28 28"]) -> Bytes:
-    """Divide each map by its maximum and return bytes; zero where undefined."""
+    """Return maps as bytes, each divided by its maximum; zero where undefined."""
     top = cells.amax((1, 2), keepdim=True)
     unit = (cells / top.where(top > 0, 1)).nan_to_num(0).clamp(0, 1)
-    found: Bytes = (unit * 255).round().byte().cpu().numpy()
-    return found
+    content: Bytes = (unit * 255).round().byte().cpu().numpy()
+    return content
 
 
-def nothing_shown(rows: int, columns: int) -> Bytes:
-    """Return room for the maps of ``rows`` faces."""
+def empty_maps(rows: int, columns: int) -> Bytes:
+    """Return zeros for the (rows, columns, 28, 28) maps of some faces."""
     return np.zeros((rows, columns, GRID, GRID), np.uint8)
 
 
-def no_points(rows: int) -> NDArray[np.float32]:
-    """Return room for the landmarks of ``rows`` faces."""
+def empty_points(rows: int) -> NDArray[np.float32]:
+    """Return NaN for the (rows, 68, 2) landmarks of some faces."""
     return np.full((rows, LANDMARKS, 2), np.nan, np.float32)
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+def _to_tuples(value: Any) -> Any:
+    return tuple(_to_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _cut(content: bytes, sizes: list[int]) -> tuple[bytes, ...]:

@@ -1,23 +1,21 @@
-"""A finished run, in memory or out of its folder."""
+"""A finished run, in memory or read from its folder."""
 
 import html
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from interpfer.errors import RunError
+from interpfer.results.metric_facts import MetricFacts, read_metric_facts
 
 MANIFEST = "run.json"
 
-_MICRO = ("pxap",)
-
-
-def headline_group(metric: str) -> str:
-    """Return the group of rows whose value stands for a metric."""
-    return "micro" if metric in _MICRO else "macro"
+COMMAND = "command"
+"""Key of run.json: words of the command that repeats the run, without ``--out``."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,10 +25,10 @@ class Run:
     Attributes:
         scores: map, layer, metric, group, value, ci_low, ci_high, n.
         per_image: image, label, predicted, map, layer, then one column per metric.
-        confusion: rows true class, columns predicted class, counts.
-        manifest: what run.json holds.
+        confusion: counts, rows true class, columns predicted class.
+        manifest: the content of run.json.
         path: the run folder, or None.
-        au_profile: how the energy of maps spreads over action units; see ``interpfer.metrics.au_profile``.
+        au_profile: share of each map's energy per action unit; see ``interpfer.metrics.au_profile``.
     """
 
     scores: pd.DataFrame
@@ -40,10 +38,15 @@ class Run:
     path: Path | None = None
     au_profile: pd.DataFrame | None = None
 
+    @cached_property
+    def metric_facts(self) -> dict[str, MetricFacts]:
+        """Facts of each metric in ``scores``: as run.json records them, else of the installed metric."""
+        return read_metric_facts(self.manifest, dict.fromkeys(map(str, self.scores["metric"])))
+
     @property
     def summary(self) -> pd.DataFrame:
         """One line per map and layer with the headline value of each metric, baselines last, as ``score`` prints it."""
-        groups = self.scores["metric"].map(headline_group)
+        groups = self.scores["metric"].map({name: facts.headline for name, facts in self.metric_facts.items()})
         rows = self.scores[self.scores["group"] == groups]
         order = list(dict.fromkeys(zip(rows["map"], rows["layer"], strict=True)))
         order.sort(key=lambda key: key[1] == "-")
@@ -52,7 +55,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What was scored, how, and how well it classifies, on one line."""
+        """Model, data set, protocol, accuracy and number of scored images, on one line."""
         facts, counts = self.manifest["arguments"], self.manifest["counts"]
         return (
             f"{facts['model']} on {facts['dataset']} {facts['split']}, protocol {facts['protocol']}: accuracy "
@@ -67,7 +70,17 @@ class Run:
         return f"<p>{html.escape(self.title)}</p>{self.summary.to_html(float_format='{:.3f}'.format)}"
 
     def score(self, map_name: str, metric: str = "cosine", group: str = "macro", layer: str | None = None) -> float:
-        """Return one value of ``scores``; without a layer, that of the first one."""
+        """Return one value of ``scores``.
+
+        Args:
+            map_name: such as "gradcam".
+            metric: name of the metric.
+            group: "macro", "micro", a class, "correct" or "wrong".
+            layer: name of the layer; None for the first one of the map.
+
+        Raises:
+            RunError: the run has no such value.
+        """
         table = self.scores
         rows = table[(table["map"] == map_name) & (table["metric"] == metric) & (table["group"] == group)]
         if layer is not None:
@@ -77,22 +90,29 @@ class Run:
         return float(rows["value"].iloc[0])
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: str | Path) -> Run:
     """Read a finished run folder.
+
+    Args:
+        path: the ``out`` of a score.
+
+    Returns:
+        The run, its tables as data frames.
 
     Raises:
         RunError: there is no folder, or it holds no finished run.
     """
-    manifest = path / MANIFEST
+    path = Path(path)
+    manifest, profile = path / MANIFEST, path / "au_profile.csv"
     if not path.is_dir():
-        raise RunError(f"there is no run folder {path}; name the --out of a score.")
+        raise RunError(f"run folder not found: {path}; pass the --out of a score.")
     if not manifest.is_file():
         raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
     return Run(
-        pd.read_csv(path / "scores.csv"),
-        pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""]),
-        pd.read_csv(path / "confusion.csv", index_col=0),
-        json.loads(manifest.read_text(encoding="utf-8")),
-        path,
-        pd.read_csv(profile, dtype={"au": str}) if (profile := path / "au_profile.csv").is_file() else None,
+        scores=pd.read_csv(path / "scores.csv"),
+        per_image=pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""]),
+        confusion=pd.read_csv(path / "confusion.csv", index_col=0),
+        manifest=json.loads(manifest.read_text(encoding="utf-8")),
+        path=path,
+        au_profile=pd.read_csv(profile, dtype={"au": str}) if profile.is_file() else None,
     )

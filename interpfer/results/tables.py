@@ -1,4 +1,4 @@
-"""From finished batches to the tables of a run."""
+"""Tables of a run, made from its finished batches."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.datasets.base import Dataset
-from interpfer.labels import NEUTRAL
+from interpfer.labels import NEUTRAL, class_indices
 from interpfer.landmarks.base import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
 from interpfer.results.folder import BatchResult
@@ -21,23 +21,23 @@ from interpfer.statistics.pooling import POOLED_RESAMPLES, Pool, add_pools, pool
 from interpfer.statistics.summary import Summary, summarise_halves, summarise_table
 
 BLOCK = 1024
-"""Images whose counts are held at a time."""
+"""Number of images whose counts are in memory at a time."""
 
 SCORE_COLUMNS = ["map", "layer", "metric", "group", "value", "ci_low", "ci_high", "n"]
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The finished batches of a run, and what their numbers stand for.
+    """The finished batches of a run, from which its tables are made.
 
     Attributes:
-        parts: in the order of the data set, without their counts.
-        counts_of: metric name and column -> the (rows, bins) counts, part by part.
-        dataset: whose images they are.
-        outputs: the model's classes.
+        parts: finished batches in the order of the data set, without their counts.
+        counts_of: function of metric name and column to the (rows, bins) counts, batch by batch.
+        dataset: the data set.
+        outputs: classes of the model.
         columns: the (map, layer) pairs.
-        metrics: by name, in the order of the tables.
-        seed: of the bootstrap.
+        metrics: metrics by name, in the order of the tables.
+        seed: random seed of the bootstrap.
     """
 
     parts: Sequence[BatchResult]
@@ -55,12 +55,12 @@ class Tables:
 
     @cached_property
     def labels(self) -> list[str]:
-        """Canonical name per row, "" where unknown."""
+        """Label per row, "" where unknown."""
         return [self.dataset.samples[row].label for row in self.rows]
 
     @cached_property
     def predicted(self) -> list[str]:
-        """Canonical name per row."""
+        """Predicted class per row."""
         return [self.outputs[index] for part in self.parts for index in part.predicted.tolist()]
 
     @cached_property
@@ -70,7 +70,7 @@ class Tables:
 
     @cached_property
     def profiles(self) -> NDArray[np.float64]:
-        """AU evidence per row: of each (map, layer), of a uniform map, and of the AU heatmap."""
+        """(rows, maps + 2, regions) share of the energy of each map, of a uniform map and of the AU heatmap."""
         return np.concatenate([part.profiles for part in self.parts])
 
     @cached_property
@@ -80,23 +80,23 @@ class Tables:
 
     @cached_property
     def missing(self) -> dict[int, str]:
-        """Position of each image without landmarks -> why."""
-        lost = {row: f"{UNREADABLE}: {why}" for part in self.parts for row, why in part.skipped.items()}
-        return lost | {row: why for part in self.parts for row, why in part.faceless.items()}
+        """Position of each image without landmarks -> reason."""
+        skipped = {row: f"{UNREADABLE}: {reason}" for part in self.parts for row, reason in part.skipped.items()}
+        return skipped | {row: reason for part in self.parts for row, reason in part.faceless.items()}
 
     @cached_property
     def skipped(self) -> dict[str, str]:
-        """Names of the images that could not be read, and why."""
-        return {self.dataset.samples[row].id: why for part in self.parts for row, why in part.skipped.items()}
+        """Name of each unreadable image -> reason."""
+        return {self.dataset.samples[row].id: reason for part in self.parts for row, reason in part.skipped.items()}
 
     @cached_property
     def refused(self) -> dict[tuple[str, str], str]:
-        """Maps that could not be made in some batch, and why."""
-        return {key: why for part in self.parts for key, why in part.refused.items()}
+        """Each (map, layer) that could not be made in some batch -> reason."""
+        return {key: reason for part in self.parts for key, reason in part.refused.items()}
 
     @cached_property
     def unlike(self) -> set[tuple[str, str]]:
-        """Maps that are the same as another in general, and were not in some batch: there they were scored apart."""
+        """The (map, layer) pairs that are duplicates in general, but not in some batch."""
         return {key for part in self.parts for key in part.unlike}
 
     @cached_property
@@ -131,12 +131,11 @@ class Tables:
     @cached_property
     def classes(self) -> NDArray[np.intp]:
         """Class index per row, -1 where unknown."""
-        names = self.dataset.classes
-        return np.array([names.index(label) if label else -1 for label in self.labels], np.intp)
+        return np.array(class_indices(self.labels, self.dataset.classes), np.intp)
 
     @cached_property
     def subjects(self) -> NDArray[np.intp] | None:
-        """A number per person and row, where the data set knows the subjects of all rows."""
+        """Index of the person per row; None where the subject of any row is unknown."""
         names = [self.dataset.samples[row].subject for row in self.rows]
         if None in names:
             return None
@@ -144,9 +143,9 @@ class Tables:
 
     @cached_property
     def halves(self) -> dict[str, NDArray[np.bool_]]:
-        """The labelled rows whose prediction is right, and those whose prediction is wrong."""
-        right = np.array([a == b for a, b in zip(self.labels, self.predicted, strict=True)], bool)
-        return {"correct": right, "wrong": ~right & (self.classes >= 0)}
+        """Which rows are classified correctly, and which labelled rows are not."""
+        correct = np.array([a == b for a, b in zip(self.labels, self.predicted, strict=True)], bool)
+        return {"correct": correct, "wrong": ~correct & (self.classes >= 0)}
 
     def scores(self) -> pd.DataFrame:
         """Return one line per (map, layer), metric and group of images."""
@@ -162,7 +161,7 @@ class Tables:
         return pd.DataFrame(rows, columns=SCORE_COLUMNS)
 
     def _averaged(self) -> dict[tuple[str, int], list[Summary]]:
-        """Summarise all metrics that are averages over images at once: they share the draws of the bootstrap."""
+        """Summarise all metrics that are averages over images in one call, so that they share bootstrap resamples."""
         names = [name for name, metric in self.metrics.items() if not isinstance(metric, DatasetMetric)]
         if not names:
             return {}
@@ -200,23 +199,23 @@ class Tables:
 
     @cached_property
     def _pools(self) -> dict[tuple[str, int], tuple[Pool, dict[str, Tensor]]]:
-        """The pools of the map at hand and their sums as tensors, which several metrics read in turn."""
+        """Pools of the current map and their sums as tensors, shared by the metrics with the same counts."""
         return {}
 
     @cached_property
     def _weights(self) -> Draws:
-        """How often each resample of the pooled metrics draws each row."""
+        """Weight of each row in each bootstrap resample of the pooled metrics."""
         if self.subjects is None:
             return image_weights(self.classes, POOLED_RESAMPLES, self.seed)
         return subject_weights(self.subjects, POOLED_RESAMPLES, self.seed)
 
     def counts(self) -> dict[str, Any]:
-        """Return how many images there were, how many could be scored, and what became of the others."""
+        """Return the number of images, of scored ones, and of those left out by reason."""
         first = next(iter(self.values.values()), np.zeros((len(self.rows), 0)))
-        lost = (self.valid[:, None] & ~np.isfinite(first)).sum(0).tolist()
+        undefined_counts = (self.valid[:, None] & ~np.isfinite(first)).sum(0).tolist()
         undefined = {
             name if layer == "-" else f"{name}@{layer}": count
-            for (name, layer), count in zip(self.columns, lost, strict=False)
+            for (name, layer), count in zip(self.columns, undefined_counts, strict=False)
             if count
         }
         return {
@@ -230,12 +229,12 @@ class Tables:
 
 
 def _blocks(parts: Iterable[NDArray[np.unsignedinteger]]) -> Iterator[NDArray[np.unsignedinteger]]:
-    """Join the counts of batches to blocks of at least ``BLOCK`` images, since adding up costs the same for each."""
-    held: list[NDArray[np.unsignedinteger]] = []
+    """Join the counts of batches into blocks of at least ``BLOCK`` images: adding up costs the same for any block."""
+    block: list[NDArray[np.unsignedinteger]] = []
     for part in parts:
-        held.append(part)
-        if sum(map(len, held)) >= BLOCK:
-            yield np.concatenate(held)
-            held = []
-    if held:
-        yield np.concatenate(held)
+        block.append(part)
+        if sum(map(len, block)) >= BLOCK:
+            yield np.concatenate(block)
+            block = []
+    if block:
+        yield np.concatenate(block)

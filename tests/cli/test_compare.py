@@ -28,7 +28,7 @@ def test_compare_prints_differences_with_intervals(faces: Path, checkpoint: Path
 
     nothing = CliRunner().invoke(group, ["compare", str(tmp_path / "a"), str(tmp_path / "c")])
     assert nothing.exit_code == 1
-    assert "there is no run folder" in nothing.stderr
+    assert "run folder not found" in nothing.stderr
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from interpfer.cli import group
 from interpfer.cli.board_table import board_table
-from interpfer.reports.leaderboard.ranking import rank
-from interpfer.reports.leaderboard.rows import gather
+from interpfer.reports.leaderboard.ranking import rank_rows
+from interpfer.reports.leaderboard.rows import read_rows
 
 HEAD = "model,dataset,split,protocol,n,map,layer,accuracy,cosine,pxap,checkpoint_sha256\n"
 
@@ -37,14 +37,14 @@ def test_a_table_per_ranking_on_stdout(board: Path) -> None:
     assert "rafdb test, protocol corrected" in done.stdout
     assert "a[red]" in done.stdout
     assert "\x1b" not in done.stdout
-    assert "2 rankings: data sets, protocols and settings are never mixed" in done.stderr
+    assert "2 rankings: different data sets, protocols and settings are never ranked together" in done.stderr
     assert invoke(board, "--quiet").stderr == ""
 
 
 @pytest.mark.parametrize(
     ("name", "begins"), [("b.csv", "rank,"), ("b.md", "**rafdb"), ("b.tex", "% "), ("b.html", "<!doctype")]
 )
-def test_out_tells_the_format(board: Path, tmp_path: Path, name: str, begins: str) -> None:
+def test_the_suffix_of_out_sets_the_format(board: Path, tmp_path: Path, name: str, begins: str) -> None:
     done = invoke(board, board, "--sort", "pxap", "--out", tmp_path / "new" / name)
     assert done.exit_code == 0, done.output
     assert done.stdout == ""
@@ -63,9 +63,9 @@ def test_json_is_one_record_per_line(board: Path) -> None:
     [
         (["--sort", "cosin"], "error: no row has a metric 'cosin'. Did you mean cosine?"),
         (["--metrics", "pxp"], "error: no row has a metric 'pxp'. Did you mean pxap?"),
-        (["--format", "latx"], "error: no leaderboard format is called 'latx'. Did you mean latex?"),
-        (["--out", "board.doc"], "error: board.doc does not tell the format: say --format csv|md|latex|html."),
-        (["nowhere.csv"], "error: there is no leaderboard and no run folder nowhere.csv."),
+        (["--format", "latx"], "error: unknown leaderboard format 'latx'. Did you mean latex?"),
+        (["--out", "board.doc"], "error: cannot infer the format from board.doc: pass --format csv|md|latex|html."),
+        (["nowhere.csv"], "error: no leaderboard or run folder at nowhere.csv."),
     ],
 )
 def test_errors_are_one_line(board: Path, args: list[str], text: str) -> None:
@@ -93,18 +93,18 @@ def test_a_narrow_terminal_keeps_names_and_scores_whole(tmp_path: Path, width: i
         HEAD.replace("pxap", "pxap,cosine_skill,macro_f1")
         + "a_model_of_some_length,rafdb,test,paper,166,attention-first-half,stages.3.block,0.9,0.5,20.1,0.3,0.8,1\n"
     )
-    ranking = rank(gather([path])).rankings[0]
-    table, gone = board_table(ranking, None, width)
+    ranking = rank_rows(read_rows([path])).rankings[0]
+    table, hidden_columns = board_table(ranking, None, width)
     console = Console(width=width, file=io.StringIO())
     console.print(table)
-    shown = console.file.getvalue()
-    assert "…" not in shown
-    assert max(map(len, shown.splitlines())) <= width
-    assert "0.500" in shown
-    assert (gone == []) == (width == 140)
-    for name in set(ranking.shown(None)) - set(gone):
-        assert name in shown
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    assert "0.500" in text
+    assert (hidden_columns == []) == (width == 140)
+    for name in set(ranking.select_metrics(None)) - set(hidden_columns):
+        assert name in text
     if width >= 60:
-        assert "a_model_of_some_length" in shown
+        assert "a_model_of_some_length" in text
     asked, _ = board_table(ranking, ["accuracy", "pxap"], 20)
     assert [str(column.header) for column in asked.columns][-2:] == ["accuracy", "pxap"]

@@ -23,7 +23,7 @@ def runs(faces: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
-def test_one_run_is_drawn_again_from_its_folder(runs: Path) -> None:
+def test_the_page_of_one_run_is_rebuilt_from_its_folder(runs: Path) -> None:
     page = runs / "a" / "report.html"
     before = page.read_bytes()
     page.unlink()
@@ -38,10 +38,10 @@ def test_two_runs_and_their_names(runs: Path, tmp_path: Path) -> None:
     done = invoke("report", runs / "a", runs / "b", "--out", out, "--names", "before,after")
     assert done.exit_code == 0, done.output
     assert "before → after" in out.read_text()
-    assert "From before to after, accuracy stays within chance" in out.read_text()
+    assert "From before to after, accuracy does not change significantly" in out.read_text()
     wrong = invoke("report", runs / "a", runs / "b", "--names", "one")
     assert wrong.exit_code == 2
-    assert "--names says 1 names for 2 runs" in wrong.stderr
+    assert "--names must have one name per run (2), got 1." in wrong.stderr
 
 
 def test_figures_are_vectors_and_pictures(runs: Path) -> None:
@@ -72,5 +72,5 @@ def test_a_run_without_pictures_is_drawn_without(faces: Path, checkpoint: Path, 
     assert not (tmp_path / "run" / "report.html").exists()
     drawn = invoke("report", tmp_path / "run")
     assert drawn.exit_code == 0
-    assert "kept no pictures" in drawn.stderr
+    assert "the page has no pictures: a run was scored with --no-report" in drawn.stderr
     assert 'id="gallery"' not in (tmp_path / "run" / "report.html").read_text()

@@ -10,7 +10,8 @@ import pytest
 
 import interpfer
 from interpfer.errors import RunError
-from interpfer.reports.leaderboard.rows import append, gather, leaderboard_rows, require_board
+from interpfer.reports.leaderboard.ranking import rank_rows
+from interpfer.reports.leaderboard.rows import append_rows, leaderboard_rows, read_rows, require_leaderboard
 
 
 def test_rows_hold_the_headline_of_each_metric(faces: Path, checkpoint: Path) -> None:
@@ -23,17 +24,24 @@ def test_rows_hold_the_headline_of_each_metric(faces: Path, checkpoint: Path) ->
     assert row["n"] == 36
     assert row["protocol"] == "paper"
     assert (row["lower_is_better"], row["decimals"]) == ("-", "pxap:1")
-    told = {"lower_is_better": "novel", "decimals": "novel:0"}
-    novel = replace(run, manifest=run.manifest | {"readings": told}, scores=run.scores.replace("cosine", "novel"))
-    assert leaderboard_rows(novel)["lower_is_better"].unique() == ["novel"]
+    columns = {"lower_is_better": "novel", "decimals": "novel:0"}
+    facts = {"novel": {"headline": "micro", "higher_is_better": False, "decimals": 0, "bounds": [0, None]}}
+    novel = replace(
+        run,
+        manifest=run.manifest | {"readings": columns, "metric_facts": facts},
+        scores=run.scores.replace("cosine", "novel"),
+    )
+    rows = leaderboard_rows(novel)
+    assert rows["lower_is_better"].unique() == ["novel"]
+    assert rows.set_index("map").loc["gradcam", "novel"] == run.score("gradcam", "cosine", "micro")
     old = replace(novel, manifest={key: value for key, value in run.manifest.items() if key != "readings"})
     assert leaderboard_rows(old)["lower_is_better"].unique() == [""]
 
 
 def test_rows_of_other_columns_merge(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
-    append(path, pd.DataFrame([{"model": "a", "map": "gradcam", "cosine": 0.5, "novel": 1.0}]))
-    append(path, pd.DataFrame([{"model": "b", "map": "gradcam", "cosine": 0.25}]))
+    append_rows(path, pd.DataFrame([{"model": "a", "map": "gradcam", "cosine": 0.5, "novel": 1.0}]))
+    append_rows(path, pd.DataFrame([{"model": "b", "map": "gradcam", "cosine": 0.25}]))
     table = pd.read_csv(path)
     assert table["cosine"].tolist() == [0.5, 0.25]
     assert "0.250000" in path.read_text().splitlines()[2]
@@ -44,8 +52,8 @@ def test_rows_of_other_columns_merge(tmp_path: Path) -> None:
 def test_a_foreign_file_is_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "notes.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(RunError, match="is no leaderboard: it has no columns model and map"):
-        append(path, pd.DataFrame([{"model": "a", "map": "gradcam"}]))
+    with pytest.raises(RunError, match="is not a leaderboard: it has no columns model and map"):
+        append_rows(path, pd.DataFrame([{"model": "a", "map": "gradcam"}]))
     assert path.read_text() == "a,b\n1,2\n"
 
 
@@ -59,7 +67,8 @@ def test_fifty_processes_appending_at_once_lose_no_row(tmp_path: Path) -> None:
 import os, sys
 import pandas as pd
 from pathlib import Path
-from interpfer.reports.leaderboard.rows import append
+from interpfer.reports.leaderboard.ranking import rank_rows
+from interpfer.reports.leaderboard.rows import append_rows
 assert "torch" not in sys.modules
 wait, go = os.pipe()
 children = []
@@ -67,7 +76,7 @@ for number in range({PROCESSES}):
     if (child := os.fork()) == 0:
         os.close(go)
         os.read(wait, 1)
-        append(Path(sys.argv[1]), pd.DataFrame([{{"model": f"m{{number}}", "map": "gradcam"}}]))
+        append_rows(Path(sys.argv[1]), pd.DataFrame([{{"model": f"m{{number}}", "map": "gradcam"}}]))
         os._exit(0)
     children.append(child)
 os.close(go)
@@ -82,12 +91,12 @@ def test_names_that_a_spreadsheet_would_run_are_escaped_and_read_back(tmp_path: 
     path = tmp_path / "board.csv"
     names = ["=1+1", "+x", "-y", "@z", "\t=1", "'=quoted", "-0.5", "plain"]
     for name in names:
-        append(path, pd.DataFrame([{"model": name, "map": "gradcam", "layer": "-", "cosine": -0.5}]))
+        append_rows(path, pd.DataFrame([{"model": name, "map": "gradcam", "layer": "-", "cosine": -0.5}]))
     with path.open(newline="") as file:
         cells = [line["model"] for line in csv.DictReader(file)]
     assert cells == ["'=1+1", "'+x", "'-y", "'@z", "'\t=1", "''=quoted", "-0.5", "plain"]
-    assert gather([path])["model"].tolist() == names
-    assert gather([path])["cosine"].tolist() == ["-0.500000"] * len(names)
+    assert read_rows([path])["model"].tolist() == names
+    assert read_rows([path])["cosine"].tolist() == ["-0.500000"] * len(names)
 
 
 def test_a_codebook_file_is_told_from_another_of_its_name(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -116,12 +125,34 @@ def test_the_same_run_appended_again_stays_one_row(faces: Path, checkpoint: Path
 def test_a_leaderboard_that_cannot_be_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("image,label\n")
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"list\.csv is no leaderboard: it has no columns model and map"):
-        require_board(tmp_path / "list.csv")
+    with pytest.raises(RunError, match=r"list\.csv is not a leaderboard: it has no columns model and map"):
+        require_leaderboard(tmp_path / "list.csv")
     for path in (tmp_path, tmp_path / "file" / "board.csv"):
-        with pytest.raises(RunError, match="cannot write the leaderboard .*; name another file"):
-            require_board(path)
-    require_board(tmp_path / "new" / "board.csv")
+        with pytest.raises(RunError, match="cannot write the leaderboard .*; pass another file"):
+            require_leaderboard(path)
+    require_leaderboard(tmp_path / "new" / "board.csv")
     assert not (tmp_path / "new" / "board.csv").exists()
-    with pytest.raises(RunError, match=r"list\.csv is no leaderboard"):
+    with pytest.raises(RunError, match=r"list\.csv is not a leaderboard"):
         interpfer.score("no model is loaded", "csv", leaderboard=tmp_path / "list.csv")
+
+
+def test_rows_of_different_truths_are_never_ranked_together(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    run = interpfer.score(
+        checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", maps="gradcam", limit=12
+    )
+    arguments = run.manifest["arguments"]
+
+    def with_truth(name: str, **settings: str) -> pd.DataFrame:
+        changed = arguments | {"truth": name, "truth_settings": list(settings)} | settings
+        return leaderboard_rows(replace(run, manifest=run.manifest | {"arguments": changed}))
+
+    path = tmp_path / "board.csv"
+    for rows in (leaderboard_rows(run), with_truth("masks", folder="a"), with_truth("masks", folder="b")):
+        append_rows(path, rows)
+    truths = read_rows([path])["truth"]
+    assert truths[0] == "codebook"
+    assert len(set(truths)) == 3
+    assert truths[1].startswith("masks#")
+    leaderboard = rank_rows(read_rows([path]))
+    assert len(leaderboard.rankings) == 3
+    assert "truth masks#" in leaderboard.rankings[1].title

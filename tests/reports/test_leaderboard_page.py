@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from interpfer.reports.leaderboard import FORMATS
-from interpfer.reports.leaderboard.ranking import rank
+from interpfer.reports.leaderboard.ranking import rank_rows
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -28,7 +28,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("x" * 200, "gradcam", "l4", "0.4", "100", "5"),
     )]  # fmt: skip
     path = tmp_path_factory.mktemp("board") / "board.html"
-    path.write_text(FORMATS.get("html")(rank(pd.DataFrame(rows)).rankings, None))
+    path.write_text(FORMATS.get("html")(rank_rows(pd.DataFrame(rows)).rankings, None))
     return path
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from interpfer.errors import PluginError, RunError
 from interpfer.reports.leaderboard import FORMATS
-from interpfer.reports.leaderboard.ranking import rank
-from interpfer.reports.leaderboard.rows import append, gather
-from interpfer.results.metric_facts import write_readings
+from interpfer.reports.leaderboard.ranking import rank_rows
+from interpfer.reports.leaderboard.rows import append_rows, read_rows
+from interpfer.results.metric_facts import leaderboard_columns
 
 RULES = {"dataset": "rafdb", "split": "test", "protocol": "paper", "target": "label", "codebook": "belharbi2024",
          "geometry": "reference", "align": "False", "dataset_digest": "d" * 64}  # fmt: skip
@@ -32,33 +32,33 @@ def table(*rows: dict[str, str]) -> pd.DataFrame:
 
 
 def test_entries_are_ranked_by_the_mean_and_ties_share_a_rank() -> None:
-    ranking = rank(table(*(row(name, sha=name, cosine=value) for name, value in
+    ranking = rank_rows(table(*(row(name, sha=name, cosine=value) for name, value in
                            {"a": 0.5, "b": 0.7, "c": 0.5, "d": "", "e": 0.1}.items()))).rankings[0]  # fmt: skip
     assert [(entry.model, entry.rank) for entry in ranking.entries] == [
         ("b", 1), ("a", 2), ("c", 2), ("e", 4), ("d", None)]  # fmt: skip
     assert [entry.model for entry in ranking.entries if ranking.is_best(entry, "cosine")] == ["b"]
 
 
-def test_what_is_better_low_is_ranked_low() -> None:
-    ranking = rank(table(row("a", sha="1", kl=2.0), row("b", sha="2", kl=1.0)), "kl").rankings[0]
+def test_a_metric_where_lower_is_better_is_ranked_ascending() -> None:
+    ranking = rank_rows(table(row("a", sha="1", kl=2.0), row("b", sha="2", kl=1.0)), "kl").rankings[0]
     assert [entry.model for entry in ranking.entries] == ["b", "a"]
     assert ranking.best["kl"] == 1.0
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_ranking_never_mixes_what_cannot_be_compared(rule: str) -> None:
-    ranked = rank(table(row("a", sha="1", cosine=0.5), row("b", sha="2", cosine=0.6) | {rule: "other"}))
+    ranked = rank_rows(table(row("a", sha="1", cosine=0.5), row("b", sha="2", cosine=0.6) | {rule: "other"}))
     assert [[entry.model for entry in ranking.entries] for ranking in ranked.rankings] == [["a"], ["b"]]
     assert [entry.rank for ranking in ranked.rankings for entry in ranking.entries] == [1, 1]
 
 
 def test_checkpoints_of_one_name_are_seeds() -> None:
     rows = table(*(row("a", sha=str(i), cosine=value) for i, value in enumerate((0.4, 0.5, 0.6))))
-    entry = rank(rows).rankings[0].entries[0]
+    entry = rank_rows(rows).rankings[0].entries[0]
     assert entry.runs == 3
-    assert entry.values["cosine"].mean == pytest.approx(0.5)
-    assert entry.values["cosine"].std == pytest.approx(0.1)
-    assert [each.model for each in rank(rows, each=True).rankings[0].entries] == ["a (2)", "a (1)", "a (0)"]
+    assert entry.scores["cosine"].mean == pytest.approx(0.5)
+    assert entry.scores["cosine"].std == pytest.approx(0.1)
+    assert [each.model for each in rank_rows(rows, each=True).rankings[0].entries] == ["a (2)", "a (1)", "a (0)"]
 
 
 def test_identical_runs_count_once_the_latest() -> None:
@@ -66,21 +66,21 @@ def test_identical_runs_count_once_the_latest() -> None:
     again = row("a", cosine=0.5, date="2026-01-02 00:00:00", accuracy=0.9, version="2")
     renamed = row("copy of a", cosine=0.5, accuracy=0.9)
     other_card = row("same weights, other input", cosine=0.3, accuracy=0.2)
-    ranked = rank(table(first, again, renamed, other_card))
+    ranked = rank_rows(table(first, again, renamed, other_card))
     assert ranked.repeated == 2
     assert [entry.runs for entry in ranked.rankings[0].entries] == [1, 1]
     assert ranked.rankings[0].entries[1].model == "same weights, other input"
 
 
 def test_rows_without_a_hash_are_only_left_out_when_equal() -> None:
-    ranked = rank(table(row("a", sha="", cosine=0.5), row("a", sha="", cosine=0.5), row("a", sha="", cosine=0.7)))
+    ranked = rank_rows(table(row("a", sha="", cosine=0.5), row("a", sha="", cosine=0.5), row("a", sha="", cosine=0.7)))
     assert ranked.repeated == 1
-    assert ranked.rankings[0].entries[0].values["cosine"].mean == pytest.approx(0.6)
+    assert ranked.rankings[0].entries[0].scores["cosine"].mean == pytest.approx(0.6)
 
 
-def test_maps_that_are_the_same_thing_are_one_entry() -> None:
+def test_identical_maps_are_one_entry() -> None:
     twin = row(map="hirescam", cosine=0.5, same_as="gradcam")
-    ranked = rank(table(row(cosine=0.5), twin, row(map="attention", cosine=0.4)))
+    ranked = rank_rows(table(row(cosine=0.5), twin, row(map="attention", cosine=0.4)))
     first, second = ranked.rankings[0].entries
     assert (first.map, first.aliases, first.rank) == ("gradcam", ("hirescam",), 1)
     assert second.rank == 2
@@ -89,22 +89,22 @@ def test_maps_that_are_the_same_thing_are_one_entry() -> None:
 def test_baselines_stand_in_their_place_without_a_rank_or_an_accuracy() -> None:
     blank = {"map": "baseline:uniform", "layer": "-", "accuracy": 0.9}
     rows = [row(name, sha=name, cosine=value) for name, value in (("a", 0.6), ("b", 0.4))]
-    ranking = rank(table(*rows, *(row(name, sha=name, cosine=0.5, **blank) for name in "ab"))).rankings[0]
+    ranking = rank_rows(table(*rows, *(row(name, sha=name, cosine=0.5, **blank) for name in "ab"))).rankings[0]
     assert [(entry.model, entry.map, entry.rank) for entry in ranking.entries] == [
         ("a", "gradcam", 1), ("", "baseline:uniform", None), ("b", "gradcam", 2)]  # fmt: skip
-    assert math.isnan(ranking.entries[1].values["accuracy"].mean)
-    assert math.isnan(ranking.entries[1].values["cosine"].std)
+    assert math.isnan(ranking.entries[1].scores["accuracy"].mean)
+    assert math.isnan(ranking.entries[1].scores["cosine"].std)
 
 
 def test_an_unknown_metric_is_suggested() -> None:
     with pytest.raises(RunError, match=r"no row has a metric 'cosin'\. Did you mean cosine\? There are: cosine\."):
-        rank(table(row(cosine=0.5)), "cosin")
+        rank_rows(table(row(cosine=0.5)), "cosin")
 
 
 def test_files_of_other_versions_and_other_columns_merge(tmp_path: Path) -> None:
-    append(tmp_path / "new.csv", table(row("new", sha="1", cosine=0.5, novel=1.0)))
+    append_rows(tmp_path / "new.csv", table(row("new", sha="1", cosine=0.5, novel=1.0)))
     (tmp_path / "old.csv").write_text("model,map,cosine\nold,gradcam,0.25\n")
-    ranked = rank(gather([tmp_path / "old.csv", tmp_path / "new.csv"]))
+    ranked = rank_rows(read_rows([tmp_path / "old.csv", tmp_path / "new.csv"]))
     assert [ranking.title for ranking in ranked.rankings] == [
         "data set unknown, protocol unknown",
         "rafdb test, protocol paper, target label, codebook belharbi2024, geometry reference, images dddddddd",
@@ -114,8 +114,8 @@ def test_files_of_other_versions_and_other_columns_merge(tmp_path: Path) -> None
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="there is no leaderboard and no run folder"):
-        gather([tmp_path / "none.csv"])
+    with pytest.raises(RunError, match="no leaderboard or run folder at"):
+        read_rows([tmp_path / "none.csv"])
 
 
 class Page(HTMLParser):
@@ -145,10 +145,10 @@ hostile = st.text(max_size=20) | st.sampled_from([
 @settings(max_examples=60)
 @given(hostile, hostile)
 def test_no_name_breaks_a_format(model: str, layer: str) -> None:
-    rankings = rank(table(row(model, layer=layer, sha="1", cosine=0.5), row("b", sha="2", cosine=0.4))).rankings
+    rankings = rank_rows(table(row(model, layer=layer, sha="1", cosine=0.5), row("b", sha="2", cosine=0.4))).rankings
     texts = {name: FORMATS.get(name)(rankings, None) for name in FORMATS}
 
-    clean, page = (Page(text) for text in (FORMATS.get("html")(rank(table(
+    clean, page = (Page(text) for text in (FORMATS.get("html")(rank_rows(table(
         row("m", sha="1", cosine=0.5), row("b", sha="2", cosine=0.4))).rankings, None), texts["html"]))  # fmt: skip
     assert page.tags == clean.tags
     assert page.links == ["data:,"]
@@ -167,7 +167,7 @@ def test_no_name_breaks_a_format(model: str, layer: str) -> None:
 def test_latex_is_booktabs_with_deviations_and_the_best_in_bold() -> None:
     rows = table(*(row("a", sha=str(i), cosine=value, pxap=20 + i) for i, value in enumerate((0.4, 0.6))),
                  row("b", sha="9", cosine=0.3, pxap=50))  # fmt: skip
-    text = FORMATS.get("latex")(rank(rows).rankings, None)
+    text = FORMATS.get("latex")(rank_rows(rows).rankings, None)
     assert text.startswith("% \\usepackage{booktabs}\n\\begin{table}")
     for name in ("table", "tabular"):
         assert text.count(f"\\begin{{{name}}}") == text.count(f"\\end{{{name}}}") == 1
@@ -179,7 +179,7 @@ def test_latex_is_booktabs_with_deviations_and_the_best_in_bold() -> None:
 
 
 def test_markdown_and_csv_hold_the_same_lines() -> None:
-    rankings = rank(table(row("a", cosine=0.5, pxap=20), row("b", sha="2", cosine=0.25, pxap=10))).rankings
+    rankings = rank_rows(table(row("a", cosine=0.5, pxap=20), row("b", sha="2", cosine=0.25, pxap=10))).rankings
     text = FORMATS.get("md")(rankings, ["cosine"])
     assert "| 1 | a | gradcam | layer4 | **0.500** | 1 | 100 |" in text
     lines = list(csv.DictReader(io.StringIO(FORMATS.get("csv")(rankings, None))))
@@ -190,31 +190,31 @@ def test_markdown_and_csv_hold_the_same_lines() -> None:
     assert lines[0]["dataset"] == "rafdb"
 
 
-def test_a_format_that_is_none_is_suggested() -> None:
-    with pytest.raises(PluginError, match=r"no leaderboard format is called 'latx'\. Did you mean latex"):
+def test_an_unknown_format_is_suggested() -> None:
+    with pytest.raises(PluginError, match=r"unknown leaderboard format 'latx'\. Did you mean latex"):
         FORMATS.get("latx")
 
 
-def test_rows_say_themselves_how_their_scores_are_read() -> None:
+def test_rows_record_the_facts_of_their_metrics() -> None:
     rows = [row(name, sha=name, novel=value, lower_is_better="kl novel", decimals="pxap:1 novel:0")
             for name, value in (("a", 7.0), ("b", 3.0))]  # fmt: skip
-    ranking = rank(table(*rows), "novel").rankings[0]
+    ranking = rank_rows(table(*rows), "novel").rankings[0]
     assert [entry.model for entry in ranking.entries] == ["b", "a"]
-    assert ranking.falling == {"novel"}
+    assert ranking.lower == {"novel"}
     assert FORMATS.get("md")([ranking], None).count("**3**") == 1
-    other = rank(table(row("a", novel=7.0), row("b", sha="2", novel=3.0)), "novel").rankings[0]
+    other = rank_rows(table(row("a", novel=7.0), row("b", sha="2", novel=3.0)), "novel").rankings[0]
     assert [entry.model for entry in other.entries] == ["a", "b"]
 
 
 @pytest.mark.parametrize("digits", ["novel", "novel:x", "novel:-1", ":", "novel:99999999999"])
-def test_a_reading_that_makes_no_sense_breaks_no_table(digits: str) -> None:
-    ranking = rank(table(row(novel=0.123456789, lower_is_better="-", decimals=digits)), "novel").rankings[0]
+def test_invalid_facts_break_no_table(digits: str) -> None:
+    ranking = rank_rows(table(row(novel=0.123456789, lower_is_better="-", decimals=digits)), "novel").rankings[0]
     assert re.search(r"0\.123(456789)? ", FORMATS.get("md")([ranking], None).replace("*", " "))
 
 
-def test_rows_that_do_not_know_a_metric_overrule_none_that_does() -> None:
-    assert write_readings(["kl", "pxap"]) == {"lower_is_better": "kl", "decimals": "pxap:1"}
-    ignorant = write_readings(["kl", "novel"])
+def test_rows_without_a_metric_do_not_overrule_rows_with_it() -> None:
+    assert leaderboard_columns(["kl", "pxap"]) == {"lower_is_better": "kl", "decimals": "pxap:1"}
+    ignorant = leaderboard_columns(["kl", "novel"])
     rows = [row("a", novel=7.0, lower_is_better="novel", decimals="novel:0"), row("b", sha="2", novel=3.0, **ignorant)]
-    ranking = rank(table(*rows), "novel").rankings[0]
+    ranking = rank_rows(table(*rows), "novel").rankings[0]
     assert [entry.model for entry in ranking.entries] == ["b", "a"]

@@ -10,7 +10,7 @@ import torch
 
 from interpfer.errors import RunError
 from interpfer.models.loading import load_model
-from interpfer.results.comparison import COLUMNS, better, compare
+from interpfer.results.comparison import COLUMNS, compare, find_better
 from interpfer.results.run import Run, load_run
 from interpfer.scoring.score import score
 
@@ -37,7 +37,7 @@ def test_a_run_does_not_differ_from_itself(runs: tuple[Run, Run]) -> None:
     assert list(table) == COLUMNS
     assert (table["difference"] == 0).all()
     assert (table["p_holm"] == 1).all()
-    assert set(better(table)) == {""}
+    assert set(find_better(table)) == {""}
 
 
 def test_no_run_is_better_where_p_and_interval_disagree() -> None:
@@ -45,7 +45,7 @@ def test_no_run_is_better_where_p_and_interval_disagree() -> None:
         [("cosine", 0.1, -0.01, 0.2, 0.001), ("cosine", 0.1, 0.01, 0.2, 0.001), ("cosine", -0.1, -0.2, -0.01, 0.2)],
         columns=["metric", "difference", "ci_low", "ci_high", "p_holm"],
     )
-    assert better(table) == ["", "b", ""]
+    assert find_better(table) == ["", "b", ""]
 
 
 def test_lines_are_accuracy_and_each_map_with_each_metric(runs: tuple[Run, Run]) -> None:

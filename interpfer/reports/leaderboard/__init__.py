@@ -1,17 +1,17 @@
-"""The leaderboard as people read it: rows merged, ranked where they may be compared, and written in several formats."""
+"""Leaderboards: rows of many runs, merged, ranked where they may be compared, and written in several formats."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interpfer.registry import Registry
 
 if TYPE_CHECKING:
-    from interpfer.reports.leaderboard.ranking import Ranking
+    from interpfer.reports.leaderboard.entries import Ranking
 
 Format = Callable[["Sequence[Ranking]", "Sequence[str] | None"], str]
-"""From rankings and the metrics to show (None: what suits the format) to the text of a file."""
+"""Function of rankings and metrics (None for those that suit the format) to the text of a file."""
 
-FORMATS: "Registry[Any]" = Registry(
+FORMATS: "Registry[Format]" = Registry(
     "leaderboard format",
     "interpfer.reports",
     {
@@ -23,4 +23,4 @@ FORMATS: "Registry[Any]" = Registry(
 )
 
 SUFFIXES = {".csv": "csv", ".md": "md", ".tex": "latex", ".html": "html", ".htm": "html"}
-"""The format that the name of a file asks for."""
+"""Suffix of a file -> its format."""

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from interpfer.reports.escape import latex
-from interpfer.reports.leaderboard.ranking import Ranking
+from interpfer.reports.leaderboard.entries import Ranking
 from interpfer.reports.leaderboard.text import LABELS, cell, labels
 
 PREAMBLE = "% \\usepackage{booktabs}\n"
 
 
 def to_latex(rankings: Sequence[Ranking], wanted: Sequence[str] | None = None) -> str:
-    r"""Write one booktabs table per ranking: mean \pm deviation over checkpoints, the best of each column in bold."""
-    return PREAMBLE + "\n".join(_table(ranking, ranking.shown(wanted)) for ranking in rankings)
+    r"""Return one booktabs table per ranking: mean \pm standard deviation over checkpoints, best values in bold."""
+    return PREAMBLE + "\n".join(_table(ranking, ranking.select_metrics(wanted)) for ranking in rankings)
 
 
 def _table(ranking: Ranking, metrics: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Rankings as one self-contained page whose tables sort."""
+"""Rankings as one self-contained page with sortable tables."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from interpfer import __version__
 from interpfer.reports.escape import plain
-from interpfer.reports.leaderboard.ranking import Ranking
+from interpfer.reports.leaderboard.entries import Ranking
 from interpfer.reports.leaderboard.text import LABELS, cell, labels
 
 
 def to_html(rankings: Sequence[Ranking], wanted: Sequence[str] | None = None) -> str:
-    """Write a page that needs nothing but itself: no request leaves it, light and dark, tables sort by key or click."""
+    """Return a page without network requests, for light and dark schemes; its tables sort by click or key."""
     environment = Environment(
-        loader=PackageLoader("interpfer.reports", "board"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("interpfer.reports.leaderboard", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
-    tables = [_table(ranking, ranking.metrics if wanted is None else ranking.shown(wanted)) for ranking in rankings]
+    tables = [
+        _table(ranking, ranking.metrics if wanted is None else ranking.select_metrics(wanted)) for ranking in rankings
+    ]
     return environment.get_template("leaderboard.html").render(tables=tables, version=__version__)
 
 
@@ -30,7 +35,7 @@ def _table(ranking: Ranking, metrics: Sequence[str]) -> dict[str, object]:
             for kind, text in zip(LABELS[1:], texts[1:], strict=True)
         ]
         for name in metrics:
-            mean = entry.values[name].mean
+            mean = entry.scores[name].mean
             cells.append({
                 "kind": "score",
                 "text": cell(entry, name).replace("-", "\N{MINUS SIGN}"),
@@ -40,14 +45,14 @@ def _table(ranking: Ranking, metrics: Sequence[str]) -> dict[str, object]:
             })  # fmt: skip
         count = entry.runs if entry.model else ""
         cells += [{"kind": "count", "text": text, "key": text, "number": True} for text in (count, entry.n)]
-        named = [{"name": head["name"]} | one for head, one in zip(heads, cells, strict=True)]
-        lines.append({"cells": named, "baseline": entry.baseline})
+        with_names = [{"name": head["name"]} | each for head, each in zip(heads, cells, strict=True)]
+        lines.append({"cells": with_names, "is_baseline": entry.is_baseline})
     return {"title": plain(ranking.title), "sort": ranking.sort, "heads": heads, "lines": lines}
 
 
 def _heads(ranking: Ranking, metrics: Sequence[str]) -> list[dict[str, object]]:
     heads: list[dict[str, object]] = [{"name": "rank", "number": True, "falls": False}]
     heads += [{"name": name, "number": False, "falls": False} for name in LABELS[1:]]
-    heads += [{"name": name, "number": True, "falls": name not in ranking.falling} for name in metrics]
+    heads += [{"name": name, "number": True, "falls": name not in ranking.lower} for name in metrics]
     heads += [{"name": name, "number": True, "falls": True} for name in ("runs", "n")]
     return heads

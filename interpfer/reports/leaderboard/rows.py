@@ -1,13 +1,16 @@
-"""The leaderboard: one CSV to which many runs, also at the same time, append their rows.
+"""Rows of a leaderboard: a CSV file to which many runs append, also at the same time.
 
-The lock stands in a file of its own beside the CSV, and stays there: whoever deleted it while another waits for it
-would let two write at once. It is empty, and may be deleted when nothing runs.
+The lock is an empty file beside the CSV. It is not deleted after use: deleting it while another process waits for it
+would let two write at once.
 """
 
+import hashlib
 import io
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock
@@ -15,8 +18,8 @@ from filelock import FileLock
 from interpfer.errors import RunError
 from interpfer.files import csv_bytes, write_atomic
 from interpfer.reports.escape import FORMULA, guard, unguard
-from interpfer.results.metric_facts import DECIMALS, LOWER, write_readings
-from interpfer.results.run import Run, headline_group, load_run
+from interpfer.results.metric_facts import DECIMALS, LOWER, leaderboard_columns
+from interpfer.results.run import Run, load_run
 
 COLUMNS = (
     "model",
@@ -31,8 +34,13 @@ COLUMNS = (
     "cosine",
     "pxap",
 )
-SETTINGS = ("target", "codebook", "geometry", "align")
-"""Arguments that change what a score means."""
+SETTINGS = ("target", "truth", "codebook", "geometry", "align")
+"""Arguments that change the meaning of a score."""
+
+CODEBOOK_TRUTH = "codebook"
+"""Truth of rows and runs that do not name one."""
+
+CODEBOOK_SETTINGS = ("codebook", "codebook_digest", "geometry")
 
 TRAILER = ("date", "version", "checkpoint_sha256", "dataset_digest", "seed", *SETTINGS, LOWER, DECIMALS)
 
@@ -40,50 +48,53 @@ IDENTITY = (
     *("model", "dataset", "split", "protocol", "map", "layer", "n"),
     *("checkpoint_sha256", "dataset_digest", "seed", *SETTINGS),
 )
-"""What makes a row a repetition of another."""
+"""Columns in which a repetition of a row agrees with it."""
 
 
 def leaderboard_rows(run: Run) -> pd.DataFrame:
     """Return one row per map and layer of a run."""
-    facts, rows = run.manifest, []
-    readings = facts.get("readings") or write_readings(list(dict.fromkeys(map(str, run.scores["metric"]))))
+    manifest, arguments, rows = run.manifest, run.manifest["arguments"], []
+    facts = manifest.get("readings") or leaderboard_columns(run.metric_facts)
     for (name, layer), scores in run.scores.groupby(["map", "layer"], sort=False):
-        row = {key: facts["arguments"][key] for key in ("model", "dataset", "split", "protocol")}
-        row |= {"map": name, "layer": layer, "n": facts["counts"]["scored"]}
-        row["same_as"] = facts.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
-        row |= {key: facts["classification"][key] for key in ("accuracy", "macro_f1")}
+        row = {key: arguments[key] for key in ("model", "dataset", "split", "protocol")}
+        row |= {"map": name, "layer": layer, "n": manifest["counts"]["scored"]}
+        row["same_as"] = manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
+        row |= {key: manifest["classification"][key] for key in ("accuracy", "macro_f1")}
         for metric, values in scores.groupby("metric", sort=False):
-            headline = values[values["group"] == headline_group(str(metric))]
+            headline = values[values["group"] == run.metric_facts[str(metric)].headline]
             row[str(metric)] = headline["value"].iloc[0]
-        row |= {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), "version": facts["versions"]["interpfer"]}
-        row |= {key: facts[key] for key in ("checkpoint_sha256", "dataset_digest", "seed")}
-        row |= {key: facts["arguments"][key] for key in SETTINGS} | {"codebook": _codebook(facts["arguments"])}
-        row |= readings
+        row |= {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), "version": manifest["versions"]["interpfer"]}
+        row |= {key: manifest[key] for key in ("checkpoint_sha256", "dataset_digest", "seed")}
+        row |= {key: arguments.get(key, "") for key in SETTINGS} | {
+            "truth": _truth(arguments),
+            "codebook": _codebook(arguments),
+        }
+        row |= facts
         rows.append(row)
-    return _ordered(pd.DataFrame(rows))
+    return _order_columns(pd.DataFrame(rows))
 
 
-def append(path: Path, rows: pd.DataFrame) -> None:
+def append_rows(path: Path, rows: pd.DataFrame) -> None:
     """Append rows to a leaderboard under a file lock; columns that either side lacks stay empty.
 
     Raises:
-        RunError: the file is there but is no leaderboard, or cannot be written.
+        RunError: the file is not a leaderboard, or cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             new = _read(io.BytesIO(_bytes(rows)))
-            table = pd.concat([_without(_read(path), new), new], ignore_index=True) if path.exists() else new
-            write_atomic(path, _bytes(_ordered(table)))
+            table = pd.concat([_drop_repeated(_read(path), new), new], ignore_index=True) if path.exists() else new
+            write_atomic(path, _bytes(_order_columns(table)))
     except OSError as error:
-        raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; name another file.") from error
+        raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; pass another file.") from error
 
 
-def require_board(path: Path) -> None:
-    """Refuse a file that ``append`` could not add to, before any work is done for it.
+def require_leaderboard(path: Path) -> None:
+    """Refuse a file that ``append_rows`` could not append to, before any work is done for it.
 
     Raises:
-        RunError: the file is there but is no leaderboard, or cannot be written.
+        RunError: the file is not a leaderboard, or cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,11 +104,11 @@ def require_board(path: Path) -> None:
                 with path.open("ab"):
                     pass
     except OSError as error:
-        raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; name another file.") from error
+        raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; pass another file.") from error
 
 
-def gather(sources: Iterable[Path]) -> pd.DataFrame:
-    """Return the rows of leaderboards and of run folders, as text; columns that some lack are empty there.
+def read_rows(sources: Iterable[Path]) -> pd.DataFrame:
+    """Return the rows of leaderboards and run folders as text; columns that a source lacks are empty.
 
     Raises:
         RunError: a source is neither.
@@ -109,27 +120,34 @@ def gather(sources: Iterable[Path]) -> pd.DataFrame:
         elif source.is_file():
             tables.append(_read(source))
         else:
-            raise RunError(f"there is no leaderboard and no run folder {source}.")
+            raise RunError(f"no leaderboard or run folder at {source}.")
     return pd.concat(tables, ignore_index=True).fillna("") if tables else pd.DataFrame()
 
 
+def _truth(arguments: dict[str, Any]) -> str:
+    """Return the name of a truth; of one with settings beside codebook and geometry, with their digest."""
+    own = {name: arguments[name] for name in arguments.get("truth_settings", ()) if name not in CODEBOOK_SETTINGS}
+    digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
+    return str(arguments.get("truth", CODEBOOK_TRUTH)) + (f"#{digest}" if own else "")
+
+
 def _codebook(arguments: dict[str, str]) -> str:
-    """Return the name of a codebook; of a file, its name and what it holds, since another may be called the same."""
-    name = arguments["codebook"]
+    """Return the name of a codebook; of a file its name and digest, because files of one name can differ."""
+    name = arguments.get("codebook", "")
     digest = arguments.get("codebook_digest", "")
     return f"{Path(name).name}#{digest[:8]}" if name.endswith((".yaml", ".yml")) else name
 
 
-def _without(table: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the rows that ``new`` says again: the same run, appended once more."""
+def _drop_repeated(table: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rows that ``new`` repeats: those of the same run, appended again."""
     if not set(IDENTITY) <= set(table) & set(new):
         return table
-    again = set(new[list(IDENTITY)].itertuples(index=False, name=None))
-    return table[[row not in again for row in table[list(IDENTITY)].itertuples(index=False, name=None)]]
+    repeated = set(new[list(IDENTITY)].itertuples(index=False, name=None))
+    return table[[row not in repeated for row in table[list(IDENTITY)].itertuples(index=False, name=None)]]
 
 
 def _bytes(table: pd.DataFrame) -> bytes:
-    """Return rows as CSV, text that a spreadsheet would run escaped."""
+    """Return rows as CSV; text that a spreadsheet would run as a formula is escaped."""
     table = table.rename(columns=lambda name: guard(str(name)))
     for name in table:
         if pd.api.types.is_string_dtype(table[name]):
@@ -140,20 +158,21 @@ def _bytes(table: pd.DataFrame) -> bytes:
 
 
 def _read(path: Path | io.BytesIO) -> pd.DataFrame:
-    """Read rows as they are written, digit by digit."""
+    """Return rows as text, so that no digit changes."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is no leaderboard ({error}); name another file.") from error
+        raise RunError(f"{path} is not a leaderboard ({error}); pass another file.") from error
     table = table.rename(columns=lambda name: unguard(str(name)))
     for name in table:
         if table[name].str.startswith("'").any():
             table[name] = table[name].map(unguard)
+    table["truth"] = table["truth"].replace("", CODEBOOK_TRUTH) if "truth" in table else CODEBOOK_TRUTH
     if not {"model", "map"} <= set(table):
-        raise RunError(f"{path} is no leaderboard: it has no columns model and map; name another file.")
+        raise RunError(f"{path} is not a leaderboard: it has no columns model and map; pass another file.")
     return table
 
 
-def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+def _order_columns(table: pd.DataFrame) -> pd.DataFrame:
     between = [name for name in table if name not in (*COLUMNS, *TRAILER)]
     return table.reindex(columns=[*COLUMNS, *between, *TRAILER])

@@ -1,101 +1,105 @@
-"""What became of a model from one run to another: in words, and in numbers with their intervals."""
+"""The headline of a comparison: what changed from one run to another, in words and in numbers with intervals."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from interpfer.reports.page.scores import Key, number
-from interpfer.results.comparison import better
+from interpfer.reports.page.scores import Scores, number
+from interpfer.results.comparison import find_better
+from interpfer.results.metric_facts import MetricFacts
 
-ACCURACY = {"b": "rises", "a": "falls", "": "stays within chance"}
-MOVES = {"b": "closer to", "a": "farther from", "": "no closer to"}
-"""How it is said that the second run is better, that the first is, or neither."""
+ACCURACY = {"b": "rises", "a": "falls", "": "does not change significantly"}
+AGREEMENT = {"b": "closer to", "a": "farther from", "": "neither significantly closer to nor farther from"}
+"""Significantly better run ("" for neither) -> phrase."""
 
 
 @dataclass(frozen=True)
-class Move:
-    """One number before and after.
+class Difference:
+    """A quantity in both runs.
 
     Attributes:
-        name: of what.
-        ends: both values.
-        by: their difference with its interval.
+        name: the quantity.
+        values: its values in both runs.
+        difference: its difference, with the confidence interval.
     """
 
     name: str
-    ends: str
-    by: str
+    values: str
+    difference: str
 
 
 @dataclass(frozen=True)
 class Change:
-    """What stands on top of a comparison.
+    """The top of a comparison.
 
     Attributes:
-        words: what became of the accuracy, the attention and the class map, in one sentence.
-        moves: the same in numbers.
-        counts: how many of all maps are better, worse, or neither; "" where there are no others.
+        sentence: change of the accuracy, the attention and the class map.
+        differences: the same in numbers.
+        counts: number of maps that are better, worse or unchanged; "" where the headline describes all.
     """
 
-    words: str
-    moves: tuple[Move, ...]
+    sentence: str
+    differences: tuple[Difference, ...]
     counts: str
 
 
-def change(lines: pd.DataFrame, headline_maps: Sequence[Key], metric: str, before: str, after: str) -> Change:
-    """Sum up what ``interpfer.results.comparison.compare`` found.
+def summarise_change(lines: pd.DataFrame, first: Scores, before: str, after: str) -> Change:
+    """Summarise the change from one run to another.
 
     Args:
-        lines: what it found, without maps that are the same thing as another.
-        headline_maps: the maps of the first run that a verdict speaks of.
-        metric: which it speaks of.
-        before: what the first run is called.
-        after: what the second run is called.
+        lines: result of ``interpfer.results.comparison.compare``, without duplicate maps.
+        first: scores of the first run, whose headline maps and primary metric are described.
+        before: name of the first run.
+        after: name of the second run.
     """
-    (first, winner), *others = zip(lines.to_dict("records"), better(lines), strict=True)
-    own = {
-        (str(line["map"]), str(line["layer_a"])): (line, won)
-        for line, won in others
+    metric, facts = first.primary, first.facts(first.primary)
+    (accuracy, winner), *others = zip(lines.to_dict("records"), find_better(lines, first.recorded), strict=True)
+    changes = {
+        (str(line["map"]), str(line["layer_a"])): (line, side)
+        for line, side in others
         if line["metric"] == metric and math.isfinite(line["difference"])
     }
-    found = {key[0]: own[key] for key in headline_maps if key in own}
-    words = [f"accuracy {ACCURACY[winner]}", *_moved({name: won for name, (_, won) in found.items()})]
-    moves = [_move("Accuracy", first), *(_move(f"{metric} of {name}", line) for name, (line, _) in found.items())]
+    headline = {key[0]: changes[key] for key in first.headline_maps if key in changes}
+    phrases = [
+        f"accuracy {ACCURACY[winner]}",
+        *_agreement_phrases({name: side for name, (_, side) in headline.items()}),
+    ]
+    differences = [_difference("Accuracy", accuracy, first.facts("accuracy"))]
+    differences += [_difference(f"{metric} of {name}", line, facts) for name, (line, _) in headline.items()]
     counts = ""
-    if len(own) > len(found):
-        rise, fall, stay = (sum(won == side for _, won in own.values()) for side in ("b", "a", ""))
-        counts = f"Of all {len(own)} maps, closer: {rise}, farther: {fall}, within chance: {stay}."
-    return Change(f"From {before} to {after}, {', and '.join(words)}.", tuple(moves), counts)
+    if len(changes) > len(headline):
+        closer, farther, unchanged = (sum(side == each for _, side in changes.values()) for each in ("b", "a", ""))
+        counts = f"Of all {len(changes)} maps: {closer} significantly closer, {farther} farther, {unchanged} unchanged."
+    return Change(f"From {before} to {after}, {', and '.join(phrases)}.", tuple(differences), counts)
 
 
-def _moved(winners: dict[str, str]) -> list[str]:
-    """Say of maps where they are now; of two that went the same way, at once."""
+def _agreement_phrases(winners: dict[str, str]) -> list[str]:
+    """Return a phrase on how maps moved; maps with the same change are named together."""
     units = "the expected action units"
     if len(winners) > 1 and len(set(winners.values())) == 1:
-        return [f"{' and '.join(winners)} are {MOVES[next(iter(winners.values()))]} {units}"]
-    said = [
-        f"{name} is {MOVES[won]} {units if place == 0 else 'them'}" for place, (name, won) in enumerate(winners.items())
+        return [f"{' and '.join(winners)} are {AGREEMENT[next(iter(winners.values()))]} {units}"]
+    phrases = [
+        f"{name} is {AGREEMENT[side]} {units if place == 0 else 'them'}"
+        for place, (name, side) in enumerate(winners.items())
     ]
-    return [", ".join(said)] if said else []
+    return [", ".join(phrases)] if phrases else []
 
 
-def _move(name: str, line: dict[Any, Any]) -> Move:
-    metric = str(line["metric"])
-    a, b, moved = (float(line[end]) for end in ("a", "b", "difference"))
-    return Move(name, f"{number(a, metric)} → {number(b, metric)}", f"{signed(moved, metric)} {signed_interval(line)}")
+def _difference(name: str, line: dict[Any, Any], facts: MetricFacts) -> Difference:
+    a, b, difference = (float(line[column]) for column in ("a", "b", "difference"))
+    values = f"{number(a, facts)} → {number(b, facts)}"
+    return Difference(name, values, f"{signed(difference, facts)} {signed_interval(line, facts)}")
 
 
-def signed(value: float, metric: str) -> str:
-    """Write a difference with its sign."""
-    text = number(value, metric)
+def signed(value: float, facts: MetricFacts) -> str:
+    """Return a difference with its sign."""
+    text = number(value, facts)
     return f"+{text}" if value > 0 else text
 
 
-def signed_interval(line: dict[Any, Any]) -> str:
-    """Write the interval of a difference; a dash where there is none."""
+def signed_interval(line: dict[Any, Any], facts: MetricFacts) -> str:
+    """Return the confidence interval of a difference; a dash where there is none."""
     ends = [float(line["ci_low"]), float(line["ci_high"])]
-    said = ", ".join(signed(end, str(line["metric"])) for end in ends)
-    return f"[{said}]" if all(map(math.isfinite, ends)) else "–"
+    return f"[{', '.join(signed(end, facts) for end in ends)}]" if all(map(math.isfinite, ends)) else "–"

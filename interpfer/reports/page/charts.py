@@ -1,24 +1,37 @@
-"""Charts of the page as positions in percent; the templates draw them."""
+"""Charts of the page, as positions in percent of an axis; the templates draw them."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from interpfer.labels import EXPRESSIONS
-from interpfer.reports.page.scores import SAID, Key, Scores, interval, number
+from interpfer.reports.page.scores import BASELINES, UNIFORM, Key, Scores, interval, number
+from interpfer.results.metric_facts import MetricFacts
 from interpfer.results.run import Run
 
 BINS = 24
-MOST = 18
-"""Rows of the chart of scores at most."""
+MAX_ROWS = 18
+"""Most rows of the chart of scores, and most panels of the distributions."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A value with its interval on an axis, in percent of its length."""
+    """A map in the chart of scores.
+
+    Attributes:
+        name: the map.
+        detail: its layer.
+        at: position of the score.
+        low: position of the lower end of the interval.
+        width: width of the interval.
+        text: the score as written.
+        interval: the interval as written.
+        is_headline: whether the headline describes the map.
+    """
 
     name: str
     detail: str
@@ -27,22 +40,35 @@ class Bar:
     width: float
     text: str
     interval: str
-    headline_maps: bool
+    is_headline: bool
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A baseline across the chart."""
+    """A baseline in the chart of scores, drawn as a line across.
 
-    name: str
-    said: str
+    Attributes:
+        phrase: the baseline in words.
+        at: position of its score.
+        text: the score as written.
+    """
+
+    phrase: str
     at: float
     text: str
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Scores on one axis, baselines as lines across."""
+    """Scores on one axis.
+
+    Attributes:
+        metric: metric of the axis.
+        bars: one per map.
+        marks: one per baseline.
+        ticks: position and text of each tick.
+        note: sentence below the chart.
+    """
 
     metric: str
     bars: list[Bar]
@@ -52,37 +78,45 @@ class Chart:
 
 
 def score_chart(scores: Scores) -> Chart:
-    """Place the maps and the baselines on one axis; of many layers, the deepest and the best."""
-    metric = scores.primary
-    keys = scores.distinct
-    note = "Maps that are the same thing are shown once." if len(keys) < len(scores.maps) else ""
-    if len(keys) > MOST:
-        best, chosen = scores.best(metric), scores.headline_maps
-        others = [key for key in keys if key in scores.deepest and key not in chosen and key != best]
-        shown = {*chosen, best, *others[: MOST - len({*chosen, best})]}
-        keys = [key for key in keys if key in shown]
-        note = f"{len(keys)} maps: those of the deepest layer, and the best of all; all are in the table below."
-    found = [scores.at(key, metric) for key in (*keys, *scores.baselines)]
-    ends = [end for value in found if value.defined for end in (value.value, value.low, value.high)]
-    axis = _axis([end for end in ends if math.isfinite(end)])
+    """Return the chart of scores; of many maps, those of the deepest layer and the best."""
+    metric, facts = scores.primary, scores.facts(scores.primary)
+    keys, note = _chart_maps(scores)
+    estimates = [scores.at(key, metric) for key in (*keys, *scores.baselines)]
+    ends = [
+        end for estimate in estimates if estimate.is_defined for end in (estimate.value, estimate.low, estimate.high)
+    ]
+    axis = _make_axis([end for end in ends if math.isfinite(end)])
     bars = []
     for key in keys:
-        value = scores.at(key, metric)
-        if not value.defined:
+        estimate = scores.at(key, metric)
+        if not estimate.is_defined:
             continue
-        low, high = (end if math.isfinite(end) else value.value for end in (value.low, value.high))
+        low, high = map(axis.place, estimate.ends)
         bars.append(
             Bar(
-                key[0], key[1], axis.place(value.value), axis.place(low), axis.place(high) - axis.place(low),
-                number(value.value, metric), interval(value, metric), key in scores.headline_maps,
+                key[0], key[1], axis.place(estimate.value), low, high - low, number(estimate.value, facts),
+                interval(estimate, facts), key in scores.headline_maps,
             )
         )  # fmt: skip
     marks = [
-        Mark(name, SAID.get(name, name), axis.place(value.value), number(value.value, metric))
-        for name, layer in scores.baselines
-        if name in SAID and (value := scores.at((name, layer), metric)).defined
+        Mark(BASELINES[key], axis.place(estimate.value), number(estimate.value, facts))
+        for key in scores.baselines
+        if key in BASELINES and (estimate := scores.at(key, metric)).is_defined
     ]
     return Chart(metric, bars, marks, [(axis.place(tick), f"{tick:g}") for tick in axis.ticks], note)
+
+
+def _chart_maps(scores: Scores) -> tuple[list[Key], str]:
+    """Return the maps of the chart of scores, and a note on those that it leaves out."""
+    keys = scores.distinct
+    if len(keys) <= MAX_ROWS:
+        return keys, "Identical maps are shown once." if len(keys) < len(scores.maps) else ""
+    best, headline_maps = scores.best(scores.primary), scores.headline_maps
+    first = {*headline_maps, best}
+    others = [key for key in keys if key in scores.deepest and key not in first]
+    chosen = {*first, *others[: MAX_ROWS - len(first)]}
+    keys = [key for key in keys if key in chosen]
+    return keys, f"{len(keys)} maps: those of the deepest layer, and the best of all. The table below holds all maps."
 
 
 @dataclass(frozen=True)
@@ -92,12 +126,12 @@ class _Axis:
     ticks: tuple[float, ...]
 
     def place(self, value: float) -> float:
-        """Return where a value stands, in percent."""
+        """Return the position of a value, in percent."""
         return round(100 * min(max((value - self.low) / (self.high - self.low), 0), 1), 2)
 
 
-def _axis(values: Sequence[float]) -> _Axis:
-    """Return an axis from 0, or below it, to a round number."""
+def _make_axis(values: Sequence[float]) -> _Axis:
+    """Return an axis with round ends that includes 0."""
     low, high = min([0.0, *values]), max([*values, 1e-9])
     step = 10 ** math.floor(math.log10(high - low))
     step = next(step * factor for factor in (0.1, 0.2, 0.25, 0.5, 1, 2) if (high - low) / (step * factor) <= 6)
@@ -107,32 +141,39 @@ def _axis(values: Sequence[float]) -> _Axis:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How the scores of single faces spread.
+    """Distribution of the scores of single faces for one map.
 
     Attributes:
-        name: of the map.
+        name: the map.
         detail: its layer.
-        right: per bin, height of the faces that are classified rightly, in percent of the highest bin.
-        wrong: of the others, on top of them.
-        most: how many faces the highest bin holds.
-        mark: where a uniform map's mean stands, in percent of the axis; None where there is none.
-        median: likewise, of all faces.
-        said: the whole in words.
+        correct: height per bin of the correctly classified faces, in percent of the highest bin.
+        wrong: height per bin of the misclassified faces, stacked on the others.
+        most: number of faces in the highest bin.
+        mark: position of a uniform map's mean; None where there is none.
+        description: the distribution in words.
     """
 
     name: str
     detail: str
-    right: list[float]
+    correct: list[float]
     wrong: list[float]
     most: int
     mark: float | None
-    median: float
-    said: str
+    description: str
 
 
 @dataclass(frozen=True)
 class Box:
-    """Quartiles and the 5th and 95th percentile of the scores of a class, in percent of the axis."""
+    """Distribution of the scores of one class.
+
+    Attributes:
+        name: the class.
+        n: number of faces.
+        ends: positions of the 5th and 95th percentile.
+        quartiles: positions of the quartiles.
+        median: position of the median.
+        text: the median as written.
+    """
 
     name: str
     n: int
@@ -143,59 +184,70 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The distributions of a run: one panel per map, one box per class for one map."""
+class Distributions:
+    """Distributions of the scores of single faces.
+
+    Attributes:
+        metric: metric of the axis.
+        ticks: position and text of each tick.
+        panels: one histogram per map.
+        boxes: one box per class for ``main``.
+        main: map and layer of the boxes.
+    """
 
     metric: str
     ticks: list[tuple[float, str]]
     panels: list[Histogram]
     boxes: list[Box]
-    of: Key | None
+    main: Key | None
 
 
-def spread(run: Run, scores: Scores) -> Spread:
-    """Count how the scores of single faces spread, per map of the deepest layer."""
+def distributions(run: Run, scores: Scores) -> Distributions:
+    """Return the distributions of the scores of single faces, per map of the deepest layer and per class."""
     metric, table = scores.primary, run.per_image
     if metric not in table:
-        return Spread(metric, [], [], [], None)
-    values = {key: own for key, own in table.groupby(["map", "layer"], sort=False)}
-    found = [values[key][metric].to_numpy(float) for key in scores.deepest if key in values]
-    every = np.concatenate(found) if found else np.zeros(0)
-    every = every[np.isfinite(every)]
-    if not len(every):
-        return Spread(metric, [], [], [], None)
-    axis = _axis([float(every.min()), float(every.max())])
-    uniform = scores.at(("baseline:uniform", "-"), metric)
+        return Distributions(metric, [], [], [], None)
+    tables = {key: rows for key, rows in table.groupby(["map", "layer"], sort=False)}
+    keys = [key for key in scores.deepest if key in tables]
+    columns = [tables[key][metric].to_numpy(float) for key in keys]
+    values = np.concatenate(columns) if columns else np.zeros(0)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return Distributions(metric, [], [], [], None)
+    axis = _make_axis([float(values.min()), float(values.max())])
+    uniform = scores.at(UNIFORM, metric)
+    mark = axis.place(uniform.value) if uniform.is_defined else None
     panels = []
-    for key in scores.deepest[:MOST]:
-        own = values[key]
-        score = own[metric].to_numpy(float)
-        right = (own["label"] == own["predicted"]).to_numpy(bool)
+    for key in keys[:MAX_ROWS]:
+        score = tables[key][metric].to_numpy(float)
+        correct = (tables[key]["label"] == tables[key]["predicted"]).to_numpy(bool)
         if np.isfinite(score).any():
-            panels.append(_panel(key, score, right, axis, axis.place(uniform.value) if uniform.defined else None))
-    main, boxes = scores.main, []
-    if main in values:
-        own = values[main]
-        for name in EXPRESSIONS:
-            score = own.loc[own["label"] == name, metric].to_numpy(float)
-            score = score[np.isfinite(score)]
-            if len(score):
-                marks = np.percentile(score, [5, 25, 50, 75, 95])
-                low, first, median, third, high = (axis.place(float(mark)) for mark in marks)
-                text = number(float(marks[2]), metric)
-                boxes.append(Box(name, len(score), (low, high), (first, third), median, text))
-    ticks = [(axis.place(tick), f"{tick:g}") for tick in axis.ticks]
-    return Spread(metric, ticks, panels, boxes, main)
+            panels.append(_histogram(key, score, correct, axis, mark))
+    main = scores.main
+    boxes = [] if main is None or main not in tables else _boxes(tables[main], metric, scores.facts(metric), axis)
+    return Distributions(metric, [(axis.place(tick), f"{tick:g}") for tick in axis.ticks], panels, boxes, main)
 
 
-def _panel(
-    key: Key, score: NDArray[np.float64], right: NDArray[np.bool_], axis: _Axis, uniform: float | None
+def _histogram(
+    key: Key, score: NDArray[np.float64], correct: NDArray[np.bool_], axis: _Axis, mark: float | None
 ) -> Histogram:
-    there = np.isfinite(score)
+    defined = np.isfinite(score)
     edges = np.linspace(axis.low, axis.high, BINS + 1)
-    counts = [np.histogram(score[there & half], edges)[0] for half in (right, ~right)]
-    top = max(int((counts[0] + counts[1]).max()), 1)
-    good, bad = ([round(100 * int(count) / top, 1) for count in half] for half in counts)
-    median = float(np.median(score[there]))
-    said = f"{key[0]} at {key[1]}: median {median:.2f} over {int(there.sum())} faces"
-    return Histogram(key[0], key[1], good, bad, top, uniform, axis.place(median), said)
+    counts = [np.histogram(score[defined & half], edges)[0] for half in (correct, ~correct)]
+    most = max(int((counts[0] + counts[1]).max()), 1)
+    good, bad = ([round(100 * int(count) / most, 1) for count in half] for half in counts)
+    median = float(np.median(score[defined]))
+    description = f"{key[0]} at {key[1]}: median {median:.2f} over {int(defined.sum())} faces"
+    return Histogram(key[0], key[1], good, bad, most, mark, description)
+
+
+def _boxes(table: pd.DataFrame, metric: str, facts: MetricFacts, axis: _Axis) -> list[Box]:
+    boxes = []
+    for name in EXPRESSIONS:
+        score = table.loc[table["label"] == name, metric].to_numpy(float)
+        score = score[np.isfinite(score)]
+        if len(score):
+            percentiles = [float(value) for value in np.percentile(score, [5, 25, 50, 75, 95])]
+            low, first, median, third, high = map(axis.place, percentiles)
+            boxes.append(Box(name, len(score), (low, high), (first, third), median, number(percentiles[2], facts)))
+    return boxes

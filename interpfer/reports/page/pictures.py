@@ -1,4 +1,4 @@
-"""The pictures of the page as data: the script of the page draws them, all in one colour scale."""
+"""Pictures of the page as JSON data; the script of the page draws them, all in one colour scale."""
 
 import base64
 import math
@@ -15,10 +15,11 @@ from interpfer.results.pictures import AU_HEATMAP, ReportData
 from interpfer.results.run import Run
 
 COLOURS = "inferno"
-"""Even in lightness, so that it reads alike for all kinds of colour vision and in print."""
+"""Colour map with even steps of lightness, readable in greyscale and with colour-vision deficiency."""
 
 STOPS = 33
-LEVELS = "levels"
+GROUPS = ("best", "worst", "misclassified", "typical", "random")
+"""Groups of the gallery, in order."""
 
 
 @cache
@@ -28,102 +29,108 @@ def colour_stops() -> tuple[str, ...]:
     return tuple("#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in colours)
 
 
-def pictures(runs: Sequence[Run], exhibits: Sequence[ReportData | None], names: Sequence[str]) -> dict[str, Any] | None:
-    """Return what the script needs: the faces that all runs show, each with the maps of every run.
+def picture_data(
+    runs: Sequence[Run], report_data: Sequence[ReportData | None], names: Sequence[str]
+) -> dict[str, Any] | None:
+    """Return the data of the script: the faces that all runs have, each with the maps of every run.
 
-    None where a run kept no pictures, or the runs have no face in common.
+    Args:
+        runs: finished runs.
+        report_data: pictures of each run.
+        names: name of each run.
+
+    Returns:
+        None where a run has no pictures, or the runs have no face in common.
     """
-    held = [exhibit for exhibit in exhibits if exhibit is not None]
-    if len(held) < len(exhibits) or not held or not held[0].ids:
+    data = [each for each in report_data if each is not None]
+    if len(data) < len(report_data) or not data or not data[0].ids:
         return None
-    places = [{key: i for i, key in enumerate(zip(one.ids, one.digests, strict=True))} for one in held]
-    shared = [key for key in places[0] if all(key in other for other in places)]
-    scored = [_scores(run, one) for run, one in zip(runs, held, strict=True)]
+    positions = [{key: i for i, key in enumerate(zip(each.ids, each.digests, strict=True))} for each in data]
+    shared = [key for key in positions[0] if all(key in other for other in positions)]
+    scores = [_scores_by_face(run, each) for run, each in zip(runs, data, strict=True)]
     faces = [
-        _face(held, [where[key] for where in places], [found.get(key[0], []) for found in scored]) for key in shared
+        _face(data, [index[key] for index in positions], [by_face.get(key[0], []) for by_face in scores])
+        for key in shared
     ]
     return {
         "colours": list(colour_stops()),
-        "runs": [_run(run, one, name) for run, one, name in zip(runs, held, names, strict=True)],
+        "runs": [_run(run, each, name) for run, each, name in zip(runs, data, names, strict=True)],
         "faces": faces,
-        "means": _means(runs, held),
+        "means": _means(runs, data),
     }
 
 
-def groups_of(exhibits: Sequence[ReportData | None]) -> list[str]:
-    """Return the groups that faces are in, in a fixed order."""
-    order = ("best", "worst", "misclassified", "typical", "random")
-    found = {group for one in exhibits if one for groups in one.groups for group in groups}
-    return [group for group in order if group in found]
+def gallery_groups(report_data: ReportData | None) -> list[str]:
+    """Return the groups of the faces in a gallery, in the order of ``GROUPS``."""
+    present = {group for groups in report_data.groups for group in groups} if report_data else set()
+    return [group for group in GROUPS if group in present]
 
 
-def _run(run: Run, exhibit: ReportData, name: str) -> dict[str, Any]:
-    layers = Scores(run).layers
-    shown = {layer for _, layer in exhibit.columns}
+def _run(run: Run, data: ReportData, name: str) -> dict[str, Any]:
+    present = {layer for _, layer in data.columns}
     return {
         "name": name,
-        "target": exhibit.target,
-        "columns": [list(key) for key in exhibit.columns],
-        LEVELS: [layer for layer in reversed(layers) if layer in shown],
+        "target": data.target,
+        "columns": [list(key) for key in data.columns],
+        "layers": [layer for layer in reversed(Scores(run).layers) if layer in present],
     }
 
 
-def _face(held: Sequence[ReportData], places: list[int], scores: list[list[float | None]]) -> dict[str, Any]:
-    first, place = held[0], places[0]
+def _face(data: Sequence[ReportData], rows: list[int], scores: list[list[float | None]]) -> dict[str, Any]:
+    first, row = data[0], rows[0]
+    pairs = list(zip(data, rows, strict=True))
     return {
-        "id": first.ids[place],
-        "label": first.labels[place],
-        "groups": first.groups[place] if len(held) == 1 else [],
-        "jpeg": _jpeg(first.faces, place),
-        "points": _points(first.points[place]),
-        "predicted": [one.predicted[at] for one, at in zip(held, places, strict=True)],
-        "confidence": [_finite(one.confidence[at]) for one, at in zip(held, places, strict=True)],
-        "maps": [_packed(one.maps[at]) for one, at in zip(held, places, strict=True)],
-        "other": [
-            _packed(one.other[at]) if one.other[at].any() else None for one, at in zip(held, places, strict=True)
-        ],
+        "id": first.ids[row],
+        "label": first.labels[row],
+        "groups": first.groups[row] if len(data) == 1 else [],
+        "jpeg": _jpeg(first.faces, row),
+        "points": _points(first.points[row]),
+        "predicted": [each.predicted[i] for each, i in pairs],
+        "confidence": [_finite(each.confidence[i]) for each, i in pairs],
+        "maps": [_packed(each.maps[i]) for each, i in pairs],
+        "other": [_packed(each.other[i]) if each.other[i].any() else None for each, i in pairs],
         "scores": scores,
     }
 
 
-def _means(runs: Sequence[Run], held: Sequence[ReportData]) -> list[dict[str, Any]]:
-    scored = [Scores(run) for run in runs]
-    names = [name for name in held[0].classes if all(name in one.classes for one in held)]
-    found = []
+def _means(runs: Sequence[Run], data: Sequence[ReportData]) -> list[dict[str, Any]]:
+    scores = [Scores(run) for run in runs]
+    names = [name for name in data[0].classes if all(name in each.classes for each in data)]
+    means = []
     for name in names:
-        places = [one.classes.index(name) for one in held]
-        if not all(one.members[at] for one, at in zip(held, places, strict=True)):
+        rows = [each.classes.index(name) for each in data]
+        if not all(each.members[i] for each, i in zip(data, rows, strict=True)):
             continue
-        first, place = held[0], places[0]
-        found.append({
+        first, row = data[0], rows[0]
+        means.append({
             "label": name,
-            "n": int(first.members[place]),
-            "jpeg": _jpeg(first.mean_faces, place),
-            "points": _points(first.mean_points[place]),
-            "maps": [_packed(one.mean_maps[at]) for one, at in zip(held, places, strict=True)],
+            "n": int(first.members[row]),
+            "jpeg": _jpeg(first.mean_faces, row),
+            "points": _points(first.mean_points[row]),
+            "maps": [_packed(each.mean_maps[i]) for each, i in zip(data, rows, strict=True)],
             "scores": [
-                [_finite(scores.at(key, scores.primary, name).value) for key in one.columns]
-                for scores, one in zip(scored, held, strict=True)
+                [_finite(own.at(key, own.primary, name).value) for key in each.columns]
+                for own, each in zip(scores, data, strict=True)
             ],
         })  # fmt: skip
-    return found
+    return means
 
 
-def _scores(run: Run, exhibit: ReportData) -> dict[str, list[float | None]]:
-    """Return the score of each map on each face, in the order of the exhibit's columns."""
+def _scores_by_face(run: Run, data: ReportData) -> dict[str, list[float | None]]:
+    """Return the score of each column of the pictures per face."""
     metric, table = Scores(run).primary, run.per_image
     if metric not in table:
         return {}
-    table = table[table["image"].isin(set(exhibit.ids))]
-    found = {
+    table = table[table["image"].isin(set(data.ids))]
+    scores = {
         (image, name, layer): value
         for image, name, layer, value in zip(table["image"], table["map"], table["layer"], table[metric], strict=True)
     }
     return {
         image: [
-            None if key == AU_HEATMAP else _finite(float(found.get((image, *key), math.nan))) for key in exhibit.columns
+            None if key == AU_HEATMAP else _finite(float(scores.get((image, *key), math.nan))) for key in data.columns
         ]
-        for image in exhibit.ids
+        for image in data.ids
     }
 
 
@@ -135,8 +142,8 @@ def _packed(maps: NDArray[np.uint8]) -> str:
     return base64.b64encode(maps.tobytes()).decode()
 
 
-def _jpeg(faces: Sequence[bytes], place: int) -> str:
-    return base64.b64encode(faces[place]).decode() if place < len(faces) else ""
+def _jpeg(faces: Sequence[bytes], row: int) -> str:
+    return base64.b64encode(faces[row]).decode() if row < len(faces) else ""
 
 
 def _points(points: NDArray[np.float32]) -> list[list[int]]:

@@ -1,15 +1,17 @@
-"""What was left out, how to make the run again, and whom to cite."""
+"""Provenance of a run: what was left out, how to reproduce it, and what to cite."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
-from interpfer.au.codebook import load_codebook
-from interpfer.errors import InterpferError
-from interpfer.maps import MAPS, select_maps
-from interpfer.results.run import Run
+from interpfer.maps import select_maps
+from interpfer.results.run import COMMAND, Run
 
-NAMED = 12
-"""Images that a reason names; the others are counted."""
+MAX_NAMED = 12
+"""Most images that a reason names."""
+
+PLACEHOLDERS = ("MODEL", "DIR")
+"""Words of a command that stand for inputs known by their hashes alone."""
 
 PAPER = """@inproceedings{belharbi2024guided,
   title     = {Guided Interpretable Facial Expression Recognition via Spatial Action Unit Cues},
@@ -21,66 +23,90 @@ PAPER = """@inproceedings{belharbi2024guided,
 }"""
 
 
-def command(run: Run) -> str:
-    """Return the command that makes a run again; MODEL and DIR stand for what run.json knows by its hash alone."""
-    facts = run.manifest["arguments"]
+def reproduce_command(run: Run) -> str:
+    """Return the command that repeats a run, one option per line; paths are those that the user gave.
+
+    A run of an older version does not record its options: MODEL and DIR stand for its inputs.
+    """
+    words = run.manifest.get(COMMAND) or _command_of_arguments(run)
+    lines: list[str] = []
+    for word in [*words[3:], "--out", "RUN"]:
+        if word.startswith("--") or not lines:
+            lines.append(shlex.quote(word))
+        else:
+            lines[-1] += f" {shlex.quote(word)}"
+    return " \\\n    ".join([shlex.join(words[:3]), *lines])
+
+
+def placeholder_note(run: Run) -> str:
+    """Return a sentence on the placeholders in the command of a run."""
+    words = run.manifest.get(COMMAND) or PLACEHOLDERS
+    names = {"MODEL": "the checkpoint", "DIR": "the folder of the data set"}
+    meanings = [f"{word} is {names[word]}" for word in PLACEHOLDERS if word in words]
+    return f"{', '.join([*meanings, 'RUN is a new folder'])}. The inputs have the hashes below."
+
+
+def _command_of_arguments(run: Run) -> list[str]:
+    arguments = run.manifest["arguments"]
+    present = set(run.scores["map"])
     options: list[tuple[str, Any]] = [
-        ("dataset", facts["dataset"]),
+        ("dataset", arguments["dataset"]),
         ("data-root", "DIR"),
-        ("split", facts["split"]),
-        ("maps", ",".join(_grouped(facts["maps"]))),
-        ("layers", ",".join(facts["layers"])),
-        ("metrics", ",".join(facts["metrics"])),
-        ("target", facts["target"]),
-        ("protocol", facts["protocol"]),
-        ("codebook", facts["codebook"]),
-        ("geometry", facts["geometry"]),
-        ("seed", facts["seed"]),
+        ("split", arguments["split"]),
+        ("maps", ",".join(_with_groups([name for name in arguments["maps"] if name in present]))),
+        ("layers", ",".join(arguments["layers"])),
+        ("metrics", ",".join(arguments["metrics"])),
+        ("target", arguments["target"]),
+        ("protocol", arguments["protocol"]),
+        ("truth", arguments.get("truth")),
+        ("codebook", arguments.get("codebook")),
+        ("geometry", arguments.get("geometry")),
+        ("seed", arguments["seed"]),
         ("limit", run.manifest.get("limit")),
-        ("autocast", None if facts.get("autocast") == "off" else facts.get("autocast")),
+        ("autocast", None if arguments.get("autocast") == "off" else arguments.get("autocast")),
     ]
-    lines = [f"--{name} {shlex.quote(str(value))}" for name, value in options if value not in (None, "")]
-    lines += ["--align"] if facts.get("align") else []
-    return " \\\n    ".join(["interpfer score MODEL", *lines, "--out RUN"])
+    flags = [word for name, value in options if value not in (None, "") for word in (f"--{name}", str(value))]
+    return ["interpfer", "score", "MODEL", *flags, *(["--align"] if arguments.get("align") else [])]
 
 
-def _grouped(maps: list[str]) -> list[str]:
-    """Name the group of all baselines where it is meant."""
+def _with_groups(maps: list[str]) -> list[str]:
+    """Return names of maps, with the group of all baselines in place of its members."""
     own = [name for name in maps if not name.startswith("baseline:")]
     return [*own, "baselines"] if [*own, *select_maps("baselines")] == maps else maps
 
 
-def hashes(run: Run) -> list[tuple[str, str]]:
-    """Return what tells the inputs of a run from others."""
+def input_hashes(run: Run) -> list[tuple[str, str]]:
+    """Return the hashes of the inputs of a run."""
     facts = run.manifest
-    found = [
+    hashes = [
         ("checkpoint (sha256)", facts["checkpoint_sha256"]),
         ("data set (names, labels, pixels)", facts["dataset_digest"]),
         ("landmarks", facts["landmarks_digest"]),
         ("codebook", facts["arguments"].get("codebook_digest")),
     ]
-    return [(name, str(value)) for name, value in found if value]
+    return [(name, str(value)) for name, value in hashes if value]
 
 
-def setting(run: Run) -> list[tuple[str, str]]:
+def scoring_rules(run: Run) -> list[tuple[str, str]]:
     """Return the rules by which a run was scored."""
-    facts = run.manifest["arguments"]
-    said = [
-        ("data set", f"{facts['dataset']}, split {facts['split']}"),
-        ("protocol", facts["protocol"]),
-        ("codebook", facts["codebook"]),
-        ("geometry", facts["geometry"]),
-        ("class-specific maps explain", f"the {facts['target']}{'' if facts['target'] == 'label' else ' class'}"),
-        ("faces aligned", "yes" if facts.get("align") else "no"),
+    arguments = run.manifest["arguments"]
+    rules = [
+        ("data set", f"{arguments['dataset']}, split {arguments['split']}"),
+        ("protocol", arguments["protocol"]),
+        ("truth", arguments.get("truth")),
+        ("codebook", arguments.get("codebook")),
+        ("geometry", arguments.get("geometry")),
+        ("target of class maps", f"{arguments['target']}{'' if arguments['target'] == 'label' else ' class'}"),
+        ("faces aligned", "yes" if arguments.get("align") else "no"),
         ("intervals", run.manifest.get("intervals", "95 % bootstrap")),
         ("device", run.manifest.get("device", "")),
-        ("seed", facts["seed"]),
+        ("seed", arguments["seed"]),
     ]
-    return [(name, str(value)) for name, value in said]
+    return [(name, str(value)) for name, value in rules if value is not None]
 
 
 def left_out(run: Run) -> list[tuple[str, int, list[str]]]:
-    """Return why images or maps were left out: reason, how many, and what they are as far as named."""
+    """Return (reason, count, first names) of the images and maps that were left out."""
     counts = run.manifest["counts"]
     skipped = counts["skipped"]
     reasons: list[tuple[str, int, list[str]]] = []
@@ -89,39 +115,24 @@ def left_out(run: Run) -> list[tuple[str, int, list[str]]]:
     if counts["unlabelled"]:
         reasons.append(("images without a label", counts["unlabelled"], []))
     if skipped["no landmarks"]:
-        reasons.append(("faces without landmarks", len(skipped["no landmarks"]), skipped["no landmarks"][:NAMED]))
+        reasons.append(_reason("faces without landmarks", skipped["no landmarks"]))
     by_cause: dict[str, list[str]] = {}
-    for name, why in skipped["unreadable"].items():
-        by_cause.setdefault(str(why).replace(name, "…"), []).append(name)
-    reasons += [(f"unreadable: {why}", len(names), names[:NAMED]) for why, names in by_cause.items()]
+    for name, cause in skipped["unreadable"].items():
+        by_cause.setdefault(str(cause).replace(name, "…"), []).append(name)
+    reasons += [_reason(f"unreadable: {cause}", names) for cause, names in by_cause.items()]
     for key, count in counts.get("undefined_maps", {}).items():
         reasons.append((f"maps of {key} that are constant, zero or not finite", count, []))
-    refused: dict[str, list[str]] = {}
-    for key, why in run.manifest.get("refused", {}).items():
-        refused.setdefault(why, []).append(key)
-    reasons += [(f"maps that cannot be made: {why}", len(keys), keys[:NAMED]) for why, keys in refused.items()]
-    return reasons
+    failed: dict[str, list[str]] = {}
+    for key, cause in run.manifest.get("refused", {}).items():
+        failed.setdefault(cause, []).append(key)
+    return reasons + [_reason(f"maps that cannot be made: {cause}", keys) for cause, keys in failed.items()]
 
 
-def sources(run: Run) -> list[tuple[str, str]]:
-    """Return the paper behind each map and the codebook, as far as they are known here."""
-    found = []
-    for name in run.manifest["arguments"]["maps"]:
-        try:
-            source = MAPS.get(name).source
-        except InterpferError:
-            continue
-        if source != "baseline":
-            found.append((str(name), source))
-    try:
-        book = load_codebook(run.manifest["arguments"]["codebook"])
-        found.append((f"codebook {book.name}", book.citation))
-    except InterpferError:
-        pass
-    return found
+def _reason(reason: str, names: Sequence[str]) -> tuple[str, int, list[str]]:
+    return reason, len(names), list(names[:MAX_NAMED])
 
 
-def software(run: Run) -> str:
-    """Return a BibTeX entry for the version that made a run."""
+def cite_software(run: Run) -> str:
+    """Return a BibTeX entry for the version that scored a run."""
     version = run.manifest["versions"]["interpfer"]
     return f"@software{{interpfer,\n  title   = {{interpfer}},\n  version = {{{version}}}\n}}"

@@ -1,4 +1,4 @@
-"""Fills the templates."""
+"""Rendering of report pages from templates."""
 
 import math
 from collections.abc import Sequence
@@ -8,115 +8,117 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from scipy.stats import binomtest
 
 from interpfer.files import write_atomic
 from interpfer.reports.page import action_units, provenance, tables
-from interpfer.reports.page.charts import score_chart, spread
-from interpfer.reports.page.headline import BLANK, LABEL, headline
-from interpfer.reports.page.pictures import colour_stops, groups_of, pictures
-from interpfer.reports.page.scores import Scores, interval, number
+from interpfer.reports.page.charts import distributions, score_chart
+from interpfer.reports.page.headline import summarise_run
+from interpfer.reports.page.pictures import colour_stops, gallery_groups, picture_data
+from interpfer.reports.page.scores import CLASS_MEAN, UNIFORM, Scores, interval, number
 from interpfer.reports.page.shades import shade_class, shade_rules
 from interpfer.reports.page.side_by_side import comparison_context
 from interpfer.results.pictures import ReportData
 from interpfer.results.run import Run
+from interpfer.results.sources import read_sources
+from interpfer.statistics.proportions import wilson_interval
 
 
-def render_run(run: Run, exhibit: ReportData | None = None) -> str:
-    """Return the page of one run.
+def render_run(run: Run, report_data: ReportData | None = None) -> str:
+    """Return the page of one run as HTML.
 
     Args:
         run: a finished score.
-        exhibit: what it kept to be shown; without it the page has no pictures.
+        report_data: its pictures; None for a page without pictures.
     """
     scores = Scores(run)
-    facts = run.manifest
-    same = facts.get("same", {})
+    manifest = run.manifest
     context = {
-        "title": f"Where {facts['arguments']['model']} looks",
-        "facts": facts["arguments"],
-        "counts": facts["counts"],
-        "classification": facts["classification"],
-        "commonest": _commonest(run),
-        "headline": headline(run, scores),
+        "title": f"Where {manifest['arguments']['model']} looks",
+        "arguments": manifest["arguments"],
+        "counts": manifest["counts"],
+        "classification": manifest["classification"],
+        "commonest": _commonest_class(run),
+        "headline": summarise_run(run, scores),
         "chart": score_chart(scores),
-        "map_class": tables.map_by_class(scores, same),
+        "map_class": tables.map_by_class(scores, manifest.get("same", {})),
         "layer_class": tables.layer_by_class(scores),
         "confusion": tables.confusion_sheet(run),
-        "farthest": action_units.FARTHEST,
+        "max_ratio": action_units.MAX_RATIO,
         "au": action_units.au_sheets(run, scores),
-        "spread": spread(run, scores),
-        "metrics": scores.metrics,
+        "distributions": distributions(run, scores),
         "scores": scores,
-        "uniform": scores.at(BLANK, scores.primary),
-        "label": scores.at(LABEL, scores.primary),
-        "accuracy_interval": _wilson(facts["classification"]),
+        "facts": scores.facts(scores.primary),
+        "uniform": scores.at(UNIFORM, scores.primary),
+        "class_mean": scores.at(CLASS_MEAN, scores.primary),
+        "accuracy_interval": _accuracy_interval(manifest["classification"]),
         "nan": math.nan,
-        "version": facts["versions"]["interpfer"],
-        "classes": _present(run),
-        "warnings": facts.get("warnings", []),
+        "version": manifest["versions"]["interpfer"],
+        "classes": _classes(run),
+        "warnings": manifest.get("warnings", []),
         "left_out": provenance.left_out(run),
-        "setting": provenance.setting(run),
-        "hashes": provenance.hashes(run),
-        "versions": sorted(facts["versions"].items()),
-        "seconds": facts.get("timings", {}).get("seconds"),
-        "command": provenance.command(run),
+        "rules": provenance.scoring_rules(run),
+        "hashes": provenance.input_hashes(run),
+        "versions": sorted(manifest["versions"].items()),
+        "seconds": manifest.get("timings", {}).get("seconds"),
+        "command": provenance.reproduce_command(run),
+        "placeholders": provenance.placeholder_note(run),
         "paper": provenance.PAPER,
-        "software": provenance.software(run),
-        "sources": provenance.sources(run),
-        "data": pictures([run], [exhibit], [str(facts["arguments"]["model"])]),
-        "groups": groups_of([exhibit]),
-        "pictured": bool(exhibit and exhibit.faces),
+        "software": provenance.cite_software(run),
+        "sources": list(read_sources(manifest).items()),
+        "data": picture_data([run], [report_data], [str(manifest["arguments"]["model"])]),
+        "groups": gallery_groups(report_data),
+        "has_photographs": bool(report_data and report_data.faces),
     }
-    return _page("run.html.j2", context)
+    return _render("run.html.j2", context)
 
 
-def render_runs(runs: Sequence[Run], exhibits: Sequence[ReportData | None], names: Sequence[str]) -> str:
-    """Return one page of several runs side by side; the first is what the others are held against.
+def render_runs(runs: Sequence[Run], report_data: Sequence[ReportData | None], names: Sequence[str]) -> str:
+    """Return one page of several runs side by side as HTML; the others are compared with the first.
 
     Args:
         runs: at least two.
-        exhibits: of each, or None.
-        names: of each, as they are called on the page.
+        report_data: pictures of each run, or None.
+        names: name of each run on the page.
 
     Raises:
         RunError: the runs cannot be compared.
     """
     context = comparison_context(runs, names) | {
-        "data": pictures(runs, exhibits, names),
+        "data": picture_data(runs, report_data, names),
         "groups": [],
-        "classes": _present(runs[0]),
-        "pictured": all(bool(one and one.faces) for one in exhibits),
+        "classes": _classes(runs[0]),
+        "has_photographs": all(bool(each and each.faces) for each in report_data),
     }
-    return _page("runs.html.j2", context)
+    return _render("runs.html.j2", context)
 
 
-def write_page(run: Run, exhibit: ReportData | None, path: Path) -> None:
+def write_page(run: Run, report_data: ReportData | None, path: Path) -> None:
     """Write the page of one run."""
-    write_atomic(path, page_bytes(render_run(run, exhibit)))
+    write_atomic(path, page_bytes(render_run(run, report_data)))
 
 
 def page_bytes(page: str) -> bytes:
-    """Return a page as it is written; a file name that is no Unicode is shown with backslashes."""
+    """Return the bytes of a page; characters that are not valid Unicode become backslash escapes."""
     return page.encode("utf-8", "backslashreplace")
 
 
-def _commonest(run: Run) -> tuple[str, float]:
-    """Return the class that most images are of, and the accuracy of always naming it."""
+def _commonest_class(run: Run) -> tuple[str, float]:
+    """Return the most frequent class, and the accuracy of always predicting it."""
     counts = run.confusion.sum(axis=1)
     total = int(counts.sum())
     return (str(counts.idxmax()), float(counts.max()) / total) if total else ("", math.nan)
 
 
-def _wilson(facts: dict[str, Any]) -> str:
-    """Return the 95 % interval of an accuracy after Wilson; nothing where there is none."""
-    if facts["accuracy"] is None or not facts["n"]:
+def _accuracy_interval(classification: dict[str, Any]) -> str:
+    """Return Wilson's 95 % confidence interval of the accuracy, "" where there is none."""
+    accuracy, n = classification["accuracy"], classification["n"]
+    if accuracy is None or not n:
         return ""
-    found = binomtest(round(facts["accuracy"] * facts["n"]), facts["n"]).proportion_ci(method="wilson")
-    return f"[{number(found.low)}, {number(found.high)}]"
+    low, high = wilson_interval(round(accuracy * n), n)
+    return f"[{number(low)}, {number(high)}]"
 
 
-def _present(run: Run) -> list[str]:
+def _classes(run: Run) -> list[str]:
     return [str(name) for name in run.confusion.index]
 
 
@@ -133,10 +135,10 @@ def _environment() -> Environment:
     return environment
 
 
-def _page(template: str, context: dict[str, Any]) -> str:
+def _render(template: str, context: dict[str, Any]) -> str:
     environment = _environment()
     loader = environment.loader
     assert loader is not None
-    own = {name: Markup(loader.get_source(environment, f"page.{name}")[0]) for name in ("css", "js")}  # noqa: S704
+    assets = {name: Markup(loader.get_source(environment, f"page.{name}")[0]) for name in ("css", "js")}  # noqa: S704
     scale = ", ".join(colour_stops())
-    return environment.get_template(template).render(**context, **own, scale=scale, shades=Markup(shade_rules()))  # noqa: S704
+    return environment.get_template(template).render(**context, **assets, scale=scale, shades=Markup(shade_rules()))  # noqa: S704

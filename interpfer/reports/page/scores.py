@@ -1,4 +1,4 @@
-"""Reading the scores of a run by map, layer, metric and group."""
+"""Scores of a run by map, layer, metric and group, and how they are written."""
 
 import math
 from typing import NamedTuple
@@ -6,26 +6,29 @@ from typing import NamedTuple
 from interpfer.errors import PluginError
 from interpfer.labels import EXPRESSIONS
 from interpfer.maps import MAPS
-from interpfer.metrics import METRICS, decimals
-from interpfer.results.direction import higher_is_better
-from interpfer.results.run import Run, headline_group
+from interpfer.metrics import METRICS
+from interpfer.results.metric_facts import MetricFacts, facts_of
+from interpfer.results.run import Run
 
 Key = tuple[str, str]
+"""A map and its layer."""
 
-UNIFORM, MEAN, CLASS_MEAN = "baseline:uniform", "baseline:mean-au", "baseline:class-mean-au"
+UNIFORM: Key = ("baseline:uniform", "-")
+MEAN: Key = ("baseline:mean-au", "-")
+CLASS_MEAN: Key = ("baseline:class-mean-au", "-")
 
-SAID = {
+BASELINES = {
     UNIFORM: "a uniform map",
     MEAN: "the mean heatmap of all other faces",
     CLASS_MEAN: "the mean heatmap of the other faces of the class",
 }
-"""Baselines in words."""
+"""Baselines that maps are compared with -> phrase."""
 
 ATTENTION, CLASS_MAP = "attention", "gradcam"
 
 
-class Value(NamedTuple):
-    """One cell of scores.csv; NaN where undefined."""
+class Estimate(NamedTuple):
+    """A score with its 95 % confidence interval and number of images; NaN where undefined."""
 
     value: float
     low: float
@@ -33,12 +36,18 @@ class Value(NamedTuple):
     n: int
 
     @property
-    def defined(self) -> bool:
+    def is_defined(self) -> bool:
         """Whether there is a value."""
         return math.isfinite(self.value)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval, or the value twice where there is none."""
+        low, high = (end if math.isfinite(end) else self.value for end in (self.low, self.high))
+        return low, high
 
-NOTHING = Value(math.nan, math.nan, math.nan, 0)
+
+UNDEFINED = Estimate(math.nan, math.nan, math.nan, 0)
 
 
 class Scores:
@@ -48,37 +57,43 @@ class Scores:
         run: a finished score.
 
     Attributes:
-        maps: the (map, layer) pairs of the model.
-        baselines: those that know nothing of it.
-        metrics: names, in the order of the run.
-        classes: expressions with a score of their own.
-        layers: of the run, shallow to deep, as far as maps are of them.
-        distinct: maps without those that are the same thing as another; a map that a verdict speaks of stays.
+        recorded: facts of the metrics, by name.
+        maps: (map, layer) pairs of the model.
+        baselines: (map, layer) pairs of the baselines.
+        metrics: names of the metrics, in the order of the run.
+        classes: expressions with a score.
+        layers: layers with maps, shallow to deep.
+        distinct: ``maps`` without duplicates; of a map in the headline and its duplicates, the headline's stays.
     """
 
     def __init__(self, run: Run) -> None:
-        self._cells = {
-            (str(name), str(layer), str(metric), str(group)): Value(value, low, high, int(n))
+        self.recorded = run.metric_facts
+        self._estimates = {
+            (str(name), str(layer), str(metric), str(group)): Estimate(value, low, high, int(n))
             for name, layer, metric, group, value, low, high, n in run.scores.itertuples(index=False, name=None)
         }
-        keys = list(dict.fromkeys((name, layer) for name, layer, _, _ in self._cells))
-        groups = {group for *_, group in self._cells}
+        keys = list(dict.fromkeys((name, layer) for name, layer, _, _ in self._estimates))
+        groups = {group for *_, group in self._estimates}
         self.baselines = [key for key in keys if key[1] == "-"]
-        self.metrics = list(dict.fromkeys(metric for _, _, metric, _ in self._cells))
-        self.classes = [name for name in EXPRESSIONS if name in groups and self._scored(name)]
-        known = [str(layer) for layer in run.manifest["arguments"].get("layers", [])]
-        there = list(dict.fromkeys(layer for _, layer in keys if layer != "-"))
-        self.layers = [layer for layer in known if layer in there] or there
+        self.metrics = list(dict.fromkeys(metric for _, _, metric, _ in self._estimates))
+        self.classes = [name for name in EXPRESSIONS if name in groups and self._is_scored(name)]
+        requested = [str(layer) for layer in run.manifest["arguments"].get("layers", [])]
+        present = list(dict.fromkeys(layer for _, layer in keys if layer != "-"))
+        self.layers = [layer for layer in requested if layer in present] or present
         self.maps = [key for key in keys if key[1] != "-"]
-        self.distinct = self._distinct(run.manifest.get("same", {}))
+        self.distinct = self._find_distinct(run.manifest.get("same", {}))
 
-    def at(self, key: Key, metric: str, group: str | None = None) -> Value:
-        """Return one value; without a group, the headline of the metric."""
-        return self._cells.get((*key, metric, group or headline_group(metric)), NOTHING)
+    def facts(self, metric: str) -> MetricFacts:
+        """Return the facts of a metric, as the run records them."""
+        return facts_of(metric, self.recorded)
+
+    def at(self, key: Key, metric: str, group: str | None = None) -> Estimate:
+        """Return one score; without a group, the headline of the metric."""
+        return self._estimates.get((*key, metric, group or self.facts(metric).headline), UNDEFINED)
 
     @property
     def primary(self) -> str:
-        """The metric that the page speaks of."""
+        """The metric of the headline."""
         return "cosine" if "cosine" in self.metrics else next(iter(self.metrics), "cosine")
 
     @property
@@ -89,74 +104,77 @@ class Scores:
 
     def best(self, metric: str) -> Key | None:
         """Return the map with the best headline value, one of ``distinct``."""
-        found = [key for key in self.distinct if self.at(key, metric).defined]
-        sign = 1 if higher_is_better(metric) else -1
-        return max(found, key=lambda key: sign * self.at(key, metric).value, default=None)
+        defined = [key for key in self.distinct if self.at(key, metric).is_defined]
+        sign = 1 if self.facts(metric).higher_is_better else -1
+        return max(defined, key=lambda key: sign * self.at(key, metric).value, default=None)
 
     @property
     def headline_maps(self) -> list[Key]:
-        """The maps that a verdict speaks of: the attention and the class map of the deepest layer.
+        """The maps of the headline: the attention and the class map of the deepest layer.
 
-        Which they are does not depend on how they score, so a run of many maps is not flattered by its luckiest. The
-        class map is Grad-CAM, else the first that explains a class; where neither is there, the first map of all.
+        The choice does not depend on their scores, so a run of many maps does not report its luckiest one. The class
+        map is Grad-CAM, else the first map that explains a class; where neither is there, the first map of all.
         """
-        found = [key for key in self.deepest if self.at(key, self.primary).defined]
-        attention = [key for key in found if key[0] == ATTENTION][:1]
-        class_maps = [key for key in found if key[0] == CLASS_MAP] or [key for key in found if explains_class(key[0])]
-        found = found or [key for key in self.maps if self.at(key, self.primary).defined]
-        return [*attention, *class_maps[:1]] or found[:1]
+        defined = [key for key in self.deepest if self.at(key, self.primary).is_defined]
+        attention = [key for key in defined if key[0] == ATTENTION][:1]
+        class_maps = [key for key in defined if key[0] == CLASS_MAP] or [
+            key for key in defined if explains_class(key[0])
+        ]
+        defined = defined or [key for key in self.maps if self.at(key, self.primary).is_defined]
+        return [*attention, *class_maps[:1]] or defined[:1]
 
     @property
     def main(self) -> Key | None:
-        """The one map that is shown where there is room for one: the class map, as far as there is one."""
+        """The map to show where there is space for one: the class map, else the first of the headline."""
         return next(reversed(self.headline_maps), None)
 
-    def _distinct(self, same: dict[str, str]) -> list[Key]:
+    def _find_distinct(self, same: dict[str, str]) -> list[Key]:
         names, headline_maps = {key: "@".join(key) for key in self.maps}, self.headline_maps
-        said = {same.get(names[key], names[key]) for key in headline_maps}
-        return [key for key, name in names.items() if key in headline_maps or (name not in same and name not in said)]
+        originals = {same.get(names[key], names[key]) for key in headline_maps}
+        return [
+            key for key, name in names.items() if key in headline_maps or (name not in same and name not in originals)
+        ]
 
-    def _scored(self, group: str) -> bool:
-        return any(cell.defined for (*_, name), cell in self._cells.items() if name == group)
+    def _is_scored(self, group: str) -> bool:
+        return any(estimate.is_defined for (*_, name), estimate in self._estimates.items() if name == group)
 
 
 def explains_class(name: str) -> bool:
-    """Return whether a map explains a class; one that is not installed here does not say so."""
+    """Return whether a map explains a class; False for one that is not installed."""
     try:
         return MAPS.get(name).class_specific
     except PluginError:
         return False
 
 
-def summary(metric: str) -> str:
-    """Return what a metric says of itself, or nothing."""
+def summarise_metric(metric: str) -> str:
+    """Return the one-line summary of a metric, "" for one that is not installed."""
     try:
         return METRICS.get(metric).facts.summary
     except PluginError:
         return ""
 
 
-def percent(metric: str) -> bool:
-    """Return whether a metric counts up to a hundred."""
-    try:
-        return METRICS.get(metric).facts.bounds[1] == 100
-    except PluginError:
-        return False
+def number(value: float, facts: MetricFacts | None = None, short: bool = False) -> str:
+    """Return a value with the decimals of its metric and a minus sign; a dash where undefined.
 
+    Args:
+        value: the value.
+        facts: facts of the metric; None for the defaults.
+        short: drop the last decimal, unless it is the only one.
 
-def number(value: float, metric: str = "", short: bool = False) -> str:
-    """Write a value with the digits of its metric, a true minus sign, and a dash where undefined.
-
-    A short one leaves out the last digit, as long as one is left after the point.
+    Examples:
+        >>> number(-0.5), number(0.5, short=True), number(float("nan"))
+        ('−0.500', '0.50', '–')
     """
     if not math.isfinite(value):
         return "–"
-    places = decimals(metric)
+    places = (facts or MetricFacts()).decimals
     return f"{value:.{places - 1 if short and places > 1 else places}f}".replace("-", "−")
 
 
-def interval(found: Value, metric: str = "") -> str:
-    """Write the 95 % interval in brackets; nothing where there is none."""
-    if not (math.isfinite(found.low) and math.isfinite(found.high)):
+def interval(estimate: Estimate, facts: MetricFacts | None = None) -> str:
+    """Return the confidence interval in brackets, "" where there is none."""
+    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return ""
-    return f"[{number(found.low, metric)}, {number(found.high, metric)}]"
+    return f"[{number(estimate.low, facts)}, {number(estimate.high, facts)}]"

@@ -1,4 +1,4 @@
-"""The colours of the page's tables, which are those of the figures: rules for a style sheet, light and dark."""
+"""Style-sheet rules for the colours of the page's tables, light and dark; the colours are those of the figures."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,14 +9,14 @@ from interpfer.reports.style import INK, LESS_MORE
 
 STEPS = 24
 SCALES = {"of-table": ("t", 0.36), "more": ("m", 1.0), "less": ("l", -1.0)}
-"""What a shade is a step of -> its letter in the style sheet, and where it ends between the middle and the ends.
+"""Name of a scale -> its letter in the style sheet, and the end of its colours between the middle (0) and the ends.
 
-A scale of the same meaning everywhere runs to the ends, as in the figures; one from the least to the largest value of a
-table stays pale, so that its numbers are read first.
+A scale that means the same in every table uses all colours, as in the figures; one from the smallest to the largest
+value of a table stays pale, to keep its numbers readable.
 """
 
-READABLE = 4.5
-"""Least contrast of text, as WCAG 2 asks."""
+MIN_CONTRAST = 4.5
+"""Smallest contrast of text that WCAG 2 allows."""
 
 NIGHT, NIGHT_INK = "#1a1d23", "#e7e9ee"
 DARK = LinearSegmentedColormap.from_list(
@@ -25,14 +25,14 @@ DARK = LinearSegmentedColormap.from_list(
 
 
 def shade_class(cell: Cell) -> str:
-    """Return the classes of a cell: its step in its scale, and its marks."""
+    """Return the style-sheet classes of a cell: its step in its scale, and its mark."""
     if cell.shade is None:
         return cell.mark
     return f"{SCALES[cell.scale][0]}{round(cell.shade * STEPS)} {cell.mark}".strip()
 
 
 def shade_rules() -> str:
-    """Return a rule per scale and step."""
+    """Return the style-sheet rules, one per scale and step."""
     light, dark = ("\n".join(_rules(colours, ink)) for colours, ink in ((LESS_MORE, INK), (DARK, NIGHT_INK)))
     return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}"
 
@@ -41,12 +41,12 @@ def _rules(colours: Colormap, ink: str) -> Iterator[str]:
     for letter, end in SCALES.values():
         for step in range(STEPS + 1):
             ground = colours(0.5 + end * step / STEPS / 2)[:3]
-            inked = next(one for one in (ink, "#ffffff", "#000000") if contrast(_parts(one), ground) >= READABLE)
-            yield f".{letter}{step} {{ background: {_hex(ground)}; color: {inked}; }}"
+            text = next(one for one in (ink, "#ffffff", "#000000") if contrast(_parts(one), ground) >= MIN_CONTRAST)
+            yield f".{letter}{step} {{ background: {_hex(ground)}; color: {text}; }}"
 
 
 def contrast(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the contrast of two colours after WCAG 2."""
+    """Return the contrast of two colours by WCAG 2."""
     dark, bright = sorted((_luminance(one), _luminance(other)))
     return (bright + 0.05) / (dark + 0.05)
 

@@ -1,25 +1,25 @@
-"""The tables of the page: cells with a text, a shade and a value to sort by."""
+"""Tables of the page: cells with a text, a shade and a value to sort by."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from interpfer.reports.page.scores import Key, Scores, interval, number, percent, summary
-from interpfer.results.direction import higher_is_better
+from interpfer.reports.page.scores import Key, Scores, interval, number, summarise_metric
+from interpfer.results.metric_facts import MetricFacts
 from interpfer.results.run import Run
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number.
+    """A cell of a table.
 
     Attributes:
-        text: as it is read.
-        value: what it is sorted by; NaN sorts last.
-        shade: 0 to 1, or None for no colour.
-        title: said when pointed at.
-        mark: words for the style sheet: "expected", "diagonal", "up", "down".
-        scale: what the shade is a step of: one of ``shades.SCALES``.
+        text: displayed text.
+        value: value to sort by; NaN sorts last.
+        shade: position in the colour scale, 0 to 1; None for no colour.
+        title: text of the tooltip.
+        mark: class in the style sheet: "expected", "diagonal", "up", "down" or "".
+        scale: colour scale, one of ``shades.SCALES``.
     """
 
     text: str
@@ -32,12 +32,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A row: its name, what follows it in grey, and its cells."""
+    """A row of a table.
+
+    Attributes:
+        name: heading of the row.
+        cells: its cells.
+        detail: text after the heading, in grey.
+        is_baseline: whether the row is of a baseline.
+    """
 
     name: str
     cells: list[Cell]
     detail: str = ""
-    baseline: bool = False
+    is_baseline: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,12 +52,12 @@ class Sheet:
     """A table.
 
     Attributes:
-        key: what the choosers above it say when it is shown.
-        caption: read aloud with it.
-        head: of the first column.
-        columns: headings of the others.
-        lines: the rows.
-        note: a sentence below.
+        key: values of the choosers above the table for which it is visible.
+        caption: caption, for screen readers and print.
+        head: heading of the first column.
+        columns: headings of the other columns.
+        lines: rows.
+        note: sentence below the table.
     """
 
     key: dict[str, str]
@@ -62,18 +69,23 @@ class Sheet:
 
 
 def map_by_class(scores: Scores, same: dict[str, str]) -> list[Sheet]:
-    """Return a table per metric: maps and baselines down, classes across."""
+    """Return a table per metric: maps and baselines down, classes across.
+
+    Args:
+        scores: scores of a run.
+        same: "map@layer" of each duplicate -> "map@layer" of the map that it repeats.
+    """
     return [
         _sheet(
             scores, metric, {"metric": metric}, f"{metric} of each map by expression", "map",
-            [(key, *_named(key, same)) for key in (*scores.maps, *scores.baselines)],
+            [(key, *_row_labels(key, same)) for key in (*scores.maps, *scores.baselines)],
         )
         for metric in scores.metrics
     ]  # fmt: skip
 
 
 def layer_by_class(scores: Scores) -> list[Sheet]:
-    """Return a table per metric and map that has several layers: layers down, classes across."""
+    """Return a table per metric and map with several layers: layers down, classes across."""
     sheets = []
     for metric in scores.metrics:
         for name in dict.fromkeys(name for name, _ in scores.maps):
@@ -88,31 +100,37 @@ def layer_by_class(scores: Scores) -> list[Sheet]:
 def _sheet(
     scores: Scores, metric: str, key: dict[str, str], caption: str, head: str, rows: list[tuple[Key, str, str]]
 ) -> Sheet:
-    groups = [None, *scores.classes, *(half for half in ("correct", "wrong") if _any(scores, rows, metric, half))]
+    facts = scores.facts(metric)
+    groups = [None, *scores.classes, *(half for half in ("correct", "wrong") if _is_scored(scores, rows, metric, half))]
     values = [scores.at(row, metric, group).value for row, *_ in rows for group in groups]
     shade = _scale(values)
     lines = []
     for row, name, detail in rows:
         cells = []
         for group in groups:
-            found = scores.at(row, metric, group)
-            title = f"{interval(found, metric)} n = {found.n}".strip() if found.defined else "undefined"
-            cells.append(
-                Cell(number(found.value, metric, short=group is not None), found.value, shade(found.value), title)
-            )
+            estimate = scores.at(row, metric, group)
+            title = f"{interval(estimate, facts)} n = {estimate.n}".strip() if estimate.is_defined else "undefined"
+            text = number(estimate.value, facts, short=group is not None)
+            cells.append(Cell(text, estimate.value, shade(estimate.value), title))
         lines.append(Line(name, cells, detail, row[1] == "-"))
-    better = "higher is better" if higher_is_better(metric) else "lower is better"
-    unit = ", in percent" if percent(metric) else ""
-    note = f"{metric}: {summary(metric).rstrip(chr(46))} ({better}{unit})." if summary(metric) else ""
-    return Sheet(key, caption, head, ["all", *(str(group) for group in groups[1:])], lines, note)
+    return Sheet(key, caption, head, ["all", *(str(group) for group in groups[1:])], lines, _metric_note(metric, facts))
 
 
-def _any(scores: Scores, rows: Iterable[tuple[Key, str, str]], metric: str, group: str) -> bool:
-    return any(scores.at(row, metric, group).defined for row, *_ in rows)
+def _metric_note(metric: str, facts: MetricFacts) -> str:
+    summary = summarise_metric(metric).rstrip(".")
+    if not summary:
+        return ""
+    direction = "higher is better" if facts.higher_is_better else "lower is better"
+    unit = ", in percent" if facts.bounds[1] == 100 else ""
+    return f"{metric}: {summary} ({direction}{unit})."
 
 
-def _named(key: Key, same: dict[str, str]) -> tuple[str, str]:
-    """Return the name of a line and what follows it in grey."""
+def _is_scored(scores: Scores, rows: Iterable[tuple[Key, str, str]], metric: str, group: str) -> bool:
+    return any(scores.at(row, metric, group).is_defined for row, *_ in rows)
+
+
+def _row_labels(key: Key, same: dict[str, str]) -> tuple[str, str]:
+    """Return the heading of a row, and the text after it in grey."""
     if key[1] == "-":
         return key[0].removeprefix("baseline:"), "baseline"
     twin = same.get("@".join(key), "").partition("@")[0]
@@ -120,14 +138,14 @@ def _named(key: Key, same: dict[str, str]) -> tuple[str, str]:
 
 
 def shaded(lines: list[Line]) -> list[Line]:
-    """Return the lines with all their cells in one scale of shades."""
+    """Return the lines with all their cells shaded in one scale."""
     shade = _scale([cell.value for line in lines for cell in line.cells])
     return [replace(line, cells=[replace(cell, shade=shade(cell.value)) for cell in line.cells]) for line in lines]
 
 
 def _scale(values: Iterable[float]) -> "_Scale":
-    found = [value for value in values if math.isfinite(value)]
-    return _Scale(min(found, default=0.0), max(found, default=1.0))
+    defined = [value for value in values if math.isfinite(value)]
+    return _Scale(min(defined, default=0.0), max(defined, default=1.0))
 
 
 @dataclass(frozen=True)
@@ -142,7 +160,7 @@ class _Scale:
 
 
 def confusion_sheet(run: Run) -> Sheet:
-    """Return the confusion matrix: counts, shaded by their share of the true class, and the recall."""
+    """Return the confusion matrix: counts shaded by their share of the true class, and the recall."""
     columns = [str(name) for name in run.confusion]
     lines = []
     for name, row in zip(map(str, run.confusion.index), run.confusion.to_numpy(), strict=True):
@@ -154,7 +172,7 @@ def confusion_sheet(run: Run) -> Sheet:
             )
             for column, count in zip(columns, row, strict=True)
         ]  # fmt: skip
-        hits = row[columns.index(name)] / total if total and name in columns else math.nan
-        cells.append(Cell(f"{100 * hits:.0f} %" if math.isfinite(hits) else "–", hits))
+        recall = row[columns.index(name)] / total if total and name in columns else math.nan
+        cells.append(Cell(f"{100 * recall:.0f} %" if math.isfinite(recall) else "–", recall))
         lines.append(Line(name, cells, f"{total:,}"))
     return Sheet({}, "confusion matrix: true class down, predicted class across", "true", [*columns, "recall"], lines)

@@ -43,11 +43,13 @@ def other_folder(score_into: Score) -> Path:
 @pytest.fixture(scope="session")
 def hostile_page(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of a run whose model, files, layers and reasons are called what they should not be."""
-    run, exhibit = load_run(run_folder), load_report_data(run_folder)
-    assert exhibit is not None
-    first = exhibit.ids[0]
+    run, report_data = load_run(run_folder), load_report_data(run_folder)
+    assert report_data is not None
+    first = report_data.ids[0]
     manifest = run.manifest | {
         "arguments": run.manifest["arguments"] | {"model": MODEL, "codebook": MODEL, "dataset": "a b;$(owned)"},
+        "command": ["interpfer", "score", MODEL, "--dataset", "a b;$(owned)"],
+        "sources": {MODEL: FACE},
         "warnings": [MODEL],
         "refused": {f"{MODEL}@{FACE}": FACE},
     }
@@ -56,10 +58,10 @@ def hostile_page(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     layered = {name: table.assign(layer=table["layer"].replace("stages.3", FACE))
                for name, table in (("scores", run.scores), ("per_image", images))}  # fmt: skip
     hostile = replace(run, manifest=manifest, **layered)
-    columns = tuple((name, FACE if layer == "stages.3" else layer) for name, layer in exhibit.columns)
+    columns = tuple((name, FACE if layer == "stages.3" else layer) for name, layer in report_data.columns)
     shown = replace(
-        exhibit, ids=tuple(FACE if name == first else name for name in exhibit.ids), columns=columns,
-        labels=(MODEL, *exhibit.labels[1:]),
+        report_data, ids=tuple(FACE if name == first else name for name in report_data.ids), columns=columns,
+        labels=(MODEL, *report_data.labels[1:]),
     )  # fmt: skip
     page = tmp_path_factory.mktemp("hostile") / "page.html"
     page.write_bytes(page_bytes(render_run(hostile, shown)))

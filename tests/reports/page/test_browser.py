@@ -31,8 +31,8 @@ def browser() -> Iterator[Any]:
 def pages(tmp_path_factory: pytest.TempPathFactory, run_folder: Path, other_folder: Path) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     paths = [run_folder, other_folder]
-    runs, exhibits = [load_run(path) for path in paths], [load_report_data(path) for path in paths]
-    pages = {"run": render_run(runs[0], exhibits[0]), "runs": render_runs(runs, exhibits, ["before", "after"])}
+    runs, report_data = [load_run(path) for path in paths], [load_report_data(path) for path in paths]
+    pages = {"run": render_run(runs[0], report_data[0]), "runs": render_runs(runs, report_data, ["before", "after"])}
     for name, page in pages.items():
         (folder / f"{name}.html").write_bytes(page_bytes(page))
     return {name: folder / f"{name}.html" for name in pages}

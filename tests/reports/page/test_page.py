@@ -3,27 +3,24 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from matplotlib.colors import LogNorm, to_hex, to_rgb
 
 from interpfer.errors import RunError
-from interpfer.metrics import METRICS
-from interpfer.metrics.base import Facts
 from interpfer.reports.page import render_run, render_runs
-from interpfer.reports.page.action_units import FARTHEST, au_sheets
-from interpfer.reports.page.change import Move, change
-from interpfer.reports.page.charts import score_chart, spread
-from interpfer.reports.page.headline import headline
-from interpfer.reports.page.provenance import command, left_out
+from interpfer.reports.page.action_units import MAX_RATIO, au_sheets
+from interpfer.reports.page.change import Difference, summarise_change
+from interpfer.reports.page.charts import distributions, score_chart
+from interpfer.reports.page.headline import summarise_run
+from interpfer.reports.page.provenance import left_out
 from interpfer.reports.page.scores import Scores, number
 from interpfer.reports.page.shades import STEPS, contrast, shade_rules
 from interpfer.reports.page.side_by_side import comparison_context
 from interpfer.reports.page.tables import confusion_sheet, layer_by_class, map_by_class
 from interpfer.reports.style import LESS_MORE
-from interpfer.results.metric_facts import write_readings
+from interpfer.results.metric_facts import MetricFacts
 from interpfer.results.pictures import load_report_data
 from interpfer.results.run import Run, load_run
 
@@ -46,66 +43,70 @@ def with_scores(run: Run, cosine: float, low: float, high: float, **others: floa
 
 
 @pytest.mark.parametrize(
-    ("cosine", "low", "high", "said"),
+    ("cosine", "low", "high", "phrase"),
     [
-        (0.40, 0.38, 0.42, "less than a map that is the same everywhere would"),
-        (0.50, 0.48, 0.52, "no more than a map that is the same everywhere would"),
-        (0.51, 0.505, 0.52, "hardly more than a map that is the same everywhere would"),
-        (0.58, 0.57, 0.59, "a little more than a map that is the same everywhere would"),
-        (0.70, 0.69, 0.71, "clearly more than a map that is the same everywhere would"),
-        (0.85, 0.84, 0.86, "almost as much as knowing the label alone would allow"),
-        (0.95, 0.94, 0.96, "more than knowing the label alone would allow"),
-        (0.901, 0.85, 0.95, "about as much as knowing the label alone would allow"),
+        (0.40, 0.38, 0.42, "less than a uniform map"),
+        (0.50, 0.48, 0.52, "no more than a uniform map"),
+        (0.51, 0.505, 0.52, "hardly more than a uniform map"),
+        (0.58, 0.57, 0.59, "a little more than a uniform map"),
+        (0.70, 0.69, 0.71, "clearly more than a uniform map"),
+        (0.85, 0.84, 0.86, "almost as much as the class-mean heatmap"),
+        (0.95, 0.94, 0.96, "more than the class-mean heatmap"),
+        (0.901, 0.85, 0.95, "about as much as the class-mean heatmap"),
     ],
 )
-def test_the_verdict_weighs_the_score_against_its_baselines(
-    run: Run, cosine: float, low: float, high: float, said: str
+def test_the_verdict_compares_the_score_with_its_baselines(
+    run: Run, cosine: float, low: float, high: float, phrase: str
 ) -> None:
-    weighed = with_scores(run, cosine, low, high)
-    found = headline(weighed, Scores(weighed))
-    assert found.verdict == f"model looks at the expected action units {said}, and so does its class map (gradcam)."
-    assert found.sentence.count(f"{cosine:.3f} [{low:.3f}, {high:.3f}]") == 2
-    for text in ("On 36 faces the attention of stages.3 reaches", "a uniform map scores 0.500", "class scores 0.900."):
-        assert text in found.sentence
+    changed = with_scores(run, cosine, low, high)
+    headline = summarise_run(changed, Scores(changed))
+    assert headline.verdict == (
+        f"The attention of model agrees with the expected action units {phrase}, and so does its class map (gradcam)."
+    )
+    assert headline.sentence.count(f"{cosine:.3f} [{low:.3f}, {high:.3f}]") == 2
+    for text in ("On 36 faces, the attention at stages.3 reaches", "a uniform map scores 0.500", "class scores 0.900."):
+        assert text in headline.sentence
 
 
-SAME, LABEL = "a map that is the same everywhere would", "knowing the label alone would allow"
+UNIFORM, CLASS_MEAN = "a uniform map", "the class-mean heatmap"
 
 
 @pytest.mark.parametrize(
-    ("attention", "gradcam", "looks", "lies"),
+    ("attention", "gradcam", "first", "second"),
     [
-        (0.7, 0.4, f"clearly more than {SAME}", "less"),
-        (0.95, 0.5, f"more than {LABEL}", f"no more than {SAME}"),
-        (0.85, 0.95, f"almost as much as {LABEL}", f"more than {LABEL}"),
+        (0.7, 0.4, f"clearly more than {UNIFORM}", "less"),
+        (0.95, 0.5, f"more than {CLASS_MEAN}", f"no more than {UNIFORM}"),
+        (0.85, 0.95, f"almost as much as {CLASS_MEAN}", f"more than {CLASS_MEAN}"),
     ],
 )
-def test_attention_and_class_map_are_told_apart(
-    run: Run, attention: float, gradcam: float, looks: str, lies: str
+def test_the_verdict_describes_attention_and_class_map_apart(
+    run: Run, attention: float, gradcam: float, first: str, second: str
 ) -> None:
-    weighed = with_scores(run, 0, 0, 0, attention=attention, gradcam=gradcam)
-    assert headline(weighed, Scores(weighed)).verdict == (
-        f"model looks at the expected action units {looks}, and its class map (gradcam) lies on them {lies}."
+    changed = with_scores(run, 0, 0, 0, attention=attention, gradcam=gradcam)
+    assert summarise_run(changed, Scores(changed)).verdict == (
+        f"The attention of model agrees with the expected action units {first}, and its class map (gradcam) {second}."
     )
 
 
 @pytest.mark.parametrize(
-    ("cosine", "said"), [(0.4, "less than"), (0.5, "no more than"), (0.55, "a little more than"), (0.95, "more than")]
+    ("cosine", "phrase"),
+    [(0.4, "less than"), (0.5, "no more than"), (0.55, "a little more than"), (0.95, "more than")],
 )
-def test_without_an_interval_the_value_decides(run: Run, cosine: float, said: str) -> None:
-    weighed = with_scores(run, cosine, math.nan, math.nan)
-    assert headline(weighed, Scores(weighed)).verdict.startswith(f"model looks at the expected action units {said}")
+def test_without_an_interval_the_value_decides(run: Run, cosine: float, phrase: str) -> None:
+    changed = with_scores(run, cosine, math.nan, math.nan)
+    verdict = summarise_run(changed, Scores(changed)).verdict
+    assert verdict.startswith(f"The attention of model agrees with the expected action units {phrase}")
 
 
-def test_a_metric_that_is_better_low_gets_its_numbers_and_no_verdict(run: Run) -> None:
-    falling = replace(run, scores=run.scores[run.scores["metric"] == "cosine"].replace({"metric": {"cosine": "kl"}}))
-    assert headline(falling, Scores(falling)).verdict.startswith("model was scored in kl, of which less is better")
-    bare = replace(falling, scores=falling.scores[falling.scores["layer"] != "-"])
-    assert "without a uniform map" in headline(bare, Scores(bare)).verdict
+def test_a_metric_where_lower_is_better_gets_its_numbers_and_no_verdict(run: Run) -> None:
+    lower = replace(run, scores=run.scores[run.scores["metric"] == "cosine"].replace({"metric": {"cosine": "kl"}}))
+    assert summarise_run(lower, Scores(lower)).verdict.startswith("model was scored by kl, where lower is better")
+    bare = replace(lower, scores=lower.scores[lower.scores["layer"] != "-"])
+    assert "without a uniform map" in summarise_run(bare, Scores(bare)).verdict
 
 
 def twins(run: Run, name: str, of: str) -> Run:
-    """The run with a map before all others that is the same thing as one it has, which repeats it."""
+    """The run with a new first map that is identical to one of its maps."""
     tables = [
         pd.concat([table[table["map"] == of].assign(map=name), table], ignore_index=True)
         for table in (run.scores, run.per_image, run.au_profile)
@@ -116,11 +117,11 @@ def twins(run: Run, name: str, of: str) -> Run:
     return replace(run, scores=scores, per_image=images, au_profile=profile, manifest=run.manifest | {"same": same})
 
 
-def test_the_page_shows_the_map_that_the_headline_speaks_of(run: Run) -> None:
+def test_the_page_shows_the_maps_of_the_headline(run: Run) -> None:
     twin = twins(run, "hirescam", "gradcam")
     scores = Scores(twin)
-    assert headline(twin, scores).headline_maps == (("attention", "stages.3"), ("gradcam", "stages.3"))
-    assert [(bar.name, bar.detail) for bar in score_chart(scores).bars if bar.headline_maps] == [
+    assert summarise_run(twin, scores).headline_maps == (("attention", "stages.3"), ("gradcam", "stages.3"))
+    assert [(bar.name, bar.detail) for bar in score_chart(scores).bars if bar.is_headline] == [
         ("attention", "stages.3"), ("gradcam", "stages.3"),
     ]  # fmt: skip
     assert len(scores.distinct) == 4
@@ -131,30 +132,30 @@ def test_the_page_shows_the_map_that_the_headline_speaks_of(run: Run) -> None:
 def test_more_maps_do_not_flatter_the_verdict(run: Run) -> None:
     lucky = run.scores[run.scores["map"] == "gradcam"].assign(map="layercam", value=0.99, ci_low=0.98, ci_high=1.0)
     more = replace(run, scores=pd.concat([run.scores, lucky], ignore_index=True))
-    few, many = (headline(one, Scores(one)) for one in (run, more))
+    few, many = (summarise_run(each, Scores(each)) for each in (run, more))
     assert (few.verdict, few.sentence, few.headline_maps) == (many.verdict, many.sentence, many.headline_maps)
-    assert "Of all 6 maps the median cosine is" in many.notes[0]
-    assert many.notes[0].endswith("the best is layercam of stages.2 with 0.990.")
+    assert "The median cosine of all 6 maps is" in many.notes[0]
+    assert many.notes[0].endswith("the best map is layercam at stages.2 with 0.990.")
     twins = {f"layercam@{layer}": f"gradcam@{layer}" for layer in ("stages.2", "stages.3")}
     same = replace(more, manifest=more.manifest | {"same": twins})
-    assert "Of all 4 maps" in headline(same, Scores(same)).notes[0]
+    assert "of all 4 maps" in summarise_run(same, Scores(same)).notes[0]
 
 
-def test_a_run_without_attention_speaks_of_its_class_map(run: Run) -> None:
-    weighed = with_scores(run, 0.4, 0.38, 0.42)
-    alone = replace(weighed, scores=weighed.scores[weighed.scores["map"] != "attention"])
-    assert headline(alone, Scores(alone)).verdict == (
-        f"The class map (gradcam) of model lies on the expected action units less than {SAME}."
+def test_the_headline_of_a_run_without_attention_is_on_its_class_map(run: Run) -> None:
+    changed = with_scores(run, 0.4, 0.38, 0.42)
+    alone = replace(changed, scores=changed.scores[changed.scores["map"] != "attention"])
+    assert summarise_run(alone, Scores(alone)).verdict == (
+        f"The class map (gradcam) of model agrees with the expected action units less than {UNIFORM}."
     )
     renamed = replace(alone, scores=alone.scores.replace({"map": {"gradcam": "eigencam"}}))
-    assert headline(renamed, Scores(renamed)).verdict.startswith("The map eigencam of model lies on")
+    assert summarise_run(renamed, Scores(renamed)).verdict.startswith("The map eigencam of model agrees with")
 
 
 def test_classes_of_few_faces_are_named(run: Run) -> None:
-    assert headline(run, Scores(run)).notes[-1].startswith("Few faces, yet each of these classes weighs as much")
+    assert summarise_run(run, Scores(run)).notes[-1].startswith("Classes with few faces, which weigh as much as the")
     scores = run.scores.assign(n=run.scores["n"].where(run.scores["group"] != "fear", 3) + 7)
     many = replace(run, scores=scores)
-    assert not any("Few faces" in note for note in headline(many, Scores(many)).notes)
+    assert not any("few faces" in note for note in summarise_run(many, Scores(many)).notes)
 
 
 def with_counts(run: Run, name: str, group: str, n: int) -> Run:
@@ -165,28 +166,28 @@ def with_counts(run: Run, name: str, group: str, n: int) -> Run:
 
 
 @pytest.mark.parametrize("name", ["attention", "gradcam"])
-def test_few_faces_of_either_map_are_told(run: Run, name: str) -> None:
+def test_few_faces_of_either_map_are_named(run: Run, name: str) -> None:
     few = with_counts(run, name, "fear", 3)
-    assert headline(few, Scores(few)).notes[-1].endswith("weighs as much as any other: fear (3).")
+    assert summarise_run(few, Scores(few)).notes[-1].endswith("which weigh as much as the others: fear (3).")
     unknown = with_counts(run, name, "fear", 0)
-    assert not any("Few faces" in note for note in headline(unknown, Scores(unknown)).notes)
+    assert not any("few faces" in note for note in summarise_run(unknown, Scores(unknown)).notes)
     pooled = replace(few, scores=few.scores[few.scores["metric"] == "pxap"])
-    assert not any("Few faces" in note for note in headline(pooled, Scores(pooled)).notes)
+    assert not any("few faces" in note for note in summarise_run(pooled, Scores(pooled)).notes)
 
 
 def test_a_map_of_other_faces_says_on_how_many(run: Run) -> None:
     fewer = with_counts(run, "gradcam", "macro", 1234)
-    said = headline(fewer, Scores(fewer)).sentence
-    assert said.startswith("On 66 faces the attention")
-    assert re.search(r"gradcam 0\.\d+ \[0\.\d+, 0\.\d+\] on 1,234;", said)
-    assert " on 36" not in headline(run, Scores(run)).sentence
+    sentence = summarise_run(fewer, Scores(fewer)).sentence
+    assert sentence.startswith("On 66 faces, the attention")
+    assert re.search(r"gradcam 0\.\d+ \[0\.\d+, 0\.\d+\] on 1,234;", sentence)
+    assert " on 36" not in summarise_run(run, Scores(run)).sentence
 
 
-def test_without_a_baseline_the_sentence_says_that_the_number_has_no_scale(run: Run) -> None:
+def test_without_a_baseline_the_sentence_says_that_there_is_no_reference(run: Run) -> None:
     bare = replace(run, scores=run.scores[run.scores["layer"] != "-"])
-    found = headline(bare, Scores(bare))
-    assert "without a uniform map" in found.verdict
-    assert "the number has no scale" in found.sentence
+    headline = summarise_run(bare, Scores(bare))
+    assert "without a uniform map" in headline.verdict
+    assert headline.sentence.endswith("; no baseline was scored, so there is no reference value.")
 
 
 def test_nothing_defined_still_makes_a_page(run: Run) -> None:
@@ -203,7 +204,7 @@ def test_tables_hold_the_numbers_of_the_run(run: Run) -> None:
     assert [line.name for line in sheet.lines[:4]] == ["attention", "attention", "gradcam", "gradcam"]
     assert sheet.lines[3].cells[0].value == pytest.approx(run.score("gradcam", layer="stages.3"))
     assert sheet.lines[3].cells[3].value == pytest.approx(run.score("gradcam", group="fear", layer="stages.3"))
-    assert {line.baseline for line in sheet.lines[4:]} == {True}
+    assert {line.is_baseline for line in sheet.lines[4:]} == {True}
     shades = [cell.shade for line in sheet.lines for cell in line.cells if cell.shade is not None]
     assert (min(shades), max(shades)) == (0, 1)
     layers = layer_by_class(scores)
@@ -232,7 +233,7 @@ def test_action_units_are_multiples_of_a_uniform_map_the_class_map_first(run: Ru
             assert cell.scale == ("less" if share < uniform else "more")
             middle = 0.5 + 0.5 * cell.shade * (1 if cell.scale == "more" else -1)
             assert middle == pytest.approx(
-                float(LogNorm(1 / FARTHEST, FARTHEST)(min(max(share / uniform, 0.25), 4))), abs=1e-3
+                float(LogNorm(1 / MAX_RATIO, MAX_RATIO)(min(max(share / uniform, 0.25), 4))), abs=1e-3
             )
             assert ("expected" in cell.mark.split()) == bool(row["expected"])
 
@@ -256,30 +257,33 @@ def test_charts_place_values_between_round_ends(run: Run) -> None:
     assert chart.ticks[-1][0] == 100
     top = float(chart.ticks[-1][1])
     assert chart.bars[0].at == pytest.approx(100 * run.score("attention", layer="stages.2") / top, abs=0.01)
-    found = spread(run, scores)
-    assert [panel.name for panel in found.panels] == ["attention", "gradcam"]
-    assert all(max(a + b for a, b in zip(p.right, p.wrong, strict=True)) == pytest.approx(100) for p in found.panels)
-    assert len(found.boxes) == 6
+    spread = distributions(run, scores)
+    assert [panel.name for panel in spread.panels] == ["attention", "gradcam"]
+    assert all(max(a + b for a, b in zip(p.correct, p.wrong, strict=True)) == pytest.approx(100) for p in spread.panels)
+    assert len(spread.boxes) == 6
 
 
-def test_numbers_have_the_digits_of_their_metric(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert number(0.5, "cosine") == "0.500"
-    assert number(-0.0513, "cosine_skill") == "−0.051"
-    assert number(25.67, "pxap") == "25.7"
-    assert number(math.nan, "cosine") == "–"
-    assert number(0.5, "a metric of a package that is gone") == "0.500"
-    assert [number(25.67, metric, short=True) for metric in ("cosine", "pxap")] == ["25.67", "25.7"]
-    fine = SimpleNamespace(facts=Facts(True, (0.0, 100.0), "a paper", "a share", decimals=4))
-    monkeypatch.setattr(METRICS, "get", lambda _: fine)
-    assert (number(25.67, "pxap"), write_readings(["pxap"])["decimals"]) == ("25.6700", "pxap:4")
+def test_numbers_have_the_decimals_of_their_metric() -> None:
+    assert number(0.5) == "0.500"
+    assert number(-0.0513) == "−0.051"
+    assert number(25.67, MetricFacts(decimals=1)) == "25.7"
+    assert number(math.nan) == "–"
+    assert [number(25.67, MetricFacts(decimals=places), short=True) for places in (3, 1)] == ["25.67", "25.7"]
 
 
-def test_the_command_makes_the_run_again(run: Run) -> None:
-    facts = run.manifest["arguments"] | {"codebook": "my book.yaml", "align": True}
-    found = command(replace(run, manifest=run.manifest | {"arguments": facts, "limit": 7}))
-    for text in ("interpfer score MODEL", "--maps attention,gradcam,baselines", "--layers stages.2,stages.3",
-                 "--codebook 'my book.yaml'", "--limit 7", "--align"):  # fmt: skip
-        assert text in found
+def test_a_page_uses_the_facts_that_the_run_records(run: Run) -> None:
+    facts = {"novel": {"headline": "micro", "higher_is_better": False, "decimals": 4, "bounds": [0, 100]}}
+    novel = replace(
+        run,
+        scores=run.scores.replace({"metric": {"cosine": "novel"}}).query("metric == 'novel'"),
+        per_image=run.per_image.rename(columns={"cosine": "novel"}),
+        manifest=run.manifest | {"metric_facts": facts},
+    )
+    scores = Scores(novel)
+    assert scores.at(("gradcam", "stages.3"), "novel").value == run.score("gradcam", group="micro", layer="stages.3")
+    page = render_run(novel)
+    assert "model was scored by novel, where lower is better" in page
+    assert f"{run.score('gradcam', group='micro', layer='stages.3'):.4f}" in page
 
 
 def test_what_was_left_out_is_named_and_counted(run: Run) -> None:
@@ -302,7 +306,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(run_folder: Path) -> None:
     places = re.findall(r"""(?:src|href)=["']?([^"'\s>]*)""", re.sub(r"<script[\s\S]*?</script>", "", page))
     assert {place.partition(":")[0] for place in places if not place.startswith("#")} == {"data"}
     assert "default-src 'none'" in page
-    assert "no more. A fixed mapping" in page
+    assert "agreement with the codebook, no more. A fixed mapping" in page
 
 
 def test_hostile_names_are_escaped_in_html_and_json(hostile_page: Path) -> None:
@@ -317,31 +321,31 @@ def test_hostile_names_are_escaped_in_html_and_json(hostile_page: Path) -> None:
 
 
 def test_runs_side_by_side(run_folder: Path, other_folder: Path) -> None:
-    runs, exhibits = [], []
+    runs, report_data = [], []
     for folder in (run_folder, other_folder):
         runs.append(load_run(folder))
-        exhibits.append(load_report_data(folder))
-    page = render_runs(runs, exhibits, ["before", "<b>after"])
+        report_data.append(load_report_data(folder))
+    page = render_runs(runs, report_data, ["before", "<b>after"])
     assert "before → &lt;b&gt;after" in page
-    assert "accuracy stays within chance, and attention is no closer to the expected action units, gradcam is" in page
+    assert "accuracy does not change significantly, and attention is neither significantly closer to nor" in page
     assert re.search(r"cosine of gradcam</dt><dd>0\.\d+ → 0\.\d+<small>[+−]0\.\d+ \[", page)
-    assert "Of all 4 maps, closer: " in page
+    assert "Of all 4 maps: " in page
     assert "<b>after" not in page
-    three = render_runs([*runs, runs[0]], [*exhibits, exhibits[0]], ["a", "b", "c"])
+    three = render_runs([*runs, runs[0]], [*report_data, report_data[0]], ["a", "b", "c"])
     assert "3 runs side by side" in three
-    assert "c against a" in three
+    assert "c compared with a" in three
     other = replace(
         runs[1], manifest=runs[1].manifest | {"arguments": runs[1].manifest["arguments"] | {"protocol": "x"}}
     )
     with pytest.raises(RunError, match="one was scored with protocol paper, the other with x"):
-        render_runs([runs[0], other], exhibits, ["a", "b"])
+        render_runs([runs[0], other], report_data, ["a", "b"])
 
 
-def test_runs_of_twins_are_counted_as_in_their_headlines(run: Run) -> None:
+def test_identical_maps_are_counted_once(run: Run) -> None:
     twin = twins(run, "hirescam", "gradcam")
-    assert "Of all 4 maps, closer: " in render_runs([twin, twin], [None, None], ["a", "b"])
+    assert "Of all 4 maps: " in render_runs([twin, twin], [None, None], ["a", "b"])
     apart = replace(twin, manifest=twin.manifest | {"same": {}})
-    assert "Of all 6 maps, closer: " in render_runs([twin, apart], [None, None], ["a", "b"])
+    assert "Of all 6 maps: " in render_runs([twin, apart], [None, None], ["a", "b"])
 
 
 def test_runs_have_their_own_baselines(run: Run) -> None:
@@ -358,7 +362,7 @@ def test_runs_have_their_own_baselines(run: Run) -> None:
     both = render_runs([run, other], [None, None], ["a", "b"])
     assert ", beside a uniform map;" in both
     assert re.search(
-        r"To be beaten in cosine: in a a uniform map scores 0\.\d+; .*; in b a uniform map scores 0.500;", both
+        r"Baselines in cosine: in a a uniform map scores 0\.\d+; .*; in b a uniform map scores 0.500;", both
     )
 
 
@@ -375,20 +379,22 @@ def test_paired_faces_are_the_same_faces(run_folder: Path, other_folder: Path) -
         for index, table in enumerate(tables):
             rows = table[(table["image"] == face["id"]) & (table["map"] == "gradcam") & (table["layer"] == "stages.3")]
             place = data["runs"][index]["columns"].index(["gradcam", "stages.3"])
-            held = face["scores"][index][place]
-            said = rows["cosine"].item()
-            assert held == (None if said == "" else pytest.approx(float(said), abs=1e-4))
+            score = face["scores"][index][place]
+            cell = rows["cosine"].item()
+            assert score == (None if cell == "" else pytest.approx(float(cell), abs=1e-4))
 
 
-def test_two_maps_that_go_the_same_way_are_told_at_once() -> None:
-    line = {"layer_a": "l", "layer_b": "l", "a": 0.5, "b": 0.6, "difference": 0.1, "ci_low": 0.05, "ci_high": 0.15,
-            "p_holm": 0.001}  # fmt: skip
-    still = {"map": "-", "metric": "accuracy", "p_holm": 1.0, "ci_low": -0.1}
-    lines = [line | still, *(line | {"map": name, "metric": "cosine"} for name in ("attention", "gradcam", "cam"))]
-    told = change(pd.DataFrame(lines), [("attention", "l"), ("gradcam", "l")], "cosine", "a", "b")
-    assert told.words == (
-        "From a to b, accuracy stays within chance, and attention and gradcam are closer to the expected action units."
+def test_two_maps_with_the_same_change_share_a_phrase(run: Run) -> None:
+    line = {"layer_a": "stages.3", "layer_b": "stages.3", "a": 0.5, "b": 0.6, "difference": 0.1, "ci_low": 0.05,
+            "ci_high": 0.15, "p_holm": 0.001}  # fmt: skip
+    accuracy = line | {"map": "-", "metric": "accuracy", "p_holm": 1.0, "ci_low": -0.1}
+    lines = [accuracy, *(line | {"map": name, "metric": "cosine"} for name in ("attention", "gradcam", "cam"))]
+    change = summarise_change(pd.DataFrame(lines), Scores(run), "a", "b")
+    assert change.sentence == (
+        "From a to b, accuracy does not change significantly, and attention and gradcam are closer to the expected "
+        "action units."
     )
-    assert told.moves[1] == Move("cosine of attention", "0.500 → 0.600", "+0.100 [+0.050, +0.150]")
-    assert told.counts == "Of all 3 maps, closer: 3, farther: 0, within chance: 0."
-    assert change(pd.DataFrame(lines[:1]), [], "cosine", "a", "b").words == "From a to b, accuracy stays within chance."
+    assert change.differences[1] == Difference("cosine of attention", "0.500 → 0.600", "+0.100 [+0.050, +0.150]")
+    assert change.counts == "Of all 3 maps: 3 significantly closer, 0 farther, 0 unchanged."
+    alone = summarise_change(pd.DataFrame(lines[:1]), Scores(run), "a", "b")
+    assert alone.sentence == "From a to b, accuracy does not change significantly."

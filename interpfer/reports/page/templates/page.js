@@ -98,11 +98,11 @@
     }
     return svg;
   };
-  const tile = (item, name, said, map, score) => {
+  const tile = (item, name, description, map, score) => {
     const pic = make("div", { className: "pic" });
-    if (!map) pic.append(face(item, said));
+    if (!map) pic.append(face(item, description));
     else if (map.some((value) => value > 0)) {
-      const canvas = make("canvas", { role: "img", "aria-label": said });
+      const canvas = make("canvas", { role: "img", "aria-label": description });
       pic.append(face(item, ""), canvas);
       paint(canvas, map);
     } else pic.append(make("span", { className: "none", text: name === HEATMAP ? "no action units" : "undefined" }));
@@ -110,25 +110,25 @@
     if (score !== undefined && score !== null) caption.append(make("span", { text: score.toFixed(2).replace("-", "−") }));
     return make("figure", { className: "tile" }, [pic, caption]);
   };
-  const depth = Math.max(...data.runs.map((run) => run.levels.length));
-  let level = 0;
-  const shown = (run) => {
-    const chosen = run.levels[Math.min(level, run.levels.length - 1)];
+  const depth = Math.max(...data.runs.map((run) => run.layers.length));
+  let layerIndex = 0;
+  const visibleColumns = (run) => {
+    const chosen = run.layers[Math.min(layerIndex, run.layers.length - 1)];
     return run.columns.map(([map, layer], place) => ({ map, layer, place }))
-      .filter(({ layer }) => layer === "-" || layer === chosen || !run.levels.includes(layer))
+      .filter(({ layer }) => layer === "-" || layer === chosen || !run.layers.includes(layer))
       .sort((a, b) => (a.layer !== "-") - (b.layer !== "-"));
   };
-  const tiles = (item, index, packed, scores, said, bare) => {
+  const tiles = (item, index, packed, scores, description, bare) => {
     const run = data.runs[index], bytes = unpack(packed), row = make("div", { className: "tiles" });
-    row.append(bare ? make("figure", { className: "tile blank", "aria-hidden": "true" }) : tile(item, "face", said, null));
-    for (const { map, layer, place } of shown(run)) {
+    row.append(bare ? make("figure", { className: "tile blank", "aria-hidden": "true" }) : tile(item, "face", description, null));
+    for (const { map, layer, place } of visibleColumns(run)) {
       const cells = bytes.subarray(place * GRID * GRID, (place + 1) * GRID * GRID);
       if (bare && !cells.some((value) => value > 0)) {
         row.append(make("figure", { className: "tile blank", "aria-hidden": "true" }, [make("div", { className: "pic" })]));
         continue;
       }
       const where = layer === "-" ? "" : ` at ${layer}`;
-      row.append(tile(item, map, `${map}${where}, ${said}`, cells, scores && scores[place]));
+      row.append(tile(item, map, `${map}${where}, ${description}`, cells, scores && scores[place]));
     }
     return row;
   };
@@ -152,7 +152,7 @@
   const gallery = one("gallery"), more = one("more");
   let limit = STEP;
   const right = (item, index) => item.predicted[index] === item.label;
-  const guess = (item, index) => {
+  const prediction = (item, index) => {
     const sure = item.confidence[index] === null ? "" : ` (${Math.round(100 * item.confidence[index])} %)`;
     const good = right(item, index), known = item.label !== "";
     const text = `${!known ? "predicted" : good ? "✓ predicted" : "✗ predicted"} ${item.predicted[index]}${sure}`;
@@ -160,31 +160,31 @@
   };
   const card = (item) => {
     const head = make("header", {}, [make("h3", { text: item.label || "no label" })]);
-    if (data.runs.length === 1) head.append(guess(item, 0));
+    if (data.runs.length === 1) head.append(prediction(item, 0));
     head.append(make("span", { className: "name", text: item.id }));
     if (item.groups.length) head.append(make("span", { className: "name", text: item.groups.join(", ") }));
     const node = make("article", { className: "card", "data-face": item.id, "data-label": item.label }, [head]);
     data.runs.forEach((run, index) => {
       if (data.runs.length > 1) {
-        node.append(make("p", { className: "row" }, [make("b", { text: `${run.name} ` }), guess(item, index)]));
+        node.append(make("p", { className: "row" }, [make("b", { text: `${run.name} ` }), prediction(item, index)]));
       }
       node.append(tiles(item, index, item.maps[index], item.scores[index], `face ${item.id}`));
       if (item.other[index]) {
         const other = run.target === "label" ? item.predicted[index] : item.label;
-        const said = run.target === "label" ? "for the predicted class" : "for the true class";
-        node.append(make("p", { className: "row" }, [`${said} `, make("b", { text: other })]));
-        node.append(tiles(item, index, item.other[index], null, `${said} ${other}, face ${item.id}`, true));
+        const description = run.target === "label" ? "for the predicted class" : "for the true class";
+        node.append(make("p", { className: "row" }, [`${description} `, make("b", { text: other })]));
+        node.append(tiles(item, index, item.other[index], null, `${description} ${other}, face ${item.id}`, true));
       }
     });
     return node;
   };
   const change = (item) => {
     const score = (index) => {
-      const run = data.runs[index], found = shown(run).filter(({ place }) => item.scores[index][place] != null);
-      return found.reduce((sum, { place }) => sum + item.scores[index][place], 0) / found.length;
+      const run = data.runs[index], columns = visibleColumns(run).filter(({ place }) => item.scores[index][place] != null);
+      return columns.reduce((sum, { place }) => sum + item.scores[index][place], 0) / columns.length;
     };
-    const moved = score(data.runs.length - 1) - score(0);
-    return Number.isFinite(moved) ? moved : 0;
+    const difference = score(data.runs.length - 1) - score(0);
+    return Number.isFinite(difference) ? difference : 0;
   };
   const fits = (item) => {
     const value = (id) => (one(id) ? one(id).value : "");
@@ -196,11 +196,11 @@
     }[state]));
   };
   const drawGallery = () => {
-    const found = data.faces.filter(fits), order = one("order") ? one("order").value : "";
-    if (order) found.sort((a, b) => (order === "rise" ? change(b) - change(a) : change(a) - change(b)));
-    gallery.replaceChildren(...found.slice(0, limit).map(card));
-    one("count").textContent = `${Math.min(limit, found.length)} of ${found.length} matching faces; ${data.faces.length} are kept.`;
-    more.hidden = found.length <= limit;
+    const matches = data.faces.filter(fits), order = one("order") ? one("order").value : "";
+    if (order) matches.sort((a, b) => (order === "rise" ? change(b) - change(a) : change(a) - change(b)));
+    gallery.replaceChildren(...matches.slice(0, limit).map(card));
+    one("count").textContent = `${Math.min(limit, matches.length)} of ${matches.length} matching faces; ${data.faces.length} in total.`;
+    more.hidden = matches.length <= limit;
   };
   for (const id of ["by-group", "by-class", "by-right", "order"]) {
     if (one(id)) one(id).addEventListener("change", () => { limit = STEP; drawGallery(); });
@@ -222,11 +222,11 @@
     for (const label of all(".levels")) label.hidden = false;
     for (const select of all(".level")) {
       for (let index = 0; index < depth; index++) {
-        const names = new Set(data.runs.map((run) => run.levels[Math.min(index, run.levels.length - 1)]));
+        const names = new Set(data.runs.map((run) => run.layers[Math.min(index, run.layers.length - 1)]));
         select.append(make("option", { value: index, text: [...names].join(" / ") }));
       }
       select.addEventListener("change", () => {
-        level = Number(select.value);
+        layerIndex = Number(select.value);
         for (const other of all(".level")) other.value = select.value;
         drawMeans();
         drawGallery();
