@@ -34,9 +34,10 @@ from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.subset import Subset
 from interpfer.faces.stream import FaceStream
+from interpfer.finetuning.accelerator import make_accelerator
 from interpfer.finetuning.augment import AUGMENTS
 from interpfer.finetuning.guide import Guide
-from interpfer.finetuning.loop import Trainer, make_accelerator
+from interpfer.finetuning.loop import Trainer
 from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.run import finetune
@@ -50,11 +51,11 @@ PARTS = 5
 CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 MAPS = ("attention", "gradcam", "layercam", "baseline:uniform", "baseline:mean-au", "baseline:class-mean-au")
 GUIDES = {
-    "plain": Guide(attention=0),
+    "plain": Guide(weight=0),
     "guided": Guide(),
-    "half": Guide(attention=Guide().attention / 2),
-    "double": Guide(attention=Guide().attention * 2),
-    "paper": Guide(attention=4, cam=0, resize="grid"),
+    "half": Guide(weight=Guide().weight / 2),
+    "double": Guide(weight=Guide().weight * 2),
+    "paper": Guide(weight=4, cam_weight=0, loss_resize="grid"),
 }
 """By name: no guide; ours, the default; half and twice its weight; that of Belharbi et al. 2024."""
 NOISE_SIZE = 96
@@ -216,7 +217,7 @@ def numbers(seen: Run, faith: Run) -> dict[str, float]:
 
 def cost(count: int, rounds: int) -> None:
     """Time epochs of plain and guided training in turn, heatmaps and augmentation included."""
-    guides = {"plain": GUIDES["plain"], "attention": Guide(cam=0), "attention + class map": Guide()}
+    guides = {"plain": GUIDES["plain"], "attention": Guide(cam_weight=0), "attention + class map": Guide()}
     drawn = DemoDataset("train", count=count)
     stream = FaceStream(drawn, resolve_landmarks(None, drawn.landmarks()), 128)
     trainers = {}

@@ -1,4 +1,4 @@
-"""The whole tour on drawn faces: draw a data set, train a small classifier, score where it looks, and guide it."""
+"""The offline demo on synthetic faces: draw a data set, train a small classifier, score it, and fine-tune it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from interpfer.datasets.export import write_csv_layout
 from interpfer.errors import RunError
 from interpfer.explain.map_sheet import map_sheet
 from interpfer.faces.stream import FaceStream
-from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.options import FinetuneOptions
 from interpfer.finetuning.run import FinetuneResult, finetune
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
@@ -27,31 +27,32 @@ EPOCHS = 24
 BATCH = 50
 PEAK_RATE = 4e-3
 SHIFT = 4
-"""Pixels by which training images are moved at most."""
-TUNING = Recipe(epochs=5)
+"""Largest shift of training images, in pixels."""
+FINETUNE_OPTIONS = FinetuneOptions(epochs=5, device="cpu")
+MAPS = ("attention", "gradcam", "gradcam++", "layercam", "baselines")
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo made.
+    """Results of the demo.
 
     Attributes:
-        run: the score of the classifier on the test faces.
-        tuned: the classifier fine-tuned towards the action units, with its comparison.
-        folder: everything lies in here: train/, test/, model.pt, model.yaml, run/, leaderboard.csv, maps.png, tuned/.
+        run: score of the classifier on the test faces.
+        finetuning: the classifier fine-tuned towards the action units, with its comparison.
+        folder: folder with train/, test/, model.pt, model.yaml, run/, leaderboard.csv, maps.png and tuned/.
     """
 
     run: Run
-    tuned: FinetuneResult
+    finetuning: FinetuneResult
     folder: Path
 
 
 def run_demo(folder: Path, seed: int = 0, progress: Progress = no_progress) -> DemoResult:
-    """Draw, train, score, fine-tune and compare.
+    """Draw faces, train a classifier on them, score it, fine-tune it, and compare.
 
     Args:
         folder: a new or empty folder.
-        seed: another seed is another set of people, and another training.
+        seed: random seed of the faces and of the training.
         progress: called with (what, done, total, note).
 
     Raises:
@@ -59,19 +60,18 @@ def run_demo(folder: Path, seed: int = 0, progress: Progress = no_progress) -> D
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} is not an empty folder; choose another one with --out.")
-    tell = progress
     splits = {split: DemoDataset(split, seed) for split in ("train", "test")}
     for done, (split, dataset) in enumerate(splits.items()):
-        tell("drawing", done, len(splits))
+        progress("drawing", done, len(splits))
         write_csv_layout(dataset, folder / split)
-    tell("drawing", len(splits), len(splits))
-    checkpoint = train_small(splits["train"], folder, seed, tell)
+    progress("drawing", len(splits), len(splits))
+    checkpoint = train_small(splits["train"], folder, seed, progress)
     run = score(
         load_model(checkpoint),
         "csv",
         data_root=folder / "test",
         landmarks=folder / "test" / "landmarks.txt",
-        maps=("attention", "gradcam", "gradcam++", "layercam", "baselines"),
+        maps=MAPS,
         out=folder / "run",
         leaderboard=folder / "leaderboard.csv",
         device="cpu",
@@ -79,20 +79,19 @@ def run_demo(folder: Path, seed: int = 0, progress: Progress = no_progress) -> D
         progress=progress,
     )
     map_sheet(load_model(checkpoint), splits["test"], folder / "maps.png")
-    tuned = finetune(
+    result = finetune(
         load_model(checkpoint),
         splits["train"],
         test=splits["test"],
         out=folder / "tuned",
-        recipe=replace(TUNING, seed=seed),
-        device="cpu",
-        progress=tell,
+        options=replace(FINETUNE_OPTIONS, seed=seed),
+        progress=progress,
     )
-    return DemoResult(run, tuned, folder)
+    return DemoResult(run, result, folder)
 
 
-def train_small(dataset: DemoDataset, folder: Path, seed: int, tell: Progress) -> Path:
-    """Train a ``SmallCNN`` from scratch, and write model.pt with its card; return the checkpoint."""
+def train_small(dataset: DemoDataset, folder: Path, seed: int, progress: Progress) -> Path:
+    """Train a ``SmallCNN`` from scratch; write model.pt with its card, and return the path of the checkpoint."""
     batch = FaceStream(dataset, dataset.landmarks(), SIZE).read(range(len(dataset)))
     images = (batch.faces.images - MEAN) / STD
     labels = batch.faces.labels
@@ -104,14 +103,14 @@ def train_small(dataset: DemoDataset, folder: Path, seed: int, tell: Progress) -
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
         network.train()
         for epoch in range(EPOCHS):
-            tell("training", epoch, EPOCHS)
-            for chosen in torch.randperm(len(images)).tensor_split(steps // EPOCHS):
-                loss = F.cross_entropy(network(_augment(images[chosen])), labels[chosen], label_smoothing=0.05)
+            progress("training", epoch, EPOCHS)
+            for rows in torch.randperm(len(images)).tensor_split(steps // EPOCHS):
+                loss = F.cross_entropy(network(_augment(images[rows])), labels[rows], label_smoothing=0.05)
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 optimiser.step()
                 schedule.step()
-        tell("training", EPOCHS, EPOCHS)
+        progress("training", EPOCHS, EPOCHS)
     card = {
         "arch": "interpfer:small",
         "classes": list(dataset.classes),
@@ -124,7 +123,7 @@ def train_small(dataset: DemoDataset, folder: Path, seed: int, tell: Progress) -
 
 
 def _augment(images: Tensor) -> Tensor:
-    """Mirror some images and move all of them a little."""
+    """Mirror half of the images at random, and shift all of them by a few pixels."""
     mirrored = torch.where(torch.rand(len(images))[:, None, None, None] < 0.5, images.flip(3), images)
     padded = F.pad(mirrored, [SHIFT] * 4, mode="replicate")
     moves = torch.randint(0, 2 * SHIFT + 1, (len(images), 2)).tolist()

@@ -12,13 +12,13 @@ import click
     default=Path("demo"),
     show_default=True,
     metavar="DIR",
-    help="A new folder, e.g. --out demo.",
+    help="New folder for the results, e.g. --out demo.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Another set of people, e.g. --seed 1.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the faces, e.g. --seed 1.")
 def command(out: Path, seed: int) -> None:
-    """Draw faces, train a small classifier on them, score where it looks, and teach it to look at action units.
+    """Draw faces, train a small classifier on them, score where it looks, and fine-tune it towards action units.
 
-    Everything is made on the spot, offline, in under two minutes on two cores. Look at maps.png, run/report.html and
+    The demo runs offline, in under two minutes on two cores. Look at maps.png, run/report.html and
     tuned/before_after.png in the folder, then score the model again with your own options:
 
     \b
@@ -36,14 +36,14 @@ def command(out: Path, seed: int) -> None:
         console.print(table)
     for note in notes(result.run):
         print_note(note)
-    if result.tuned.comparison is not None:
-        names = ("as trained", "fine-tuned towards the action units")
-        console.print(comparison_table(result.tuned.comparison, *names, console.width))
-        for note in comparison_notes(result.tuned.comparison):
+    if result.finetuning.comparison is not None:
+        names = ("original", "fine-tuned towards the action units")
+        console.print(comparison_table(result.finetuning.comparison, *names, console.width))
+        for note in comparison_notes(result.finetuning.comparison):
             print_note(note)
-    shown = (
+    paths = (
         result.folder / "maps.png",
         result.folder / "run" / "report.html",
-        result.tuned.folder / "before_after.png",
+        result.finetuning.folder / "before_after.png",
     )
-    print_note(f"look at {', '.join(map(str, shown))}")
+    print_note(f"look at {', '.join(map(str, paths))}")

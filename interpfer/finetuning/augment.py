@@ -1,7 +1,7 @@
-"""Augmentations of a batch: first those that move pixels and landmarks together, then those of pixels alone.
+"""Augmentations of a batch: those of pixels and landmarks together, those of pixels alone, and mixtures of faces.
 
-Rotation, crop and mirroring are one affine map per face, so that a picture is sampled once. The heatmap is drawn from
-the moved landmarks afterwards, and so stays exact. Nothing is random but the generator that is passed in.
+Rotation, crop and mirroring are one affine map per face, so that an image is sampled once. The heatmap is drawn from
+the moved landmarks afterwards, and so stays exact. The generator passed in is the only source of randomness.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
-from interpfer.errors import InterpferError
-from interpfer.landmarks.alignment import inverse, transform_points
+from interpfer.finetuning.options import FinetuneOptions, check_fields
+from interpfer.landmarks.alignment import invert_transform, transform_points
+from interpfer.models.input import LUMA
+from interpfer.truth.base import Truth
 from interpfer.types import CANVAS
 from interpfer.validation import require_range
-
-LUMA = (0.299, 0.587, 0.114)
 
 _PAIRS = (
     *((i, 16 - i) for i in range(8)),
@@ -32,17 +32,17 @@ MIRRORED: tuple[int, ...] = tuple(next((b if i == a else a for a, b in _PAIRS if
 
 @dataclass(frozen=True)
 class Augment:
-    """What happens to a training picture; probabilities per face.
+    """How training images are changed; probabilities per face.
 
     Attributes:
         flip: probability of mirroring.
-        degrees: rotation by at most so much to either side.
+        degrees: largest rotation to either side.
         rotate: probability of rotation.
-        crop: least share of the picture's area that a crop keeps; 1 keeps all of it.
-        shift: pixels of the canvas by which a whole picture is moved at most.
-        grey: probability of losing the colours.
+        crop: smallest share of the image's area that a crop keeps; 1 for no crop.
+        shift: largest shift of an image that is not cropped, in pixels of the canvas.
+        grey: probability of a grey image.
         jitter: largest relative change of brightness, contrast and saturation.
-        jitter_chance: probability of jitter.
+        jitter_chance: probability of such a change.
         erase: probability of a rectangle of noise.
         cutmix: probability that a batch is mixed by rectangles (Yun et al. 2019, arXiv 1905.04899).
         mixup: probability that a batch is mixed by overlay (Zhang et al. 2018, arXiv 1710.09412).
@@ -57,15 +57,15 @@ class Augment:
     jitter: float = 0.0
     jitter_chance: float = 0.8
     erase: float = 0.0
-    cutmix: float = 0.0
-    mixup: float = 0.0
+    cutmix: float = FinetuneOptions.cutmix
+    mixup: float = FinetuneOptions.mixup
 
     def __post_init__(self) -> None:
-        for name in ("flip", "rotate", "grey", "jitter_chance", "erase", "cutmix", "mixup"):
+        check_fields(self)
+        for name in ("flip", "rotate", "grey", "jitter_chance", "erase"):
             require_range(f"augmentation: {name.replace('_', ' ')}", getattr(self, name), 0, 1)
-        require_range("augmentation: cutmix and mixup together", self.cutmix + self.mixup, 0, 1)
-        if not 0 < self.crop <= 1:
-            raise InterpferError(f"augmentation: crop {self.crop} must be a share of the area above 0, at most 1.")
+        require_range("augmentation: crop", self.crop, above=0, high=1)
+        require_range("cutmix + mixup", self.cutmix + self.mixup, 0, 1)
 
 
 AUGMENTS: Mapping[str, Augment] = {
@@ -74,43 +74,43 @@ AUGMENTS: Mapping[str, Augment] = {
     "light": Augment(),
     "paper": Augment(grey=0.2, jitter=0.4, erase=0.5),
 }
-"""Sets by name; ``paper`` is that of Belharbi et al. 2024."""
+"""Sets of augmentations; ``paper`` is that of Belharbi et al. 2024."""
 
 
-def geometric(
+def augment_geometry(
     images: Float[Tensor, "n 3 l l"],
     points: Float[Tensor, "n 68 2"],
     size: int,
     augment: Augment,
     random: Generator,
 ) -> tuple[Float[Tensor, "n 3 {size} {size}"], Float[Tensor, "n 68 2"], Bool[Tensor, " n"]]:
-    """Rotate, crop and mirror pictures with their landmarks.
+    """Rotate, crop and mirror images with their landmarks.
 
     Args:
-        images: of any size.
-        points: pixels of the canvas.
-        size: side of the pictures that come out.
-        augment: how much.
-        random: where chance comes from, on the CPU.
+        images: (n, 3, l, l) of any size.
+        points: (n, 68, 2) in pixels of the canvas.
+        size: side of the images returned.
+        augment: strength of each augmentation.
+        random: generator on the CPU.
 
     Returns:
-        Pictures, landmarks on the canvas in iBUG order, and which faces are mirrored.
+        Images, landmarks on the canvas in iBUG order, and which faces are mirrored.
     """
     transform, flipped = draw_transforms(len(images), augment, random)
-    moved = warp_batch(images, transform, size)
-    carried = transform_points(points, transform.to(points.device))
-    swapped = carried[:, list(MIRRORED)]
-    return moved, torch.where(flipped.to(points.device)[:, None, None], swapped, carried), flipped
+    warped = warp_batch(images, transform, size)
+    moved = transform_points(points, transform.to(points.device))
+    swapped = moved[:, list(MIRRORED)]
+    return warped, torch.where(flipped.to(points.device)[:, None, None], swapped, moved), flipped
 
 
 def draw_transforms(n: int, augment: Augment, random: Generator) -> tuple[Float[Tensor, "n 2 3"], Bool[Tensor, " n"]]:
-    """Return maps from pixels of the canvas to pixels of the augmented canvas, and which of them mirror."""
+    """Return affine maps from pixels of the canvas to pixels of the augmented canvas, and which of them mirror."""
     draws = torch.rand(n, 7, generator=random, dtype=torch.float64)
     flipped = draws[:, 0] < augment.flip
     angle = torch.deg2rad((2 * draws[:, 1] - 1) * augment.degrees) * (draws[:, 2] < augment.rotate)
     side = (augment.crop + (1 - augment.crop) * draws[:, 3]).sqrt()
-    room = (1 - side) * CANVAS / 2
-    centre = (2 * draws[:, 4:6] - 1) * (room[:, None] + augment.shift)
+    margin = (1 - side) * CANVAS / 2
+    centre = (2 * draws[:, 4:6] - 1) * (margin[:, None] + augment.shift)
     mirror = torch.where(flipped, -1.0, 1.0).double()
     cos, sin = angle.cos(), angle.sin()
     turn = torch.stack([torch.stack([mirror * cos, -mirror * sin], -1), torch.stack([sin, cos], -1)], 1)
@@ -123,8 +123,8 @@ def draw_transforms(n: int, augment: Augment, random: Generator) -> tuple[Float[
 def warp_batch(
     images: Float[Tensor, "n 3 l l"], transform: Float[Tensor, "n 2 3"], size: int
 ) -> Float[Tensor, "n 3 {size} {size}"]:
-    """Move pictures along maps of the canvas (bilinear); pixels from outside repeat the edge."""
-    back = inverse(transform)
+    """Warp images by affine maps of the canvas (bilinear); pixels from outside repeat the edge."""
+    back = invert_transform(transform)
     middle = CANVAS / 2
     shift = (back[..., :2].sum(-1) * middle + back[..., 2] - middle) / middle
     theta = torch.cat([back[..., :2], shift[..., None]], 2).to(images)
@@ -132,8 +132,8 @@ def warp_batch(
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def photometric(images: Float[Tensor, "n 3 s s"], augment: Augment, random: Generator) -> Float[Tensor, "n 3 s s"]:
-    """Change colours and erase rectangles; each face its own way."""
+def augment_pixels(images: Float[Tensor, "n 3 s s"], augment: Augment, random: Generator) -> Float[Tensor, "n 3 s s"]:
+    """Change colours and erase rectangles, drawn per face."""
     n, _, size, _ = images.shape
     draws = torch.rand(n, 9, generator=random).to(images.device)
     luma = images.new_tensor(LUMA)[:, None, None]
@@ -160,7 +160,7 @@ def photometric(images: Float[Tensor, "n 3 s s"], augment: Augment, random: Gene
 
 
 def rectangles(top: Tensor, left: Tensor, high: Tensor, wide: Tensor, size: int) -> Bool[Tensor, "n {size} {size}"]:
-    """Return which pixels lie in a rectangle per face; all in shares of the side."""
+    """Return which pixels lie in a rectangle per face, whose place and size are shares of the side."""
     place = (torch.arange(size, device=top.device) + 0.5) / size
     rows = (place >= top[:, None]) & (place < (top + high)[:, None])
     columns = (place >= left[:, None]) & (place < (left + wide)[:, None])
@@ -169,43 +169,41 @@ def rectangles(top: Tensor, left: Tensor, high: Tensor, wide: Tensor, size: int)
 
 @dataclass(frozen=True)
 class Mixture:
-    """A batch that goes into the network.
+    """A batch for the network, in which each face may be mixed with another one.
 
     Attributes:
         images: (n, 3, s, s).
-        targets: (n,) the class with the larger share.
-        others: (n,) the class with the smaller one.
-        share: of the first class, in [0.5, 1].
-        heat: (n, S, S) where attention should lie; NaN where undefined.
-        cam_heat: (n, S, S) where the class map of ``targets`` should lie.
-        valid: (n,) which faces have heatmaps.
+        targets: (n,) class with the larger share, -1 where unknown.
+        others: (n,) class with the smaller one.
+        share: share of ``targets``, in [0.5, 1].
+        truth: where attention should lie.
+        cam_truth: where the class map of ``targets`` should lie.
     """
 
     images: Float[Tensor, "n 3 s s"]
     targets: Int[Tensor, " n"]
     others: Int[Tensor, " n"]
     share: float
-    heat: Float[Tensor, "n S S"]
-    cam_heat: Float[Tensor, "n S S"]
-    valid: Bool[Tensor, " n"]
+    truth: Truth
+    cam_truth: Truth
 
 
 def mix(
     images: Float[Tensor, "n 3 s s"],
     targets: Int[Tensor, " n"],
-    heat: Float[Tensor, "n S S"],
-    valid: Bool[Tensor, " n"],
+    truth: Truth,
     augment: Augment,
     random: Generator,
 ) -> Mixture:
-    """Mix a batch by CutMix, by mixup, or not at all, as chance has it."""
-    plain = Mixture(images, targets, targets, 1.0, heat, heat, valid)
+    """Mix a batch by CutMix, by mixup, or not at all, at random."""
+    plain = Mixture(images, targets, targets, 1.0, truth, truth)
     if not augment.cutmix + augment.mixup:
         return plain
+    heat = truth.maps
     chance, portion, top, left = torch.rand(4, generator=random).tolist()
     partner = torch.randperm(len(images), generator=random).to(images.device)
     if chance < augment.cutmix:
-        side = (portion / 2) ** 0.5  # the smaller share is even in [0, 0.5]
+        side = (portion / 2) ** 0.5  # the smaller share is uniform in [0, 0.5]
         down, right, wide = (torch.tensor([value]) for value in ((1 - side) * top, (1 - side) * left, side))
         inside = rectangles(down, right, wide, wide, images.shape[-1]).to(images.device)
         cut = rectangles(down, right, wide, wide, heat.shape[-1]).to(images.device)
@@ -220,5 +218,5 @@ def mix(
         both = share * heat + (1 - share) * heat[partner].nan_to_num(0)
     else:
         return plain
-    seen = valid & (own.flatten(1).nan_to_num(0).amax(1) > 0)
-    return Mixture(mixed, targets, targets[partner], share, both, own, seen)
+    valid = truth.valid & (own.flatten(1).nan_to_num(0).amax(1) > 0)
+    return Mixture(mixed, targets, targets[partner], share, Truth(both, valid), Truth(own, valid))

@@ -1,11 +1,12 @@
-"""Which part of a network rests in a training, and what that part reaches."""
+"""Which part of a network is frozen in a training, and which parameters affect which layer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from interpfer.choices import HALF
 from interpfer.errors import ModelError, nearest
 from interpfer.maps.capture import LayerRecorder
 from interpfer.models.hooks import Hook, hooked
@@ -13,29 +14,34 @@ from interpfer.models.layers import split_call
 from interpfer.models.model import Model
 
 
-def frozen_names(model: Model, chosen: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return which modules and parameters rest: those named, or "half", the first half of the network.
+def frozen_names(model: Model, chosen: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of modules and parameters to freeze: those chosen, or those of the first half of the network.
 
-    The half is what the stage in the middle of the card's layers, else of the model's stages, needs; a network with a
-    single stage has none. Whole modules are named where they can be, so that dropout and batch statistics rest too.
+    The first half is what the stage in the middle of the card's layers, else of the model's stages, depends on; a
+    network with a single stage has none. Whole modules are named where possible, so that dropout and batch statistics
+    are frozen too.
+
+    Args:
+        model: the classifier.
+        chosen: names, or "half".
     """
-    if chosen != "half":
+    if chosen != HALF:
         return tuple(chosen)
     stages = model.layers("all") if model.spatial_layers else ()
     if len(stages) < 2:
         return ()
     end = stages[len(stages) // 2 - 1]
-    needed, ran = reached(model, end), _ran_until(model, end)
-    found: list[str] = []
+    needed, finished = affecting_parameters(model, end), _finished_modules(model, end)
+    names: list[str] = []
     for name, module in model.module.named_modules():
-        if any(name.startswith(f"{key}.") for key in found):
+        if any(name.startswith(f"{key}.") for key in names):
             continue
-        if name in ran and needed.issuperset(f"{name}.{key}" for key, _ in module.named_parameters()):
-            found.append(name)
+        if name in finished and needed.issuperset(f"{name}.{key}" for key, _ in module.named_parameters()):
+            names.append(name)
         else:
             own = [f"{name}.{key}".lstrip(".") for key, _ in module.named_parameters(recurse=False)]
-            found += [key for key in own if key in needed]
-    return tuple(found)
+            names += [key for key in own if key in needed]
+    return tuple(names)
 
 
 def freeze(module: nn.Module, names: Iterable[str]) -> None:
@@ -47,50 +53,52 @@ def freeze(module: nn.Module, names: Iterable[str]) -> None:
     parameters = dict(module.named_parameters())
     known = [key for key, _ in module.named_modules() if key]
     for name in names:
-        chosen = [key for key in parameters if key == name or key.startswith(f"{name}.")]
-        if not chosen and name not in known:
+        keys = [key for key in parameters if key == name or key.startswith(f"{name}.")]
+        if not keys and name not in known:
             raise ModelError(
                 f"--freeze {name}: the network has no such module.{nearest(name, known)} "
-                f"At its top: {', '.join(key for key, _ in module.named_children())}."
+                f"Top-level modules: {', '.join(key for key, _ in module.named_children())}."
             )
-        for key in chosen:
+        for key in keys:
             parameters[key].requires_grad_(False)
 
 
-def rest_frozen(module: nn.Module, names: Iterable[str], statistics: bool) -> None:
-    """Put what is frozen into eval mode, so that its dropout and batch statistics rest too.
+def set_frozen_to_eval(module: nn.Module, names: Iterable[str], statistics: bool) -> None:
+    """Put frozen modules into eval mode, so that their dropout is off and their batch statistics are frozen too.
 
     Args:
         module: in train mode.
         names: frozen modules.
-        statistics: whether batch normalisation keeps its statistics everywhere.
+        statistics: whether to freeze the statistics of batch normalisation everywhere.
     """
     for name, child in module.named_modules():
-        frozen = any(name == key or name.startswith(f"{key}.") for key in names)
-        if frozen or (statistics and isinstance(child, nn.modules.batchnorm._BatchNorm)):
+        is_frozen = any(name == key or name.startswith(f"{key}.") for key in names)
+        if is_frozen or (statistics and isinstance(child, nn.modules.batchnorm._BatchNorm)):
             child.training = False
 
 
-def trainable(model: Model) -> set[str]:
+def trainable_parameters(model: Model) -> set[str]:
     """Return the names of the parameters that are not frozen."""
     return {name for name, parameter in model.module.named_parameters() if parameter.requires_grad}
 
 
-def reached(model: Model, layer: str | None = None, hooks: Mapping[nn.Module, Hook] | None = None) -> set[str]:
+def affecting_parameters(
+    model: Model, layer: str | None = None, hooks: Mapping[nn.Module, Hook] | None = None
+) -> set[str]:
     """Return the names of the parameters that a layer's output, or the logits, depend on.
 
     Args:
-        model: the classifier; left as it was found.
+        model: the classifier; unchanged afterwards.
         layer: a spatial layer; None for the logits.
-        hooks: on forwards, to cut the graph where it should end.
+        hooks: forward hooks that cut the graph where it should end.
     """
-    watch = LayerRecorder(model, (layer,) if layer else (), gradients=False)
+    recorder = LayerRecorder(model, (layer,) if layer else (), gradients=False)
     parameters = {name: p for name, p in model.module.named_parameters() if p.is_floating_point()}
-    with hooked(model.module, watch.hooks | dict(hooks or {})), torch.enable_grad():
+    with hooked(model.module, recorder.hooks | dict(hooks or {})), torch.enable_grad():
         for parameter in parameters.values():
             parameter.requires_grad_()
         logits = model.logits(model.noise)
-        end = watch.collect()[layer] if layer else logits
+        end = recorder.collect()[layer] if layer else logits
         values = list(parameters.values())
         slopes = (
             torch.autograd.grad(end.sum(), values, allow_unused=True) if end.requires_grad else [None] * len(values)
@@ -100,16 +108,16 @@ def reached(model: Model, layer: str | None = None, hooks: Mapping[nn.Module, Ho
     return {name for name, slope in zip(parameters, slopes, strict=True) if slope is not None}
 
 
-def _ran_until(model: Model, layer: str) -> set[str]:
-    """Return the names of the modules that have finished for good when a layer has, its own included."""
+def _finished_modules(model: Model, layer: str) -> set[str]:
+    """Return the names of the modules whose last call ends no later than that of a layer, its own included."""
     names = {module: name for name, module in model.module.named_modules()}
     ran: list[str] = []
 
-    def note(module: nn.Module, _: Any, __: Any) -> None:
+    def record(module: nn.Module, _: Any, __: Any) -> None:
         ran.append(names[module])
 
-    with hooked(model.module, dict.fromkeys(names, note)), torch.no_grad():
+    with hooked(model.module, dict.fromkeys(names, record)), torch.no_grad():
         model.logits(model.noise)
     name, call = split_call(layer)
-    end = [place for place, finished in enumerate(ran) if finished == name][(call or 1) - 1] + 1
+    end = [place for place, other in enumerate(ran) if other == name][(call or 1) - 1] + 1
     return set(ran[:end]) - set(ran[end:])

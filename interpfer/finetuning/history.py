@@ -1,18 +1,50 @@
-"""The history of a training, one line per epoch, and how TensorBoard gets it."""
+"""The history of a training: one line per epoch, the sums it is made of, and its TensorBoard files."""
 
 import importlib.util
 import math
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate import Accelerator
+
 from interpfer.errors import PluginError
 
 Line = dict[str, Any]
 """One epoch of the history, by column."""
 
+COLUMNS = {"loss": "loss", "cross_entropy": "ce", "attention": "att", "cam": "cam", "accuracy": "acc"}
+"""Columns that are means over the training faces -> their short names behind the progress bar."""
+
+
+class EpochSums:
+    """Running sums over faces of the columns of an epoch."""
+
+    def __init__(self) -> None:
+        self._sums = torch.zeros(2, len(COLUMNS), dtype=torch.float64)
+
+    def add(self, name: str, mean: float, faces: int) -> None:
+        """Add the mean of some faces."""
+        self._sums[:, list(COLUMNS).index(name)] += torch.tensor([mean * faces, faces], dtype=torch.float64)
+
+    def over_processes(self, accelerator: Accelerator) -> "EpochSums":
+        """Return the sums of all processes."""
+        whole = EpochSums()
+        whole._sums = accelerator.reduce(self._sums.float().to(accelerator.device)).cpu().double()
+        return whole
+
+    def means(self) -> dict[str, float]:
+        """Return the mean per column, NaN where no face was counted."""
+        total, faces = self._sums
+        return dict(zip(COLUMNS, (total / faces).tolist(), strict=True))
+
+    def note(self) -> str:
+        """Return the means in short, for a progress bar."""
+        return "  ".join(f"{COLUMNS[name]} {value:.3f}" for name, value in self.means().items() if value == value)
+
 
 def require_tensorboard() -> None:
-    """Check that TensorBoard is there.
+    """Check that TensorBoard is installed.
 
     Raises:
         PluginError: it is not.

@@ -1,6 +1,6 @@
-"""How far a map is from a heatmap: one number per image, zero or least where they agree.
+"""Distances of a map from a heatmap: one number per image, smallest where they agree.
 
-Maps and heatmaps come flattened, (n, p), defined and finite. The formulas are those of Belharbi et al. 2024
+Maps and heatmaps are flattened, (n, p), defined and finite. The formulas are those of Belharbi et al. 2024
 (arXiv 2402.00281) and its public code.
 """
 
@@ -19,21 +19,21 @@ Distances = Float[Tensor, " n"]
 Distance = Callable[[Vectors, Vectors], Distances]
 
 SPREAD = 1e-4
-"""Added to the deviation of a map that is standardised."""
+"""Added to the standard deviation of a map that is standardised."""
 
 BARRIER_START, BARRIER_END, BARRIER_GROWTH = 1.0, 10.0, 1.01
-"""Temperature of the log barrier: at first, at most, and its growth per epoch."""
+"""Temperature of the log barrier: first value, largest value, and growth per epoch."""
 
 
 def cosine(maps: Vectors, heat: Vectors) -> Distances:
-    """1 - cosine, the very cosine of the metric."""
+    """1 - cosine, that of the metric."""
     return 1 - metric_cosine(maps[:, None], heat[:, None])
 
 
 def std_cosine(maps: Vectors, heat: Vectors) -> Distances:
-    """1 - cosine of the map less its mean, over its deviation, and the heatmap."""
-    moved = maps - maps.mean(1, keepdim=True)
-    return cosine(moved / (maps.std(1, keepdim=True) + SPREAD), heat)
+    """1 - cosine of the standardised map and the heatmap."""
+    centred = maps - maps.mean(1, keepdim=True)
+    return cosine(centred / (maps.std(1, keepdim=True) + SPREAD), heat)
 
 
 def l1(maps: Vectors, heat: Vectors) -> Distances:
@@ -84,4 +84,4 @@ DISTANCES: Mapping[str, Distance] = {
 }
 
 BY_ANGLE = frozenset({cosine, log_barrier})
-"""Kinds to which nothing but lengths and inner products matters, so that shorter vectors of the same do as well."""
+"""Distances that depend on lengths and inner products alone, and so may be computed from shorter vectors."""

@@ -1,6 +1,6 @@
-"""The faces of a training: read once, kept in memory as far as they fit, and dealt out in batches."""
+"""The faces of a training: read once, kept in memory as far as they fit, and returned in batches."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -10,19 +10,33 @@ from torch import Tensor
 from interpfer.errors import DataError
 from interpfer.faces.stream import FaceStream
 from interpfer.labels import class_indices
-from interpfer.runtime.threads import ahead
+from interpfer.runtime.progress import Progress
+from interpfer.runtime.threads import prefetch
 from interpfer.types import Sample
 
 MEMORY = 2 * 2**30
-"""Bytes of pictures that are kept; the others are read again in every epoch."""
+"""Bytes of images that are kept; the others are read again in every epoch."""
 
 READ = 32
-"""Pictures that are read at a time."""
+"""Images that are read at a time."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of one process in the work of all.
+
+    Attributes:
+        rank: number of the process.
+        world: number of processes.
+    """
+
+    rank: int = 0
+    world: int = 1
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """A batch as it comes from disk.
+    """A batch as it is read.
 
     Attributes:
         rows: positions in the data set.
@@ -38,18 +52,18 @@ class TrainingBatch:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The n canonical names."""
+        """The n labels."""
         return tuple(sample.label for sample in self.samples)
 
 
 @dataclass
 class FacePool:
-    """Pictures and landmarks of the chosen rows of a data set.
+    """Images and landmarks of chosen rows of a data set.
 
     Attributes:
-        stream: where they come from; its size is that of the pictures kept.
-        rows: those that could be read, in order, once ``load`` has run.
-        skipped: position -> why an image could not be read.
+        stream: source of the faces; its size is that of the images kept.
+        rows: positions of the readable images, in order, once ``load`` has run.
+        skipped: position -> why an image cannot be read.
     """
 
     stream: FaceStream
@@ -58,35 +72,38 @@ class FacePool:
     _images: dict[int, Tensor] = field(default_factory=dict)
     _points: dict[int, Tensor] = field(default_factory=dict)
 
-    def load(self, tell: Callable[[str, int, int], None]) -> None:
-        """Read everything once: landmarks of all, pictures as far as memory goes, and which cannot be read.
+    def load(self, progress: Progress) -> None:
+        """Read everything once: landmarks of all, images as far as they fit into memory.
 
         Raises:
             DataError: no image can be read.
         """
-        total, room = len(self.rows), MEMORY
-        tell("reading", 0, total)
-        done = 0
+        done, total, memory = 0, len(self.rows), MEMORY
+        progress("reading", 0, total)
         for batch in self.stream.batches(self.rows, READ):
             for row, image, points in zip(batch.rows, batch.faces.images, batch.landmarks.points, strict=True):
                 self._points[row] = points.float()
-                if room > 0:
+                if memory > 0:
                     self._images[row] = to_bytes(image)
-                    room -= image.numel()
+                    memory -= image.numel()
             self.skipped.update(batch.skipped)
             done += len(batch.rows) + len(batch.skipped)
-            tell("reading", done, total)
+            progress("reading", done, total)
         self.rows = tuple(row for row in self.rows if row in self._points)
         if not self.rows:
             reason = next(iter(self.skipped.values()), "there is none")
             raise DataError(f"no image of the data set {self.stream.dataset.name} can be read: {reason}")
 
-    def point(self, row: int) -> Float[Tensor, "68 2"]:
-        """Return the landmarks of a face that was read."""
+    def points(self, row: int) -> Float[Tensor, "68 2"]:
+        """Return the landmarks of a face."""
         return self._points[row]
 
     def take(self, rows: Sequence[int]) -> TrainingBatch:
-        """Return some faces."""
+        """Return some faces.
+
+        Raises:
+            DataError: an image that is read again has become unreadable.
+        """
         missing = [row for row in rows if row not in self._images]
         fresh: dict[int, Tensor] = {}
         if missing:
@@ -99,30 +116,38 @@ class FacePool:
         samples = self.stream.dataset.samples
         return TrainingBatch(tuple(rows), images, points, tuple(samples[row] for row in rows))
 
-    def batches(self, parts: Sequence[Sequence[int]]) -> Iterator[TrainingBatch]:
-        """Yield batches, reading the next one while the present one is worked on."""
-        yield from ahead(self.take, parts)
+    def batches(self, rows: Sequence[Sequence[int]]) -> Iterator[TrainingBatch]:
+        """Yield batches, reading the next one while the present one is in use."""
+        yield from prefetch(self.take, rows)
 
 
 def to_bytes(image: Float[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"]:
-    """Round a picture in [0, 1] to bytes."""
+    """Round an image in [0, 1] to bytes."""
     return (image * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def deal(rows: Sequence[int], batch: int, seed: int, epoch: int, rank: int, world: int) -> list[tuple[int, ...]]:
+def shuffled_batches(
+    rows: Sequence[int], batch_size: int, seed: int, epoch: int, share: Share
+) -> list[tuple[int, ...]]:
     """Return the batches of one process in an epoch: all processes get equally many, and together every row.
 
-    The order depends on seed and epoch alone, and batches are of equal size but for one, so that none is tiny.
+    The order depends on seed and epoch alone. Sizes differ by at most one, so that no batch is tiny.
+
+    Args:
+        rows: positions in the data set.
+        batch_size: largest size of a batch.
+        seed: seed of the training.
+        epoch: counted from 0.
+        share: share of this process.
     """
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch)).tolist()
-    count = max(-(-len(rows) // (batch * world)), 1)
-    parts = count * world
-    while len(order) < parts:
-        order += order[: parts - len(order)]
-    pieces = torch.tensor(order).tensor_split(parts)
-    return [tuple(rows[i] for i in piece.tolist()) for piece in pieces[rank::world]]
+    count = max(-(-len(rows) // (batch_size * share.world)), 1) * share.world
+    while len(order) < count:
+        order += order[: count - len(order)]
+    pieces = torch.tensor(order).tensor_split(count)
+    return [tuple(rows[i] for i in piece.tolist()) for piece in pieces[share.rank :: share.world]]
 
 
-def targets_of(labels: Sequence[str], outputs: Sequence[str]) -> Int[Tensor, " n"]:
-    """Return the model's output per label, -1 where it has none."""
-    return torch.tensor(class_indices(labels, outputs), dtype=torch.long)
+def output_indices(labels: Sequence[str], classes: Sequence[str]) -> Int[Tensor, " n"]:
+    """Return the index of each label among the classes of a model, -1 where it has none."""
+    return torch.tensor(class_indices(labels, classes), dtype=torch.long)

@@ -1,4 +1,4 @@
-"""Chance in a training: what a step draws follows from where it stands, and leaves the caller's generators alone."""
+"""Randomness in a training: a step's draws follow from its position, and the caller's generators are left alone."""
 
 import random
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
 
 @contextmanager
 def own_randomness() -> Iterator[None]:
-    """Leave the global generators of python, numpy and torch as they were."""
+    """Restore the global generators of python, numpy and torch afterwards."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng():
         try:

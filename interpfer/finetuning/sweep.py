@@ -12,105 +12,129 @@ from interpfer.datasets.base import Dataset
 from interpfer.errors import InterpferError
 from interpfer.files import csv_bytes, write_atomic
 from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.options import NO_TEST, FinetuneOptions
 from interpfer.finetuning.pictures import pareto_picture
-from interpfer.finetuning.recipe import CHOICES, Recipe, resolve_recipe
+from interpfer.finetuning.recipe import Recipe, resolve_choices
 from interpfer.finetuning.run import FinetuneResult, finetune
+from interpfer.finetuning.session import training_folder
 from interpfer.models.model import Model
 from interpfer.results.run import Run
-from interpfer.runtime.progress import no_progress
+from interpfer.runtime.progress import Progress, no_progress
 from interpfer.validation import require_range
 
 
 def sweep(
     model: Model | str | Path,
     dataset: Dataset | str,
-    weights: Sequence[float],
+    weights: str | Sequence[float],
     *,
-    out: str | Path,
+    out: str | Path | None = None,
+    options: FinetuneOptions | None = None,
     recipe: Recipe | None = None,
+    progress: Progress = no_progress,
     report: Callable[[dict[str, Any]], None] | None = None,
-    **options: Any,
+    **arguments: Any,
 ) -> pd.DataFrame:
     """Fine-tune with each weight, into folders of their own, and draw accuracy against agreement.
 
-    The class map's weight keeps its proportion to attention's, so that 0 is plain training.
+    The weight of the class-map term keeps its proportion to that of attention, so that 0 is plain training.
 
     Args:
         model: as for ``finetune``.
         dataset: as for ``finetune``.
-        weights: of the leading term, which is attention unless the recipe leaves it out.
-        out: gets one folder per weight, sweep.csv and sweep.png.
-        recipe: what all trainings share.
+        weights: weights of the attention term, or of the class-map term where that is the only one.
+        out: folder for one folder per weight, sweep.csv and sweep.png; None for that of the options.
+        options: as for ``finetune``; shared by all trainings.
+        recipe: as for ``finetune``.
+        progress: called with (what, done, total, note).
         report: called with each line of the table.
-        options: as for ``finetune``, single choices too.
+        arguments: ``landmarks`` and ``test`` as for ``finetune``, and single choices.
 
     Returns:
-        One line per weight, the model that came in first (weight NaN); ``attrs["judged"]`` says on what images.
+        One line per weight, after one for the original model (weight NaN); ``attrs["compared_on"]`` names the images.
 
     Raises:
-        InterpferError: as ``finetune``, and where nothing is compared.
+        InterpferError: as ``finetune``; also where nothing is compared, or the weights are no list of distinct numbers.
     """
-    choices = {name: options.pop(name) for name in CHOICES if name in options}
-    recipe = resolve_recipe(recipe, choices)
-    if options.get("test", "test") is None:
-        raise InterpferError("a sweep compares its trainings: name a split to compare on (--test-split).")
-    weights = _checked(weights)
-    tell, judged = options.pop("progress", None) or no_progress, ""
-    lines: list[dict[str, Any]] = []
-    for weight in weights:
-
-        def under(what: str, done: int, total: int, note: str = "", weight: float = weight) -> None:
-            tell(f"weight {weight:g}, {what}", done, total, note)
-
-        tuned = finetune(
+    inputs = {name: arguments.pop(name) for name in ("landmarks", "test") if name in arguments}
+    options, base = resolve_choices(options, recipe, arguments)
+    options = replace(options, sweep=None, out=options.out if out is None else out)
+    folder = training_folder(options)
+    if inputs.get("test", options.test_split) in (None, NO_TEST):
+        raise InterpferError("a sweep compares its trainings on a split: pass --test-split.")
+    compared_on, lines = "", list[dict[str, Any]]()
+    for weight in _require_weights(weights):
+        guide = scale_guide(base.guide, weight)
+        result = finetune(
             model,
             dataset,
-            out=Path(out) / f"weight-{weight:g}",
-            recipe=replace(recipe, guide=scaled(recipe.guide, weight)),
-            progress=under,
-            **options,
+            out=folder / f"weight-{weight:g}",
+            options=replace(options, weight=guide.weight, cam_weight=guide.cam_weight),
+            recipe=None if recipe is None else replace(recipe, guide=guide),
+            progress=_name_weight(progress, weight),
+            **inputs,
         )
-        if not tuned.first:
+        if not result.is_main:
             continue
-        judged = tuned.judged
-        lines += _lines(tuned, weight, not lines)
+        compared_on = result.compared_on
+        lines += _table_lines(result, weight, not lines)
         if report is not None:
             report(lines[-1])
+    return _write_table(lines, compared_on, folder)
+
+
+def _name_weight(progress: Progress, weight: float) -> Progress:
+    """Return a progress that names the weight of the training."""
+
+    def update(what: str, done: int, total: int, note: str = "") -> None:
+        progress(f"weight {weight:g}, {what}", done, total, note)
+
+    return update
+
+
+def _write_table(lines: list[dict[str, Any]], compared_on: str, folder: Path) -> pd.DataFrame:
+    """Write sweep.csv and sweep.png; no process but the first has lines."""
     table = pd.DataFrame(lines)
-    table.attrs["judged"] = judged
+    table.attrs["compared_on"] = compared_on
     if lines:
-        write_atomic(Path(out) / "sweep.csv", csv_bytes(table))
-        pareto_picture(table, Path(out) / "sweep.png")
+        write_atomic(folder / "sweep.csv", csv_bytes(table))
+        pareto_picture(table, folder / "sweep.png")
     return table
 
 
-def _checked(weights: Sequence[float]) -> tuple[float, ...]:
-    """Return weights that a folder each can be named after."""
+def _require_weights(weights: str | Sequence[float]) -> tuple[float, ...]:
+    """Return weights after which a folder each can be named."""
     if isinstance(weights, str) or not len(weights):
-        raise InterpferError(f"a sweep needs a list of weights, such as 0,1,4,9, and got '{weights}'.")
+        raise InterpferError(f"sweep must be a list of weights, such as 0,1,4,9, got '{weights}'.")
     for weight in weights:
         require_range("weight", weight, 0)
     if len({f"{weight:g}" for weight in weights}) < len(weights):
-        raise InterpferError(f"a sweep trains each weight once: {', '.join(f'{w:g}' for w in weights)} repeats one.")
+        repeated = ", ".join(f"{weight:g}" for weight in weights)
+        raise InterpferError(f"the weights of a sweep must be distinct, got {repeated}.")
     return tuple(float(weight) for weight in weights)
 
 
-def scaled(guide: Guide, weight: float) -> Guide:
-    """Return a guide whose leading term has a weight, the other one in proportion."""
+def scale_guide(guide: Guide, weight: float) -> Guide:
+    """Return a guide with a weight for its leading term, the other one in proportion.
+
+    Examples:
+        >>> scale_guide(Guide(weight=4, cam_weight=1), 8).weights
+        (8, 2.0)
+    """
     attention, cam = guide.weights
     if not attention and cam:
-        return replace(guide, cam=weight)
-    return replace(guide, attention=weight, cam=cam * weight / attention if attention else None)
+        return replace(guide, cam_weight=weight)
+    return replace(guide, weight=weight, cam_weight=cam * weight / attention if attention else None)
 
 
-def _lines(tuned: FinetuneResult, weight: float, with_start: bool) -> list[dict[str, Any]]:
-    assert tuned.before is not None
-    assert tuned.after is not None
-    sides = [(np.nan, tuned.before)] if with_start else []
-    return [_line(run, value) for value, run in (*sides, (weight, tuned.after))]
+def _table_lines(result: FinetuneResult, weight: float, with_original: bool) -> list[dict[str, Any]]:
+    assert result.before is not None
+    assert result.after is not None
+    sides = [(np.nan, result.before)] if with_original else []
+    return [_table_line(run, value) for value, run in (*sides, (weight, result.after))]
 
 
-def _line(run: Run, weight: float) -> dict[str, Any]:
+def _table_line(run: Run, weight: float) -> dict[str, Any]:
     classification = run.manifest["classification"]
     return {
         "weight": weight,

@@ -1,85 +1,88 @@
-"""How good a network is on images that are held out: accuracy, and agreement with the AU heatmaps."""
+"""Validation on held-out images: accuracy, and agreement with the AU heatmaps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch.nn.functional as F
 from accelerate.utils import gather_object
 
-from interpfer.finetuning.guide import Guide
-from interpfer.finetuning.pool import FacePool, targets_of
+from interpfer.finetuning.pool import FacePool, Share, output_indices
 from interpfer.maps import MAPS
 from interpfer.maps.canvas import to_canvas
 from interpfer.maps.engine import run_maps
 from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
+from interpfer.statistics.summary import macro_mean
+from interpfer.truth.base import TruthProvider
 from interpfer.types import Landmarks
 
 VALIDATED = {"att_cos": "attention", "cam_cos": "gradcam"}
 """Column of the history -> the map whose cosine it holds, at the last layer."""
 
 
-@dataclass(frozen=True)
-class Share:
-    """Which part of the work is this process's.
+class FaceScores(NamedTuple):
+    """Scores of one held-out face.
 
     Attributes:
-        rank: number of the process.
-        world: number of processes.
+        row: position in the data set.
+        label: its class.
+        loss: cross-entropy.
+        is_correct: whether the predicted class is the label.
+        agreement: cosine with the heatmap per column of ``VALIDATED``, NaN where undefined.
     """
 
-    rank: int = 0
-    world: int = 1
+    row: int
+    label: str
+    loss: float
+    is_correct: bool
+    agreement: dict[str, float]
 
 
 def validate(
-    model: Model, pool: FacePool, rows: Sequence[int], guide: Guide, batch: int, share: Share
+    model: Model, pool: FacePool, truth: TruthProvider, protocol: str, batch_size: int, share: Share
 ) -> dict[str, float]:
     """Return val_loss, val_accuracy and the macro means of ATT-COS and CAM-COS; NaN where undefined.
 
     Args:
-        model: the classifier; left as it was found.
-        pool: where the faces are.
-        rows: the held-out ones; a row's turn belongs to one process.
-        guide: tells protocol, codebook and geometry.
-        batch: faces per forward.
-        share: this process's part.
+        model: the classifier; unchanged afterwards.
+        pool: the held-out faces, each scored by one process.
+        truth: heatmaps that maps are compared with.
+        protocol: "paper" or "corrected": how attention is resized.
+        batch_size: faces per forward.
+        share: share of this process.
     """
-    truth = guide.open_truth()
-    methods = {name: MAPS.get(name) for name in VALIDATED.values()}
-    layer = model.layers("last")
-    own = rows[share.rank :: share.world]
-    found: list[tuple[int, tuple[str, float, bool, dict[str, float]]]] = []
-    parts = [own[start : start + batch] for start in range(0, len(own), batch)]
-    for lesson in pool.batches(parts):
-        images = lesson.images.to(model.device).float() / 255
-        targets = targets_of(lesson.labels, model.classes).to(model.device)
-        shown = run_maps(model, model.preprocess(images), methods, layer, targets)
-        logits = shown.logits
-        losses = F.cross_entropy(logits, targets, reduction="none").tolist()
-        right = (logits.argmax(1) == targets).tolist()
-        heat = truth.draw(lesson.samples, Landmarks.of(lesson.points.to(model.device))).maps
-        agreement = {
-            column: cosine(to_canvas(shown.maps[name, layer[0]], name == "attention", guide.protocol)[0], heat).tolist()
-            for column, name in VALIDATED.items()
-        }
-        for i, row in enumerate(lesson.rows):
-            scores = {column: values[i] for column, values in agreement.items()}
-            found.append((row, (lesson.labels[i], losses[i], right[i], scores)))
+    scores = _score_faces(model, pool, truth, protocol, batch_size, share)
     if share.world > 1:
-        found = gather_object(found)
-    lines = [line for _, line in sorted(found)]
+        scores = gather_object(scores)
+    scores = sorted(scores, key=lambda face: face.row)
     return {
-        "val_loss": float(np.mean([loss for _, loss, _, _ in lines])),
-        "val_accuracy": float(np.mean([right for _, _, right, _ in lines])),
-    } | {column: macro_mean([(label, scores[column]) for label, _, _, scores in lines]) for column in VALIDATED}
+        "val_loss": float(np.mean([face.loss for face in scores])),
+        "val_accuracy": float(np.mean([face.is_correct for face in scores])),
+    } | {
+        column: macro_mean([face.agreement[column] for face in scores], [face.label for face in scores])
+        for column in VALIDATED
+    }
 
 
-def macro_mean(values: Sequence[tuple[str, float]]) -> float:
-    """Return the mean of the class means of what is defined, NaN where nothing is."""
-    groups: dict[str, list[float]] = {}
-    for name, value in values:
-        if np.isfinite(value):
-            groups.setdefault(name, []).append(value)
-    return float(np.mean([np.mean(group) for group in groups.values()])) if groups else float("nan")
+def _score_faces(
+    model: Model, pool: FacePool, truth: TruthProvider, protocol: str, batch_size: int, share: Share
+) -> list[FaceScores]:
+    methods = {name: MAPS.get(name) for name in VALIDATED.values()}
+    layers = model.layers("last")
+    own = pool.rows[share.rank :: share.world]
+    scores: list[FaceScores] = []
+    for batch in pool.batches([own[start : start + batch_size] for start in range(0, len(own), batch_size)]):
+        images = batch.images.to(model.device).float() / 255
+        targets = output_indices(batch.labels, model.classes).to(model.device)
+        results = run_maps(model, model.preprocess(images), methods, layers, targets)
+        losses = F.cross_entropy(results.logits, targets, reduction="none").tolist()
+        correct = (results.logits.argmax(1) == targets).tolist()
+        heat = truth.draw(batch.samples, Landmarks.of(batch.points.to(model.device))).maps
+        agreement = {}
+        for column, name in VALIDATED.items():
+            maps = to_canvas(results.maps[name, layers[0]], methods[name].attention, protocol)[0]
+            agreement[column] = cosine(maps, heat).tolist()
+        for i, row in enumerate(batch.rows):
+            own_agreement = {column: values[i] for column, values in agreement.items()}
+            scores.append(FaceScores(row, batch.labels[i], losses[i], correct[i], own_agreement))
+    return scores

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from interpfer.cli import group
 from interpfer.datasets.demo import COUNTS
 
 
-def test_demo_leaves_a_tour_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_writes_scores_pictures_and_a_fine_tuned_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(COUNTS, "train", 28)
     monkeypatch.setitem(COUNTS, "test", 14)
     monkeypatch.setattr(interpfer.demo, "EPOCHS", 1)
-    monkeypatch.setattr(interpfer.demo, "TUNING", replace(interpfer.demo.TUNING, epochs=1))
+    monkeypatch.setattr(interpfer.demo, "FINETUNE_OPTIONS", replace(interpfer.demo.FINETUNE_OPTIONS, epochs=1))
     folder = tmp_path / "demo"
     done = CliRunner().invoke(group, ["demo", "--out", str(folder)])
     assert done.exit_code == 0, done.output
@@ -24,6 +25,7 @@ def test_demo_leaves_a_tour_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (folder / "run" / "run.json").is_file()
     assert "fine-tuned towards the action units" in done.stdout
     assert (folder / "tuned" / "before_after.png").stat().st_size > 10_000
+    assert json.loads((folder / "tuned" / "finetune.json").read_text())["options"]["epochs"] == 1
 
     again = CliRunner().invoke(group, ["demo", "--out", str(folder)])
     assert again.exit_code == 1

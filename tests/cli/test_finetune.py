@@ -66,12 +66,40 @@ def test_wrong_calls_are_one_line(checkpoint: Path, faces: Path, tmp_path: Path)
     runner = CliRunner()
     both = runner.invoke(group, ["finetune", *arguments(checkpoint, faces, tmp_path, "--resume", "--overwrite")])
     assert both.exit_code == 2
+    assert "--resume and --overwrite cannot be combined; pass one." in both.stderr
+    lacking = runner.invoke(group, ["finetune"])
+    assert lacking.exit_code == 2
+    assert "missing: MODEL, --dataset NAME, --out DIR" in lacking.stderr
     frozen = runner.invoke(group, ["finetune", *arguments(checkpoint, faces, tmp_path / "x", "--freeze", "stem")])
     assert frozen.exit_code == 1
     assert "error: --freeze stem: the network has no such module" in frozen.stderr
     full = runner.invoke(group, ["finetune", *arguments(checkpoint, faces, faces)])
     assert full.exit_code == 1
     assert "is not empty: continue with --resume" in full.stderr
+
+
+def test_a_config_file_and_flags_are_the_same_options(checkpoint: Path, few: Path, tmp_path: Path) -> None:
+    runner, flags = CliRunner(), ("--epochs", "1", "--test-split", "none", "--freeze-bn", "--mixed-precision", "bf16")
+    printed = runner.invoke(group, ["finetune", *arguments(checkpoint, few, tmp_path / "a", *flags), "--print-config"])
+    assert printed.exit_code == 0, printed.output
+    config = tmp_path / "finetune.yaml"
+    config.write_text(printed.stdout)
+    assert {"freeze_bn: true", 'precision: "bf16"', "batch_size: 8"} <= set(printed.stdout.splitlines())
+    for name, source in (("a", config), ("b", tmp_path / "a" / "finetune.json")):
+        done = runner.invoke(group, ["finetune", "--config", str(source), "--out", str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+    assert same(tmp_path / "a" / "model.pt", tmp_path / "b" / "model.pt")
+
+
+def test_a_sweep_prints_its_table(checkpoint: Path, few: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        group, ["finetune", *arguments(checkpoint, few, tmp_path, "--epochs", "1", "--sweep", "0,2", "--lr", "1e-4")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "one training per weight" in done.stdout
+    assert "weight 2: accuracy" in done.stderr
+    assert "held-out images, on which the best epoch was also chosen, so gains may be optimistic" in done.stderr
+    assert (tmp_path / "sweep.png").is_file()
 
 
 def test_a_killed_process_resumes_to_the_same_bits(checkpoint: Path, few: Path, tmp_path: Path) -> None:

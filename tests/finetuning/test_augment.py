@@ -1,19 +1,29 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interpfer.au.codebook import parse_codebook
-from interpfer.finetuning.augment import AUGMENTS, MIRRORED, Augment, draw_transforms, geometric, mix, photometric
-from interpfer.finetuning.loop import draw
+from interpfer.errors import InterpferError
+from interpfer.finetuning.augment import (
+    AUGMENTS,
+    MIRRORED,
+    Augment,
+    augment_geometry,
+    augment_pixels,
+    draw_transforms,
+    mix,
+)
 from interpfer.landmarks.alignment import transform_points
-from interpfer.types import CANVAS
+from interpfer.truth.base import Truth
+from interpfer.truth.codebook import CodebookTruth
+from interpfer.types import CANVAS, Landmarks, Sample
 
 
 def spot(x: float, y: float, size: int) -> torch.Tensor:
-    """A Gaussian whose centre stands at a point of the canvas."""
+    """A Gaussian with its centre at a point of the canvas."""
     at = (torch.arange(size) + 0.5) * CANVAS / size
     return torch.exp(-((at[None, :] - x) ** 2 + (at[:, None] - y) ** 2) / (2 * 8**2)).expand(1, 3, size, size)
 
@@ -37,7 +47,7 @@ def test_points_move_with_the_pixels(x: float, y: float, seed: int, degrees: flo
     augment = Augment(degrees=degrees, rotate=1, crop=crop)
     points = torch.tensor([[[x, y]]]).expand(1, 68, 2)
     random = torch.Generator().manual_seed(seed)
-    image, moved, _ = geometric(spot(x, y, 96), points, size, augment, random)
+    image, moved, _ = augment_geometry(spot(x, y, 96), points, size, augment, random)
     assert image.shape == (1, 3, size, size)
     if moved[0, 0].min() > 30 and moved[0, 0].max() < CANVAS - 30:
         assert centre(image) == pytest.approx(moved[0, 0].tolist(), abs=0.6)
@@ -70,7 +80,7 @@ def test_mirroring_swaps_the_sides_of_the_face(demo_points: torch.Tensor) -> Non
     assert (MIRRORED[0], MIRRORED[8], MIRRORED[17], MIRRORED[36], MIRRORED[48], MIRRORED[60]) == (16, 8, 26, 45, 54, 64)
     images = torch.rand(len(demo_points), 3, 32, 32)
     always = Augment(flip=1, rotate=0, crop=1)
-    moved, points, flipped = geometric(images, demo_points, 32, always, torch.Generator())
+    moved, points, flipped = augment_geometry(images, demo_points, 32, always, torch.Generator())
     assert flipped.all()
     torch.testing.assert_close(moved, images.flip(3), atol=1e-4, rtol=0)
     left_eye, right_eye = points[:, 36:42].mean(1), points[:, 42:48].mean(1)
@@ -80,36 +90,56 @@ def test_mirroring_swaps_the_sides_of_the_face(demo_points: torch.Tensor) -> Non
 
 def test_no_augmentation_leaves_all_as_it_was(demo_points: torch.Tensor) -> None:
     images = torch.rand(len(demo_points), 3, 40, 40)
-    moved, points, flipped = geometric(images, demo_points, 40, AUGMENTS["none"], torch.Generator())
+    moved, points, flipped = augment_geometry(images, demo_points, 40, AUGMENTS["none"], torch.Generator())
     assert not flipped.any()
     torch.testing.assert_close(moved, images, atol=1e-4, rtol=0)
     torch.testing.assert_close(points, demo_points)
-    torch.testing.assert_close(photometric(images, AUGMENTS["none"], torch.Generator()), images)
+    torch.testing.assert_close(augment_pixels(images, AUGMENTS["none"], torch.Generator()), images)
 
 
 def test_missing_landmarks_stay_missing() -> None:
     points = torch.full((2, 68, 2), torch.nan)
-    _, moved, _ = geometric(torch.rand(2, 3, 16, 16), points, 16, Augment(), torch.Generator())
+    _, moved, _ = augment_geometry(torch.rand(2, 3, 16, 16), points, 16, Augment(), torch.Generator())
     assert moved.isnan().all()
 
 
-def test_a_one_sided_action_unit_changes_sides(demo_points: torch.Tensor) -> None:
-    book = parse_codebook("{name: mine, citation: x, classes: {contempt: [{au: 14, side: left}]}}", "here")
-    names = ["contempt"] * 2
-    heat, valid = draw(demo_points[:2].float(), names, torch.tensor([False, True]), book, "reference")
-    assert valid.all()
+def test_a_one_sided_action_unit_changes_sides(demo_points: torch.Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("{name: mine, citation: x, classes: {contempt: [{au: 14, side: left}]}}")
+    truth = CodebookTruth(str(path)).draw(
+        [Sample("a", "contempt"), Sample("b", "contempt")],
+        Landmarks.of(demo_points[:2].float()),
+        torch.tensor([False, True]),
+    )
+    assert truth.valid.all()
     half = CANVAS // 2
-    assert heat[0, :, :half].sum() > 10 * heat[0, :, half:].sum()
-    assert heat[1, :, half:].sum() > 10 * heat[1, :, :half].sum()
+    assert truth.maps[0, :, :half].sum() > 10 * truth.maps[0, :, half:].sum()
+    assert truth.maps[1, :, half:].sum() > 10 * truth.maps[1, :, :half].sum()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"flip": 1.5}, "augmentation: flip must be between 0 and 1, got 1.5."),
+        ({"jitter_chance": -1}, "augmentation: jitter chance must be between 0 and 1, got -1."),
+        ({"crop": 0}, "augmentation: crop must be above 0 and at most 1, got 0."),
+        ({"mixup": 3}, "mixup must be between 0 and 1, got 3."),
+        ({"cutmix": 0.75, "mixup": 0.75}, "cutmix + mixup must be between 0 and 1, got 1.5."),
+    ],
+)
+def test_numbers_out_of_range_are_refused(values: dict[str, float], message: str) -> None:
+    with pytest.raises(InterpferError) as raised:
+        Augment(**values)
+    assert str(raised.value) == message
 
 
 def test_colours_change_and_rectangles_go_but_chance_is_only_the_generator() -> None:
     images = torch.rand(8, 3, 32, 32)
     strong = Augment(grey=0.5, jitter=0.4, erase=1)
-    first, again = (photometric(images, strong, torch.Generator().manual_seed(3)) for _ in range(2))
+    first, again = (augment_pixels(images, strong, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, again)
-    assert not torch.equal(first, photometric(images, strong, torch.Generator().manual_seed(4)))
-    grey = photometric(images, Augment(grey=1), torch.Generator())
+    assert not torch.equal(first, augment_pixels(images, strong, torch.Generator().manual_seed(4)))
+    grey = augment_pixels(images, Augment(grey=1), torch.Generator())
     assert torch.equal(grey[:, 0], grey[:, 2])
     assert ((first >= 0) & (first <= 1)).all()
 
@@ -123,13 +153,14 @@ def test_heatmaps_move_along_with_what_is_mixed(augment: Augment, seed: int) -> 
     heat[2] = torch.nan
     valid = heat[:, 0, 0].isfinite()
     random = torch.Generator().manual_seed(seed)
-    mixed = mix(images, torch.arange(n), heat, valid, augment, random)
+    mixed = mix(images, torch.arange(n), Truth(heat, valid), augment, random)
     assert 0.5 - 1e-2 <= mixed.share <= 1
     for i in range(n):
         own = mixed.images[i, 0] == images[i, 0]
         if valid[i] and valid[mixed.others[i]]:
-            torch.testing.assert_close(mixed.heat[i], mixed.images[i, 0])
+            torch.testing.assert_close(mixed.truth.maps[i], mixed.images[i, 0])
             if augment.cutmix and mixed.others[i] != i:
                 assert float(own.float().mean()) == pytest.approx(mixed.share, abs=1e-6)
-                assert torch.equal(mixed.cam_heat[i] > 0, own)
-    assert not mixed.valid[2]
+                assert torch.equal(mixed.cam_truth.maps[i] > 0, own)
+    assert torch.equal(mixed.truth.valid, mixed.cam_truth.valid)
+    assert not mixed.truth.valid[2]

@@ -2,19 +2,16 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 import interpfer
 from interpfer.errors import InterpferError
-from interpfer.finetuning.guide import Guidance, Guide, alignment_loss
+from interpfer.finetuning.guide import Guide, alignment_loss
 from interpfer.finetuning.losses import DISTANCES, barrier_temperature, log_barrier
 from interpfer.maps.canvas import to_canvas
-from interpfer.maps.capture import LayerRecorder, capture
-from interpfer.maps.gradient import gradcam
 from interpfer.metrics.agreement import cosine
-from interpfer.models.loading import load_model
-from interpfer.models.model import Model
-from tests.conftest import EXPRESSIONS, Golden
+from interpfer.truth.base import Truth
+from interpfer.truth.options import TruthOptions
+from tests.conftest import Golden
 from tests.oracles.alignment import alignment
 
 
@@ -26,8 +23,8 @@ def test_golden_values(golden: Golden) -> None:
         number = key.removeprefix("name_")
         heat = torch.from_numpy(table[f"hm_{number}"].astype("float32"))
         features = torch.from_numpy(table[f"feat_{number}_0"])
-        found = interpfer.alignment_loss([features], heat, str(table[key]).replace("_", "-"))
-        assert 9 * float(found) == pytest.approx(float(table[f"loss_{number}"]), abs=1e-4)
+        value = interpfer.alignment_loss([features], heat, str(table[key]).replace("_", "-"))
+        assert 9 * float(value) == pytest.approx(float(table[f"loss_{number}"]), abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", DISTANCES)
@@ -45,7 +42,7 @@ def test_kinds_are_the_plain_formulas(kind: str, seed: int) -> None:
 def test_gradients_are_those_of_finite_differences(kind: str, resize: str) -> None:
     features = torch.randn(2, 3, 4, 4, dtype=torch.float64)
     heat = torch.rand(2, 1, 8, 8, dtype=torch.float64)
-    guide = Guide(kind=kind, resize=resize, protocol="corrected")
+    guide = Guide(loss=kind, loss_resize=resize, truth_options=TruthOptions(protocol="corrected"))
 
     def loss(x: torch.Tensor) -> torch.Tensor:
         maps = x.mean(1)
@@ -121,9 +118,10 @@ def test_the_shift_is_that_of_the_metric() -> None:
 def test_the_short_way_to_an_angle_is_the_long_one(kind: str, protocol: str, attention: bool) -> None:
     raw = torch.rand(3, 7, 7, requires_grad=True)
     heat, valid = torch.rand(3, 224, 224), torch.tensor([True, False, True])
-    short = Guide(kind=kind, protocol=protocol)
-    long = Guide(kind=lambda maps, heat: DISTANCES[kind](maps, heat), protocol=protocol)
-    values = [guide.align(raw, heat, valid, attention) for guide in (short, long)]
+    options = TruthOptions(protocol=protocol)
+    short = Guide(loss=kind, truth_options=options)
+    long = Guide(loss=lambda maps, heat: DISTANCES[kind](maps, heat), truth_options=options)
+    values = [guide.align(raw, Truth(heat, valid), attention) for guide in (short, long)]
     slopes = [torch.autograd.grad(value, raw)[0] for value in values]
     torch.testing.assert_close(values[0], values[1], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(slopes[0], slopes[1], atol=1e-5, rtol=1e-3)
@@ -140,73 +138,30 @@ def test_log_barrier_is_continuous_and_grows_steeper() -> None:
     assert values[0] == pytest.approx(values[1], abs=1e-3)
 
 
-def small_model() -> Model:
-    network = nn.Sequential()
-    network.add_module("body", nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(inplace=True)))
-    network.add_module("top", nn.Sequential(nn.Conv2d(6, 8, 3, 2, 1), nn.Tanh()))
-    network.add_module("pool", nn.AdaptiveAvgPool2d(1))
-    network.add_module("flat", nn.Flatten())
-    network.add_module("head", nn.Linear(8, 7))
-    return load_model(network, classes=EXPRESSIONS, input_size=16)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"loss": "cosin"},
+            "loss must be one of cosine, std-cosine, l1, l2, kl, log-barrier, got 'cosin'. "
+            "Did you mean cosine or std-cosine?",
+        ),
+        ({"loss_resize": "x"}, "loss resize must be one of canvas, grid, got 'x'."),
+        ({"weight": -1}, "weight must be at least 0, got -1."),
+        ({"weight": float("nan")}, "weight must be at least 0, got nan."),
+        ({"cam_weight": -1}, "cam weight must be at least 0, got -1."),
+    ],
+)
+def test_wrong_choices_are_one_line(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InterpferError) as raised:
+        Guide(**values)
+    assert str(raised.value) == message
 
 
-def penalty_of(model: Model, guide: Guide, x: torch.Tensor, heat: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    guidance = Guidance(guide, model)
-    watch = LayerRecorder(model, guidance.watched)
-    handles = [module.register_forward_hook(hook) for module, hook in watch.hooks.items()]
-    logits = model.logits(x)
-    for handle in handles:
-        handle.remove()
-    return guidance.penalty(watch.collect(), logits, targets, heat, torch.ones(len(x), dtype=torch.bool)).total
-
-
-def test_the_terms_are_what_score_measures() -> None:
-    model, x = small_model(), torch.randn(3, 3, 16, 16)
-    heat, targets = torch.rand(3, 224, 224), torch.tensor([0, 3, 6])
-    shown = capture(model, x, model.layers("last"), targets).layers[model.layers("last")[0]]
-    large = to_canvas(gradcam(shown), attention=False)[0]
-    alive = large[:, 0, 0].isfinite()
-    wanted = float(1 - cosine(large[alive], heat[alive]).mean())
-    assert float(penalty_of(model, Guide(attention=0, cam=1), x, heat, targets).detach()) == pytest.approx(
-        wanted, abs=1e-5
-    )
-    attention = to_canvas(shown.activation.mean(1), attention=True)[0]
-    wanted = float(1 - cosine(attention, heat).mean())
-    found = penalty_of(model, Guide(attention=2, cam=0, shift=True), x, heat, targets)
-    assert float(found.detach()) == pytest.approx(2 * wanted, abs=1e-5)
-
-
-@pytest.mark.parametrize("cam_map", ["gradcam", "hirescam", "layercam"])
-def test_the_class_map_is_differentiable_down_to_the_weights(cam_map: str) -> None:
-    model = small_model()
-    model.module.double()
-    x = torch.randn(3, 3, 16, 16, dtype=torch.float64)
-    heat, targets = torch.rand(3, 224, 224, dtype=torch.float32), torch.tensor([0, 3, 6])
-    guide = Guide(attention=1, cam=1, cam_map=cam_map, layers="all")
-    for name in ("body.0.weight", "head.weight"):
-        parameter = dict(model.module.named_parameters())[name]
-        (slope,) = torch.autograd.grad(penalty_of(model, guide, x, heat, targets), parameter)
-        direction = torch.randn_like(parameter)
-        values = []
-        for sign in (1, -1):
-            with torch.no_grad():
-                parameter += sign * 1e-3 * direction
-            values.append(float(penalty_of(model, guide, x, heat, targets).detach()))
-            with torch.no_grad():
-                parameter -= sign * 1e-3 * direction
-        found = float((slope * direction).sum())
-        assert (values[0] - values[1]) / 2e-3 == pytest.approx(found, rel=5e-2, abs=2e-3)
-        assert found != 0
-
-
-def test_wrong_choices_are_told() -> None:
-    with pytest.raises(InterpferError, match="loss 'cosin' is none of cosine, .*Did you mean cosine"):
-        Guide(kind="cosin")
-    with pytest.raises(InterpferError, match="resize 'x' is none of canvas, grid"):
-        Guide(resize="x")
-    with pytest.raises(InterpferError, match="weight -?[0-9.]+ must be at least 0"):
-        Guide(attention=-1)
-    with pytest.raises(InterpferError, match="map 'gradcam' cannot be aligned: it is no map of a layer's activations"):
+def test_what_cannot_be_aligned_is_refused() -> None:
+    with pytest.raises(
+        InterpferError, match="map 'gradcam' cannot be aligned: it is not a map of a layer's activations alone"
+    ):
         alignment_loss([torch.rand(1, 2, 4, 4)], torch.rand(1, 1, 8, 8), attention_map="gradcam")
-    with pytest.raises(InterpferError, match="name at least one layer"):
+    with pytest.raises(InterpferError, match="alignment_loss needs the features of at least one layer"):
         alignment_loss([], torch.rand(1, 1, 8, 8))

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interpfer.errors import InterpferError
-from interpfer.finetuning.pool import deal
 from interpfer.finetuning.split import hold_out
 
 CLASSES = ("anger", "fear", "happiness")
@@ -16,13 +15,13 @@ CLASSES = ("anger", "fear", "happiness")
 )
 def test_every_class_is_held_out_in_proportion(labels: list[str], fraction: float, seed: int) -> None:
     try:
-        kept, held = hold_out(labels, [None] * len(labels), fraction, seed)
+        train, heldout = hold_out(labels, [None] * len(labels), fraction, seed)
     except InterpferError:
         return
-    assert sorted((*kept, *held)) == list(range(len(labels)))
-    assert (kept, held) == hold_out(labels, [None] * len(labels), fraction, seed)
+    assert sorted((*train, *heldout)) == list(range(len(labels)))
+    assert (train, heldout) == hold_out(labels, [None] * len(labels), fraction, seed)
     for name in set(labels):
-        total, out = labels.count(name), sum(labels[row] == name for row in held)
+        total, out = labels.count(name), sum(labels[row] == name for row in heldout)
         assert abs(out - fraction * total) <= 1
         assert total == 1 or 0 < out < total
 
@@ -31,10 +30,10 @@ def test_every_class_is_held_out_in_proportion(labels: list[str], fraction: floa
 def test_no_subject_is_on_both_sides(seed: int) -> None:
     labels = [CLASSES[i % 3] for i in range(60)]
     subjects = [f"S{i // 6}" for i in range(60)]
-    kept, held = hold_out(labels, subjects, 0.2, seed)
-    assert not {subjects[row] for row in kept} & {subjects[row] for row in held}
-    assert len(held) == 12
-    assert {labels[row] for row in held} == set(CLASSES)
+    train, heldout = hold_out(labels, subjects, 0.2, seed)
+    assert not {subjects[row] for row in train} & {subjects[row] for row in heldout}
+    assert len(heldout) == 12
+    assert {labels[row] for row in heldout} == set(CLASSES)
 
 
 @given(
@@ -43,52 +42,33 @@ def test_no_subject_is_on_both_sides(seed: int) -> None:
     fraction=st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.6, 0.8]),
     seed=st.integers(0, 9),
 )
-def test_few_people_stay_whole_and_their_share_is_near(people: int, images: int, fraction: float, seed: int) -> None:
+def test_few_subjects_stay_whole_and_their_share_is_near(people: int, images: int, fraction: float, seed: int) -> None:
     subjects = [f"S{i}" for i in range(people) for _ in range(images)]
     labels = [CLASSES[i % 2] for i in range(len(subjects))]
-    kept, held = hold_out(labels, subjects, fraction, seed)
-    assert sorted((*kept, *held)) == list(range(len(subjects)))
-    out = {subjects[row] for row in held}
-    assert not out & {subjects[row] for row in kept}
+    train, heldout = hold_out(labels, subjects, fraction, seed)
+    assert sorted((*train, *heldout)) == list(range(len(subjects)))
+    out = {subjects[row] for row in heldout}
+    assert not out & {subjects[row] for row in train}
     assert abs(len(out) - fraction * people) <= 2
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.02, 0.05, 0.97])
-def test_small_shares_of_many_people(fraction: float) -> None:
+def test_small_shares_of_many_subjects(fraction: float) -> None:
     subjects = [f"S{i}" for i in range(400)]
-    kept, held = hold_out([CLASSES[i % 2] for i in range(400)], subjects, fraction, 0)
-    assert len(held) == pytest.approx(fraction * 400, abs=2)
-    assert len(kept) + len(held) == 400
+    train, heldout = hold_out([CLASSES[i % 2] for i in range(400)], subjects, fraction, 0)
+    assert len(heldout) == pytest.approx(fraction * 400, abs=2)
+    assert len(train) + len(heldout) == 400
 
 
-def test_one_image_per_class_and_person_is_split_by_person() -> None:
-    kept, held = hold_out(["anger", "fear", "happiness"], ["S1", "S2", "S3"], 0.3, 0)
-    assert (len(kept), len(held)) == (2, 1)
+def test_one_image_per_class_and_subject_is_split_by_subject() -> None:
+    train, heldout = hold_out(["anger", "fear", "happiness"], ["S1", "S2", "S3"], 0.3, 0)
+    assert (len(train), len(heldout)) == (2, 1)
 
 
-def test_what_cannot_be_split_is_told() -> None:
-    with pytest.raises(InterpferError, match=r"all 3 images show one person \(S1\), who cannot be on both sides"):
+def test_what_cannot_be_split_is_refused() -> None:
+    with pytest.raises(InterpferError, match=r"all 3 images are of one subject \(S1\), who cannot be on both sides"):
         hold_out(["anger", "fear", "anger"], ["S1"] * 3, 0.2, 0)
-    with pytest.raises(InterpferError, match="validation fraction 1.5: hold out a share between 0 and 1"):
+    with pytest.raises(InterpferError, match="val fraction must be above 0 and below 1, got 1.5"):
         hold_out(["anger"] * 4, [None] * 4, 1.5, 0)
     with pytest.raises(InterpferError, match="1 usable images cannot be split"):
         hold_out(["anger"], [None], 0.2, 0)
-
-
-@given(
-    n=st.integers(1, 90),
-    batch=st.integers(1, 20),
-    seed=st.integers(0, 99),
-    epoch=st.integers(0, 5),
-    world=st.integers(1, 3),
-)
-def test_processes_share_every_row(n: int, batch: int, seed: int, epoch: int, world: int) -> None:
-    rows = [10 * i for i in range(n)]
-    shares = [deal(rows, batch, seed, epoch, rank, world) for rank in range(world)]
-    assert len({len(share) for share in shares}) == 1
-    seen = [row for share in shares for part in share for row in part]
-    assert set(seen) == set(rows)
-    assert len(seen) == max(n, world * len(shares[0])) if n >= world else True
-    sizes = [len(part) for share in shares for part in share]
-    assert max(sizes) <= batch
-    assert max(sizes) - min(sizes) <= 1

@@ -1,0 +1,54 @@
+"""The accelerator of a training: device, mixed precision and processes, by accelerate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from torch import Tensor, nn
+
+
+class ForwardWithArgs(nn.Module):
+    """A network with the arguments that its card gives to its forward.
+
+    Mixed precision patches the module that it gets for good; this wrapper is that module, and the network stays clean.
+    """
+
+    def __init__(self, module: nn.Module, arguments: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.module = module
+        self.arguments = dict(arguments)
+
+    def forward(self, x: Tensor) -> Any:
+        """Return whatever the network returns."""
+        return self.module(x, **self.arguments)
+
+
+def make_accelerator(device: str, precision: str) -> Accelerator:
+    """Return the accelerator that runs a training: as the launcher says, else on one device.
+
+    A process that trains alone may choose another device and precision for each training.
+
+    Args:
+        device: "auto", "cpu", "cuda", or "cuda:1", which becomes the current one of the process.
+        precision: "no", "bf16" or "fp16".
+    """
+    if _trains_alone():
+        _renew_state()
+        if device.startswith("cuda:"):
+            torch.cuda.set_device(device)
+    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+
+
+def _trains_alone() -> bool:
+    return not AcceleratorState._shared_state or AcceleratorState().num_processes == 1
+
+
+def _renew_state() -> None:
+    """Let the next accelerator choose its device and precision.
+
+    accelerate keeps the first choice of a process for good, and has no public way to undo it. Its own ``_reset_state``
+    empties the dictionary that accelerators in use share; a new dictionary leaves those as they are.
+    """
+    AcceleratorState._shared_state, PartialState._shared_state = {}, {}

@@ -1,0 +1,154 @@
+"""The inputs of a training: model and data sets as the caller passed them, opened and split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from interpfer.datasets import DATASETS
+from interpfer.datasets.base import Dataset
+from interpfer.errors import InterpferError, SplitError
+from interpfer.faces.stream import FaceStream
+from interpfer.finetuning.options import NO_TEST, FinetuneOptions
+from interpfer.finetuning.pool import FacePool
+from interpfer.finetuning.recipe import Recipe
+from interpfer.finetuning.split import hold_out
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.resolve import resolve_landmarks
+from interpfer.models.loading import load_model
+from interpfer.models.model import Model
+
+MARGIN = 8 / 7
+"""Size of kept images over the input size, so that a crop keeps its sharpness (256 for 224)."""
+
+
+@dataclass(frozen=True)
+class TrainingFaces:
+    """Faces to train on, and faces to choose the epoch on.
+
+    Attributes:
+        train: pool to train on.
+        heldout: pool of the held-out faces.
+        has_subjects: whether every image names its subject, so that no subject is in both.
+    """
+
+    train: FacePool
+    heldout: FacePool
+    has_subjects: bool
+
+    @property
+    def dataset(self) -> Dataset:
+        """Data set that both are parts of."""
+        return self.train.stream.dataset
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Model and faces of a training, as the caller passed them.
+
+    Attributes:
+        model: a model, or a checkpoint.
+        dataset: data set to train on, or the name of one.
+        test: data set to compare before and after on, a split of the one given by name, or None for no comparison.
+        landmarks: a provider, its name, or a landmark file; None for the data set's own, else detected.
+    """
+
+    model: Model | str | Path
+    dataset: Dataset | str
+    test: Dataset | str | None
+    landmarks: LandmarkProvider | str | Path | None
+
+    def named_in(self, options: FinetuneOptions) -> FinetuneOptions:
+        """Return options that name what was passed by name; the default of ``test`` leaves their split."""
+        names: dict[str, Any] = {}
+        if isinstance(self.model, str | Path):
+            names["model"] = self.model
+        if isinstance(self.dataset, str):
+            names["dataset"] = self.dataset
+        if isinstance(self.landmarks, str | Path):
+            names["landmarks"] = str(self.landmarks)
+        if self.test is None:
+            names["test_split"] = NO_TEST
+        elif isinstance(self.test, str) and self.test != FinetuneOptions.test_split:
+            names["test_split"] = self.test
+        return replace(options, **names)
+
+    def open_model(self, options: FinetuneOptions) -> Model:
+        """Return the model, loaded with the options where a checkpoint was passed."""
+        return self.model if isinstance(self.model, Model) else load_model(self.model, **options.model_values())
+
+    def open_datasets(self, options: FinetuneOptions, seed: int) -> tuple[Dataset, Dataset | None]:
+        """Return the data set to train on, and the one to compare before and after on; None for no comparison.
+
+        Args:
+            options: folder and splits of a data set given by name.
+            seed: seed of synthetic data sets.
+
+        Raises:
+            InterpferError: there is no such data set or split.
+        """
+        split = options.test_split
+        is_default = split == FinetuneOptions.test_split
+        if isinstance(self.dataset, str):
+            kind, folder = DATASETS.get(self.dataset), Path(options.data_root) if options.data_root else None
+            training = kind.open(folder, options.split, seed)
+        else:
+            training = self.dataset
+        if isinstance(self.test, Dataset) or split == NO_TEST:
+            return training, self.test if isinstance(self.test, Dataset) else None
+        if not isinstance(self.dataset, str):
+            if not is_default:
+                raise InterpferError(f"test='{split}': an open data set has no other splits; pass a data set as test.")
+            return training, training
+        try:
+            return training, kind.open(folder, split, seed)
+        except SplitError:
+            if not is_default:
+                raise
+            return training, training  # without a test split, the held-out images are compared
+
+    def provider(self, options: FinetuneOptions, dataset: Dataset) -> LandmarkProvider:
+        """Return the landmarks of a data set."""
+        passed = None if isinstance(self.landmarks, str | Path) else self.landmarks
+        return resolve_landmarks(passed or options.landmarks, dataset.landmarks())
+
+
+def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:
+    """Return the positions of the images whose label the model knows.
+
+    Raises:
+        InterpferError: there is none.
+    """
+    rows = tuple(row for row, sample in enumerate(dataset.samples) if sample.label in model.classes)
+    if not rows:
+        raise InterpferError(
+            f"no image of the data set {dataset.name} has a label that the model knows ({', '.join(model.classes)})."
+        )
+    return rows
+
+
+def split_faces(
+    dataset: Dataset, rows: Sequence[int], provider: LandmarkProvider, size: int, recipe: Recipe
+) -> TrainingFaces:
+    """Hold a part of the rows out; nothing is read yet.
+
+    Args:
+        dataset: the data set.
+        rows: positions of the images to use.
+        provider: landmarks of the faces.
+        size: input size of the model.
+        recipe: share to hold out, seed, and augmentations, which want larger images if they crop or rotate.
+
+    Raises:
+        InterpferError: there are too few images or subjects.
+    """
+    labels = [dataset.samples[row].label for row in rows]
+    subjects = [dataset.samples[row].subject for row in rows]
+    train, heldout = hold_out(labels, subjects, recipe.val_fraction, recipe.seed)
+    is_warped = recipe.augment.crop < 1 or recipe.augment.rotate > 0
+    train_size = round(size * MARGIN) if is_warped else size
+    return TrainingFaces(
+        FacePool(FaceStream(dataset, provider, train_size), tuple(rows[place] for place in train)),
+        FacePool(FaceStream(dataset, provider, size), tuple(rows[place] for place in heldout)),
+        all(subjects),
+    )

@@ -1,0 +1,47 @@
+"""The facts of a training: everything that decides its weights, by which a resumed one is checked."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from interpfer.finetuning.pool import FacePool
+from interpfer.finetuning.recipe import Recipe
+from interpfer.models.model import Model
+
+DIGEST = "sha256:"
+"""Prefix of a fact that stands for some content."""
+
+
+def collect_facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], processes: int) -> dict[str, Any]:
+    """Return what decides the weights, by name: choices as they are, content as digests.
+
+    Args:
+        model: the model before the training.
+        recipe: all choices.
+        pools: faces to train on, and held-out faces.
+        processes: number of processes.
+    """
+    samples = pools[0].stream.dataset.samples
+    points = {row: pool.points(row).numpy().tobytes() for pool in pools for row in pool.rows}
+    return (
+        {
+            "checkpoint": DIGEST + model.sha256,
+            "card": _digest(model.card.identity.encode()),
+            "list of images": _digest(repr([(sample.id, sample.label) for sample in samples]).encode()),
+            "part held out": _digest(repr([pool.rows for pool in pools]).encode()),
+            "set of landmarks": _digest(b"".join(points[row] for row in sorted(points))),
+            "codebook's content": _digest(json.dumps(recipe.guide.open_truth().settings).encode()),
+        }
+        | recipe.to_dict()
+        | {"number of processes": processes}
+    )
+
+
+def describe_change(name: str, before: Any, now: Any) -> str:
+    """Return a fact that has changed as a clause."""
+    return f"the {name} differs" if str(now).startswith(DIGEST) else f"{name} was {before} and is {now}"
+
+
+def _digest(content: bytes) -> str:
+    return DIGEST + hashlib.sha256(content).hexdigest()

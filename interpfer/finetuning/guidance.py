@@ -1,0 +1,116 @@
+"""The terms of a guide on the layers of a model, out of one forward."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interpfer.errors import InterpferError
+from interpfer.finetuning.freezing import affecting_parameters, trainable_parameters
+from interpfer.finetuning.guide import Guide, find_layer_map
+from interpfer.maps.capture import LayerCapture
+from interpfer.models.model import Model
+from interpfer.truth.base import Truth
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """The terms of the guide in a batch.
+
+    Attributes:
+        attention: mean distance over the aligned layers; None where the term is left out.
+        cam: likewise.
+        total: weighted sum of the terms.
+        aligned: number of faces with a heatmap, over which the terms are means.
+    """
+
+    attention: Float[Tensor, ""] | None
+    cam: Float[Tensor, ""] | None
+    total: Float[Tensor, ""]
+    aligned: int
+
+
+class Guidance:
+    """A guide bound to the layers of a model.
+
+    Args:
+        guide: weights and choices.
+        model: the classifier, its frozen parameters without ``requires_grad``.
+
+    Attributes:
+        layers: layers of the attention term; of "all", those that a trainable parameter affects.
+        cam_layers: layers of the class-map term.
+        recorded: all of them, for ``interpfer.maps.capture.LayerRecorder``.
+
+    Raises:
+        InterpferError: no trainable parameter affects a layer whose attention is to be aligned.
+    """
+
+    def __init__(self, guide: Guide, model: Model) -> None:
+        self.guide = guide
+        self.model = model
+        attention, cam = guide.weights
+        self.layers = self._trainable_layers(model.layers(guide.align_layers)) if attention else ()
+        self.cam_layers = model.layers(guide.cam_layers) if cam else ()
+        self.recorded = tuple(dict.fromkeys((*self.layers, *self.cam_layers)))
+        self._attention = find_layer_map(guide.attention_map, gradient=False)
+        self._cam = find_layer_map(guide.cam_map, gradient=True)
+
+    def _trainable_layers(self, layers: Sequence[str]) -> tuple[str, ...]:
+        parameters = trainable_parameters(self.model)
+        affected = tuple(layer for layer in layers if parameters & affecting_parameters(self.model, layer))
+        if affected and self.guide.align_layers == "all":
+            return affected
+        if frozen := [layer for layer in layers if layer not in affected]:
+            raise InterpferError(
+                f"no trainable parameter affects the attention of {', '.join(frozen)}: "
+                "freeze less (--freeze none), or align other layers (--align-layers)."
+            )
+        return affected
+
+    def penalty(
+        self,
+        outputs: Mapping[str, Tensor],
+        logits: Float[Tensor, "n k"],
+        targets: Int[Tensor, " n"],
+        truth: Truth,
+        cam_truth: Truth | None = None,
+        epoch: int = 0,
+        seed: int = 0,
+    ) -> Penalty:
+        """Compare the outputs of layers with the truth; differentiable with respect to the parameters.
+
+        Args:
+            outputs: outputs of the layers ``recorded``, as ``LayerRecorder.collect`` returns them.
+            logits: logits of the same forward.
+            targets: true class of each face, whose class map is aligned.
+            truth: heatmaps of the true class, on the canvas.
+            cam_truth: heatmaps for the class map where they differ, as in a mixture of two faces.
+            epoch: counted from 0.
+            seed: seed of maps that draw at random.
+        """
+        seeds = tuple(seed + i for i in range(len(logits)))
+        terms: dict[str, Tensor | None] = {"attention": None, "cam": None}
+        if self.layers:
+            losses = []
+            for name in self.layers:
+                features = self.model.to_grid(name, outputs[name]).float()
+                raw = self._attention(LayerCapture(features, None, seeds=lambda: seeds))
+                losses.append(self.guide.align(raw, truth, True, epoch))
+            terms["attention"] = torch.stack(losses).mean()
+        if self.cam_layers:
+            chosen = logits.gather(1, targets.clamp(min=0)[:, None]).sum()
+            values = [outputs[name] for name in self.cam_layers]
+            gradients = torch.autograd.grad(chosen, values, create_graph=True, materialize_grads=True)
+            losses = []
+            for name, value, slope in zip(self.cam_layers, values, gradients, strict=True):
+                features, gradient = (self.model.to_grid(name, tensor).float() for tensor in (value, slope))
+                raw = self._cam(LayerCapture(features, gradient, seeds=lambda: seeds))
+                losses.append(self.guide.align(raw, truth if cam_truth is None else cam_truth, False, epoch))
+            terms["cam"] = torch.stack(losses).mean()
+        total = logits.new_zeros(())
+        for weight, term in zip(self.guide.weights, terms.values(), strict=True):
+            total = total if term is None else total + weight * term
+        return Penalty(terms["attention"], terms["cam"], total, int(truth.valid.sum()))
