@@ -1,4 +1,6 @@
-.PHONY: help check test bench docs format
+PYTHONS ?= python3.11 python3.12 python3.13
+
+.PHONY: help check format test pythons docs bench wheel
 
 help:    ## Show this list
 	@grep -E '^[a-z]+: *##' $(MAKEFILE_LIST) | sed 's/: *## */\t/'
@@ -6,14 +8,20 @@ help:    ## Show this list
 check:   ## Lint and type-check
 	ruff check . && ruff format --check . && mypy
 
-format:  ## Put the code into shape
+format:  ## Fix what the linter can fix, and format
 	ruff check --fix . && ruff format .
 
 test:    ## Run all tests
 	python -m pytest
 
-docs:    ## Build the documentation into .site, and check that its pages ask nobody
+pythons: ## Run all tests on each of PYTHONS that is on the PATH, each in an environment under .venvs/
+	.ci/pythons $(PYTHONS)
+
+docs:    ## Build the documentation into .site, and check that its pages load nothing from elsewhere
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict && python docs/check_site.py .site
 
-bench:   ## Run the benchmarks (an otherwise idle machine gives honest numbers)
+bench:   ## Run the benchmarks; only an otherwise idle machine gives comparable numbers
 	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.metrics
+
+wheel:   ## Build sdist and wheel into dist/, install the wheel in a fresh environment, and run its demo
+	.ci/wheel

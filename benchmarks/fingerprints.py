@@ -10,7 +10,7 @@ import time
 import warnings
 
 from interpfer.models.fingerprints import INDEX, ODD_CLASSES, Shapes, write_index
-from interpfer.models.identify import known_networks, shapes_of
+from interpfer.models.known_networks import find_network_shapes, list_networks
 
 
 def main() -> None:
@@ -18,9 +18,9 @@ def main() -> None:
     networks: dict[str, Shapes] = {}
     left_out = []
     started = time.monotonic()
-    for name in known_networks():
+    for name in list_networks():
         try:
-            networks[name] = shapes_of(name, {"num_classes": ODD_CLASSES})
+            networks[name] = find_network_shapes(name, {"num_classes": ODD_CLASSES})
         except Exception as error:
             left_out.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[:1]}")
         if len(networks) % 50 == 0:

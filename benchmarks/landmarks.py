@@ -35,7 +35,7 @@ from landmark_data import GROSS, INNER, Bender, FaceSet, frames, outer_eye, read
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from torch import Tensor, nn
 
-from interpfer.landmarks.embedded import CONFIDENCE, SURE, WEIGHTS, EmbeddedLandmarks
+from interpfer.landmarks.embedded import MIN_CONFIDENCE, SEARCH_CONFIDENCE, WEIGHTS, EmbeddedLandmarks
 from interpfer.landmarks.network import MIRRORED, LandmarkNet, Squares, fold
 
 RESULTS = Path(__file__).parent / "results"
@@ -297,7 +297,7 @@ def plain_test_pictures() -> dict[str, Image.Image]:
 def embedded(images: list[Image.Image]) -> tuple[Tensor, Tensor]:
     """Points and whether they count as found."""
     points, confidence = EmbeddedLandmarks().predict(images)
-    return points, confidence >= CONFIDENCE
+    return points, confidence >= MIN_CONFIDENCE
 
 
 def peer(folder: Path) -> Locate:
@@ -384,7 +384,7 @@ def measure(data: Path, models: Path | None) -> None:
         "held_out_faces": len(held.names),
         "error": "mean distance on the inner 51 points over the outer-eye distance, to the mean of the two teachers",
         "teachers_apart": round(held.disagreement[:, INNER].mean().item(), 4),
-        "thresholds": {"whole": CONFIDENCE, "search": SURE},
+        "thresholds": {"whole": MIN_CONFIDENCE, "search": SEARCH_CONFIDENCE},
         "plain_pictures": refused,
         "note": "face_landmark_68 is one of the two teachers, so its error is flattered",
         "timing": "one core, batches of 64, pictures already decoded",

@@ -29,7 +29,7 @@ from interpfer.metrics.histograms import STEPS
 from interpfer.metrics.localisation import pxap
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
-from interpfer.runtime.threads import keep_memory, side_by_side
+from interpfer.runtime.threads import keep_freed_memory, parallel_map
 from interpfer.scoring.batch import CPU_CHUNK
 from interpfer.scoring.score import score
 
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    keep_memory()  # as a score does
+    keep_freed_memory()  # as a score does
     torch.manual_seed(0)
     maps, heat = _pictures(64, 7), _pictures(64, 28)
     repeats = -(-options.maps // len(maps))
@@ -82,7 +82,7 @@ def _ours(maps: torch.Tensor, heat: torch.Tensor, repeats: int) -> None:
         return pxap.count(maps[part], heat[part]).sum(0)
 
     starts = [*range(0, len(maps), CPU_CHUNK)] * repeats
-    pxap.score(torch.stack(side_by_side(count, starts)).sum(0))
+    pxap.score(torch.stack(parallel_map(count, starts)).sum(0))
 
 
 def _numpy(maps: torch.Tensor, heat: torch.Tensor, repeats: int) -> None:

@@ -24,7 +24,7 @@ from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
-from interpfer.reports.figures import run_figures
+from interpfer.reports.figures import write_figures
 from interpfer.reports.page import page_bytes, render_run, render_runs
 from interpfer.results.pictures import load_report_data
 from interpfer.results.run import load_run
@@ -61,10 +61,14 @@ def score_faces(faces: Path, out: Path, report: bool) -> int:
 
 def draw(folder: Path, what: str, out: Path) -> int:
     """Draw a page or figures; return the bytes written."""
-    run, exhibit = load_run(folder), load_report_data(folder)
+    run, report_data = load_run(folder), load_report_data(folder)
     if what == "figures":
-        return sum(path.stat().st_size for path in run_figures(run, exhibit, out))
-    page = render_run(run, exhibit) if what == "page" else render_runs([run, run], [exhibit, exhibit], ["a", "b"])
+        return sum(path.stat().st_size for path in write_figures(run, report_data, out))
+    page = (
+        render_run(run, report_data)
+        if what == "page"
+        else render_runs([run, run], [report_data, report_data], ["a", "b"])
+    )
     return len(page_bytes(page))
 
 

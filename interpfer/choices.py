@@ -16,12 +16,36 @@ GEOMETRIES = ("reference", "scaled")
 TARGETS = ("label", "predicted")
 """The class that class-specific maps explain."""
 
-AUTOCAST = ("off", "bf16", "fp16")
-"""Precision of the network while maps are made."""
+AUTOCAST = {"off": None, "bf16": "bfloat16", "fp16": "float16"}
+"""Precision of the network while maps are made -> the data type of torch; None for that of the weights."""
 
 CROPS = ("auto", "face", "aligned", "whole")
 """Part of a picture that the classifier sees: the face if it is small in the picture, the face, the aligned face, all.
 """
 
-COLORS = ("rgb", "bgr", "gray", "gray3")
-"""Channels of a model's input; gray3 is grey three times."""
+COLORS = {"rgb": 3, "bgr": 3, "gray": 1, "gray3": 3}
+"""Colours of a model's input -> number of channels; gray3 is the grey image three times."""
+
+LOSSES = ("cosine", "std-cosine", "l1", "l2", "kl", "log-barrier")
+"""Distances of a map from a heatmap that fine-tuning minimises."""
+
+ALIGNED_TERMS = {"attention": ("attention",), "cam": ("cam",), "both": ("attention", "cam")}
+"""Value of ``--align`` -> terms of the guide in the loss."""
+
+RESIZES = ("canvas", "grid")
+"""Where maps and heatmaps are compared in the loss: on the canvas of the metric, or on the grid of the layer."""
+
+OPTIMIZERS = ("sgd", "adamw")
+"""Optimizers of fine-tuning."""
+
+SCHEDULES = ("one-cycle", "cosine", "step", "constant")
+"""Schedules of the learning rate."""
+
+AUGMENTS = ("none", "flip", "light", "paper")
+"""Sets of augmentations."""
+
+PRECISIONS = ("no", "bf16", "fp16")
+"""Mixed precision of fine-tuning, in the words of accelerate; "no" is float32."""
+
+HALF = "half"
+"""Value of ``--freeze`` for the first half of a network."""

@@ -11,10 +11,10 @@ The command line, the keywords of a Python function and a YAML file (``--config`
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
@@ -44,6 +44,8 @@ class Option:
         choices: the values it may take; empty for any.
         least: smallest number.
         most: largest number.
+        above: largest number that is too small.
+        below: smallest number that is too large.
         flag: its spelling on the command line where that is not its name; "" for no flag at all.
         required: whether a call cannot do without it.
         repeats: whether a run that is repeated takes it over; False for where results go.
@@ -53,15 +55,18 @@ class Option:
     kind: str = "text"
     metavar: str = ""
     example: str = ""
-    choices: tuple[str, ...] = ()
+    choices: Collection[str] = ()
     least: float | None = None
     most: float | None = None
+    above: float | None = None
+    below: float | None = None
     flag: str | None = None
     required: bool = False
     repeats: bool = True
 
     def __post_init__(self) -> None:
         assert self.kind in KINDS, self.kind
+        object.__setattr__(self, "choices", tuple(self.choices))
 
 
 def option(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002
@@ -82,7 +87,7 @@ class Options:
             _check(each.name, each.metadata["option"], getattr(self, each.name))
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], verb: str = "") -> Self:
+    def of(cls: type[OptionsT], values: Mapping[str, Any], verb: str = "") -> OptionsT:
         """Return options out of named values; None leaves the default.
 
         Args:
@@ -123,6 +128,16 @@ def resolve_options(kind: type[OptionsT], options: OptionsT | None, choices: Map
     return kind.of(choices, verb) if options is None else options
 
 
+def check_option(kind: type[Options], name: str, value: Any) -> None:
+    """Check a value that some other object holds for an option of a class; None is always allowed.
+
+    Raises:
+        InterpferError: the value is none of the choices, or out of range.
+    """
+    (facts,) = (each.metadata["option"] for each in option_fields(kind) if each.name == name)
+    _check(name, facts, value)
+
+
 def option_fields(kind: type[Options]) -> list[Field[Any]]:
     """Return the fields that are options, in order."""
     return [each for each in fields(kind) if "option" in each.metadata]
@@ -131,6 +146,31 @@ def option_fields(kind: type[Options]) -> list[Field[Any]]:
 def default_of(each: Field[Any]) -> Any:
     """Return the default of an option."""
     return None if each.default is MISSING else each.default
+
+
+def flag_of(each: Field[Any]) -> str:
+    """Return the spelling of an option on the command line, "" for one without a flag."""
+    facts: Option = each.metadata["option"]
+    return f"--{each.name.replace('_', '-')}" if facts.flag is None else facts.flag
+
+
+def write_command(options: Options, verb: str, arguments: Sequence[str] = ()) -> list[str]:
+    """Return the words of a command line that gives these options again, without where results go.
+
+    Options at their default are left out, and those without a flag.
+
+    Args:
+        options: the options of a verb.
+        verb: the command.
+        arguments: fields that stand without a flag, in order.
+    """
+    words = ["interpfer", verb, *(str(getattr(options, name)) for name in arguments)]
+    for each in option_fields(type(options)):
+        facts: Option = each.metadata["option"]
+        flag, value = flag_of(each), getattr(options, each.name)
+        if flag and facts.repeats and value is not None and value != default_of(each):
+            words += [flag] if facts.kind == "switch" else [flag, _spell(value)]
+    return words
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -168,17 +208,24 @@ def _check(name: str, facts: Option, value: Any) -> None:
     if value is None:
         return
     if facts.choices and isinstance(value, str):
-        require_choice(said, value, facts.choices)
+        require_choice(said, value, tuple(facts.choices))
     if facts.kind in ("integer", "number", "count") and not (facts.kind == "count" and value == "auto"):
         wanted = "a whole number" if facts.kind != "number" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if facts.kind != "number" else int | float):
             raise InterpferError(f"{said} must be {wanted}{' or auto' * (facts.kind == 'count')}, got '{value}'.")
-        if facts.least is not None or facts.most is not None:
-            low = -float("inf") if facts.least is None else facts.least
-            high = float("inf") if facts.most is None else facts.most
-            require_range(said, value, low, high)
+        if any(limit is not None for limit in (facts.least, facts.most, facts.above, facts.below)):
+            require_range(said, value, facts.least, facts.most, above=facts.above, below=facts.below)
     if facts.kind == "switch" and not isinstance(value, bool):
         raise InterpferError(f"{said} must be true or false, got '{value}'.")
+
+
+def _spell(value: Any) -> str:
+    """Return a value as it is typed on the command line."""
+    if isinstance(value, Mapping):
+        return "+".join(f"{weight}*{key}" for key, weight in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
-"""Data flows one way: a module imports from the rooms before its own, never from a later one."""
+"""Data flows one way: a module imports from the packages before its own, never from a later one."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ ROOT = Path(interpfer.__file__).parent
 
 ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("registry", "types"),
+    ("choices", "registry", "types"),
     ("files", "labels", "runtime", "validation"),
+    ("options",),
     ("landmarks",),
     ("datasets",),
     ("au",),
@@ -32,9 +34,9 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__",),
 )
-"""Rooms from left to right; those of one line do not know each other."""
+"""Packages in order; those of one line do not know each other."""
 
-ROOMS = {room: place for place, rooms in enumerate(ORDER) for room in rooms}
+PACKAGES = {package: place for place, packages in enumerate(ORDER) for package in packages}
 
 
 def name_of(path: Path) -> str:
@@ -45,11 +47,11 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"}
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     """Return the longest name in ``ORDER`` that ``module`` belongs to."""
-    fitting = [room for room in ROOMS if f"{module}.".startswith(f"{room}.")]
+    fitting = [package for package in PACKAGES if f"{module}.".startswith(f"{package}.")]
     if not fitting:
-        raise LookupError(f"interpfer.{module} stands in no room: give it a place in ORDER")
+        raise LookupError(f"interpfer.{module} has no place in ORDER")
     return max(fitting, key=len)
 
 
@@ -70,13 +72,13 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def backward(path: Path, module: str) -> list[str]:
-    """Say which imports of a file point to a later room, or to another one on the same line."""
-    own = room_of(module)
+    """Say which imports of a file point to a later package, or to another one on the same line."""
+    own = package_of(module)
     return [
         f"interpfer/{path.name}:{line} {module} -> {target}"
         for line, target in imports(path)
-        if (ROOMS[room_of(target)], room_of(target)) > (ROOMS[own], own)
-        or (ROOMS[room_of(target)] == ROOMS[own] and room_of(target) != own)
+        if (PACKAGES[package_of(target)], package_of(target)) > (PACKAGES[own], own)
+        or (PACKAGES[package_of(target)] == PACKAGES[own] and package_of(target) != own)
     ]
 
 
@@ -85,12 +87,12 @@ def test_no_arrow_points_back(module: str) -> None:
     assert backward(MODULES[module], module) == []
 
 
-def test_every_module_has_a_room() -> None:
+def test_every_module_has_a_package() -> None:
     assert len(MODULES) > 40
     for module in MODULES:
-        assert room_of(module)
-    with pytest.raises(LookupError, match=r"interpfer\.attic stands in no room"):
-        room_of("attic")
+        assert package_of(module)
+    with pytest.raises(LookupError, match=r"interpfer\.attic has no place"):
+        package_of("attic")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_the_test_sees_an_arrow_that_points_back(tmp_path: Path, module: str, li
 
 
 def test_no_two_modules_import_each_other() -> None:
-    """Within a room the order is free, but it must not run in a circle (an __init__ may name what is inside)."""
+    """Within a package the order is free, but it must not run in a circle (an __init__ may name what is inside)."""
     graph = {
         module: {target for _, target in imports(path) if target in MODULES and target != module}
         for module, path in MODULES.items()
@@ -130,3 +132,10 @@ def test_no_two_modules_import_each_other() -> None:
 
     for module in graph:
         visit(module, ())
+
+
+def test_the_page_lists_the_packages_in_this_order() -> None:
+    page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Packages")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")][2:]
+    assert [tuple(sorted(re.findall(r"`(\w+)`", row))) for row in rows] == [tuple(sorted(line)) for line in ORDER]

@@ -11,25 +11,25 @@ from interpfer import __version__
 from interpfer.errors import InterpferError, nearest
 
 COMMANDS = {
-    "score": "Score where a trained classifier looks, against AU heatmaps.",
-    "finetune": "Train a classifier on, guided to look at action units, and compare before and after.",
-    "demo": "Take the whole tour on drawn faces: draw, train, score. Offline.",
-    "inspect": "Say what a checkpoint is, which card it needs, and whether its class order is right.",
-    "prepare": "Find the landmarks of a data set once, with a failure list and a sheet to look at.",
-    "check-data": "Check that a data set is whole: counts as published, every image readable.",
-    "explain": "Show where a classifier looks in a photograph, and say it in FACS terms.",
-    "leaderboard": "Rank leaderboards and runs: a table to read, CSV, Markdown, LaTeX or a page.",
-    "report": "Draw the page of a run again, or of several runs side by side; figures for a paper.",
-    "compare": "Compare two runs on the same images, with intervals and p-values.",
-    "ls": "List maps, metrics, datasets, landmarks, codebooks, models, presets or class orders.",
+    "score": "Score where a trained classifier looks against AU heatmaps.",
+    "finetune": "Fine-tune a classifier to look at action units, and compare before and after.",
+    "demo": "Run the offline demo on synthetic faces: draw, train, score, fine-tune.",
+    "inspect": "Identify a checkpoint, the model card it needs, and whether its class order is right.",
+    "prepare": "Detect the landmarks of a data set once, and write a failure list and a contact sheet.",
+    "check-data": "Check that a data set is complete: published counts, readable images.",
+    "explain": "Show where a classifier looks in a photograph, in FACS terms.",
+    "leaderboard": "Rank leaderboards and runs: a table, CSV, Markdown, LaTeX or a page.",
+    "report": "Rebuild the report page of a run, or of several runs side by side; figures for a paper.",
+    "compare": "Compare two runs on the same images, with confidence intervals and p-values.",
+    "ls": "List maps, metrics, datasets, landmarks, truths, codebooks, models, presets or class orders.",
 }
 
 
 class LazyGroup(click.Group):
-    """Knows its commands by name and help line, and imports one when it is called."""
+    """A group that lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the names in the order of the tour."""
+        """Return the names in the order of the help page."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Print the user's errors as one line; everything else is a defect and shows its traceback."""
+        """Print the user's errors as one line; any other exception is a bug and shows its traceback."""
         try:
             return super().invoke(ctx)
         except InterpferError as error:

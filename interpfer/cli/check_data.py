@@ -7,16 +7,16 @@ import click
 from interpfer.cli.options import verb
 from interpfer.datasets.options import CheckDataOptions
 
-SHOWN = 10
-"""Lines per kind of problem."""
+MAX_LINES = 10
+"""Most lines printed per kind of problem."""
 
 
 @verb("check-data", CheckDataOptions)
 @click.pass_context
 def command(ctx: click.Context, options: CheckDataOptions) -> None:
-    """Check that a data set is whole: counts as published, every image readable.
+    """Check that a data set is complete: counts as published, every image readable.
 
-    Prints the images per class and split, then what is wrong, by kind. Exit status 1 when something is.
+    Prints the number of images per class and split, then the problems by kind. Exit status 1 if there are problems.
 
     \b
     interpfer check-data --dataset rafdb --data-root RAF-DB
@@ -29,34 +29,36 @@ def command(ctx: click.Context, options: CheckDataOptions) -> None:
     from interpfer.labels import EXPRESSIONS
 
     assert options.dataset is not None
-    dataset, data_root, split = options.dataset, options.data_root, options.split
-    kind = DATASETS.get(dataset)
-    opened, check = open_splits(kind, Path(data_root) if data_root else None, None if split is None else [split])
+    name, data_root, split = options.dataset, options.data_root, options.split
+    dataset_class = DATASETS.get(name)
+    root = Path(data_root) if data_root else None
+    datasets, report = open_splits(dataset_class, root, None if split is None else [split])
     with progress_bars() as update:
-        read_images(opened, check, update)
-    table = Table(title=f"{dataset} in {data_root}" if data_root else dataset, title_justify="left")
+        read_images(datasets, report, update)
+    table = Table(title=f"{name} in {data_root}" if data_root else name, title_justify="left")
     table.add_column("class", no_wrap=True)
-    for name in check.counts:
-        table.add_column(name, justify="right")
-    present = {label for counts in check.counts.values() for label in counts}
-    order = [*kind.order, *(name for name in EXPRESSIONS if name not in kind.order and name in present)]
-    for label in [*order, *([""] if "" in present else [])]:
-        table.add_row(label or "no label", *(str(counts.get(label, 0)) for counts in check.counts.values()))
+    for column in report.counts:
+        table.add_column(column, justify="right")
+    labels = {label for counts in report.counts.values() for label in counts}
+    numbered = dataset_class.order
+    order = [*numbered, *(label for label in EXPRESSIONS if label in labels and label not in numbered)]
+    for label in [*order, *([""] if "" in labels else [])]:
+        table.add_row(label or "no label", *(str(counts.get(label, 0)) for counts in report.counts.values()))
     table.add_section()
-    table.add_row("images", *(str(sum(counts.values())) for counts in check.counts.values()))
-    for reason in dict.fromkeys(reason for counts in check.left_out.values() for reason in counts):
-        table.add_row(f"left out: {reason}", *(str(counts.get(reason, 0)) for counts in check.left_out.values()))
+    table.add_row("images", *(str(sum(counts.values())) for counts in report.counts.values()))
+    for reason in dict.fromkeys(reason for counts in report.left_out.values() for reason in counts):
+        table.add_row(f"left out: {reason}", *(str(counts.get(reason, 0)) for counts in report.left_out.values()))
     stdout().print(table)
-    for problem, lines in check.problems.items():
+    for problem, lines in report.problems.items():
         click.echo(f"{problem}: {len(lines)}")
-        for line in lines[:SHOWN]:
+        for line in lines[:MAX_LINES]:
             click.echo(f"  {line}")
-        if len(lines) > SHOWN:
-            click.echo(f"  and {len(lines) - SHOWN} more")
-    known = ", ".join(name for name, known in check.published.items() if known)
-    compared = f" and compared the counts of {known} with the published ones" if known else ""
-    click.echo(f"read {check.read} images{compared or '; no counts are published to compare with'}")
-    if check.problems:
-        click.echo(f"{sum(map(len, check.problems.values()))} things are wrong")
+        if len(lines) > MAX_LINES:
+            click.echo(f"  and {len(lines) - MAX_LINES} more")
+    compared = ", ".join(split for split, is_published in report.published.items() if is_published)
+    comparison = f"compared the counts of {compared} with the published ones"
+    click.echo(f"read {report.read} images; {comparison if compared else 'there are no published counts to compare'}")
+    count = sum(map(len, report.problems.values()))
+    click.echo("no problems found" if not count else "1 problem found" if count == 1 else f"{count} problems found")
+    if count:
         ctx.exit(1)
-    click.echo("nothing is wrong")

@@ -1,7 +1,7 @@
 """interpfer explain."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @as_json
 @quiet_option
 def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
-    """Show where MODEL looks in IMAGE, and say it in FACS terms.
+    """Show where MODEL looks in IMAGE, in FACS terms.
 
     IMAGE is a face, a photograph with a face in it, or a folder of such. One picture is written per image: landmarks,
     probabilities, the AU heatmap of the prediction, attention and CAMs with their cosines beside that of a uniform
@@ -43,29 +43,30 @@ def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
     images = pictures_in(image) if folder else [image]
     target = OutputPaths.plan(images, None if options.out is None else Path(options.out), folder, json_wanted)
     explainer = Explainer.open(options, options.model)
-    told, skipped = [], {}
+    explanations: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
     with progress_bars(folder and not quiet) as update:
         for done, path in enumerate(images):
             update("explaining", done, len(images))
             try:
-                shown = explainer.explain(path.name, read_image(path), options.label)
+                explanation = explainer.explain(path.name, read_image(path), options.label)
             except DataError as error:
                 if not folder:
                     raise
                 skipped[path.name] = str(error)
                 continue
-            write_explanation(shown, target.paths.get(path))
-            told.append(facts(shown))
+            write_explanation(explanation, target.paths.get(path))
+            explanations.append(facts(explanation))
         update("explaining", len(images), len(images))
     if folder and target.folder is not None:
-        write_summary(told, skipped, target.folder)
+        write_summary(explanations, skipped, target.folder)
     if json_wanted:
-        click.echo(json_bytes(told if folder else told[0]), nl=False)
+        click.echo(json_bytes(explanations if folder else explanations[0]), nl=False)
     elif not folder:
-        stdout().print(_table(shown))
-        stdout().print(sentence(shown), markup=False)
+        stdout().print(_table(explanation))
+        stdout().print(sentence(explanation), markup=False)
     else:
-        click.echo(f"{len(told)} of {len(images)} pictures explained")
+        click.echo(f"{len(explanations)} of {len(images)} pictures explained")
     if quiet:
         return
     for name, why in list(skipped.items())[:10]:
@@ -78,23 +79,26 @@ def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
         print_note(f"look at {target.paths[image]}")
 
 
-def _table(told: "Explanation") -> "Table":
+def _table(explanation: "Explanation") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     from interpfer.reports.escape import plain
 
-    table = Table(title=Text(plain(f"{told.image}: {told.model} says {told.predicted}")), title_justify="left")
+    table = Table(
+        title=Text(plain(f"{explanation.image}: {explanation.model} says {explanation.predicted}")),
+        title_justify="left",
+    )
     table.add_column("map", overflow="fold")
     table.add_column("layer", overflow="fold")
-    for name in told.heat:
+    for name in explanation.heat:
         for what in ("cosine", "skill"):
             table.add_column(f"{what}\n{name}", justify="right", no_wrap=True)
-    for shown in told.maps:
-        cells = [f"{value:.3f}" for score in shown.scores.values() for value in (score.cosine, score.skill)]
-        table.add_row(shown.name, shown.layer, *cells)
-    if told.heat and told.maps:
+    for item in explanation.maps:
+        cells = [f"{value:.3f}" for score in item.scores.values() for value in (score.cosine, score.skill)]
+        table.add_row(item.name, item.layer, *cells)
+    if explanation.heat and explanation.maps:
         table.add_section()
-        uniform = [text for score in told.maps[0].scores.values() for text in (f"{score.uniform:.3f}", "0.000")]
+        uniform = [text for score in explanation.maps[0].scores.values() for text in (f"{score.uniform:.3f}", "0.000")]
         table.add_row("baseline:uniform", "-", *uniform)
     return table

@@ -14,7 +14,8 @@ KINDS = {
     "maps": ("interpfer.maps:MAPS", "Maps of where a model looks, for --maps (groups: all, everything, baselines)"),
     "metrics": ("interpfer.metrics:METRICS", "Scores of a map, for --metrics (groups: all, agreement, faithfulness)"),
     "datasets": ("interpfer.datasets:DATASETS", "Data sets, for --dataset"),
-    "landmarks": ("interpfer.landmarks:PROVIDERS", "Who finds the 68 points of a face, for --landmarks"),
+    "landmarks": ("interpfer.landmarks:PROVIDERS", "Landmark providers (68 points per face), for --landmarks"),
+    "truths": ("interpfer.truth:TRUTHS", "What maps are compared with, for --truth"),
     "codebooks": ("interpfer.au:CODEBOOKS", "Action units per expression, for --codebook"),
     "models": (
         "interpfer.models:ARCHITECTURES",
@@ -26,14 +27,14 @@ KINDS = {
     ),
     "classes": ("interpfer.labels:list_orders", "Orders of classes, for --classes NAME"),
 }
-"""Kind -> its registry, or a function that lists what is no plugin, and the title of its list."""
+"""Kind -> its registry, or a function that lists what is not a plugin, and the title of its list."""
 
 
 @click.command("ls")
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @as_json
 def command(kind: str, json_wanted: bool) -> None:
-    """List what there is of a KIND, with what is worth knowing of each.
+    """List all items of a KIND with key facts.
 
     \b
     interpfer ls maps
@@ -48,45 +49,45 @@ def command(kind: str, json_wanted: bool) -> None:
     place, title = KINDS[kind]
     module, _, name = place.partition(":")
     source = getattr(import_module(module), name)
-    told: dict[str, dict[str, str]] = _plugins(source) if isinstance(source, Registry) else source()
+    listed: dict[str, dict[str, str]] = _plugins(source) if isinstance(source, Registry) else source()
     if json_wanted:
-        click.echo(json_bytes([{"name": plugin} | facts for plugin, facts in told.items()]), nl=False)
+        click.echo(json_bytes([{"name": plugin} | facts for plugin, facts in listed.items()]), nl=False)
         return
-    columns = list(dict.fromkeys(column for facts in told.values() for column in facts))
-    links = [column for column in columns if any("://" in facts.get(column, "") for facts in told.values())]
+    columns = list(dict.fromkeys(column for facts in listed.values() for column in facts))
+    links = [column for column in columns if any("://" in facts.get(column, "") for facts in listed.values())]
     table = Table(title=title, title_justify="left")
     table.add_column("name", no_wrap=True)
     for column in columns:
         if column not in links:
             table.add_column(column, overflow="fold")
-    for plugin, facts in told.items():
+    for plugin, facts in listed.items():
         cells = (facts.get(column, "") for column in columns if column not in links)
         table.add_row(plugin, *(cell.replace(", arXiv ", ",\narXiv ") for cell in cells))
     console = stdout()
     console.print(table)
     for column in links:  # an address that is broken into lines cannot be followed
         console.print(column)
-        for plugin, facts in told.items():
+        for plugin, facts in listed.items():
             if facts.get(column):
                 console.print(f"  {plugin.partition(chr(10))[0]}: {facts[column]}", markup=False, soft_wrap=True)
-    console.print("A package of your own adds to the list: docs/howto", markup=False)
+    console.print("To add one from a package of your own, see docs/howto.", markup=False)
 
 
 def _plugins(registry: "Registry[Any]") -> dict[str, dict[str, str]]:
     from interpfer.errors import PluginError
 
-    told: dict[str, dict[str, str]] = {}
+    listed: dict[str, dict[str, str]] = {}
     for plugin in registry:
         try:
-            told[plugin] = listing(registry.get(plugin))
+            listed[plugin] = listing(registry.get(plugin))
         except PluginError as error:
-            told[plugin] = {"what": str(error)}
-    return told
+            listed[plugin] = {"what": str(error)}
+    return listed
 
 
 def listing(plugin: object) -> dict[str, str]:
-    """Return what a plugin says of itself: its ``listing()``, its ``summary``, or the first line of its docstring."""
-    told = getattr(plugin, "listing", None)
-    if callable(told):
-        return dict(told())
+    """Return the facts of a plugin: its ``listing()``, its ``summary``, or the first line of its docstring."""
+    listed = getattr(plugin, "listing", None)
+    if callable(listed):
+        return dict(listed())
     return {"what": getattr(plugin, "summary", None) or (plugin.__doc__ or "").strip().partition("\n")[0]}

@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from interpfer.models.options import ModelOptions
-from interpfer.options import Option, Options, default_of, option_fields, read_config, write_config
+from interpfer.options import Option, Options, default_of, flag_of, option_fields, read_config, write_config
 
 
 class VerbCommand(click.Command):
     """A command whose flags are the fields of an ``Options`` class.
 
-    Its callback gets the value as ``options``, beside parameters of its own. A call that lacks something names all of it
-    at once, also the folder of a data set that needs one.
+    Its callback gets the value as ``options``, beside parameters of its own. A call that lacks something names all of
+    it at once, also the folder of a data set that needs one.
 
     Args:
         kind: the class of options.
@@ -26,35 +26,37 @@ class VerbCommand(click.Command):
         super().__init__(*args, **kwargs)
         self.kind = kind
         fields = {each.name: each for each in option_fields(kind)}
-        self.from_options = [*arguments, *(name for name, each in fields.items() if _flag(each))]
+        self.from_options = [*arguments, *(name for name, each in fields.items() if flag_of(each))]
         params: list[click.Parameter] = [_argument(fields[name]) for name in arguments]
         params += [_click_option(each) for each in _in_help_order(fields.values()) if each.name not in arguments]
         self.params = [*params[: len(arguments)], *params[len(arguments) :], *_CONFIG_OPTIONS, *self.params]
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Make the options out of the config file and the flags, and call the command.
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse a call, and make the options out of the config file and the flags.
 
         Raises:
-            UsageError: something is missing, or two options exclude each other.
+            UsageError: something is missing, or two options cannot be combined.
             InterpferError: a value is not allowed.
         """
+        rest = super().parse_args(ctx, args)
         flags = {name: ctx.params.pop(name) for name in self.from_options}
         config, wants_config = ctx.params.pop("config"), ctx.params.pop("print_config")
-        given = {name: value for name, value in flags.items() if value is not None}
-        values = (read_config(config) if config else {}) | given
-        if wants_config:
-            click.echo(write_config(self.kind.of(values, str(ctx.info_name))), nl=False)
-            return None
-        if missing := self._missing(values):
+        values = read_config(config) if config else {}
+        values |= {name: value for name, value in flags.items() if value is not None}
+        missing = self._missing(values)
+        if missing and not wants_config:
             raise click.UsageError(f"missing: {', '.join(missing)}", ctx)
-        options = self.kind.of(values, str(ctx.info_name))
+        options = self.kind.of(values, str(self.name))
+        if wants_config:
+            click.echo(write_config(options), nl=False)
+            ctx.exit()
         if getattr(options, "resume", False):
             if getattr(options, "overwrite", False):
                 raise click.UsageError("--resume and --overwrite cannot be combined; pass one.", ctx)
             if getattr(options, "out", "") is None:
                 raise click.UsageError("--resume needs --out.", ctx)
         ctx.params["options"] = options
-        return super().invoke(ctx)
+        return rest
 
     def _missing(self, values: Mapping[str, Any]) -> list[str]:
         fields = [each for each in option_fields(self.kind) if each.name in self.from_options]
@@ -96,17 +98,12 @@ _CONFIG_OPTIONS = [
 def _in_help_order(fields: Any) -> list[Field[Any]]:
     """Put what overrides the model card last."""
     card = {each.name for each in option_fields(ModelOptions)}
-    return sorted((each for each in fields if _flag(each)), key=lambda each: each.name in card)
-
-
-def _flag(each: Field[Any]) -> str:
-    facts: Option = each.metadata["option"]
-    return f"--{each.name.replace('_', '-')}" if facts.flag is None else facts.flag
+    return sorted((each for each in fields if flag_of(each)), key=lambda each: each.name in card)
 
 
 def _spelling(each: Field[Any]) -> str:
     facts: Option = each.metadata["option"]
-    return f"{_flag(each)} {facts.metavar}".strip()
+    return f"{flag_of(each)} {facts.metavar}".strip()
 
 
 def _argument(each: Field[Any]) -> click.Argument:
@@ -116,22 +113,22 @@ def _argument(each: Field[Any]) -> click.Argument:
 
 def _click_option(each: Field[Any]) -> click.Option:
     facts: Option = each.metadata["option"]
-    flag, default = _flag(each), default_of(each)
+    flag, default = flag_of(each), default_of(each)
     if facts.kind == "switch":
         value = not default
         return click.Option([flag, each.name], is_flag=True, flag_value=value, default=None, help=f"{facts.help}.")
     kind: Any = {"path": click.Path(path_type=Path), "integer": int, "number": float}.get(facts.kind, str)
     if facts.choices:
-        kind = click.Choice(facts.choices)
-    example = facts.example or (facts.choices[-1] if facts.choices else "")
+        kind = click.Choice(tuple(facts.choices))
+    example = facts.example or (tuple(facts.choices)[-1] if facts.choices else "")
     help_text = facts.help + (f", e.g. {flag} {example}" if example else "")
-    shown = ",".join(default) if isinstance(default, tuple) else default
+    default_text = ",".join(default) if isinstance(default, tuple) else default
     return click.Option(
         [flag, each.name],
         type=kind,
         callback=_PARSERS.get(facts.kind),
         metavar=None if facts.choices else facts.metavar or None,
-        help=f"{help_text}." + ("" if default is None else f"  [default: {shown}]"),
+        help=f"{help_text}." + ("" if default is None else f"  [default: {default_text}]"),
     )
 
 

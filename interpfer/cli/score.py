@@ -23,18 +23,18 @@ def command(options: ScoreOptions, json_wanted: bool, quiet: bool) -> None:
     from interpfer.cli.run_tables import notes, run_facts, score_tables
     from interpfer.cli.terminal import print_note, progress_bars, stdout
     from interpfer.files import json_bytes
-    from interpfer.runtime.processes import processes, shut_down
+    from interpfer.runtime.processes import join_processes, shut_down
     from interpfer.scoring.score import score
 
     assert options.model is not None
     assert options.dataset is not None
-    group = processes(options.device)
+    group = join_processes(options.device)
     try:
-        with progress_bars(group.main and not quiet) as update:
+        with progress_bars(group.is_main and not quiet) as update:
             run = score(options.model, options.dataset, options=options, progress=update)
     finally:
         shut_down()
-    if not group.main:
+    if not group.is_main:
         return
     if json_wanted:
         click.echo(json_bytes(run_facts(run)), nl=False)

@@ -1,10 +1,13 @@
 """The terminal: results go to stdout, progress and notes to stderr."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from interpfer.runtime.progress import Progress as ProgressReport
+from interpfer.runtime.progress import no_progress
 
 PLAIN_WIDTH = 140
 """Columns of a table that goes to a file or a pipe."""
@@ -19,18 +22,15 @@ def stdout() -> Console:
 
 
 def print_note(note: str) -> None:
-    """Print a note on stderr as it is."""
+    """Print a note on stderr."""
     stderr.print(note, markup=False, soft_wrap=True)
 
 
 @contextmanager
-def progress_bars(show: bool = True) -> Iterator[Callable[..., None]]:
-    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields what to report to.
-
-    It takes (what, done, total), and a note on how it goes that stands behind the bar.
-    """
+def progress_bars(show: bool = True) -> Iterator[ProgressReport]:
+    """Show one bar per kind of work on stderr, or one line where that is no terminal; yields the function to call."""
     if not show:
-        yield lambda *_: None
+        yield no_progress
         return
     columns = (
         TextColumn("{task.description:>11}"),

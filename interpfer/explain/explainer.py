@@ -13,11 +13,17 @@ from torch import Tensor
 from interpfer.datasets.base import IMAGE_SUFFIXES
 from interpfer.datasets.images import read_image, to_rgb
 from interpfer.errors import DataError
-from interpfer.explain.explanation import Explanation, Region, Score, ShownMap
+from interpfer.explain.explanation import ExplainedMap, Explanation, Region, Score
 from interpfer.explain.options import ExplainOptions
 from interpfer.faces.stream import to_tensor
 from interpfer.labels import canonical
-from interpfer.landmarks.alignment import face_square, similarity, stretch, transform_points, warp
+from interpfer.landmarks.alignment import (
+    face_crop_transform,
+    resize_transform,
+    similarity_transform,
+    transform_points,
+    warp_image,
+)
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.maps import named_maps
@@ -102,11 +108,11 @@ class Explainer:
         """
         wanted = canonical(label) if label else ""
         picture = to_rgb(picture)
-        found = self.provider.locate([name], [picture])
-        transform, cropped = self._place(found, picture.size)
+        landmarks = self.provider.locate([name], [picture])
+        transform, cropped = self._place(landmarks, picture.size)
         size = self.model.card.input.size
         image, face = (self._cut(picture, transform, cropped, side)[None] for side in (size, CANVAS))
-        points = transform_points(found.points.double(), transform[None])
+        points = transform_points(landmarks.points.double(), transform[None])
 
         x = self.model.normalise(image)
         results = run_maps(self.model, x, self.methods, self.layers, None, self.options.seed)
@@ -146,22 +152,22 @@ class Explainer:
             rules={"protocol": self.options.protocol, **self.truth.settings},
         )
 
-    def _place(self, found: Landmarks, size: tuple[int, int]) -> tuple[Float[Tensor, "2 3"], bool]:
+    def _place(self, landmarks: Landmarks, size: tuple[int, int]) -> tuple[Float[Tensor, "2 3"], bool]:
         """Return the map from the picture to the canvas, and whether it cuts something out."""
-        whole = stretch(*size, CANVAS)
-        if self.options.crop == "whole" or not bool(found.found[0]):
+        whole = resize_transform(*size, CANVAS)
+        if self.options.crop == "whole" or not bool(landmarks.found[0]):
             return whole, False
-        points = found.points.double()
+        points = landmarks.points.double()
         if self.options.crop == "aligned":
-            return similarity(points, CANVAS)[0], True
+            return similarity_transform(points, CANVAS)[0], True
         span = (points.amax(1) - points.amin(1))[0] / points.new_tensor(size)
         small = self.options.crop == "face" or float(span.min()) < SMALL
-        return (face_square(points, CANVAS)[0], True) if small else (whole, False)
+        return (face_crop_transform(points, CANVAS)[0], True) if small else (whole, False)
 
     @staticmethod
     def _cut(picture: Image.Image, transform: Float[Tensor, "2 3"], cropped: bool, size: int) -> Float[Tensor, "3 s s"]:
-        shown = warp(picture, transform * (size / CANVAS), size) if cropped else picture
-        return to_tensor(np.array(shown), size)
+        cropped_picture = warp_image(picture, transform * (size / CANVAS), size) if cropped else picture
+        return to_tensor(np.array(cropped_picture), size)
 
     def _show(
         self,
@@ -170,7 +176,7 @@ class Explainer:
         drawn: dict[str, Float[Tensor, "s s"]],
         expected: str,
         landmarks: Landmarks,
-    ) -> ShownMap:
+    ) -> ExplainedMap:
         method = self.methods[key[0]]
         large = to_canvas(raw.float().cpu(), method.attention, self.options.protocol)[0]
         scores = {}
@@ -179,7 +185,7 @@ class Explainer:
             scores[name] = Score(
                 float(cosine(large, plane[None])), float(cosine_skill(large, plane[None])), float(blank)
             )
-        return ShownMap(
+        return ExplainedMap(
             key[0],
             key[1],
             method.class_specific,
@@ -192,11 +198,11 @@ class Explainer:
         if not bool(landmarks.found.all()) or not bool(large.isfinite().all()):
             return ()
         shares = self.truth.shares(landmarks)
-        own, uniform = (profile(maps, shares)[0].tolist() for maps in (large, torch.ones_like(large)))
+        energy, uniform = (profile(maps, shares)[0].tolist() for maps in (large, torch.ones_like(large)))
         wanted = self.truth.expected_aus(expected)
         return tuple(
             Region(aus, tuple(au for au in aus if au in wanted), share, blank, share >= USED * blank > 0)
-            for aus, share, blank in zip(self.truth.parts.groups, own, uniform, strict=False)
+            for aus, share, blank in zip(self.truth.parts.groups, energy, uniform, strict=False)
         )
 
 
@@ -246,12 +252,12 @@ def explain_image(
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures of a folder, sorted; folders in it are left alone.
+    """Return the pictures of a folder, sorted; its subfolders are not searched.
 
     Raises:
         DataError: there is none.
     """
-    found = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise DataError(f"the folder {folder} holds no picture: name a picture, or a folder of pictures.")
-    return found
+    pictures = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES)
+    if not pictures:
+        raise DataError(f"the folder {folder} holds no picture: pass a picture, or a folder of pictures.")
+    return pictures

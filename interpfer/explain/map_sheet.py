@@ -10,7 +10,7 @@ from torch import Tensor
 
 from interpfer.datasets.base import Dataset
 from interpfer.faces.stream import FaceStream
-from interpfer.labels import NEUTRAL
+from interpfer.labels import NEUTRAL, class_indices
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.maps import MAPS
 from interpfer.maps.base import LayerMap
@@ -47,15 +47,15 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
     samples = [dataset.samples[row] for row in rows]
     rules = TruthOptions()
     heat = TRUTHS.get(rules.truth).create(rules).draw(samples, batch.landmarks).maps
-    targets = torch.tensor([model.classes.index(name) if name in model.classes else -1 for name in names])
+    targets = torch.tensor(class_indices(names, model.classes))
     layers = model.layers("last")
-    shown = capture(model, model.preprocess(batch.faces.images), layers, targets)
+    results = capture(model, model.preprocess(batch.faces.images), layers, targets)
     pictures = {"AU heatmap": heat}
     for name in SHEET_MAPS:
         method = MAPS.get(name)
         assert isinstance(method, LayerMap)
-        pictures[name], _ = to_canvas(method(shown.layers[layers[0]]), method.attention)
-    predicted = [model.classes[index] for index in shown.logits.argmax(1).tolist()]
+        pictures[name], _ = to_canvas(method(results.layers[layers[0]]), method.attention)
+    predicted = [model.classes[index] for index in results.logits.argmax(1).tolist()]
 
     sheet = draw(lambda: _sheet(batch.faces.images, names, predicted, pictures, heat, layers[0]))
     save(sheet, path, dpi=110)
@@ -76,9 +76,9 @@ def _sheet(
         axes[i][0].imshow(face)
         axes[i][0].set_ylabel(f"{name}\n(predicted {predicted[i]})")
         for j, (title, maps) in enumerate(pictures.items(), 1):
-            shown = maps[i : i + 1] / maps[i].max()
+            results = maps[i : i + 1] / maps[i].max()
             axes[i][j].imshow(face)
-            drawn = axes[i][j].imshow(shown[0].numpy(), cmap=COLOURS, alpha=OPACITY, vmin=0, vmax=1)
+            drawn = axes[i][j].imshow(results[0].numpy(), cmap=COLOURS, alpha=OPACITY, vmin=0, vmax=1)
             if j > 1:
                 axes[i][j].set_xlabel(f"cosine {float(cosine(maps[i : i + 1], heat[i : i + 1])):.2f}")
             if i == 0:

@@ -21,7 +21,7 @@ DEFAULT_FOLDER = Path("explained")
 
 @dataclass(frozen=True)
 class OutputPaths:
-    """Where explanations go.
+    """Output files of explanations.
 
     Attributes:
         paths: picture -> the file of its explanation; empty where only JSON is printed.
@@ -33,7 +33,7 @@ class OutputPaths:
 
     @classmethod
     def plan(cls, images: Sequence[Path], out: Path | None, several: bool, printed: bool) -> "OutputPaths":
-        """Settle the files before anything is computed.
+        """Return the output paths, before anything is computed.
 
         Args:
             images: the pictures.
@@ -49,9 +49,11 @@ class OutputPaths:
             return cls({}, None)
         if out is not None and not out.is_dir() and out.suffix:
             if several:
-                raise RunError(f"--out {out}: name a folder for the explanations of a folder.")
+                raise RunError(f"--out {out}: must be a folder, since the input is one.")
             if out.suffix.lower() not in known:
-                raise RunError(f"--out {out}: a file ends in {', '.join(known)}; anything else is a folder.")
+                raise RunError(
+                    f"--out {out}: the suffix must be one of {', '.join(known)}; a name without one is a folder."
+                )
             out.parent.mkdir(parents=True, exist_ok=True)
             return cls({images[0]: out}, None)
         if out is None and not several:
@@ -66,11 +68,11 @@ class OutputPaths:
         paths = {path: folder / f"{name}.png" for path, name in zip(images, names, strict=True)}
         for path, target in paths.items():
             if target.exists() and target.samefile(path):
-                raise RunError(f"--out {folder}: {target} is a picture to explain; name another folder.")
+                raise RunError(f"--out {folder}: {target} is an input picture; pass another folder.")
         return cls(paths, folder if several else None)
 
 
-def write_explanation(told: Explanation, path: Path | None) -> None:
+def write_explanation(explanation: Explanation, path: Path | None) -> None:
     """Write an explanation as its suffix says; nowhere if ``path`` is None.
 
     Raises:
@@ -79,39 +81,39 @@ def write_explanation(told: Explanation, path: Path | None) -> None:
     if path is None:
         return
     if path.suffix.lower() == ".json":
-        write_atomic(path, json_bytes(facts(told)))
+        write_atomic(path, json_bytes(facts(explanation)))
     else:
-        explanation_sheet(told, path)
+        explanation_sheet(explanation, path)
 
 
-def write_summary(told: Sequence[Mapping[str, Any]], skipped: Mapping[str, str], folder: Path) -> None:
+def write_summary(explanations: Sequence[Mapping[str, Any]], skipped: Mapping[str, str], folder: Path) -> None:
     """Write summary.jsonl, everything per picture, and summary.csv, one line per picture and map.
 
     Args:
-        told: out of ``interpfer.explain.facs.facts``.
+        explanations: results of ``interpfer.explain.facs.facts``.
         skipped: name of a picture -> why it could not be explained.
         folder: it is there.
     """
-    lines = [*told, *({"image": name, "skipped": why} for name, why in skipped.items())]
+    lines = [*explanations, *({"image": name, "skipped": why} for name, why in skipped.items())]
     write_atomic(folder / "summary.jsonl", b"".join(_line(line) for line in lines))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head = ("image", "predicted", "probability", "label", "map", "layer", "expression", "cosine", "skill", "uniform")
     writer.writerow([*head, "sentence", "skipped"])
-    for line in told:
+    for line in explanations:
         first = [
             guard(line["image"]),
             line["predicted"],
             _number(line["probabilities"][line["predicted"]]),
             line["label"],
         ]
-        for shown in line["maps"]:
-            for expression, score in (shown["scores"] or {"": {}}).items():
+        for item in line["maps"]:
+            for expression, score in (item["scores"] or {"": {}}).items():
                 values = [_number(score.get(name, math.nan)) for name in ("cosine", "skill", "uniform")]
                 row = [
                     *first,
-                    guard(shown["map"]),
-                    guard(shown["layer"]),
+                    guard(item["map"]),
+                    guard(item["layer"]),
                     expression,
                     *values,
                     guard(line["sentence"]),

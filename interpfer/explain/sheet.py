@@ -1,4 +1,4 @@
-"""One picture of an explanation: face, probabilities, AU heatmaps, maps with scores, evidence, and a sentence."""
+"""One picture of an explanation: face, probabilities, AU heatmaps, maps with scores, energy per region, a sentence."""
 
 import textwrap
 import warnings
@@ -17,12 +17,12 @@ from matplotlib.patches import Polygon
 from PIL import Image
 from torch import Tensor
 
-from interpfer.au.names import spell
+from interpfer.au.names import format_aus
 from interpfer.errors import RunError
-from interpfer.explain.explanation import Explanation, ShownMap
+from interpfer.explain.explanation import ExplainedMap, Explanation
 from interpfer.explain.facs import sentence
 from interpfer.labels import NEUTRAL
-from interpfer.landmarks.alignment import inverse, transform_points
+from interpfer.landmarks.alignment import invert_transform, transform_points
 from interpfer.reports.escape import plain
 from interpfer.reports.style import ACCENT, INK, LOW, SOFT
 from interpfer.reports.style import MAPS as COLOURS
@@ -65,21 +65,21 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def explanation_sheet(told: Explanation, path: Path) -> None:
+def explanation_sheet(explanation: Explanation, path: Path) -> None:
     """Draw an explanation.
 
     Args:
-        told: out of ``interpfer.explain_image``.
+        explanation: result of ``interpfer.explain_image``.
         path: the picture to write; its suffix is the format: .png, .svg or .pdf.
 
     Raises:
-        RunError: the suffix is none of these, or the file cannot be written.
+        RunError: the suffix is not one of these, or the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise RunError(f"{path}: a picture ends in {', '.join(SUFFIXES)}.")
+        raise RunError(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}.")
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a letter of a file's name that the font lacks
-        figure = _draw(told)
+        figure = _draw(explanation)
         dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
         try:
             figure.savefig(path, dpi=200, metadata=dated)
@@ -87,13 +87,13 @@ def explanation_sheet(told: Explanation, path: Path) -> None:
             raise RunError(f"cannot write {path}: {error}.") from error
 
 
-def _draw(told: Explanation) -> Figure:
-    first = _first_row(told)
+def _draw(explanation: Explanation) -> Figure:
+    first = _first_row(explanation)
     columns = max(COLUMNS, len(first))
-    rows = [first, *([_map_panel(told, shown) for shown in row] for row in _rows(told.maps, columns))]
-    main = told.main if told.main is not None and told.main.regions else None
+    rows = [first, *([_map_panel(explanation, item) for item in row] for row in _rows(explanation.maps, columns))]
+    main = explanation.main if explanation.main is not None and explanation.main.regions else None
     foot = 0.85 + 0.15 * len(main.regions) if main else 1.2
-    below = 0.12 + LINE * max((_scores(told, shown).count("\n") + 1 for shown in told.maps), default=1)
+    below = 0.12 + LINE * max((_scores(explanation, item).count("\n") + 1 for item in explanation.maps), default=1)
     width, height = columns * PANEL, len(rows) * (HEAD + SIDE + below) + foot + 0.14
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
@@ -107,35 +107,37 @@ def _draw(told: Explanation) -> Figure:
             draw(figure.add_subplot(grid[row, column]))
     left = 0.15 / width
     if main:
-        _evidence(
-            figure.add_axes((1.75 / width, 0.5 / height, 1.9 / width, (foot - 0.75) / height)), main, told.expected
-        )
+        box = (1.75 / width, 0.5 / height, 1.9 / width, (foot - 0.75) / height)
+        _energy_per_region(figure.add_axes(box), main, explanation.expected)
         left = 3.95 / width
-    _words(figure, told, left, foot)
+    _words(figure, explanation, left, foot)
     return figure
 
 
-def _rows(maps: Sequence[ShownMap], columns: int) -> Iterator[Sequence[ShownMap]]:
+def _rows(maps: Sequence[ExplainedMap], columns: int) -> Iterator[Sequence[ExplainedMap]]:
     """Break maps into rows; of several layers, every map begins a row of its own."""
-    layers: dict[str, list[ShownMap]] = {}
-    for shown in maps:
-        layers.setdefault(shown.name, []).append(shown)
+    layers: dict[str, list[ExplainedMap]] = {}
+    for item in maps:
+        layers.setdefault(item.name, []).append(item)
     alone = all(len(row) == 1 for row in layers.values())
     for row in [maps] if alone else layers.values():
         yield from (row[start : start + columns] for start in range(0, len(row), columns))
 
 
-def _words(figure: Figure, told: Explanation, left: float, foot: float) -> None:
+def _words(figure: Figure, explanation: Explanation, left: float, foot: float) -> None:
     """Write the sentence, the rules and the scale of colours."""
     width, height = figure.get_size_inches()
     letters = int((1 - left) * width * 15.5)
-    text = "\n".join(textwrap.wrap(plain(_kept_together(sentence(told))), letters))
+    text = "\n".join(textwrap.wrap(plain(_kept_together(sentence(explanation))), letters))
     figure.text(left, (foot - 0.1) / height, "In FACS terms", weight="bold", size=8, va="top")
     figure.text(left, (foot - 0.3) / height, text, va="top", size=7.5, linespacing=1.4)
-    rules = f"Protocol {told.rules['protocol']}, codebook {told.rules['codebook']}, geometry {told.rules['geometry']}."
-    note = textwrap.wrap(plain(f"{rules} A score says that a map lies where the codebook says, no more."), letters)
+    names = ("protocol", "codebook", "geometry")
+    rules = ", ".join(f"{name} {explanation.rules[name]}" for name in names if name in explanation.rules)
+    note = textwrap.wrap(
+        plain(f"{rules.capitalize()}. A high score means that a map lies where the codebook says, no more."), letters
+    )
     figure.text(left, 0.32 / height, "\n".join(note), size=6.3, color=SOFT, va="bottom", linespacing=1.4)
-    figure.text(left, 0.12 / height, "Each map from its least to its largest value:", size=6.3, color=SOFT, va="bottom")
+    figure.text(left, 0.12 / height, "Each map, minimum to maximum:", size=6.3, color=SOFT, va="bottom")
     bar = figure.add_axes((left + 2.05 / width, 0.135 / height, 0.8 / width, 0.07 / height))
     figure.colorbar(ScalarMappable(cmap=COLOURS), cax=bar, orientation="horizontal", ticks=[]).outline.set_visible(
         False
@@ -147,33 +149,28 @@ def _kept_together(text: str) -> str:
     return text.replace("AU ", "AU\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _first_row(told: Explanation) -> list[Panel]:
-    expressions = list(dict.fromkeys([told.predicted, *([told.label] if told.label else [])]))
+def _first_row(explanation: Explanation) -> list[Panel]:
+    expressions = list(dict.fromkeys([explanation.predicted, *([explanation.label] if explanation.label else [])]))
     return [
-        lambda axis: _scene(axis, told),
-        lambda axis: _face(axis, told),
-        lambda axis: _chances(axis, told),
-        *(_heat_panel(told, name) for name in expressions),
+        lambda axis: _scene(axis, explanation),
+        lambda axis: _face(axis, explanation),
+        lambda axis: _chances(axis, explanation),
+        *(_heat_panel(explanation, name) for name in expressions),
     ]
 
 
-def _heat_panel(told: Explanation, name: str) -> Panel:
-    roles = [role for role, who in (("prediction", told.predicted), ("label", told.label)) if name == who]
-    why = (
-        "no face found"
-        if not told.found
-        else f"{name} has no action units"
-        if name == NEUTRAL
-        else "not in the codebook"
-    )
-    plane = told.heat.get(name)
-    return lambda axis: _map(axis, told, plane, f"AUs of {name}", f"the {' and the '.join(roles)}", why)
+def _heat_panel(explanation: Explanation, name: str) -> Panel:
+    roles = [role for role, who in (("prediction", explanation.predicted), ("label", explanation.label)) if name == who]
+    why = f"{name} has no action units" if name == NEUTRAL else "not in the codebook"
+    why = why if explanation.has_face else "no face found"
+    plane = explanation.heat.get(name)
+    return lambda axis: _map(axis, explanation, plane, f"AUs of {name}", f"the {' and the '.join(roles)}", why)
 
 
-def _map_panel(told: Explanation, shown: ShownMap) -> Panel:
-    values = shown.values if bool(shown.values.isfinite().all()) else None
+def _map_panel(explanation: Explanation, item: ExplainedMap) -> Panel:
+    values = item.values if bool(item.values.isfinite().all()) else None
     why = "undefined: constant, zero or not finite"
-    return lambda axis: _map(axis, told, values, shown.name, _scores(told, shown), why)
+    return lambda axis: _map(axis, explanation, values, item.name, _scores(explanation, item), why)
 
 
 def _bare(axis: Axes, title: str, below: str = "") -> None:
@@ -190,54 +187,54 @@ def _pixels(face: Float[Tensor, "3 s s"]) -> Any:
 
 
 def _blend(ground: Any, values: Any) -> Any:
-    """Lay a map in [0, 1] over a picture; done here, since file formats blend each in their own way."""
+    """Overlay a map in [0, 1] on a picture; done here, since file formats blend differently."""
     return (1 - OPACITY) * ground + OPACITY * mpl.colormaps[COLOURS](values)[..., :3]
 
 
-def _face(axis: Axes, told: Explanation) -> None:
-    axis.imshow(_pixels(told.face), interpolation="bilinear")
-    if told.found:
-        points = told.points.numpy()
+def _face(axis: Axes, explanation: Explanation) -> None:
+    axis.imshow(_pixels(explanation.face), interpolation="bilinear")
+    if explanation.has_face:
+        points = explanation.points.numpy()
         axis.scatter(points[:, 0], points[:, 1], s=3.2, c=DOTS, edgecolors="black", linewidths=0.25)
     axis.set_xlim(-0.5, CANVAS - 0.5)
     axis.set_ylim(CANVAS - 0.5, -0.5)
-    _bare(axis, "what the model is shown", "with 68 landmarks" if told.found else "no face found")
+    _bare(axis, "model input", "with 68 landmarks" if explanation.has_face else "no face found")
 
 
-def _scene(axis: Axes, told: Explanation) -> None:
-    """Show the whole picture; where the face was cut out of it, with the square and the main map laid back on it."""
-    ratio = min(DETAIL / max(told.picture.size), 1)
-    size = (max(round(told.picture.width * ratio), 1), max(round(told.picture.height * ratio), 1))
-    picture = told.picture.resize(size, Image.Resampling.LANCZOS)
-    shown = np.asarray(picture) / 255
+def _scene(axis: Axes, explanation: Explanation) -> None:
+    """Show the whole picture; if the face was cropped, with its square and the main map."""
+    ratio = min(DETAIL / max(explanation.picture.size), 1)
+    size = (max(round(explanation.picture.width * ratio), 1), max(round(explanation.picture.height * ratio), 1))
+    picture = explanation.picture.resize(size, Image.Resampling.LANCZOS)
+    pixels = np.asarray(picture) / 255
     below = "the picture"
-    if told.cropped and told.main is not None:
-        values, seen = told.on_picture(told.main.values)
+    if explanation.cropped and explanation.main is not None:
+        values, seen = explanation.on_picture(explanation.main.values)
         scaled = [np.asarray(Image.fromarray(x.float().numpy()).resize(size)) for x in (values, seen)]
-        shown = np.where(scaled[1][..., None] > 0.5, _blend(shown, scaled[0]), shown)
-        below = f"{told.main.name}, laid back on the picture"
-    axis.imshow(shown, extent=(0, told.picture.width, told.picture.height, 0))
-    if told.cropped:
-        corners = told.points.new_tensor([[0, 0], [CANVAS, 0], [CANVAS, CANVAS], [0, CANVAS]]).double()
-        square = transform_points(corners, inverse(told.transform)).numpy()
+        pixels = np.where(scaled[1][..., None] > 0.5, _blend(pixels, scaled[0]), pixels)
+        below = f"{explanation.main.name}, on the picture"
+    axis.imshow(pixels, extent=(0, explanation.picture.width, explanation.picture.height, 0))
+    if explanation.cropped:
+        corners = explanation.points.new_tensor([[0, 0], [CANVAS, 0], [CANVAS, CANVAS], [0, CANVAS]]).double()
+        square = transform_points(corners, invert_transform(explanation.transform)).numpy()
         axis.add_patch(Polygon(square, closed=True, fill=False, edgecolor="white", linewidth=1.6))
         axis.add_patch(Polygon(square, closed=True, fill=False, edgecolor=ACCENT, linewidth=0.9))
-    axis.set_xlim(0, told.picture.width)
-    axis.set_ylim(told.picture.height, 0)
+    axis.set_xlim(0, explanation.picture.width)
+    axis.set_ylim(explanation.picture.height, 0)
     axis.set_anchor("N")
-    _bare(axis, _short(told.image), below)
+    _bare(axis, _short(explanation.image), below)
 
 
-def _chances(axis: Axes, told: Explanation) -> None:
-    names = list(told.probabilities)
-    values = [told.probabilities[name] for name in names]
-    colours = [ACCENT if name == told.predicted else PALE for name in names]
+def _chances(axis: Axes, explanation: Explanation) -> None:
+    names = list(explanation.probabilities)
+    values = [explanation.probabilities[name] for name in names]
+    colours = [ACCENT if name == explanation.predicted else PALE for name in names]
     places = np.arange(len(names))
     axis.barh(places + 0.2, [1] * len(names), color=TRACK, height=0.3)
     axis.barh(places + 0.2, values, color=colours, height=0.3)
     for place, name, value in zip(places, names, values, strict=True):
-        bold = "bold" if name == told.predicted else "normal"
-        mark = " (label)" if name == told.label else ""
+        bold = "bold" if name == explanation.predicted else "normal"
+        mark = " (label)" if name == explanation.label else ""
         axis.text(0, place + 0.02, f"{name}{mark}", fontsize=6.5, weight=bold, va="bottom")
         axis.text(
             1.0, place + 0.02, f"{100 * value:.0f} %", fontsize=6.5, weight=bold, ha="right", va="bottom", color=INK
@@ -245,46 +242,50 @@ def _chances(axis: Axes, told: Explanation) -> None:
     axis.set_xlim(0, 1)
     axis.set_ylim(len(names) - 0.4, -0.75)
     axis.set_box_aspect(1)
-    _bare(axis, "what the model says", plain(_short(told.model)))
+    _bare(axis, "prediction", plain(_short(explanation.model)))
 
 
-def _map(axis: Axes, told: Explanation, values: Float[Tensor, "s s"] | None, title: str, below: str, why: str) -> None:
-    grey = np.repeat(_pixels(told.face).mean(2, keepdims=True), 3, 2)
+def _map(
+    axis: Axes, explanation: Explanation, values: Float[Tensor, "s s"] | None, title: str, below: str, why: str
+) -> None:
+    grey = np.repeat(_pixels(explanation.face).mean(2, keepdims=True), 3, 2)
     axis.imshow(grey if values is None else _blend(grey, values.numpy()), interpolation="bilinear")
     _bare(axis, title, below if values is not None else why)
 
 
-def _scores(told: Explanation, shown: ShownMap) -> str:
-    if len(shown.scores) == 1:
-        name, score = next(iter(shown.scores.items()))
-        whom = "" if name == told.predicted else f" with {name}"
+def _scores(explanation: Explanation, item: ExplainedMap) -> str:
+    if len(item.scores) == 1:
+        name, score = next(iter(item.scores.items()))
+        whom = "" if name == explanation.predicted else f" with {name}"
         skill = f"{round(score.skill, 2) + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}")
-        return f"cosine{whom} {score.cosine:.2f} (uniform {score.uniform:.2f})\nskill {skill}, at {shown.layer}"
-    pairs = [f"{name} {score.cosine:.2f} (uniform {score.uniform:.2f})" for name, score in shown.scores.items()]
-    return "\n".join([f"at {shown.layer}, cosine with" if pairs else f"at {shown.layer}", *pairs])
+        return f"cosine{whom} {score.cosine:.2f} (uniform {score.uniform:.2f})\nskill {skill}, at {item.layer}"
+    pairs = [f"{name} {score.cosine:.2f} (uniform {score.uniform:.2f})" for name, score in item.scores.items()]
+    return "\n".join([f"at {item.layer}, cosine with" if pairs else f"at {item.layer}", *pairs])
 
 
-def _evidence(axis: Axes, shown: ShownMap, expected: str) -> None:
+def _energy_per_region(axis: Axes, item: ExplainedMap, expected: str) -> None:
     """Draw the share of the map's energy per region, a tick where a uniform map would be."""
-    regions = sorted(shown.regions, key=lambda region: (not region.asked, -region.share))
+    regions = sorted(item.regions, key=lambda region: (not region.expected_aus, -region.share))
     places = np.arange(len(regions))
-    colours = [PALE if not region.asked else ACCENT if region.used else LOW for region in regions]
+    colours = [PALE if not region.expected_aus else ACCENT if region.is_covered else LOW for region in regions]
     axis.barh(places, [100 * region.share for region in regions], color=colours, height=0.66)
     axis.vlines([100 * region.uniform for region in regions], places - 0.42, places + 0.42, color=INK, linewidth=1)
     axis.set_yticks(
-        places, [textwrap.shorten(spell(region.asked or region.aus), 40) for region in regions], fontsize=6.3
+        places,
+        [textwrap.shorten(format_aus(region.expected_aus or region.aus), 40) for region in regions],
+        fontsize=6.3,
     )
     for label, region in zip(axis.get_yticklabels(), regions, strict=True):
-        label.set_fontweight("bold" if region.asked else "normal")
+        label.set_fontweight("bold" if region.expected_aus else "normal")
     axis.set_ylim(len(regions) - 0.4, -0.6)
     axis.tick_params(length=0, labelsize=6.3)
     axis.set_xlabel(
-        "% of the map's energy; tick: uniform map;\nblue: expected and used, orange: expected and missed",
+        "% of the map's energy; tick: uniform map;\nblue: expected, at least 1.1 x uniform; orange: expected, missed",
         fontsize=6.3,
         labelpad=2,
     )
-    whom = f", bold: expected of {expected}" if expected else ""
-    axis.set_title(f"{shown.name} per action unit{whom}", loc="right", fontsize=7.5)
+    whom = f", bold: expected for {expected}" if expected else ""
+    axis.set_title(f"{item.name} per action unit{whom}", loc="right", fontsize=7.5)
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
 

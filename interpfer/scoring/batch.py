@@ -19,8 +19,8 @@ from interpfer.metrics.base import DatasetMetric, ImageMetric, ModelMetric
 from interpfer.metrics.queries import ModelProbe
 from interpfer.models.channels_last import channels_last
 from interpfer.results.folder import BatchResult
-from interpfer.results.pictures import Bytes, Pictures, ReportContent, nothing_shown, to_bytes
-from interpfer.runtime.threads import side_by_side
+from interpfer.results.pictures import Bytes, Pictures, ReportContent, empty_maps, to_bytes
+from interpfer.runtime.threads import parallel_map
 from interpfer.scoring.mean_faces import sum_faces
 from interpfer.scoring.session import ScoreSession
 from interpfer.truth.base import Truth
@@ -87,7 +87,7 @@ def score_batch(session: ScoreSession, batch: Batch, means: TruthMeans | None, c
     def score_slice(rows: slice) -> _ChunkScores:
         return _score_chunk(session, _make_chunk(session, batch, rows, means), raw, frozenset(twins), content)
 
-    chunks = side_by_side(score_slice, slices) if on_cpu else [score_slice(rows) for rows in slices]
+    chunks = parallel_map(score_slice, slices) if on_cpu else [score_slice(rows) for rows in slices]
     scored = _concatenate(chunks or [_no_scores(session, content)])
     if any(isinstance(metric, ModelMetric) for metric in session.metrics.values()):
         label_targets = session.targets(batch.rows)
@@ -147,7 +147,7 @@ def _score_chunk(
     counts: dict[str, NDArray[np.unsignedinteger]] = {}
     profiles = torch.full((n, columns + 2, len(session.truth.parts.names)), torch.nan, dtype=torch.float64)
     places = {key: place for place, key in enumerate(session.shown)} if content.maps else {}
-    pictures = nothing_shown(n, len(places) + 1)
+    pictures = empty_maps(n, len(places) + 1)
     shares = session.truth.shares(chunk.landmarks.to(session.model.device))
     small = cells(heat)
     pictures[:, -1] = to_bytes(small)
@@ -183,7 +183,7 @@ def _no_scores(session: ScoreSession, content: ReportContent) -> _ChunkScores:
         single={name: np.zeros((0, columns)) for name in counters},
         profiles=np.zeros((0, columns + 2, len(session.truth.parts.names))),
         valid=np.zeros(0, np.bool_),
-        small_maps=nothing_shown(0, pictures),
+        small_maps=empty_maps(0, pictures),
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -13,11 +14,12 @@ from interpfer.labels import NEUTRAL
 from interpfer.landmarks.base import NO_FACE, UNREADABLE
 from interpfer.maps.canvas import conventions
 from interpfer.metrics.au_profile import summarise_profiles
-from interpfer.options import RUN_OPTIONS
+from interpfer.options import RUN_OPTIONS, write_command
 from interpfer.results.folder import RunFolder
-from interpfer.results.metric_facts import write_readings
+from interpfer.results.metric_facts import METRIC_FACTS, leaderboard_columns, record_metric_facts
 from interpfer.results.pictures import ReportContent, ReportData
-from interpfer.results.run import Run
+from interpfer.results.run import COMMAND, Run
+from interpfer.results.sources import SOURCES, collect_sources
 from interpfer.results.tables import Tables
 from interpfer.scoring.gallery import collect_report_data
 from interpfer.scoring.options import ScoreOptions
@@ -90,7 +92,7 @@ def _manifest(
     """Return what was scored, how, and the results beside the tables."""
     spec = session.spec
     warnings = [
-        *session.dataset.remarks,
+        *session.dataset.notes,
         *session.model.notes,
         wrong_order(classification.confusion, session.model.classes),
     ]
@@ -98,6 +100,7 @@ def _manifest(
         "arguments": spec.identity,
         "spec_digest": spec.digest,
         RUN_OPTIONS: options.to_dict(repeats_only=True),
+        COMMAND: _command(options, spec.dataset),
         "seed": spec.seed,
         "device": str(session.model.device),
         "versions": {"interpfer": __version__} | {name: version(name) for name in PACKAGES},
@@ -109,13 +112,24 @@ def _manifest(
         "counts": tables.counts(),
         "classification": classification.facts(),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
-        "readings": write_readings(list(spec.metrics)),
+        "readings": leaderboard_columns(spec.metrics),
+        METRIC_FACTS: record_metric_facts(spec.metrics),
+        SOURCES: collect_sources(spec.maps, spec.metrics, session.truth),
         "warnings": [warning for warning in warnings if warning],
         "same": {
             "@".join(key): "@".join(twin) for key, twin in session.probe.duplicates.items() if key not in tables.unlike
         },
         "refused": {"@".join(key): reason for key, reason in (session.probe.failed | tables.refused).items()},
     }
+
+
+def _command(options: ScoreOptions, dataset: str) -> list[str]:
+    """Return the command that repeats a score; MODEL and DIR stand for objects that were passed in Python."""
+    if options.model is None:
+        options = replace(options, model="MODEL")
+    if options.dataset is None:
+        options = replace(options, dataset=dataset, data_root="DIR")
+    return write_command(options, "score", arguments=["model"])
 
 
 def _digest(tables: Tables) -> str:

@@ -1,4 +1,4 @@
-"""Chooses the faces that a report shows, and gathers their pictures and the means of all."""
+"""Chooses the faces that a report shows, and collects their pictures and the class means."""
 
 import hashlib
 import io
@@ -17,10 +17,10 @@ from interpfer.maps.base import BaselineContext, LayerMap
 from interpfer.maps.engine import run_maps
 from interpfer.metrics.au_profile import cells
 from interpfer.results.folder import RunFolder
-from interpfer.results.pictures import AU_HEATMAP, Bytes, ReportContent, ReportData, no_points, nothing_shown, to_bytes
+from interpfer.results.pictures import AU_HEATMAP, Bytes, ReportContent, ReportData, empty_maps, empty_points, to_bytes
 from interpfer.results.tables import Tables
 from interpfer.scoring.batch import on_canvas
-from interpfer.scoring.mean_faces import SIDE, align_faces, lay_points, over
+from interpfer.scoring.mean_faces import SIDE, align_faces, align_points, mean_where_covered
 from interpfer.scoring.session import ScoreSession
 from interpfer.truth.base import GRID
 from interpfer.types import LANDMARKS
@@ -29,7 +29,7 @@ PER_GROUP = 3
 """Faces of a class in each group."""
 
 FACE_SIDE = 144
-"""Of a face in the gallery, in pixels."""
+"""Side of a face in the gallery, in pixels."""
 
 CHUNK = 32
 QUALITY = 82
@@ -39,9 +39,9 @@ def choose(
     values: NDArray[np.float64], labels: Sequence[str], predicted: Sequence[str], confidence: Sequence[float],
     ids: Sequence[str],
 ) -> dict[int, list[str]]:  # fmt: skip
-    """Choose faces per class: the best, the worst, the typical, the surest errors, and some that chance picks.
+    """Choose faces per class: best, worst, typical, the most confident errors, and a random sample.
 
-    What chance picks depends on the names alone, so that runs on the same data show the same faces.
+    The random sample depends on the names alone, so that runs on the same data show the same faces.
 
     Args:
         values: score per face, NaN where undefined.
@@ -51,11 +51,11 @@ def choose(
         ids: name per face.
 
     Returns:
-        Place of each chosen face -> the groups it is in, by place.
+        Index of each chosen face -> its groups, in order of the index.
     """
     names = np.array(labels, object)
     wrong = np.array([bool(a) and a != b for a, b in zip(labels, predicted, strict=True)], bool)
-    sure = np.array(confidence)
+    confidences = np.array(confidence)
     chosen: dict[int, list[str]] = {}
     for name in dict.fromkeys(label for label in labels if label):
         own = np.flatnonzero(names == name)
@@ -67,7 +67,7 @@ def choose(
             "best": ranked[::-1],
             "worst": ranked,
             "typical": scored[np.argsort(np.abs(values[scored] - middle), kind="stable")],
-            "misclassified": errors[np.argsort(-sure[errors], kind="stable")],
+            "misclassified": errors[np.argsort(-confidences[errors], kind="stable")],
             "random": np.array(sorted(own.tolist(), key=lambda row: hashlib.sha256(ids[row].encode()).digest())),
         }
         for group, members in groups.items():
@@ -77,13 +77,13 @@ def choose(
 
 
 def collect_report_data(session: ScoreSession, folder: RunFolder, tables: Tables, content: ReportContent) -> ReportData:
-    """Gather what the report shows; at most the pictures of one batch and of the gallery are held."""
+    """Collect what the report shows; at most the pictures of one batch and of the gallery are in memory."""
     names = [session.dataset.samples[row].id for row in tables.rows]
-    chosen = choose(_deciding(session, tables), tables.labels, tables.predicted, tables.confidence, names)
+    chosen = choose(_ordering_scores(session, tables), tables.labels, tables.predicted, tables.confidence, names)
     places = list(chosen)
     rows = [tables.rows[place] for place in places]
     width = len(session.shown) + 1
-    maps, points = nothing_shown(len(rows), width), no_points(len(rows))
+    maps, points = empty_maps(len(rows), width), empty_points(len(rows))
     means = _Means(len(session.dataset.classes), width)
     where = {row: index for index, row in enumerate(rows)}
     for batch_rows, pictures in folder.pictures():
@@ -116,8 +116,8 @@ def collect_report_data(session: ScoreSession, folder: RunFolder, tables: Tables
     )
 
 
-def _deciding(session: ScoreSession, tables: Tables) -> NDArray[np.float64]:
-    """Return the scores that tell the best faces from the worst: the cosine of the deepest map, or what there is."""
+def _ordering_scores(session: ScoreSession, tables: Tables) -> NDArray[np.float64]:
+    """Return the scores that order the faces: the cosine of the deepest map, else the first metric."""
     if not session.shown or not tables.values:
         return np.full(len(tables.rows), np.nan)
     metric = "cosine" if "cosine" in tables.values else next(iter(tables.values))
@@ -128,11 +128,11 @@ def _deciding(session: ScoreSession, tables: Tables) -> NDArray[np.float64]:
 
 
 class _Means:
-    """Sums per class over faces that are laid over one another."""
+    """Sums per class over aligned faces."""
 
     def __init__(self, classes: int, width: int) -> None:
         self._maps = torch.zeros(classes, width, GRID, GRID, dtype=torch.float64)
-        self._reached = torch.zeros(classes, width, GRID, GRID, dtype=torch.float64)
+        self._coverage = torch.zeros(classes, width, GRID, GRID, dtype=torch.float64)
         self._defined = torch.zeros(classes, width, dtype=torch.float64)
         self._points = torch.zeros(classes, LANDMARKS, 2, dtype=torch.float64)
         self._faces = torch.zeros(classes, 4, SIDE, SIDE, dtype=torch.float64)
@@ -140,19 +140,19 @@ class _Means:
         self.count = np.zeros(classes, np.int64)
 
     def add_maps(self, maps: Bytes, points: NDArray[np.float32], classes: Sequence[int]) -> None:
-        found = torch.from_numpy(points)
+        landmarks = torch.from_numpy(points)
         index = torch.tensor(classes, dtype=torch.long)
-        usable = found.isfinite().flatten(1).all(1) & (index >= 0)
+        usable = landmarks.isfinite().flatten(1).all(1) & (index >= 0)
         if not usable.any():
             return
-        found, index = found[usable], index[usable]
+        landmarks, index = landmarks[usable], index[usable]
         unit = torch.from_numpy(maps)[usable].float() / 255
         defined = unit.amax((2, 3)).gt(0)
-        laid, reached = align_faces(unit, found)
-        self._maps.index_add_(0, index, laid.double())
-        self._reached.index_add_(0, index, (reached * defined[..., None, None]).double())
+        aligned, coverage = align_faces(unit, landmarks)
+        self._maps.index_add_(0, index, aligned.double())
+        self._coverage.index_add_(0, index, (coverage * defined[..., None, None]).double())
         self._defined.index_add_(0, index, defined.double())
-        self._points.index_add_(0, index, lay_points(found).double())
+        self._points.index_add_(0, index, align_points(landmarks).double())
         self.count += np.bincount(index.numpy(), minlength=len(self.count))
 
     def add_faces(self, faces: NDArray[np.float16], members: NDArray[np.int64]) -> None:
@@ -162,9 +162,9 @@ class _Means:
 
     def maps(self) -> Bytes:
         """Means in the scale of single maps: where all maps of a class peak at one place, the mean peaks at 255."""
-        means = over(self._maps, self._reached, self._defined[..., None, None]).nan_to_num(0)
-        found: Bytes = (means * 255).round().clamp(0, 255).byte().numpy()
-        return found
+        means = mean_where_covered(self._maps, self._coverage, self._defined[..., None, None]).nan_to_num(0)
+        result: Bytes = (means * 255).round().clamp(0, 255).byte().numpy()
+        return result
 
     def points(self) -> NDArray[np.float32]:
         count = torch.from_numpy(self.count)[:, None, None]
@@ -173,13 +173,15 @@ class _Means:
 
     def faces(self) -> tuple[bytes, ...]:
         return tuple(
-            _jpeg(over(total[:3], total[3:], torch.tensor(float(count))).nan_to_num(0).float()) if count else b""
+            _jpeg(mean_where_covered(total[:3], total[3:], torch.tensor(float(count))).nan_to_num(0).float())
+            if count
+            else b""
             for total, count in zip(self._faces, self._pictured.tolist(), strict=True)
         )
 
 
 def _portraits(session: ScoreSession, rows: Sequence[int]) -> Iterator[bytes]:
-    """Read the chosen faces again, larger than most models want them; one that is gone by now is left empty."""
+    """Read the chosen faces again, larger than the input of most models; one that is gone by now is left empty."""
     stream = replace(session.stream, size=FACE_SIDE)
     for start in range(0, len(rows), CHUNK):
         batch = stream.read(rows[start : start + CHUNK])
@@ -196,7 +198,7 @@ def _jpeg(image: Float[Tensor, "3 h w"]) -> bytes:
 
 def _other_targets(session: ScoreSession, rows: Sequence[int], predicted: Sequence[str]) -> Bytes:
     """Return the maps of misclassified faces for the class that the run did not explain."""
-    found = nothing_shown(len(rows), len(session.shown) + 1)
+    maps = empty_maps(len(rows), len(session.shown) + 1)
     methods = {
         name: method
         for name, method in session.maps.items()
@@ -214,18 +216,18 @@ def _other_targets(session: ScoreSession, rows: Sequence[int], predicted: Sequen
             replace(sample, label=guess) for sample, guess in zip(session.samples(batch.rows), guesses, strict=True)
         ]
         heat = session.truth.draw(samples, batch.landmarks).maps
-        found[here, -1] = to_bytes(cells(heat))
+        maps[here, -1] = to_bytes(cells(heat))
         if methods:
-            shown = run_maps(
+            results = run_maps(
                 session.model, session.model.normalise(batch.faces.images), methods, session.spec.layers,
                 _other(session, batch.rows, guesses), session.spec.seed,
             )  # fmt: skip
-            around = BaselineContext(heat, None, None, batch.rows, session.spec.seed)
+            context = BaselineContext(heat, None, None, batch.rows, session.spec.seed)
             for column, key in enumerate(session.shown):
-                if key in shown.maps:
-                    large, _ = on_canvas(session, key, shown.maps, slice(None), around)
-                    found[here, column] = to_bytes(cells(large))
-    return found
+                if key in results.maps:
+                    large, _ = on_canvas(session, key, results.maps, slice(None), context)
+                    maps[here, column] = to_bytes(cells(large))
+    return maps
 
 
 def _other(session: ScoreSession, rows: Sequence[int], predicted: Sequence[str]) -> Int[Tensor, " n"]:

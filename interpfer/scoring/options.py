@@ -68,7 +68,7 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
     )
     device: str = option("auto", "Device", metavar="NAME", example="cuda")
     autocast: str = option(
-        "off", "Half precision where possible: faster, but maps of early layers change", choices=AUTOCAST
+        "off", "Half precision where possible: faster, but maps of early layers change", choices=tuple(AUTOCAST)
     )
     sanity: bool = option(
         False, "Also check on a sample whether maps depend on the weights and are faithful", kind="switch"

@@ -1,6 +1,6 @@
-"""Sanity checks of a score on a sample of its faces: do maps depend on the weights, are they steady, are they faithful?
+"""Sanity checks on a sample of the faces: do maps depend on the weights, are they stable, are they faithful?
 
-What they say goes into run.json beside the scores. A map that looks the same when the weights are shuffled shows the
+The results go into run.json beside the scores. A map that stays the same when the weights are shuffled shows the
 picture, not the model; a map whose pixels matter to the model no more than random ones does not explain it.
 """
 
@@ -30,14 +30,14 @@ from interpfer.statistics.summary import Summary, summarise
 
 FACES = 64
 """Labelled faces in the sample."""
-TRIED = 32
-"""Of these, how many the model is asked about again and again."""
+PROBED_FACES = 32
+"""Of these, the faces on which faithfulness is measured."""
 STAGES = 4
 DRAWS = 2
-ALIKE = 0.5
-"""Mean rank correlation from which on a map of the shuffled model is still the map it was."""
+SAME_LEVEL = 0.5
+"""Mean rank correlation with the map of the shuffled model from which on they count as the same map."""
 MARGIN = 0.01
-"""Probability by which a faithful map beats random ones at least."""
+"""Smallest difference in probability by which a faithful map must beat random ones."""
 
 PASSES, SAME = "passes", "does not depend on the weights"
 FAITHFUL, UNFAITHFUL = "better than random maps", "no better than random maps"
@@ -51,11 +51,11 @@ def check(session: ScoreSession, progress: Progress = no_progress) -> dict[str, 
         progress: called with (what, done, total).
 
     Returns:
-        ``faces`` and ``tried``, how many were looked at; ``maps``, for each "map@layer" the mean rank correlation with
-        the map of shuffled weights (``similarity``, stage by stage in ``cascade``), its ``verdict``, the mean cosine
-        with the AU heatmap as it is and with shuffled weights, the change under a little ``noise`` (mean of the largest
-        1 - rank correlation), and ``faithfulness``: by how much insertion - deletion beats that of random maps on the
-        same faces, with interval and verdict, as it is and with shuffled weights.
+        ``faces`` and ``tried``, the numbers of faces; ``maps``, for each "map@layer" the mean rank correlation with the
+        map of shuffled weights (``similarity``, per stage in ``cascade``), its ``verdict``, the mean cosine with the AU
+        heatmap with original and with shuffled weights, the change under a little ``noise`` (mean of the largest 1 -
+        rank correlation), and ``faithfulness``: by how much insertion - deletion exceeds that of random maps on the
+        same faces, with interval and verdict, with original and with shuffled weights.
     """
     columns = [key for key in session.columns if not isinstance(session.maps[key[0]], BaselineMap)]
     rows = _sample(session)
@@ -64,7 +64,7 @@ def check(session: ScoreSession, progress: Progress = no_progress) -> dict[str, 
     batch = session.stream.read(rows)
     images, targets = batch.faces.images, _targets(session, batch)
     names = list(dict.fromkeys(name for name, _ in columns))
-    given: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "maps": names,
         "layers": session.spec.layers,
         "targets": targets,
@@ -72,33 +72,38 @@ def check(session: ScoreSession, progress: Progress = no_progress) -> dict[str, 
     }
     steps = 4
     progress("sanity", 0, steps)
-    cascade = cascading_randomisation(session.model, images, stages=STAGES, **given)
+    cascade = cascading_randomisation(session.model, images, stages=STAGES, **arguments)
     progress("sanity", 1, steps)
-    moved = noise_sensitivity(session.model, images, draws=DRAWS, **given)
+    noise = noise_sensitivity(session.model, images, draws=DRAWS, **arguments)
     progress("sanity", 2, steps)
-    intact = _measured(session, batch, compute_maps(session.model, images, **given), targets)
+    results = _measure(session, batch, compute_maps(session.model, images, **arguments), targets)
     progress("sanity", 3, steps)
     with shuffled(session.model, session.spec.seed):
-        blind = _measured(session, batch, compute_maps(session.model, images, **given), targets)
+        shuffled_results = _measure(session, batch, compute_maps(session.model, images, **arguments), targets)
     progress("sanity", 4, steps)
-    found = {}
+    maps = {}
     for key in columns:
-        course = cascade[(cascade["map"] == key[0]) & (cascade["layer"] == key[1])]["similarity"].tolist()
-        found["@".join(key)] = {
-            "similarity": course[-1],
-            "cascade": course,
-            "verdict": SAME if course[-1] >= ALIKE else PASSES,
-            "noise": float(moved[key].nanmean()),
-            "cosine": intact[key]["cosine"],
-            "cosine_shuffled": blind[key]["cosine"],
-            "faithfulness": intact[key]["faithfulness"],
-            "faithfulness_shuffled": blind[key]["faithfulness"],
+        similarities = cascade[(cascade["map"] == key[0]) & (cascade["layer"] == key[1])]["similarity"].tolist()
+        maps["@".join(key)] = {
+            "similarity": similarities[-1],
+            "cascade": similarities,
+            "verdict": SAME if similarities[-1] >= SAME_LEVEL else PASSES,
+            "noise": float(noise[key].nanmean()),
+            "cosine": results[key]["cosine"],
+            "cosine_shuffled": shuffled_results[key]["cosine"],
+            "faithfulness": results[key]["faithfulness"],
+            "faithfulness_shuffled": shuffled_results[key]["faithfulness"],
         }
-    return {"faces": len(batch.rows), "tried": min(TRIED, len(batch.rows)), "seed": session.spec.seed, "maps": found}
+    return {
+        "faces": len(batch.rows),
+        "tried": min(PROBED_FACES, len(batch.rows)),
+        "seed": session.spec.seed,
+        "maps": maps,
+    }
 
 
 def sentences(sanity: Mapping[str, Any]) -> list[str]:
-    """Say in words what ``check`` found."""
+    """Return the results of ``check`` as sentences."""
     lines = []
     for name, facts in sanity["maps"].items():
         gain = facts["faithfulness"]
@@ -129,40 +134,40 @@ def _targets(session: ScoreSession, batch: Batch) -> Tensor:
     return session.model.predict_logits(batch.faces.images).argmax(1).cpu()
 
 
-def _measured(
+def _measure(
     session: ScoreSession, batch: Batch, raw: Mapping[Key, Tensor], targets: Tensor
 ) -> dict[Key, dict[str, Any]]:
-    """Return per map the mean cosine with the AU heatmap, and what faithfulness it has over random maps."""
+    """Return per map the mean cosine with the AU heatmap, and its faithfulness compared with random maps."""
     truth = session.draw_truth(session.samples(batch.rows), batch.landmarks)
     heat, valid = truth.maps, truth.valid
-    images = batch.faces.images[:TRIED].to(heat.device)
-    rows = batch.rows[:TRIED]
+    images = batch.faces.images[:PROBED_FACES].to(heat.device)
+    rows = batch.rows[:PROBED_FACES]
     probe = ModelProbe(
         session.model.predict_probabilities,
         images,
-        heat[:TRIED],
-        targets[:TRIED].to(heat.device),
+        heat[:PROBED_FACES],
+        targets[:PROBED_FACES].to(heat.device),
         rows,
         session.spec.seed,
     )
     random = MAPS.get("baseline:random")
     assert isinstance(random, BaselineMap)
-    chance = _explained(
-        random.compute(BaselineContext(heat[:TRIED], None, None, rows, session.spec.seed, images)), probe
+    chance = _faithfulness(
+        random.compute(BaselineContext(heat[:PROBED_FACES], None, None, rows, session.spec.seed, images)), probe
     )
-    found = {}
+    results = {}
     for key, maps in raw.items():
         method = session.maps[key[0]]
         large, _ = to_canvas(maps, method.attention, session.spec.protocol)
         agreement = torch.where(valid, cosine(large, heat), torch.nan).nanmean()
         unit = normalise(large)[0] if method.attention else large
-        gain = (_explained(unit[:TRIED], probe) - chance).double().cpu().numpy()
+        gain = (_faithfulness(unit[:PROBED_FACES], probe) - chance).double().cpu().numpy()
         change = summarise(gain, np.zeros(len(gain), np.intp), ("all",), session.spec.seed)[1]
-        found[key] = {"cosine": float(agreement), "faithfulness": _verdict(change)}
-    return found
+        results[key] = {"cosine": float(agreement), "faithfulness": _verdict(change)}
+    return results
 
 
-def _explained(unit: Float[Tensor, "n s s"], probe: ModelProbe) -> Float[Tensor, " n"]:
+def _faithfulness(unit: Float[Tensor, "n s s"], probe: ModelProbe) -> Float[Tensor, " n"]:
     insertion, deletion = METRICS.get("insertion"), METRICS.get("deletion")
     assert isinstance(insertion, ModelMetric)
     assert isinstance(deletion, ModelMetric)

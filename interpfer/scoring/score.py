@@ -13,16 +13,16 @@ from interpfer.maps.batch_size import auto_batch_size
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.options import resolve_options
-from interpfer.reports.figures import run_figures
-from interpfer.reports.leaderboard.rows import append, leaderboard_rows, require_board
+from interpfer.reports.figures import write_figures
+from interpfer.reports.leaderboard.rows import append_rows, leaderboard_rows, require_leaderboard
 from interpfer.reports.page import write_page
 from interpfer.results.folder import FIGURES, REPORT, RunFolder
 from interpfer.results.pictures import ReportContent, ReportData, load_report_data
 from interpfer.results.run import Run, load_run
 from interpfer.runtime.device import pick_device
-from interpfer.runtime.processes import Processes, processes
+from interpfer.runtime.processes import Processes, join_processes
 from interpfer.runtime.progress import Progress, no_progress
-from interpfer.runtime.threads import keep_memory
+from interpfer.runtime.threads import keep_freed_memory
 from interpfer.scoring.batch import CPU_CHUNK, score_batch
 from interpfer.scoring.finish import finish_run, nothing_to_score
 from interpfer.scoring.options import ScoreOptions
@@ -70,35 +70,33 @@ def score(
         7
     """
     started = time.monotonic()
-    options = resolve_options(ScoreOptions, options, choices, "score")
-    if options.leaderboard is not None:
-        require_board(Path(options.leaderboard))
-    dataset, options = _open_dataset(dataset, options)
-    model, options = _open_model(model, options)
+    settings = resolve_options(ScoreOptions, options, choices, "score")
+    if settings.leaderboard is not None:
+        require_leaderboard(Path(settings.leaderboard))
     if isinstance(landmarks, str | Path):
-        options, landmarks = replace(options, landmarks=str(landmarks)), None
-    keep_memory()
-    group = processes(options.device)
-    model.to(pick_device(group.device if group.device and options.device in ("auto", "cuda") else options.device))
-    with model.autocast(options.autocast):
-        session = group.run(lambda: open_session(options, model, dataset, landmarks))
-        run, report_data = _run(session, options, group, progress, started)
-    if group.main:
-        _write_reports(run, report_data, options)
+        settings, landmarks = replace(settings, landmarks=str(landmarks)), None
+    keep_freed_memory()
+    group = join_processes(settings.device)
+    classifier, faces, settings = group.run(lambda: _open_inputs(model, dataset, settings, group.device))
+    with classifier.autocast(settings.autocast):
+        session = group.run(lambda: open_session(settings, classifier, faces, landmarks))
+        run, report_data = _run(session, settings, group, progress, started)
+    group.run(lambda: _write_reports(run, report_data, settings) if group.is_main else None)
     return run
 
 
-def _open_dataset(dataset: Dataset | str, options: ScoreOptions) -> tuple[Dataset, ScoreOptions]:
-    if not isinstance(dataset, str):
-        return dataset, options
-    root = Path(options.data_root) if options.data_root else None
-    return DATASETS.get(dataset).open(root, options.split, options.seed), replace(options, dataset=dataset)
-
-
-def _open_model(model: Model | str | Path, options: ScoreOptions) -> tuple[Model, ScoreOptions]:
-    if isinstance(model, Model):
-        return model, options
-    return load_model(model, **options.model_values()), replace(options, model=str(model))
+def _open_inputs(
+    model: Model | str | Path, dataset: Dataset | str, options: ScoreOptions, device: str | None
+) -> tuple[Model, Dataset, ScoreOptions]:
+    """Open the data set and the classifier, on the device of this process if the launcher assigned one."""
+    if isinstance(dataset, str):
+        root = Path(options.data_root) if options.data_root else None
+        options = replace(options, dataset=dataset)
+        dataset = DATASETS.get(dataset).open(root, options.split, options.seed)
+    if not isinstance(model, Model):
+        model, options = load_model(model, **options.model_values()), replace(options, model=str(model))
+    model.to(pick_device(device if device and options.device in ("auto", "cuda") else options.device))
+    return model, dataset, options
 
 
 def _run(
@@ -109,11 +107,12 @@ def _run(
     batch_size = options.batch_size
     if isinstance(batch_size, str):
         rows = len(session.spec.rows)
-        fitting = auto_batch_size(session.model, session.spec.layers, session.needs_gradients, rows)
-        batch_size = group.from_main(fitting)
+        batch_size = group.from_main(
+            group.run(lambda: auto_batch_size(session.model, session.spec.layers, session.needs_gradients, rows))
+        )
     folder = _open_folder(group, out, session, options)
     content = ReportContent(options.report and out is not None, options.report and out is not None and options.faces)
-    if folder.complete and options.resume:
+    if folder.is_complete and options.resume:
         assert out is not None
         return load_run(out), load_report_data(out)
     try:
@@ -136,7 +135,7 @@ def _finish(
     progress: Progress,
     started: float,
 ) -> tuple[Run, ReportData | None] | None:
-    if not group.main:
+    if not group.is_main:
         return None
     checks = check(session, progress) if options.sanity else None
     return finish_run(session, folder, options, content, started, checks)
@@ -149,9 +148,9 @@ def _write_reports(run: Run, report_data: ReportData | None, options: ScoreOptio
         if options.report:
             write_page(load_run(out), report_data, out / REPORT)  # as `interpfer report` rebuilds it
         if options.figures:
-            list(run_figures(run, report_data, out / FIGURES))
+            list(write_figures(run, report_data, out / FIGURES))
     if options.leaderboard is not None:
-        append(Path(options.leaderboard), leaderboard_rows(run))
+        append_rows(Path(options.leaderboard), leaderboard_rows(run))
 
 
 def _open_folder(group: Processes, path: Path | None, session: ScoreSession, options: ScoreOptions) -> RunFolder:
@@ -159,10 +158,10 @@ def _open_folder(group: Processes, path: Path | None, session: ScoreSession, opt
 
     def begin() -> RunFolder | None:
         identity = session.spec.identity
-        return RunFolder(path, identity, options.resume, options.overwrite) if group.main else None
+        return RunFolder.begin(path, identity, options.resume, options.overwrite) if group.is_main else None
 
     folder = group.run(begin)
-    place = group.from_main(folder.place if folder else None)
+    place = group.from_main(folder.batches if folder else None)
     assert place is not None
     return folder or RunFolder.join(path, place)
 
@@ -176,7 +175,7 @@ def _score_missing(
     progress: Progress,
 ) -> None:
     """Score the images that no finished batch covers."""
-    done = group.from_main(folder.done() if group.main else set())
+    done = group.from_main(group.run(lambda: folder.done() if group.is_main else set[int]()))
     todo = group.share([row for row in session.spec.rows if row not in done], batch_size)
     means = _sum_truth(session, group, progress) if session.needs_means else None
 

@@ -79,6 +79,7 @@ class ScoreSpec:
             "metrics": list(self.metrics),
             "target": self.target,
             "truth": self.truth,
+            "truth_settings": list(self.truth_settings),
             "protocol": self.protocol,
             **self.truth_settings,
             "align": self.align,

@@ -15,7 +15,7 @@ It is added by one file, a line in ``interpfer.truth.TRUTHS`` or an entry point 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -81,7 +81,7 @@ class TruthProvider(ABC):
 
     @classmethod
     @abstractmethod
-    def create(cls, options: TruthOptions) -> Self:
+    def create(cls, options: TruthOptions) -> "TruthProvider":
         """Return the truth that the options of a verb describe.
 
         Raises:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from functools import cache, cached_property
-from typing import Self
 
 import numpy as np
 import torch
@@ -37,7 +36,7 @@ class CodebookTruth(TruthProvider):
         load_geometry(geometry)
 
     @classmethod
-    def create(cls, options: TruthOptions) -> Self:
+    def create(cls, options: TruthOptions) -> "CodebookTruth":
         """Return the codebook and geometry of the options, else of their protocol."""
         codebook, geometry = PROTOCOL_TRUTH[options.protocol]
         return cls(options.codebook or codebook, options.geometry or geometry)

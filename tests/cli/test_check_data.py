@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from interpfer.cli import group
-from interpfer.datasets.integrity import compare
+from interpfer.datasets.integrity import compare_counts
 from interpfer.datasets.jaffe import COUNTS, JaffeDataset
 from tests.replicas import picture, text
 
@@ -26,17 +26,17 @@ def row(output: str, name: str) -> list[str]:
     return [cell for cell in line.replace("│", " ").replace(name, "").split() if cell]
 
 
-def test_a_whole_data_set(jaffe: Path) -> None:
+def test_a_complete_data_set(jaffe: Path) -> None:
     done = check("--dataset", "jaffe", "--data-root", jaffe)
     assert done.exit_code == 0, done.output
     test, train, everything = (int(row(done.stdout, "images")[i]) for i in (1, 0, 2))
     assert test + train == everything == 213
     assert row(done.stdout, "disgust")[2] == "29"
-    assert "read 213 images and compared the counts of all with the published ones" in done.stdout
-    assert "nothing is wrong" in done.stdout
+    assert "read 213 images; compared the counts of all with the published ones" in done.stdout
+    assert "no problems found" in done.stdout
 
 
-def test_what_is_wrong_is_named_ten_lines_a_kind(jaffe: Path) -> None:
+def test_problems_are_listed_with_ten_lines_per_kind(jaffe: Path) -> None:
     for path in sorted((jaffe / "jaffe").glob("*.AN*"))[:12]:
         path.write_bytes(b"no picture")
     sad = sorted((jaffe / "jaffe").glob("*.SA*"))[0]
@@ -47,8 +47,8 @@ def test_what_is_wrong_is_named_ten_lines_a_kind(jaffe: Path) -> None:
     assert "images not readable: 12" in done.stdout
     assert done.stdout.count("not a readable image") == 10
     assert "and 2 more" in done.stdout
-    assert "13 things are wrong" in done.stdout
-    assert "nothing is wrong" not in done.stdout
+    assert "13 problems found" in done.stdout
+    assert "no problems found" not in done.stdout
 
 
 def test_missing_images_and_one_split(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_left_out_images_and_classes_out_of_order(tmp_path: Path) -> None:
     done = check("--dataset", "ferplus", "--data-root", tmp_path, "--split", "train")
     assert done.exit_code == 0, done.output
     assert row(done.stdout, "left out: without agreement on an expression") == ["1"]
-    assert "no counts are published to compare with" in done.stdout
+    assert "there are no published counts to compare" in done.stdout
 
 
 @pytest.mark.parametrize("header", ["image,label", "image,label,split"])
@@ -104,15 +104,15 @@ def test_csv_and_folder(tmp_path: Path, header: str) -> None:
     assert row(folders.stdout, "happiness") == ["2"]
 
 
-def test_compare_takes_the_nearest_release() -> None:
+def test_counts_are_compared_with_the_closest_release() -> None:
     published = JaffeDataset.published["all"]
-    assert compare(published[0], published) == ""
-    assert compare({"anger": 3}, ()) == ""
-    assert compare({"anger": 3}, ({"anger": 3}, {"anger": 9})) == ""
-    assert compare({"anger": 8, "fear": 1}, ({"anger": 3}, {"anger": 9})) == (
+    assert compare_counts(published[0], published) == ""
+    assert compare_counts({"anger": 3}, ()) == ""
+    assert compare_counts({"anger": 3}, ({"anger": 3}, {"anger": 9})) == ""
+    assert compare_counts({"anger": 8, "fear": 1}, ({"anger": 3}, {"anger": 9})) == (
         "9 images where 9 are published (anger 8 of 9, fear 1 of 0)"
     )
-    assert compare({"anger": 430}, ({"": 436}, {"": 431})) == "430 images where 431 are published"
+    assert compare_counts({"anger": 430}, ({"": 436}, {"": 431})) == "430 images where 431 are published"
 
 
 def test_a_wrong_call(tmp_path: Path) -> None:
@@ -127,14 +127,14 @@ def test_a_wrong_call(tmp_path: Path) -> None:
 
 
 def test_everything_that_is_missing_is_named_at_once() -> None:
-    def told(*args: str) -> str:
+    def usage_error(*args: str) -> str:
         done = CliRunner().invoke(group, list(args))
         assert done.exit_code == 2
         return done.stderr.rpartition("Error: ")[2].strip()
 
-    assert told("prepare") == "missing: --dataset NAME, --out FILE"
-    assert told("prepare", "--dataset", "csv") == "missing: --out FILE, --data-root DIR"
-    assert told("prepare", "--dataset", "demo") == "missing: --out FILE"
-    assert told("prepare", "--dataset", "csv", "--out", "x") == "missing: --data-root DIR"
-    assert told("score") == "missing: MODEL, --dataset NAME"
-    assert told("score", "--dataset", "rafdb") == "missing: MODEL, --data-root DIR"
+    assert usage_error("prepare") == "missing: --dataset NAME, --out FILE"
+    assert usage_error("prepare", "--dataset", "csv") == "missing: --out FILE, --data-root DIR"
+    assert usage_error("prepare", "--dataset", "demo") == "missing: --out FILE"
+    assert usage_error("prepare", "--dataset", "csv", "--out", "x") == "missing: --data-root DIR"
+    assert usage_error("score") == "missing: MODEL, --dataset NAME"
+    assert usage_error("score", "--dataset", "rafdb") == "missing: MODEL, --data-root DIR"

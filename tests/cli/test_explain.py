@@ -75,11 +75,11 @@ def test_of_a_folder_every_picture_and_a_summary(call: list[str | Path], tmp_pat
     [
         (
             ["--out", "why.gif"],
-            "error: --out why.gif: a file ends in .png, .svg, .pdf, .json; anything else is a folder.",
+            "error: --out why.gif: the suffix must be one of .png, .svg, .pdf, .json; a name without one is a folder.",
         ),
-        (["--maps", "gradcan"], "error: no map or group of maps is called 'gradcan'. Did you mean gradcam"),
-        (["--label", "hapy"], "error: 'hapy' is no known expression."),
-        (["--landmarks", "none.txt"], "error: there is no landmark file none.txt."),
+        (["--maps", "gradcan"], "error: unknown map or group of maps 'gradcan'. Did you mean gradcam"),
+        (["--label", "hapy"], "error: unknown expression 'hapy'."),
+        (["--landmarks", "none.txt"], "error: landmark file not found: none.txt."),
     ],
 )
 def test_errors_are_one_line(call: list[str | Path], change: list[str], text: str) -> None:
@@ -93,6 +93,6 @@ def test_pictures_are_not_overwritten_by_their_explanations(call: list[str | Pat
     shutil.copy(call[0], tmp_path / "a.png")
     done = invoke(tmp_path, "--model", call[2], "--out", tmp_path)
     assert done.exit_code == 1
-    assert "a.png is a picture to explain; name another folder" in done.stderr
+    assert "a.png is an input picture; pass another folder" in done.stderr
     done = invoke(tmp_path / "none.png", "--model", call[2], "--json")
     assert (done.exit_code, done.stderr) == (1, f"error: {tmp_path}/none.png: no such image file.\n")

@@ -57,12 +57,12 @@ def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path
     [
         (
             ["--layers", "layer4"],
-            "error: model model has no spatial layer 'layer4'. The ends of its stages are stages.0",
+            "error: model model has no spatial layer 'layer4'. Its stages end in stages.0",
         ),
-        (["--maps", "gradcan"], "error: no map or group of maps is called 'gradcan'. Did you mean gradcam"),
-        (["--landmarks", "none.txt"], "error: there is no landmark file none.txt."),
-        (["--data-root", "nowhere"], "error: data set csv: there is no folder nowhere."),
-        (["--dataset", "rafdbb"], "error: no data set is called 'rafdbb'."),
+        (["--maps", "gradcan"], "error: unknown map or group of maps 'gradcan'. Did you mean gradcam"),
+        (["--landmarks", "none.txt"], "error: landmark file not found: none.txt."),
+        (["--data-root", "nowhere"], "error: data set csv: folder not found: nowhere."),
+        (["--dataset", "rafdbb"], "error: unknown data set 'rafdbb'."),
         (["--classes", "anger,rage"], "error: model card"),
     ],
 )
@@ -97,7 +97,7 @@ def test_a_label_that_is_no_expression_is_named_with_its_line(checkpoint: Path, 
     (tmp_path / "labels.csv").write_text("image,label\na.png,anger\nb.png,hapy\n")
     done = invoke(*arguments(tmp_path, checkpoint), "--landmarks", faces / "landmarks.txt")
     assert done.exit_code == 1
-    assert "labels.csv, line 3: 'hapy' is no known expression. Did you mean happy" in done.stderr
+    assert "labels.csv, line 3: unknown expression 'hapy'. Did you mean happy" in done.stderr
 
 
 @pytest.mark.usefixtures("threads")

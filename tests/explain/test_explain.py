@@ -1,6 +1,5 @@
-import inspect
 import json
-import re
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,13 +8,15 @@ import torch
 from PIL import Image
 
 import interpfer
-from interpfer.au.names import AU_NAMES, spell
+from interpfer.au.names import AU_NAMES, format_aus
+from interpfer.choices import CROPS
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
-from interpfer.explain.explainer import CROPS, Explainer, explain_image, pictures_in
-from interpfer.explain.explanation import Explanation, Region, Score, ShownMap
+from interpfer.explain.explainer import Explainer, explain_image, pictures_in
+from interpfer.explain.explanation import ExplainedMap, Explanation, Region, Score
 from interpfer.explain.facs import facts, sentence
+from interpfer.explain.options import ExplainOptions
 from interpfer.explain.sheet import STYLE, _draw, _rows, explanation_sheet
-from interpfer.landmarks.alignment import face_square, inverse, stretch, transform_points
+from interpfer.landmarks.alignment import face_crop_transform, invert_transform, resize_transform, transform_points
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
@@ -33,7 +34,7 @@ def face(faces: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(model: Model, faces: Path, face: Path) -> Explanation:
+def explanation(model: Model, faces: Path, face: Path) -> Explanation:
     return explain_image(face, model, "happy", landmarks=faces / "landmarks.txt", device="cpu")
 
 
@@ -43,24 +44,24 @@ def test_scores_are_those_of_the_score(model: Model, faces: Path) -> None:
         metrics="cosine,cosine_skill",
     )  # fmt: skip
     for _, line in run.per_image[run.per_image["layer"] != "-"].iloc[:8].iterrows():
-        shown = explain_image(faces / "images" / line["image"], model, line["label"], maps=[line["map"]],
+        explanation = explain_image(faces / "images" / line["image"], model, line["label"], maps=[line["map"]],
                               landmarks=faces / "landmarks.txt", device="cpu")  # fmt: skip
-        assert shown.predicted == line["predicted"]
+        assert explanation.predicted == line["predicted"]
         if line["label"] != "neutral":
-            score = shown.maps[0].scores[line["label"]]
+            score = explanation.maps[0].scores[line["label"]]
             assert score.cosine == pytest.approx(line["cosine"], abs=2e-6)
             assert score.skill == pytest.approx(line["cosine_skill"], abs=2e-6)
 
 
-def test_probabilities_add_up_and_the_uniform_map_is_beside_each_score(told: Explanation) -> None:
-    assert sum(told.probabilities.values()) == pytest.approx(1)
-    assert told.predicted == max(told.probabilities, key=lambda name: told.probabilities[name])
-    assert told.label == "happiness"
-    for shown in told.maps:
-        for name, score in shown.scores.items():
-            plane = told.heat[name][None]
+def test_probabilities_add_up_and_the_uniform_map_is_beside_each_score(explanation: Explanation) -> None:
+    assert sum(explanation.probabilities.values()) == pytest.approx(1)
+    assert explanation.predicted == max(explanation.probabilities, key=lambda name: explanation.probabilities[name])
+    assert explanation.label == "happiness"
+    for item in explanation.maps:
+        for name, score in item.scores.items():
+            plane = explanation.heat[name][None]
             assert score.uniform == pytest.approx(float(cosine(torch.ones_like(plane), plane)))
-        assert sum(region.share for region in shown.regions) <= 1 + 1e-6
+        assert sum(region.share for region in item.regions) <= 1 + 1e-6
 
 
 def test_a_face_in_a_larger_picture_is_cut_out_and_the_map_laid_back(model: Model, face: Path) -> None:
@@ -75,12 +76,14 @@ def test_a_face_in_a_larger_picture_is_cut_out_and_the_map_laid_back(model: Mode
             return Landmarks.of(points)
 
     for crop, cut in (("auto", True), ("face", True), ("whole", False)):
-        shown = explain_image(scene, model, landmarks=Known(), crop=crop, device="cpu", maps="gradcam")
-        assert shown.cropped == cut
-    shown = explain_image(scene, model, landmarks=Known(), device="cpu", maps="gradcam")
-    values, seen = shown.on_picture(torch.ones(224, 224))
+        explanation = explain_image(scene, model, landmarks=Known(), crop=crop, device="cpu", maps="gradcam")
+        assert explanation.cropped == cut
+    explanation = explain_image(scene, model, landmarks=Known(), device="cpu", maps="gradcam")
+    values, seen = explanation.on_picture(torch.ones(224, 224))
     assert values.shape == (300, 400)
-    corners = transform_points(torch.tensor([[0.0, 0.0], [224, 224]], dtype=torch.float64), inverse(shown.transform))
+    corners = transform_points(
+        torch.tensor([[0.0, 0.0], [224, 224]], dtype=torch.float64), invert_transform(explanation.transform)
+    )
     inside = torch.zeros(300, 400, dtype=torch.bool)
     (left, top), (right, bottom) = corners.round().long().clamp(min=0).tolist()
     inside[top:bottom, left:right] = True
@@ -90,70 +93,77 @@ def test_a_face_in_a_larger_picture_is_cut_out_and_the_map_laid_back(model: Mode
 
 def test_face_square_keeps_the_shape_and_holds_the_face(demo_points: torch.Tensor) -> None:
     points = demo_points.double() * 3 + 50
-    transform = face_square(points, 224)
+    transform = face_crop_transform(points, 224)
     assert torch.equal(transform[:, 0, 0], transform[:, 1, 1])
     assert not transform[:, 0, 1].any()
     placed = transform_points(points, transform)
     assert bool(((placed > 0) & (placed < 224)).all())
     span = placed.amax(1) - placed.amin(1)
     assert bool(((span[:, 0] / 224 - 0.8).abs() < 1e-6).logical_or((span[:, 1] / 224 - 0.72).abs() < 1e-6).all())
-    assert torch.allclose(transform_points(placed, inverse(transform)), points)
+    assert torch.allclose(transform_points(placed, invert_transform(transform)), points)
 
 
 def test_without_a_face_there_is_a_prediction_and_no_score(model: Model, tmp_path: Path, face: Path) -> None:
     (tmp_path / "points.txt").write_text(f"{face.name}," + ",".join(["inf"] * 136) + "\n")
-    shown = explain_image(face, model, "anger", landmarks=tmp_path / "points.txt", device="cpu")
-    assert not shown.found
-    assert shown.heat == {}
-    assert all(not item.scores and not item.regions for item in shown.maps)
-    assert sentence(shown).endswith("No face was found, so there is no AU heatmap to hold the maps against.")
-    assert torch.equal(shown.transform, stretch(72, 72, 224))
-    assert facts(shown)["landmarks"] is None
+    explanation = explain_image(face, model, "anger", landmarks=tmp_path / "points.txt", device="cpu")
+    assert not explanation.has_face
+    assert explanation.heat == {}
+    assert all(not item.scores and not item.regions for item in explanation.maps)
+    assert sentence(explanation).endswith("No face was found, so there is no AU heatmap to compare the maps with.")
+    assert torch.equal(explanation.transform, resize_transform(72, 72, 224))
+    assert facts(explanation)["landmarks"] is None
 
 
-def _told(told: Explanation, predicted: str, label: str, expected: str, regions: list[Region]) -> Explanation:
-    chances = dict.fromkeys(told.probabilities, 0.0) | {predicted: 0.75}
-    shown = ShownMap("gradcam", "layer4", True, torch.rand(4, 4), {}, tuple(regions))
-    return Explanation(**(vars(told) | {"predicted": predicted, "label": label, "expected": expected, "maps": (shown,),
-                                        "probabilities": chances, "model": "net"}))  # fmt: skip
+def _changed(explanation: Explanation, predicted: str, label: str, expected: str, regions: list[Region]) -> Explanation:
+    chances = dict.fromkeys(explanation.probabilities, 0.0) | {predicted: 0.75}
+    item = ExplainedMap("gradcam", "layer4", True, torch.rand(4, 4), {}, tuple(regions))
+    return replace(
+        explanation,
+        predicted=predicted,
+        label=label,
+        expected=expected,
+        maps=(item,),
+        probabilities=chances,
+        model="net",
+    )
 
 
-def test_the_sentence_speaks_facs(told: Explanation) -> None:
+def test_the_sentence_speaks_facs(explanation: Explanation) -> None:
     regions = [
         Region((6,), (6,), 0.3, 0.1, True),
         Region((12, 15), (12,), 0.05, 0.1, False),
         Region((4,), (), 0.2, 0.1, True),
         Region((9,), (), 0.05, 0.1, False),
     ]
-    assert sentence(_told(told, "happiness", "", "happiness", regions)) == (
-        "net sees happiness (75 %). 60 % of the energy of gradcam at layer4 lies on action units (of a uniform map: "
-        "40 %), most on AU 6 Cheek Raiser (30 %) and AU 4 Brow Lowerer (20 %). Of what the codebook expects of "
-        "happiness it covers AU 6 Cheek Raiser and misses AU 12 Lip Corner Puller. "
+    assert sentence(_changed(explanation, "happiness", "", "happiness", regions)) == (
+        "net predicts happiness (75 %). 60 % of the energy of gradcam at layer4 lies on action units (of a uniform "
+        "map: 40 %), most on AU 6 Cheek Raiser (30 %) and AU 4 Brow Lowerer (20 %). Of the action units "
+        "expected for happiness it covers AU 6 Cheek Raiser and misses AU 12 Lip Corner Puller. "
         "Not expected, but covered: AU 4 Brow Lowerer."
     )
-    both = sentence(_told(told, "happiness", "anger", "happiness", regions[:1]))
-    assert "net sees happiness (75 %); the label is anger (0 %)." in both
-    assert "It covers all that the codebook expects of happiness: AU 6 Cheek Raiser." in both
-    none = sentence(_told(told, "happiness", "happiness", "happiness", regions[1:2]))
+    both = sentence(_changed(explanation, "happiness", "anger", "happiness", regions[:1]))
+    assert "net predicts happiness (75 %); the label is anger (0 %)." in both
+    assert "It covers all action units expected for happiness: AU 6 Cheek Raiser." in both
+    none = sentence(_changed(explanation, "happiness", "happiness", "happiness", regions[1:2]))
     assert "as labelled" in none
-    assert "It covers none of what the codebook expects of happiness: AU 12 Lip Corner Puller." in none
-    assert sentence(_told(told, "neutral", "", "", regions)).endswith(
+    assert "It covers none of the action units expected for happiness: AU 12 Lip Corner Puller." in none
+    assert sentence(_changed(explanation, "neutral", "", "", regions)).endswith(
         "Neutral has no action units, so nothing is expected."
     )
 
 
 def test_of_several_layers_the_deepest_is_spoken_of_and_each_map_has_its_row(model: Model, face: Path) -> None:
-    shown = explain_image(face, model, maps="attention,gradcam", layers="stages.2,stages.3", device="cpu")
-    assert shown.main is not None
-    assert (shown.main.name, shown.main.layer) == ("gradcam", "stages.3")
-    assert [[item.name for item in row] for row in _rows(shown.maps, 4)] == [["attention"] * 2, ["gradcam"] * 2]
+    explanation = explain_image(face, model, maps="attention,gradcam", layers="stages.2,stages.3", device="cpu")
+    assert explanation.main is not None
+    assert (explanation.main.name, explanation.main.layer) == ("gradcam", "stages.3")
+    assert [[item.name for item in row] for row in _rows(explanation.maps, 4)] == [["attention"] * 2, ["gradcam"] * 2]
     once = explain_image(face, model, device="cpu")
     assert [len(row) for row in _rows(once.maps, 3)] == [3, 1]
 
 
-def test_no_caption_of_a_sheet_runs_into_the_title_below(told: Explanation) -> None:
-    many = Explanation(**(vars(told) | {"label": "fear", "heat": told.heat | {"fear": told.heat["happiness"]},
-                                        "maps": tuple(_scored(shown) for shown in told.maps * 2)}))  # fmt: skip
+def test_no_caption_of_a_sheet_runs_into_the_title_below(explanation: Explanation) -> None:
+    heat = explanation.heat | {"fear": explanation.heat["happiness"]}
+    many = replace(explanation, label="fear", heat=heat, maps=tuple(_scored(item) for item in explanation.maps * 2))
     with mpl.rc_context(STYLE):
         figure = _draw(many)
         figure.draw_without_rendering()
@@ -163,8 +173,8 @@ def test_no_caption_of_a_sheet_runs_into_the_title_below(told: Explanation) -> N
         assert not any(box.overlaps(other) for other in boxes[:place])
 
 
-def _scored(shown: ShownMap) -> ShownMap:
-    return ShownMap(**(vars(shown) | {"scores": dict.fromkeys(("happiness", "fear"), Score(0.5, 0.1, 0.4))}))
+def _scored(explanation: ExplainedMap) -> ExplainedMap:
+    return ExplainedMap(**(vars(explanation) | {"scores": dict.fromkeys(("happiness", "fear"), Score(0.5, 0.1, 0.4))}))
 
 
 def test_every_action_unit_of_the_codebooks_has_a_name() -> None:
@@ -172,36 +182,31 @@ def test_every_action_unit_of_the_codebooks_has_a_name() -> None:
 
     for name in CODEBOOKS:
         assert set(CODEBOOKS.get(name).aus()) <= set(AU_NAMES)
-    assert spell([99]) == "AU 99"
+    assert format_aus([99]) == "AU 99"
 
 
-def test_facts_are_strict_json_and_landmarks_are_in_pixels_of_the_picture(told: Explanation, faces: Path) -> None:
-    said = json.loads(json.dumps(facts(told)))
-    points = FileLandmarks(faces / "landmarks.txt").locate([told.image], None).points[0]
-    assert torch.allclose(torch.tensor(said["landmarks"]), points.float(), atol=0.01)
-    assert said["predicted"] == told.predicted
-    assert [item["map"] for item in said["maps"]] == ["attention", "gradcam", "gradcam++", "layercam"]
+def test_facts_are_strict_json_with_landmarks_in_pixels_of_the_picture(explanation: Explanation, faces: Path) -> None:
+    values = json.loads(json.dumps(facts(explanation)))
+    points = FileLandmarks(faces / "landmarks.txt").locate([explanation.image], None).points[0]
+    assert torch.allclose(torch.tensor(values["landmarks"]), points.float(), atol=0.01)
+    assert values["predicted"] == explanation.predicted
+    assert [item["map"] for item in values["maps"]] == ["attention", "gradcam", "gradcam++", "layercam"]
 
 
-def test_a_picture_takes_the_options_of_an_explainer(model: Model, face: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, many = (inspect.signature(function).parameters for function in (explain_image, Explainer.make))
-    assert {name: one[name] for name in list(one)[3:]} == {name: many[name] for name in list(many)[1:]}
-    with pytest.raises(TypeError, match="unexpected keyword argument 'corp'"):
+def test_a_picture_takes_the_options_of_an_explainer(model: Model, face: Path, faces: Path) -> None:
+    options = ExplainOptions(maps="gradcam", crop="whole", device="cpu", landmarks=str(faces / "landmarks.txt"))
+    keywords = {"maps": "gradcam", "crop": "whole", "device": "cpu", "landmarks": faces / "landmarks.txt"}
+    one, many = explain_image(face, model, options=options), explain_image(face, model, **keywords)
+    assert facts(one) == facts(many)
+    assert not one.cropped
+    with pytest.raises(InterpferError, match="interpfer explain has no option 'corp'. Did you mean crop"):
         explain_image(face, model, corp="face")
-    given = {
-        "maps": "gradcam", "layers": "all", "landmarks": "points.txt", "protocol": "corrected", "codebook": "emfacs",
-        "geometry": "scaled", "crop": "face", "device": "cpu", "seed": 3, "trust": True,
-    }  # fmt: skip
-    assert list(given) == list(one)[3:]
-    monkeypatch.setattr(Explainer, "make", lambda _, **options: pytest.fail(f"made with {options}"))
-    with pytest.raises(pytest.fail.Exception, match=re.escape(f"made with {given}")):
-        explain_image(face, model, **given)
 
 
-def test_wrong_words_are_told(model: Model, face: Path, tmp_path: Path) -> None:
-    with pytest.raises(InterpferError, match="crop 'fce' is none of auto, face, aligned, whole"):
-        Explainer.make(model, crop="fce")
-    with pytest.raises(DataError, match="'hapy' is no known expression"):
+def test_wrong_words_are_changed(model: Model, face: Path, tmp_path: Path) -> None:
+    with pytest.raises(InterpferError, match="crop must be one of auto, face, aligned, whole, got 'fce'"):
+        explain_image(face, model, crop="fce")
+    with pytest.raises(DataError, match="unknown expression 'hapy'"):
         explain_image(face, model, "hapy", device="cpu")
     with pytest.raises(PluginError, match="map 'baseline:mean-au' is a baseline"):
         explain_image(face, model, maps="gradcam,baseline:mean-au")
@@ -212,11 +217,11 @@ def test_wrong_words_are_told(model: Model, face: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("crop", CROPS)
 def test_a_picture_of_any_name_shape_and_crop_is_drawn(model: Model, face: Path, tmp_path: Path, crop: str) -> None:
     wide = Image.open(face).convert("LA").resize((300, 60))
-    explainer = Explainer.make(model, device="cpu", crop=crop, maps="gradcam")
+    explainer = Explainer.open(ExplainOptions(device="cpu", crop=crop, maps="gradcam"), model)
     for name, picture in (("模型 $x^2 <b> \x1b[31m" + "long" * 40, wide), ("tiny", Image.new("RGB", (1, 3)))):
-        shown = explainer.explain(name, picture, "sadness")
-        explanation_sheet(shown, tmp_path / "why.svg")
+        explanation = explainer.explain(name, picture, "sadness")
+        explanation_sheet(explanation, tmp_path / "why.svg")
         assert (tmp_path / "why.svg").stat().st_size > 10_000
-    assert "cosine" not in repr(shown)
-    with pytest.raises(RunError, match=r"why\.gif: a picture ends in \.png, \.svg, \.pdf"):
-        explanation_sheet(shown, tmp_path / "why.gif")
+    assert "cosine" not in repr(explanation)
+    with pytest.raises(RunError, match=r"why\.gif: the suffix must be one of \.png, \.svg, \.pdf"):
+        explanation_sheet(explanation, tmp_path / "why.gif")

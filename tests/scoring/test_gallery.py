@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from interpfer.errors import RunError
-from interpfer.landmarks.alignment import warp
+from interpfer.landmarks.alignment import warp_image
 from interpfer.results.folder import RunFolder
 from interpfer.results.pictures import ReportData, load_report_data
 from interpfer.results.run import load_run
 from interpfer.scoring.gallery import choose
-from interpfer.scoring.mean_faces import align_faces, frame, lay_points
+from interpfer.scoring.mean_faces import align_faces, align_points, alignment
 from interpfer.scoring.score import score
 from tests.conftest import Interrupted
 
@@ -57,12 +57,12 @@ def test_faces_are_laid_over_one_another_as_pillow_does_it(demo_points: torch.Te
     smooth = np.asarray(Image.fromarray(pixels).resize((224, 224), Image.Resampling.BICUBIC))
     image = torch.from_numpy(np.array(smooth)).permute(2, 0, 1)[None].float() / 255
     laid, reached = align_faces(image, demo_points[:1])
-    expected = np.asarray(warp(Image.fromarray(smooth), frame(demo_points[:1])[0], 224))
+    expected = np.asarray(warp_image(Image.fromarray(smooth), alignment(demo_points[:1])[0], 224))
     inside = reached[0, 0].numpy() > 0.999
     assert inside.mean() > 0.5
     difference = np.abs(laid[0].permute(1, 2, 0).numpy() * 255 - expected)[inside]
     assert np.percentile(difference, 99) < 6
-    eyes = lay_points(demo_points)[:, 36:48].mean(1)
+    eyes = align_points(demo_points)[:, 36:48].mean(1)
     assert eyes.std(0).max() < 2
 
 

@@ -14,14 +14,16 @@ from interpfer.datasets.csv import CsvDataset
 from interpfer.metrics.randomisation import shuffled
 from interpfer.models.model import Model
 from interpfer.models.small import SmallCNN
+from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.sanity import FAITHFUL, PASSES, SAME, UNFAITHFUL, check, sentences
-from interpfer.scoring.spec import Plan
+from interpfer.scoring.session import ScoreSession, open_session
 from tests.conftest import EXPRESSIONS
 
 
-def plan(model: Model, faces: Path, maps: tuple[str, ...] = ("gradcam",), layers: str = "last") -> Plan:
+def session(model: Model, faces: Path, maps: tuple[str, ...] = ("gradcam",), layers: str = "last") -> ScoreSession:
     dataset = CsvDataset.open(faces, "test")
-    return Plan.make(model, dataset, landmarks=faces / "landmarks.txt", maps=maps, layers=layers, metrics=("cosine",))
+    landmarks = str(faces / "landmarks.txt")
+    return open_session(ScoreOptions(landmarks=landmarks, maps=maps, layers=layers, metrics="cosine"), model, dataset)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def learned(faces: Path) -> Model:
     torch.manual_seed(0)
     network = SmallCNN(7, width=8)
     model = interpfer.load_model(network, classes=EXPRESSIONS, input_size=96, mean=[0.5], std=[0.25])
-    batch = plan(model, faces).stream.read(range(42))
+    batch = session(model, faces).stream.read(range(42))
     x = model.normalise(batch.faces.images)
     labels = torch.tensor([EXPRESSIONS.index(batch.faces.classes[i]) for i in batch.faces.labels.tolist()])
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
@@ -46,7 +48,7 @@ def learned(faces: Path) -> Model:
 
 def test_shuffled_weights_are_no_more_faithful_than_random_maps(learned: Model, faces: Path) -> None:
     before = learned.sha256
-    found = check(plan(learned, faces, ("gradcam", "baseline:uniform")))
+    found = check(session(learned, faces, ("gradcam", "baseline:uniform")))
     assert learned.sha256 == before
     assert list(found["maps"]) == ["gradcam@stages.3"]
     facts = found["maps"]["gradcam@stages.3"]
@@ -61,7 +63,7 @@ def test_shuffled_weights_are_no_more_faithful_than_random_maps(learned: Model, 
     assert "; better than random maps (" in line
 
     with shuffled(learned):
-        blind = check(plan(learned, faces))["maps"]["gradcam@stages.3"]
+        blind = check(session(learned, faces))["maps"]["gradcam@stages.3"]
     assert blind["faithfulness"]["verdict"] == UNFAITHFUL
     assert learned.sha256 == before
 
@@ -78,7 +80,7 @@ def test_a_map_of_the_picture_does_not_depend_on_the_weights(faces: Path) -> Non
             return self.head(self.blur(x).mean((2, 3)))
 
     model = interpfer.load_model(Blur(), classes=EXPRESSIONS, input_size=48)
-    facts = check(plan(model, faces, ("attention",), "blur"))["maps"]["attention@blur"]
+    facts = check(session(model, faces, ("attention",), "blur"))["maps"]["attention@blur"]
     assert facts["verdict"] == SAME
     assert facts["similarity"] == pytest.approx(1)
 
@@ -97,6 +99,6 @@ def test_the_switch_writes_run_json_and_tells(faces: Path, checkpoint: Path, tmp
 
 
 def test_without_a_map_of_the_model_there_is_nothing_to_check(faces: Path, checkpoint: Path) -> None:
-    found = check(plan(interpfer.load_model(checkpoint), faces, ("baseline:uniform",)))
+    found = check(session(interpfer.load_model(checkpoint), faces, ("baseline:uniform",)))
     assert found == {"faces": 0, "tried": 0, "maps": {}}
     assert sentences(found) == []

@@ -143,7 +143,7 @@ def test_metrics_that_ask_the_model_get_its_faces_right(faces: Path, checkpoint:
     label = dataset.samples[row].label
     target = torch.tensor([model.classes.index(label)])
     heat, _ = au_heatmaps(seen.landmarks.points, [label])
-    trial = ModelProbe(model.predict_logits, seen.faces.images, heat, target, (row,), 0)
+    trial = ModelProbe(model.predict_probabilities, seen.faces.images, heat, target, (row,), 0)
     raw = interpfer.compute_maps(model, seen.faces.images, ["gradcam"], "last", target)
     unit, _ = to_canvas(next(iter(raw.values())), attention=False)
     own = whole[(whole["image"] == dataset.samples[row].id) & (whole["map"] == "gradcam")].iloc[0]
@@ -161,7 +161,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     with interrupted(3):
         run_on(faces, checkpoint, out=tmp_path / "cut", **options)
     assert not (tmp_path / "cut" / "scores.csv").exists()
-    with pytest.raises(RunError, match="already holds a run; say --resume"):
+    with pytest.raises(RunError, match="already holds a run; pass --resume"):
         run_on(faces, checkpoint, out=tmp_path / "cut", **options)
     with pytest.raises(RunError, match="was started with another protocol, codebook, codebook_digest, geometry"):
         run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, protocol="corrected", limit=20)
@@ -292,16 +292,20 @@ def test_the_model_is_left_as_found(faces: Path, checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"maps": "gradcan"}, PluginError, "no map or group of maps is called 'gradcan'. Did you mean gradcam"),
-        ({"metrics": "cosin"}, PluginError, "no metric or group of metrics is called 'cosin'. Did you mean cosine"),
+        ({"maps": "gradcan"}, PluginError, "unknown map or group of maps 'gradcan'. Did you mean gradcam"),
+        ({"metrics": "cosin"}, PluginError, "unknown metric or group of metrics 'cosin'. Did you mean cosine"),
         ({"layers": "stages.9"}, InterpferError, r"no spatial layer 'stages.9'. Did you mean stages.* stages.3 \("),
-        ({"protocol": "papper"}, InterpferError, "protocol 'papper' is none of paper, corrected. Did you mean paper"),
-        ({"landmarks": "embeded"}, PluginError, "'embeded' is neither a landmark file nor a provider"),
-        ({"landmarks": "nowhere.txt"}, DataError, "there is no landmark file nowhere.txt"),
-        ({"codebook": "martinez"}, PluginError, "no codebook is called 'martinez'. Did you mean martinez2017"),
+        (
+            {"protocol": "papper"},
+            InterpferError,
+            "must be one of paper, corrected, got 'papper'. Did you mean paper",
+        ),
+        ({"landmarks": "embeded"}, PluginError, "unknown landmark file or provider 'embeded'"),
+        ({"landmarks": "nowhere.txt"}, DataError, "landmark file not found: nowhere.txt"),
+        ({"codebook": "martinez"}, PluginError, "unknown codebook 'martinez'. Did you mean martinez2017"),
         ({"device": "tpu"}, InterpferError, "device 'tpu' cannot be used"),
-        ({"batch_size": 0}, InterpferError, "put at least one image into a batch"),
-        ({"limit": 0}, InterpferError, "score at least one image"),
+        ({"batch_size": 0}, InterpferError, "batch size must be at least 1, got 0"),
+        ({"limit": 0}, InterpferError, "limit must be at least 1, got 0"),
     ],
 )
 def test_wrong_arguments(faces: Path, checkpoint: Path, options: dict[str, Any], error: type, text: str) -> None:
@@ -327,10 +331,9 @@ def test_unlabelled_images_are_predicted_but_not_scored(faces: Path, checkpoint:
 
 
 def test_maps_that_are_the_same_only_on_the_first_images_are_scored_apart(faces: Path, checkpoint: Path) -> None:
-    from interpfer.scoring.spec import Plan
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Plan, "same", property(lambda _: {("cam", "stages.3"): ("gradcam", "stages.3")}))
+        found_at_first = {("cam", "stages.3"): ("gradcam", "stages.3")}
+        patch.setattr("interpfer.scoring.session.find_duplicates", lambda _: found_at_first)
         taken = run_on(faces, checkpoint, maps="gradcam,cam")
     alone = run_on(faces, checkpoint, maps="cam")
     assert taken.score("cam") == alone.score("cam")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from interpfer.truth.base import Truth
 from interpfer.truth.means import TruthMeans
 from interpfer.types import CANVAS
 
@@ -26,15 +27,15 @@ def test_means_leave_the_image_at_hand_out(batch: int) -> None:
     means = TruthMeans(4)
     for start in range(0, 8, batch):
         part = slice(start, start + batch)
-        means.add(heat[part], valid[part], classes[part])
+        means.add(Truth(heat[part], valid[part]), classes[part])
     defined = [row for row in range(8) if valid[row]]
-    everybody = means.others(heat, valid)
-    class_mean_of_others = means.class_mean_of_others(heat, valid, classes)
+    everybody = means.mean_of_others(Truth(heat, valid))
+    classmates = means.class_mean_of_others(Truth(heat, valid), classes)
     for row in range(8):
         same = [other for other in defined if classes[other] == classes[row]]
         np.testing.assert_allclose(everybody[row], mean_of_others(defined, row, heat), atol=1e-6)
-        np.testing.assert_allclose(class_mean_of_others[row], mean_of_others(same, row, heat), atol=1e-6)
-    assert class_mean_of_others[5].isnan().all()  # nobody else shows it
+        np.testing.assert_allclose(classmates[row], mean_of_others(same, row, heat), atol=1e-6)
+    assert classmates[5].isnan().all()  # nobody else shows it
     assert means.counts.tolist() == [3, 3, 1, 0]
 
 
@@ -42,17 +43,17 @@ def test_the_order_of_batches_does_not_show() -> None:
     heat, valid, classes = faces()
     forward, backward = TruthMeans(3), TruthMeans(3)
     for row in range(8):
-        forward.add(heat[row : row + 1], valid[row : row + 1], classes[row : row + 1])
+        forward.add(Truth(heat[row : row + 1], valid[row : row + 1]), classes[row : row + 1])
     for row in reversed(range(8)):
-        backward.add(heat[row : row + 1], valid[row : row + 1], classes[row : row + 1])
-    assert torch.equal(forward.others(heat, valid), backward.others(heat, valid))
+        backward.add(Truth(heat[row : row + 1], valid[row : row + 1]), classes[row : row + 1])
+    assert torch.equal(*(means.mean_of_others(Truth(heat, valid)) for means in (forward, backward)))
 
 
 def test_an_unknown_class_has_no_classmates() -> None:
     heat, valid, classes = faces()
     means = TruthMeans(3)
-    means.add(heat, valid, classes)
+    means.add(Truth(heat, valid), classes)
     unlabelled = torch.full((1, CANVAS, CANVAS), torch.nan)
     nobody = torch.zeros(1, dtype=torch.bool)
-    assert means.class_mean_of_others(unlabelled, nobody, [-1]).isnan().all()
-    assert means.others(unlabelled, nobody).isfinite().all()
+    assert means.class_mean_of_others(Truth(unlabelled, nobody), [-1]).isnan().all()
+    assert means.mean_of_others(Truth(unlabelled, nobody)).isfinite().all()
