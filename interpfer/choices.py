@@ -1,4 +1,4 @@
-"""The words that options are chosen from, where no plugin brings them.
+"""Choices of options that are not plugins.
 
 They are kept apart from the code that acts on them, so that the command line can list them without loading torch; a
 test holds each against the table that implements it.

@@ -1,6 +1,6 @@
 """Options of a verb: one frozen dataclass owns their names, defaults, choices and checks.
 
-The command line, the keywords of a Python function and a YAML file (``--config``) are three doors to the same value::
+The command line, the keywords of a Python function and a YAML file (``--config``) set the same options::
 
     @dataclass(frozen=True, kw_only=True)
     class TrainOptions(Options):
@@ -70,7 +70,7 @@ class Option:
 
 
 def option(default: Any, help: str, **facts: Any) -> Any:  # noqa: A002
-    """Return a dataclass field that carries an ``Option``."""
+    """Return a dataclass field with an ``Option``."""
     return field(default=default, metadata={"option": Option(help, **facts)})
 
 
@@ -177,7 +177,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """Read named values out of a YAML file, or out of a run.json.
 
     Raises:
-        InterpferError: the file cannot be read, or holds no mapping of names.
+        InterpferError: the file cannot be read, or contains no mapping of names.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -185,7 +185,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InterpferError(f"cannot read the config file {path}: {' '.join(str(error).split())}.") from error
     if isinstance(content, dict) and path.suffix == ".json":
         if RUN_OPTIONS not in content:
-            raise InterpferError(f"{path} holds no options: it is no run.json, or one of an older version.")
+            raise InterpferError(f"{path} contains no options: pass a YAML file, or a run.json of this version.")
         content = content[RUN_OPTIONS]
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise InterpferError(f"the config file {path} must hold one 'name: value' per line.")
@@ -204,19 +204,19 @@ def write_config(options: Options) -> str:
 
 
 def _check(name: str, facts: Option, value: Any) -> None:
-    said = name.replace("_", " ")
+    title = name.replace("_", " ")
     if value is None:
         return
     if facts.choices and isinstance(value, str):
-        require_choice(said, value, tuple(facts.choices))
+        require_choice(title, value, tuple(facts.choices))
     if facts.kind in ("integer", "number", "count") and not (facts.kind == "count" and value == "auto"):
         wanted = "a whole number" if facts.kind != "number" else "a number"
         if isinstance(value, bool) or not isinstance(value, int if facts.kind != "number" else int | float):
-            raise InterpferError(f"{said} must be {wanted}{' or auto' * (facts.kind == 'count')}, got '{value}'.")
+            raise InterpferError(f"{title} must be {wanted}{' or auto' * (facts.kind == 'count')}, got '{value}'.")
         if any(limit is not None for limit in (facts.least, facts.most, facts.above, facts.below)):
-            require_range(said, value, facts.least, facts.most, above=facts.above, below=facts.below)
+            require_range(title, value, facts.least, facts.most, above=facts.above, below=facts.below)
     if facts.kind == "switch" and not isinstance(value, bool):
-        raise InterpferError(f"{said} must be true or false, got '{value}'.")
+        raise InterpferError(f"{title} must be true or false, got '{value}'.")
 
 
 def _spell(value: Any) -> str:

@@ -50,10 +50,10 @@ def test_names_of_plugins_are_listed_without_importing_them() -> None:
 import importlib
 from interpfer.registry import Registry
 names = ("maps", "metrics", "models", "datasets", "landmarks")
-rooms = [importlib.import_module(f"interpfer.{name}") for name in names]
+packages = [importlib.import_module(f"interpfer.{name}") for name in names]
 before = set(sys.modules)
-registries = [value for room in rooms for value in vars(room).values() if isinstance(value, Registry)]
-assert len(registries) == len(rooms) and all(registry.names() for registry in registries)
+registries = [value for package in packages for value in vars(package).values() if isinstance(value, Registry)]
+assert len(registries) == len(packages) and all(registry.names() for registry in registries)
 assert not [name for name in set(sys.modules) - before if name.startswith("interpfer.")]
 """)
 

@@ -1,4 +1,4 @@
-"""Options of a verb: one definition, and flags, keywords and a file as three doors to it."""
+"""Options of a verb: one definition, set by flags, keywords or a file."""
 
 import ast
 import dataclasses
@@ -82,7 +82,7 @@ def test_a_config_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
     [
         ("a.yaml", "- 1\n", "must hold one 'name: value' per line"),
         ("a.yaml", "{", "cannot read the config file"),
-        ("run.json", "{}", "holds no options"),
+        ("run.json", "{}", "contains no options: pass a YAML file"),
     ],
 )
 def test_a_bad_config_file(tmp_path: Path, name: str, content: str, message: str) -> None:

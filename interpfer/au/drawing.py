@@ -115,8 +115,8 @@ def au_planes(
         geometry: name or function.
 
     Returns:
-        (n, u, size, size) planes in [0, 1], in the order of ``aus``; NaN where a plane could not be drawn, which
-        ``drawn`` tells.
+        (n, u, size, size) planes in [0, 1], in the order of ``aus``; NaN where a plane could not be drawn (see
+        ``drawn``).
 
     Raises:
         DataError: the geometry has no region for an action unit.

@@ -86,7 +86,7 @@ def _table(explanation: "Explanation") -> "Table":
     from interpfer.reports.escape import plain
 
     table = Table(
-        title=Text(plain(f"{explanation.image}: {explanation.model} says {explanation.predicted}")),
+        title=Text(plain(f"{explanation.image}: {explanation.model} predicts {explanation.predicted}")),
         title_justify="left",
     )
     table.add_column("map", overflow="fold")

@@ -34,7 +34,7 @@ def command(options: FinetuneOptions) -> None:
     assert options.dataset is not None
     assert options.out is not None
     if options.resume and not Path(options.out).exists():
-        print_note(f"there is nothing in {options.out} to resume; starting a new training")
+        print_note(f"nothing to resume in {options.out}; starting a new training")
     if options.sweep is not None:
         _sweep(options)
         return

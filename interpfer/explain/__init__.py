@@ -1,1 +1,1 @@
-"""Explains one picture: the face in it, what a classifier says of it, and where the classifier looks."""
+"""Explains one picture: the face in it, the prediction of a classifier, and where the classifier looks."""

@@ -1,4 +1,4 @@
-"""Explains one picture: the face in it, what a classifier says of it, and where the classifier looks."""
+"""Explains one picture: the face in it, the prediction of a classifier, and where the classifier looks."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +55,7 @@ class Explainer:
         truth: what maps are compared with.
         methods: maps by name.
         layers: of the maps that have one.
-        requested: maps asked for by their own names: that one cannot be made is an error.
+        requested: maps asked for by their own names: one that cannot be computed is an error.
         options: the other choices.
     """
 
@@ -104,7 +104,7 @@ class Explainer:
 
         Raises:
             DataError: the label is no expression.
-            ModelError: a map that was asked for by its name cannot be made.
+            ModelError: a map that was requested by name cannot be computed.
         """
         wanted = canonical(label) if label else ""
         picture = to_rgb(picture)
@@ -259,5 +259,5 @@ def pictures_in(folder: Path) -> list[Path]:
     """
     pictures = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES)
     if not pictures:
-        raise DataError(f"the folder {folder} holds no picture: pass a picture, or a folder of pictures.")
+        raise DataError(f"no pictures in the folder {folder}: pass a picture or a folder of pictures.")
     return pictures

@@ -126,10 +126,10 @@ class Explanation:
     def on_picture(self, values: Float[Tensor, "s s"]) -> tuple[Float[Tensor, "h w"], Bool[Tensor, "h w"]]:
         """Project a map onto the pixels of the picture; also return which of them the classifier sees."""
         back = tuple(self.transform.flatten().tolist())
-        carried, seen = (
+        projected, seen = (
             torch.from_numpy(np.array(Image.fromarray(layer.float().cpu().numpy()).transform(
                 self.picture.size, Image.Transform.AFFINE, back, Image.Resampling.BILINEAR
             )))
             for layer in (values, torch.ones_like(values))
         )  # fmt: skip
-        return carried, seen > 0.5
+        return projected, seen > 0.5

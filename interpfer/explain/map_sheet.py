@@ -27,7 +27,7 @@ from interpfer.types import CANVAS
 SHEET_MAPS = ("attention", "gradcam", "layercam")
 SHEET_TITLE = (
     "Where an expert would look (AU heatmap of the label) and where the classifier looks.\n"
-    "Bright is much; the cosine says how alike a map and the AU heatmap are (1: the same)."
+    "Bright: high values. Cosine: similarity of a map and the AU heatmap (1: identical)."
 )
 
 

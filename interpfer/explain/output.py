@@ -73,7 +73,7 @@ class OutputPaths:
 
 
 def write_explanation(explanation: Explanation, path: Path | None) -> None:
-    """Write an explanation as its suffix says; nowhere if ``path`` is None.
+    """Write an explanation in the format of its suffix; nowhere if ``path`` is None.
 
     Raises:
         RunError: the file cannot be written.

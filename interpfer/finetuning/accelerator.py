@@ -26,7 +26,7 @@ class ForwardWithArgs(nn.Module):
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:
-    """Return the accelerator that runs a training: as the launcher says, else on one device.
+    """Return the accelerator that runs a training: as configured by the launcher, else on one device.
 
     A process that trains alone may choose another device and precision for each training.
 

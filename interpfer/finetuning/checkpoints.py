@@ -101,7 +101,7 @@ def read_state(path: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     changes = [describe_change(name, before.get(name), now) for name, now in facts.items() if before.get(name) != now]
     if changes:
         raise RunError(
-            f"cannot resume {path.parent}: {', '.join(changes)}. Use the same options and data, or --overwrite."
+            f"cannot resume {path.parent}: {', '.join(changes)}; pass the same options and data, or --overwrite."
         )
     return state
 
@@ -119,5 +119,5 @@ def require_writable(model: Model) -> None:
     except Exception as error:
         raise ModelError(
             f"model {model.name}: its network cannot be written as a whole ({type(error).__name__}: {error}); "
-            "name its architecture (arch: FILE.py:callable in the card, or --arch)."
+            "pass its architecture (--arch, or arch: FILE.py:callable in the card)."
         ) from error

@@ -137,7 +137,7 @@ def split_faces(
         rows: positions of the images to use.
         provider: landmarks of the faces.
         size: input size of the model.
-        recipe: share to hold out, seed, and augmentations, which want larger images if they crop or rotate.
+        recipe: share to hold out, seed, and augmentations, which need larger images if they crop or rotate.
 
     Raises:
         InterpferError: there are too few images or subjects.

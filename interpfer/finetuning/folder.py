@@ -42,7 +42,7 @@ def require_folder(folder: Path, resume: bool, overwrite: bool, sha256: str) -> 
             a training, or the very checkpoint that is trained.
     """
     if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; name a folder.")
+        raise RunError(f"{folder} is a file: pass a folder to --out.")
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not resume and not overwrite:
@@ -51,7 +51,7 @@ def require_folder(folder: Path, resume: bool, overwrite: bool, sha256: str) -> 
         raise RunError(f"{folder} is not empty and holds no training; choose another folder for --out.")
     checkpoints = [path for path in (folder / BEST, folder / LAST) if path.is_file()]
     if sha256 in map(sha256_of, checkpoints):
-        raise RunError(f"{folder} holds the checkpoint that is to be trained; choose another folder for --out.")
+        raise RunError(f"{folder} contains the checkpoint to train; choose another folder for --out.")
 
 
 def begin_folder(folder: Path, overwrite: bool, manifest: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The guide: the part of the loss that asks a network to look where the action units are.
+"""The guide: the part of the loss that trains a network to look where the action units are.
 
 Two terms. *attention* aligns the attention of chosen layers, as Belharbi et al. 2024 (arXiv 2402.00281) do; *cam*
 aligns the class map of the true class, which is what a CAM shows. Both use the maps, the resizing and the cosine of
@@ -192,5 +192,5 @@ def find_layer_map(method: str | LayerMap, gradient: bool) -> LayerMap:
     layer_map = MAPS.get(method) if isinstance(method, str) else method
     if isinstance(layer_map, LayerMap) and (gradient or not layer_map.gradient):
         return layer_map
-    wanted = "a map of a layer" if gradient else "a map of a layer's activations alone"
-    raise InterpferError(f"map '{method}' cannot be aligned: it is not {wanted}.{nearest(str(method), MAPS)}")
+    allowed = "a map of a layer" if gradient else "a map of a layer's activations alone"
+    raise InterpferError(f"map '{method}' cannot be aligned: it must be {allowed}.{nearest(str(method), MAPS)}")

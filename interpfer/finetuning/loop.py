@@ -81,7 +81,7 @@ class Trainer:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all epochs are done, or ``patience`` epochs brought no improvement."""
+        """Whether all epochs are done, or ``patience`` epochs had no improvement."""
         if self.epoch >= self.recipe.epochs:
             return True
         patience = self.recipe.patience

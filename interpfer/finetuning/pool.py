@@ -91,7 +91,7 @@ class FacePool:
             progress("reading", done, total)
         self.rows = tuple(row for row in self.rows if row in self._points)
         if not self.rows:
-            reason = next(iter(self.skipped.values()), "there is none")
+            reason = next(iter(self.skipped.values()), "it is empty")
             raise DataError(f"no image of the data set {self.stream.dataset.name} can be read: {reason}")
 
     def points(self, row: int) -> Float[Tensor, "68 2"]:

@@ -89,7 +89,7 @@ def make_recipe(options: FinetuneOptions) -> Recipe:
     terms = ALIGNED_TERMS[options.align]
     if "cam" not in terms and options.cam_weight:
         raise InterpferError(
-            f"--align {options.align} leaves the class-map term out, and --cam-weight sets its weight; pass one."
+            f"--align {options.align} has no class-map term, so it cannot be combined with --cam-weight; pass one."
         )
     truth = TruthOptions(**_values_for(TruthOptions, options))
     guide = Guide(truth_options=truth, **_values_for(Guide, options))

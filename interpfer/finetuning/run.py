@@ -73,7 +73,7 @@ def finetune(
         out: folder for checkpoints, history and comparison; None for that of the options.
         landmarks: as for ``interpfer.score``.
         test: a ``Dataset`` to compare before and after on, a split of a data set given by name, or None for no
-            comparison; by default what ``test_split`` of the options says.
+            comparison; default: ``test_split`` of the options.
         options: all options; or pass single ``choices``.
         recipe: all choices of the training, in place of those of the options.
         progress: called with (what, done, total, note).

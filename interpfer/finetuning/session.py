@@ -110,7 +110,7 @@ def open_session(inputs: Inputs, options: FinetuneOptions, recipe: Recipe, progr
         InterpferError: something does not fit; no training has been changed.
     """
     if options.sweep is not None:
-        raise InterpferError("finetune trains one model; pass the weights to interpfer.finetuning.sweep.sweep.")
+        raise InterpferError("finetune trains one model: for several weights, call interpfer.finetuning.sweep.sweep.")
     options = inputs.named_in(options)
     folder = training_folder(options)
     original = inputs.open_model(options)

@@ -66,8 +66,8 @@ def _hold_out_subjects(labels: Sequence[str], subjects: Sequence[str], fraction:
     people = len(set(subjects))
     if people < 2:
         raise InterpferError(
-            f"all {len(labels)} images are of one subject ({subjects[0]}), who cannot be on both sides; "
-            "leave the subject column out to split by image."
+            f"all {len(labels)} images are of one subject ({subjects[0]}), so no subject can be held out; "
+            "remove the subject column to split by image."
         )
     finest = max(MOST_FOLDS, math.ceil(1 / min(fraction, 1 - fraction)))
     most = min(people, max(Counter(labels).values()), finest)

@@ -82,7 +82,7 @@ def try_cards(
 
     Raises:
         DataError: no image has a label, or none can be read.
-        InterpferError: the network runs with none of the inputs, or no class order of that length is known.
+        InterpferError: the network fails on all inputs, or no class order of that length is known.
     """
     faces = read_labelled(dataset, limit, seed)
     inputs = list_inputs(model.card.input)
@@ -143,7 +143,7 @@ def _screen(
 
     scores = score(inputs, "inputs")
     if not scores:
-        raise InterpferError(f"model {model.name} runs with none of the inputs that were tried.")
+        raise InterpferError(f"model {model.name} fails on all inputs that were tried: check --input-size and --color.")
     if not has_size:
         best = max(scores, key=lambda spec: scores[spec])
         scores |= score([replace(best, size=size) for size in COMMON_SIZES if size != best.size], "sizes")

@@ -109,7 +109,7 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
         share, aus = rows["share"].to_numpy(float), rows["au"].astype(str)
         comparisons.append({
             **dict(zip(keys, key, strict=True)),
-            "energy": share[expected].sum() / share.sum() if expected.any() else np.nan,
+            "energy": share[expected].sum() / share.sum() if expected.any() and share.any() else np.nan,
             "precision": (used & expected).sum() / used.sum() if used.any() and expected.any() else np.nan,
             "recall": (used & expected).sum() / expected.sum() if expected.any() else np.nan,
             "unexpected": " ".join(aus[used & ~expected]),

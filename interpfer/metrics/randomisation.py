@@ -1,7 +1,4 @@
-"""Sanity checks of a map: does it depend on the weights, and is it stable under a little noise?
-
-After Adebayo et al. 2018 (arXiv 1810.03292) and Yeh et al. 2019 (arXiv 1901.09392).
-"""
+"""Randomisation: does a map depend on the weights? After Adebayo et al. 2018 (arXiv 1810.03292)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,9 +13,6 @@ from interpfer.maps.compute import compute_maps
 from interpfer.metrics.ranking import spearman
 from interpfer.models.hooks import hooked
 from interpfer.models.model import Model
-
-NOISE = 0.02
-"""Standard deviation of input noise, for images in [0, 1]."""
 
 
 @contextmanager
@@ -82,7 +76,7 @@ def cascading_randomisation(
     modules = _parametrised(model)
     generator = torch.Generator().manual_seed(seed)
     if targets is None:
-        targets = _predicted(model, images)
+        targets = predict_classes(model, images)
     before = compute_maps(model, images, maps, layers, targets)
     rows = []
     with weights_restored(model.module):
@@ -96,50 +90,17 @@ def cascading_randomisation(
             done = upto
             after = compute_maps(model, images, maps, layers, targets)
             for (name, layer), raw in after.items():
-                similarity = _similarity(raw, before[name, layer]).nanmean().item()
+                similarity = rank_similarity(raw, before[name, layer]).nanmean().item()
                 rows.append((stage, done / len(modules), name, layer, similarity))
     return pd.DataFrame(rows, columns=["stage", "shuffled", "map", "layer", "similarity"])
 
 
-def noise_sensitivity(
-    model: Model,
-    images: Float[Tensor, "n 3 h w"],
-    maps: str | Sequence[str] = ("attention", "gradcam"),
-    layers: str | Sequence[str] = "last",
-    targets: Tensor | Sequence[int | str] | None = None,
-    noise: float = NOISE,
-    draws: int = 4,
-    seed: int = 0,
-) -> dict[tuple[str, str], Float[Tensor, " n"]]:
-    """Return per (map, layer) and image how much the map changes under a little noise: the largest 1 - Spearman.
-
-    Args:
-        model: the classifier.
-        images: RGB in [0, 1], any size.
-        maps: names or groups.
-        layers: "last", "all", or names.
-        targets: as for ``interpfer.compute_maps``; by default the class predicted without noise.
-        noise: standard deviation, for images in [0, 1].
-        draws: number of noisy copies of each image.
-        seed: random seed of the noise.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    if targets is None:
-        targets = _predicted(model, images)
-    before = compute_maps(model, images, maps, layers, targets)
-    largest = {key: torch.zeros(len(images), device=raw.device) for key, raw in before.items()}
-    for _ in range(draws):
-        change = torch.randn(images.shape, generator=generator).to(images) * noise
-        after = compute_maps(model, (images + change).clamp(0, 1), maps, layers, targets)
-        for key, raw in after.items():
-            largest[key] = torch.maximum(largest[key], 1 - _similarity(raw, before[key]))
-    return largest
-
-
-def _predicted(model: Model, images: Float[Tensor, "n 3 h w"]) -> Tensor:
+def predict_classes(model: Model, images: Float[Tensor, "n 3 h w"]) -> Tensor:
+    """Return the predicted output of each image."""
     with hooked(model.module, {}), torch.no_grad():
         return model.logits(model.preprocess(images)).argmax(1)
 
 
-def _similarity(a: Float[Tensor, "n h w"], b: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
+def rank_similarity(a: Float[Tensor, "n h w"], b: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
+    """Return the Spearman correlation of each pair of raw maps; NaN where one is undefined."""
     return spearman(normalise(a)[0], normalise(b)[0])

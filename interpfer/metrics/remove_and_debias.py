@@ -1,4 +1,4 @@
-"""ROAD, remove and debias: removed pixels are imputed from their neighbours, so that the hole itself tells nothing."""
+"""ROAD, remove and debias: removed pixels are imputed from their neighbours, so the hole itself reveals nothing."""
 
 import torch
 import torch.nn.functional as F

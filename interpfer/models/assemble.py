@@ -55,7 +55,7 @@ def assemble(data: CheckpointData, card: ModelCard, trust: bool, path: Path, has
     module = build(card, trust)
     module.eval()
     load_notes = load_weights(module, data.weights, str(path), len(card.classes))
-    pickle_notes = (f"of the pickled {data.class_name} only the weights were read",) if data.imports else ()
+    pickle_notes = (f"only the weights of the pickled {data.class_name} were read",) if data.imports else ()
     return Assembled(module, (*data.notes, *pickle_notes, *load_notes))
 
 

@@ -44,7 +44,7 @@ class BatchResult:
         valid: whether each row has a truth.
         faceless: position of each image without landmarks -> reason, "" where the provider gives none.
         skipped: position of each unreadable image -> reason.
-        refused: (map, layer) that cannot be made -> reason.
+        refused: (map, layer) that cannot be computed -> reason.
         unlike: (map, layer) pairs that are duplicates in general, but not in this batch.
         pictures: small pictures for the report, None if the run keeps none.
     """

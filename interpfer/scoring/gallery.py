@@ -181,7 +181,7 @@ class _Means:
 
 
 def _portraits(session: ScoreSession, rows: Sequence[int]) -> Iterator[bytes]:
-    """Read the chosen faces again, larger than the input of most models; one that is gone by now is left empty."""
+    """Read the chosen faces again, larger than the input of most models; one that no longer exists is left empty."""
     stream = replace(session.stream, size=FACE_SIDE)
     for start in range(0, len(rows), CHUNK):
         batch = stream.read(rows[start : start + CHUNK])

@@ -22,7 +22,8 @@ from interpfer.metrics import METRICS
 from interpfer.metrics.agreement import cosine
 from interpfer.metrics.base import ModelMetric
 from interpfer.metrics.queries import ModelProbe
-from interpfer.metrics.randomisation import cascading_randomisation, noise_sensitivity, shuffled
+from interpfer.metrics.randomisation import cascading_randomisation, shuffled
+from interpfer.metrics.robustness import noise_sensitivity
 from interpfer.runtime.progress import Progress, no_progress
 from interpfer.scoring.session import ScoreSession
 from interpfer.scoring.spec import sample_rows

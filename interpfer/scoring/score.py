@@ -45,7 +45,7 @@ def score(
     Args:
         model: a ``Model``, or a checkpoint for ``load_model``.
         dataset: a ``Dataset``, or the name of one.
-        landmarks: a provider, its name, or a landmark file; by default what the data set brings, else `embedded`.
+        landmarks: a provider, its name, or a landmark file; default: the data set's own, else `embedded`.
         options: all choices; or name single ``choices``.
         progress: called with (what, done, total).
         choices: fields of ``interpfer.scoring.options.ScoreOptions`` in place of ``options``, such as

@@ -33,12 +33,13 @@ SHOWN_MAPS = 24
 
 
 class MapProbe(NamedTuple):
-    """What a few images tell of the maps.
+    """Facts about the maps, from a few images.
 
     Attributes:
-        columns: the (map, layer) pairs that can be made; a baseline has the layer "-".
+        columns: the (map, layer) pairs that can be computed; a baseline has the layer "-".
         duplicates: (map, layer) -> the (map, layer) that it repeats for this model.
-        failed: (map, layer) -> why it cannot be made; of maps of many passes this is only known when they are tried.
+        failed: (map, layer) -> why it cannot be computed; for maps of many passes this is only known
+            when they are tried.
     """
 
     columns: tuple[Key, ...]
@@ -58,7 +59,7 @@ class ScoreSession:
         truth: what maps are compared with.
         maps: by name, in the order of the tables.
         metrics: by name, in the order of the tables.
-        requested: maps asked for by their own names: that one cannot be made is an error.
+        requested: maps asked for by their own names: one that cannot be computed is an error.
         probe: which maps can be made, and which are duplicates.
     """
 
@@ -96,7 +97,7 @@ class ScoreSession:
 
     @property
     def needs_means(self) -> bool:
-        """Whether a baseline asks for the truth of the whole data set."""
+        """Whether a baseline needs the truth of the whole data set."""
         return any(isinstance(method, BaselineMap) and method.heatmaps for method in self.maps.values())
 
     @property
@@ -139,7 +140,7 @@ def open_session(
         landmarks: a provider that is open; None for that of the options.
 
     Raises:
-        InterpferError: a name is unknown, or a map that was asked for by its name cannot be made.
+        InterpferError: a name is unknown, or a map that was requested by name cannot be computed.
     """
     provider = resolve_landmarks(landmarks or options.landmarks, dataset.landmarks())
     truth = TRUTHS.get(options.truth).create(options)
@@ -158,7 +159,7 @@ def probe_maps(
     """Make the quick maps of a few images: which fail, and which are duplicates.
 
     Raises:
-        ModelError: a map that was asked for by its name cannot be made.
+        ModelError: a map that was requested by name cannot be computed.
     """
     pairs = [(name, layer) for name, method in maps.items() for layer in layers_of(method, spec.layers)]
     failed = unsupported_maps(model, maps, spec.layers)

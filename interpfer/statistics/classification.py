@@ -165,5 +165,5 @@ def wrong_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> str | None:
     known = next((f" (the order {name})" for name, known in CLASS_ORDERS.items() if known == order), "")
     return (
         f"another order of the model's classes would raise accuracy from {before:.1%} to {after:.1%}; the card may "
-        f"list them in the wrong order. It says [{', '.join(outputs)}]; the data suggest [{', '.join(order)}]{known}."
+        f"list them in the wrong order. It lists [{', '.join(outputs)}]; the data suggest [{', '.join(order)}]{known}."
     )

@@ -29,7 +29,7 @@ def check_dataset(dataset: Dataset, open_split: Callable[[str], Dataset] | None 
 
     Args:
         dataset: an opened split.
-        open_split: function from the name of a split to that split, opened anew, such as
+        open_split: function from the name of a split to that split, opened again, such as
             ``lambda split: MyDataset.open(root, split)``.
 
     Raises:
@@ -50,7 +50,7 @@ class _DatasetRun:
 
     Attributes:
         dataset: an opened split.
-        open_split: function that opens a split anew.
+        open_split: function that opens a split again.
         rows: indices of the images that are read, spread over the data set.
     """
 
@@ -135,7 +135,7 @@ def _landmarks(run: _DatasetRun) -> None:
 def _reopened(run: _DatasetRun) -> None:
     """Opening it twice gives the same samples in the same order."""
     again = run.open_split(run.dataset.split)
-    require(again.samples == run.dataset.samples, "they differ; sort what is listed from a folder")
+    require(again.samples == run.dataset.samples, "they differ; sort the files of a folder")
 
 
 def _disjoint(run: _DatasetRun) -> None:

@@ -196,7 +196,7 @@ def _precision(run: _MetricRun) -> None:
     single = run.score(run.maps, run.heat)
     double = run.score(run.maps.double(), run.heat.double())
     worst = relative_difference(single.double(), double.double())
-    require(worst <= PRECISION, f"they differ by {worst:.2g}; do not fix a type inside")
+    require(worst <= PRECISION, f"they differ by {worst:.2g}; compute in the type of the maps")
 
 
 def _pure(run: _MetricRun) -> None:

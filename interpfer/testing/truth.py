@@ -141,7 +141,7 @@ def _shares(run: _TruthRun) -> None:
     known = shares[run.landmarks.found]
     require((known >= 0).all(), f"the least is {float(known.min()):.3g}")
     worst = float((known.sum(1) - 1).abs().max()) if len(known) else 0.0
-    require(worst <= TOLERANCE, f"a cell adds up to 1 but for {worst:.2g}; give the rest to the background")
+    require(worst <= TOLERANCE, f"a cell must add up to 1, off by {worst:.2g}; give the rest to the background")
 
 
 def _reasons(run: _TruthRun) -> None:

@@ -1,7 +1,7 @@
 """What a truth is: the value ``Truth`` of a batch, and the provider that draws it.
 
 Scoring, baselines, metrics, reports, ``explain`` and the guide of fine-tuning ask a ``TruthProvider`` and know no other
-source. A new truth (coded action units, masks of the user's) brings:
+source. A new truth (coded action units, masks of the user's) defines:
 
 1. ``draw``: maps on the canvas out of samples and landmarks, with which of them are valid;
 2. ``parts`` and ``shares``: the named regions that it is made of, over which the energy of a map is divided, and

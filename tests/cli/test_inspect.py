@@ -55,7 +55,7 @@ def test_cards_are_tried_on_labelled_faces(checkpoint: Path, faces: Path) -> Non
     assert facts["trial"]["n"] == 14
 
 
-def test_what_is_missing_is_said_with_status_0(tmp_path: Path, faces: Path) -> None:
+def test_what_is_missing_is_listed_with_status_0(tmp_path: Path, faces: Path) -> None:
     torch.save(SmallCNN(7, width=8).state_dict(), tmp_path / "m.pt")
     done = invoke(tmp_path / "m.pt", "--dataset", "csv", "--data-root", faces)
     assert done.exit_code == 0, done.output

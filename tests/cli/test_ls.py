@@ -12,7 +12,7 @@ def test_addresses_are_in_one_piece() -> None:
     assert lines[0].strip() == "Data sets, for --dataset"
 
 
-def test_a_plugin_tells_of_itself() -> None:
+def test_a_plugin_lists_its_facts() -> None:
     class Foreign:
         """A landmark provider of another package.
 
@@ -39,7 +39,7 @@ def test_a_plugin_tells_of_itself() -> None:
         ("classes", ["rafdb", "hsemotion", "surprise, fear, disgust, happiness, sadness, anger, neutral"]),
     ],
 )
-def test_ls_tells_the_facts(kind: str, texts: list[str]) -> None:
+def test_ls_prints_the_facts(kind: str, texts: list[str]) -> None:
     done = CliRunner().invoke(group, ["ls", kind])
     assert done.exit_code == 0, done.output
     for text in texts:

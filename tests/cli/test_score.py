@@ -123,7 +123,7 @@ def test_kill_in_the_middle_then_resume_gives_the_same_bytes(faces: Path, checkp
         assert (whole / name).read_bytes() == (cut / name).read_bytes(), name
 
 
-def test_maps_that_are_the_same_thing_are_marked_and_impossible_ones_named(faces: Path, checkpoint: Path) -> None:
+def test_identical_maps_are_marked_and_impossible_ones_named(faces: Path, checkpoint: Path) -> None:
     done = invoke(*arguments(faces, checkpoint), "--maps", "all", "--limit", "12", "--metrics", "cosine")
     assert done.exit_code == 0, done.output
     assert "hirescam = gradcam" in done.stdout

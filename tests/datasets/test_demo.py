@@ -97,7 +97,7 @@ def test_landmarks_lie_inside_and_in_anatomical_order(seed: int, expression: str
 
 @given(seed=SEEDS)
 @settings(max_examples=25, deadline=None)
-def test_a_face_at_rest_is_symmetric(seed: int) -> None:
+def test_a_neutral_face_is_symmetric(seed: int) -> None:
     face = face_at_rest(seed)
     assert np.allclose(face, face[MIRROR] * (-1, 1))
 

@@ -23,7 +23,7 @@ def rgb(path: Path) -> np.ndarray:
     return np.asarray(image)
 
 
-def test_rgb_as_it_is(tmp_path: Path) -> None:
+def test_rgb_is_unchanged(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rgb(saved(tmp_path / "ü 1.png", Image.fromarray(PIXELS))), PIXELS)
 
 
@@ -67,7 +67,7 @@ def test_sixteen_bits_that_hold_eight() -> None:
     )
 
 
-def test_transparency_is_laid_on_black(tmp_path: Path) -> None:
+def test_transparency_becomes_black(tmp_path: Path) -> None:
     alpha = np.array([[0, 255, 128, 0, 255, 0]] * 4, np.uint8)
     image = Image.fromarray(np.dstack([PIXELS, alpha]))
     expected = np.round(PIXELS * (alpha[..., None] / 255))

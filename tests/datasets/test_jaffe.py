@@ -11,7 +11,7 @@ NAMES = {"KA.AN1.39.tiff": "anger", "KA.HA2.30.tiff": "happiness", "KL.NE1.155.t
 
 
 @pytest.mark.parametrize("below", [".", "jaffe", "JAFFE/jaffedbase"])
-def test_names_tell_everything(tmp_path: Path, below: str) -> None:
+def test_names_are_parsed(tmp_path: Path, below: str) -> None:
     for name in NAMES:
         picture(tmp_path / below / name, (16, 16))
     picture(tmp_path / below / "README.png")

@@ -12,7 +12,7 @@ CODES = {"AF": "fear", "AN": "anger", "DI": "disgust", "HA": "happiness", "NE": 
 
 @pytest.mark.parametrize("folders", [True, False])
 @pytest.mark.parametrize("below", [".", "KDEF", "KDEF_and_AKDEF/KDEF"])
-def test_names_tell_everything(tmp_path: Path, below: str, folders: bool) -> None:
+def test_names_are_parsed(tmp_path: Path, below: str, folders: bool) -> None:
     for person in ("AF01", "BF01", "AM02"):
         for code in CODES:
             for view in ("S", "HL", "FR"):

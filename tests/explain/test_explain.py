@@ -64,7 +64,7 @@ def test_probabilities_add_up_and_the_uniform_map_is_beside_each_score(explanati
         assert sum(region.share for region in item.regions) <= 1 + 1e-6
 
 
-def test_a_face_in_a_larger_picture_is_cut_out_and_the_map_laid_back(model: Model, face: Path) -> None:
+def test_a_face_in_a_larger_picture_is_cropped_and_the_map_projected_back(model: Model, face: Path) -> None:
     scene = Image.new("RGB", (400, 300), "white")
     scene.paste(Image.open(face).resize((96, 96)), (40, 120))
 
@@ -152,7 +152,7 @@ def test_the_sentence_speaks_facs(explanation: Explanation) -> None:
     )
 
 
-def test_of_several_layers_the_deepest_is_spoken_of_and_each_map_has_its_row(model: Model, face: Path) -> None:
+def test_of_several_layers_the_sentence_uses_the_deepest_and_each_map_has_its_row(model: Model, face: Path) -> None:
     explanation = explain_image(face, model, maps="attention,gradcam", layers="stages.2,stages.3", device="cpu")
     assert explanation.main is not None
     assert (explanation.main.name, explanation.main.layer) == ("gradcam", "stages.3")
@@ -210,7 +210,7 @@ def test_wrong_words_are_changed(model: Model, face: Path, tmp_path: Path) -> No
         explain_image(face, model, "hapy", device="cpu")
     with pytest.raises(PluginError, match="map 'baseline:mean-au' is a baseline"):
         explain_image(face, model, maps="gradcam,baseline:mean-au")
-    with pytest.raises(DataError, match="holds no picture"):
+    with pytest.raises(DataError, match="no pictures in the folder"):
         pictures_in(tmp_path)
 
 

@@ -68,8 +68,8 @@ def test_transforms_stay_within_what_is_allowed(seed: int) -> None:
 def test_a_crop_without_rotation_shows_nothing_from_outside() -> None:
     transform, _ = draw_transforms(200, Augment(rotate=0, crop=0.6), torch.Generator().manual_seed(0))
     corners = torch.tensor([[0.0, 0], [CANVAS, 0], [0, CANVAS], [CANVAS, CANVAS]], dtype=torch.float64)
-    carried = transform_points(corners.repeat(17, 1).expand(200, 68, 2), transform)
-    low, high = carried.amin(1), carried.amax(1)
+    moved = transform_points(corners.repeat(17, 1).expand(200, 68, 2), transform)
+    low, high = moved.amin(1), moved.amax(1)
     assert (low <= 1e-6).all()
     assert (high >= CANVAS - 1e-6).all()
 

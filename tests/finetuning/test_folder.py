@@ -70,7 +70,7 @@ def test_a_folder_that_is_no_training_is_left_alone(checkpoint: Path, drawn: Dem
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == before
     quick = replace(QUICK, epochs=1)
     train(checkpoint, drawn, tmp_path / "out", quick)
-    with pytest.raises(RunError, match="holds the checkpoint that is to be trained"):
+    with pytest.raises(RunError, match="contains the checkpoint to train"):
         train(tmp_path / "out" / "model.pt", drawn, tmp_path / "out", quick, overwrite=True)
     with pytest.raises(ModelError, match="--freeze typo"):
         train(checkpoint, drawn, tmp_path / "out", replace(quick, freeze="typo"), overwrite=True)
@@ -86,7 +86,7 @@ def test_a_network_that_cannot_be_written_is_refused_first(drawn: DemoDataset, t
     network = SmallCNN(7, width=4)
     network.odd = lambda: None
     model = load_model(network, classes=EXPRESSIONS, input_size=32)
-    with pytest.raises(ModelError, match="its network cannot be written as a whole .*name its architecture"):
+    with pytest.raises(ModelError, match="its network cannot be written as a whole .*pass its architecture"):
         train(model, drawn, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

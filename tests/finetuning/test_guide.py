@@ -160,7 +160,7 @@ def test_wrong_choices_are_one_line(values: dict[str, object], message: str) -> 
 
 def test_what_cannot_be_aligned_is_refused() -> None:
     with pytest.raises(
-        InterpferError, match="map 'gradcam' cannot be aligned: it is not a map of a layer's activations alone"
+        InterpferError, match="map 'gradcam' cannot be aligned: it must be a map of a layer's activations alone"
     ):
         alignment_loss([torch.rand(1, 2, 4, 4)], torch.rand(1, 1, 8, 8), attention_map="gradcam")
     with pytest.raises(InterpferError, match="alignment_loss needs the features of at least one layer"):

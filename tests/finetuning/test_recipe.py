@@ -61,7 +61,7 @@ def test_a_weight_for_what_is_left_out_is_refused() -> None:
     with pytest.raises(InterpferError) as raised:
         make_recipe(FinetuneOptions(align="attention", cam_weight=1))
     assert str(raised.value) == (
-        "--align attention leaves the class-map term out, and --cam-weight sets its weight; pass one."
+        "--align attention has no class-map term, so it cannot be combined with --cam-weight; pass one."
     )
 
 

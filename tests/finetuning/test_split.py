@@ -66,7 +66,7 @@ def test_one_image_per_class_and_subject_is_split_by_subject() -> None:
 
 
 def test_what_cannot_be_split_is_refused() -> None:
-    with pytest.raises(InterpferError, match=r"all 3 images are of one subject \(S1\), who cannot be on both sides"):
+    with pytest.raises(InterpferError, match=r"all 3 images are of one subject \(S1\), so no subject can be held out"):
         hold_out(["anger", "fear", "anger"], ["S1"] * 3, 0.2, 0)
     with pytest.raises(InterpferError, match="val fraction must be above 0 and below 1, got 1.5"):
         hold_out(["anger"] * 4, [None] * 4, 1.5, 0)

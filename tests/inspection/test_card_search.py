@@ -77,7 +77,7 @@ def test_a_wrong_normalisation_and_colour_are_named() -> None:
     assert "with the input size 16, color bgr, mean half" in search.verdict
 
 
-def test_without_a_card_the_likeliest_is_told() -> None:
+def test_without_a_card_the_likeliest_is_suggested() -> None:
     search = search_cards(Nearest(0, 1, bgr=False), has_classes=False)
     assert search.card is None
     assert search.best.classes == RAF
@@ -133,5 +133,5 @@ def test_what_cannot_be_tried() -> None:
     model = load_model(Nearest(0, 1, bgr=False), classes="rafdb", input_size=16)
     with pytest.raises(DataError, match="data set painted: no labelled image can be read"):
         try_cards(model, Empty.open(None, "test"), has_classes=True, has_size=True)
-    with pytest.raises(InterpferError, match="runs with none of the inputs that were tried"):
+    with pytest.raises(InterpferError, match="fails on all inputs that were tried"):
         search_cards(Strange())

@@ -232,7 +232,7 @@ def test_mirroring_twice_changes_nothing() -> None:
     assert [MIRRORED[MIRRORED[i]] for i in range(68)] == list(range(68))
 
 
-def test_squares_carry_points_there_and_back() -> None:
+def test_squares_transform_points_there_and_back() -> None:
     random = torch.Generator().manual_seed(0)
     points = torch.rand(4, 68, 2, generator=random) * 50
     squares = Squares.around(points)
@@ -244,7 +244,7 @@ def test_squares_carry_points_there_and_back() -> None:
     assert (eyes[:, 0] > 0).all()
 
 
-def test_an_upright_square_is_cut_as_it_is() -> None:
+def test_an_upright_square_is_cut_unchanged() -> None:
     picture = torch.rand(1, 1, 200, 200, generator=torch.Generator().manual_seed(0))
     centre = torch.tensor([[60.0 + CROP / 2, 30.0 + CROP / 2]])
     crop = Squares(centre, torch.tensor([float(CROP)]), torch.zeros(1)).cut(picture)

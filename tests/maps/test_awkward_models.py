@@ -96,7 +96,7 @@ def test_half_precision(plain: dict[Any, Tensor], dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bf16", "fp16"])
-def test_autocast_is_an_option_and_off_unless_said(plain: dict[Any, Tensor], kind: str) -> None:
+def test_autocast_is_an_option_and_off_by_default(plain: dict[Any, Tensor], kind: str) -> None:
     model = load_model(net(), classes=CLASSES, input_size=SIZE)
     images = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     layers = ["one", "relu1", "two", "relu2"]

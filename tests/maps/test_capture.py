@@ -80,7 +80,7 @@ def test_a_plain_backward_by_hand(x: Tensor) -> None:
     assert torch.equal(shown.targets, targets)
 
 
-def test_the_predicted_class_is_the_target_unless_said(x: Tensor) -> None:
+def test_the_predicted_class_is_the_default_target(x: Tensor) -> None:
     chosen = model()
     shown = capture(chosen, x, ["two"])
     assert torch.equal(shown.targets, shown.logits.argmax(1))

@@ -127,7 +127,7 @@ def test_cam_is_refused_with_a_reason_where_no_linear_head_follows(head: str, la
     assert ("cam", layer) not in compute_maps(make(head), images(), "all", layers=[layer])
 
 
-def test_maps_of_a_pooled_linear_head_are_one_and_told_so() -> None:
+def test_maps_of_a_pooled_linear_head_are_identical_and_marked() -> None:
     # trap: on GAP + linear ReLU(cam) = gradcam = hirescam = xgradcam, and a table would count four methods
     maps = compute_maps(make(seed=2), images(), "all", layers=["two", "three"])
     torch.testing.assert_close(maps["cam", "three"].relu(), maps["gradcam", "three"], atol=1e-6, rtol=1e-4)
@@ -187,8 +187,8 @@ def test_targets_by_name_by_index_predicted_and_all() -> None:
         for key, raw in one.items():
             torch.testing.assert_close(every[key][:, index], raw)
     predicted = model.logits(model.preprocess(pictures)).argmax(1)
-    default, told = (compute_maps(model, pictures, ["layercam"], targets=t) for t in (None, predicted))
-    torch.testing.assert_close(default["layercam", "three"], told["layercam", "three"])
+    default, explicit = (compute_maps(model, pictures, ["layercam"], targets=t) for t in (None, predicted))
+    torch.testing.assert_close(default["layercam", "three"], explicit["layercam", "three"])
     with pytest.raises(ModelError, match="has no class 'contempt'"):
         compute_maps(model, pictures, ["gradcam"], targets="contempt")
     with pytest.raises(ModelError, match="target must be between -1 and 3 for model Net, got 7"):

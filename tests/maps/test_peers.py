@@ -198,7 +198,7 @@ def test_images_without_a_target_of_their_own_are_no_zeros() -> None:
 
 
 def test_an_index_error_is_not_swallowed() -> None:
-    # trap: the context of pytorch-grad-cam eats IndexError, and the code goes on without a map
+    # trap: the context of pytorch-grad-cam swallows IndexError, and the code continues without a map
     model, layers = build("small")
 
     def broken(*_: object) -> None:

@@ -77,10 +77,10 @@ def test_the_group_leaves_out_what_cannot_be_made_and_a_name_does_not(model: Mod
 def test_the_conventions_are_on_record(model: Model, data: DemoDataset) -> None:
     # trap: libraries differ in eps, in how often they stretch, and in how they enlarge
     for protocol, how in (("paper", "with align_corners and antialias"), ("corrected", "align_corners false")):
-        told = interpfer.score(model, data, maps="gradcam", limit=2, protocol=protocol).manifest["conventions"]
-        assert how in told["attention"]
-        assert "min-max per image once, at the layer's grid" in told["cam"]
-        assert "1e-06 of the largest magnitude" in told["undefined"]
+        conventions = interpfer.score(model, data, maps="gradcam", limit=2, protocol=protocol).manifest["conventions"]
+        assert how in conventions["attention"]
+        assert "min-max per image once, at the layer's grid" in conventions["cam"]
+        assert "1e-06 of the largest magnitude" in conventions["undefined"]
 
 
 def test_autocast_is_part_of_the_plan(model: Model, data: DemoDataset, tmp_path: Path) -> None:

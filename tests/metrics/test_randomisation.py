@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from interpfer.metrics.randomisation import cascading_randomisation, noise_sensitivity, weights_restored
+from interpfer.metrics.randomisation import cascading_randomisation, weights_restored
+from interpfer.metrics.robustness import noise_sensitivity
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 

@@ -73,7 +73,7 @@ def test_a_given_module_needs_no_arch() -> None:
         ({"input": {"scale": None}}, "model card C: input.scale must be a number, got None."),
     ],
 )
-def test_what_is_wrong_is_said(fields: dict[str, Any], message: str) -> None:
+def test_an_error_names_what_is_wrong(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError) as error:
         parse_card(LEAST | fields, "C", Path())
     assert message in str(error.value)

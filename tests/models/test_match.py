@@ -8,7 +8,7 @@ from interpfer.models.known_networks import find_network_shapes, find_shapes
 from interpfer.models.match import find_matches
 
 
-def test_another_classifier_and_a_wrapper_are_told() -> None:
+def test_another_classifier_and_a_wrapper_are_recognised() -> None:
     network = resnet18()
     network.fc = nn.Sequential(nn.Dropout(), nn.Linear(512, 7))  # type: ignore[assignment]
     best = find_matches(find_shapes(network.state_dict()))[0]

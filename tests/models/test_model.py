@@ -151,7 +151,7 @@ def test_the_hash_of_a_module_follows_its_weights() -> None:
     assert fresh.sha256 == one.sha256
 
 
-def test_a_model_tells_what_it_is() -> None:
+def test_a_model_describes_itself() -> None:
     assert repr(model()) == "Model Returns: Returns, 8 px rgb, ('anger', 'fear', 'sadness')"
     assert load_model(Returns(), classes="anger,fear,sad", name="mine").name == "mine"
     with pytest.raises(ModelError, match="model card Returns: the field 'classes' is missing"):

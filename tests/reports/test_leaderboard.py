@@ -99,7 +99,7 @@ def test_names_that_a_spreadsheet_would_run_are_escaped_and_read_back(tmp_path: 
     assert read_rows([path])["cosine"].tolist() == ["-0.500000"] * len(names)
 
 
-def test_a_codebook_file_is_told_from_another_of_its_name(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_two_codebook_files_of_one_name_are_distinguished(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
     from interpfer.scoring.score import score
 
     (tmp_path / "mine.yaml").write_text("classes: {happiness: [12], anger: [4]}")

@@ -97,7 +97,7 @@ def test_baselines_stand_in_their_place_without_a_rank_or_an_accuracy() -> None:
 
 
 def test_an_unknown_metric_is_suggested() -> None:
-    with pytest.raises(RunError, match=r"no row has a metric 'cosin'\. Did you mean cosine\? There are: cosine\."):
+    with pytest.raises(RunError, match=r"no row has a metric 'cosin'\. Did you mean cosine\? Known: cosine\."):
         rank_rows(table(row(cosine=0.5)), "cosin")
 
 

@@ -52,15 +52,15 @@ def test_what_chance_picks_does_not_depend_on_the_scores() -> None:
     assert picks[0] == picks[1]
 
 
-def test_faces_are_laid_over_one_another_as_pillow_does_it(demo_points: torch.Tensor) -> None:
+def test_faces_are_aligned_as_by_pillow(demo_points: torch.Tensor) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (28, 28, 3), np.uint8)
     smooth = np.asarray(Image.fromarray(pixels).resize((224, 224), Image.Resampling.BICUBIC))
     image = torch.from_numpy(np.array(smooth)).permute(2, 0, 1)[None].float() / 255
-    laid, reached = align_faces(image, demo_points[:1])
+    aligned, reached = align_faces(image, demo_points[:1])
     expected = np.asarray(warp_image(Image.fromarray(smooth), alignment(demo_points[:1])[0], 224))
     inside = reached[0, 0].numpy() > 0.999
     assert inside.mean() > 0.5
-    difference = np.abs(laid[0].permute(1, 2, 0).numpy() * 255 - expected)[inside]
+    difference = np.abs(aligned[0].permute(1, 2, 0).numpy() * 255 - expected)[inside]
     assert np.percentile(difference, 99) < 6
     eyes = align_points(demo_points)[:, 36:48].mean(1)
     assert eyes.std(0).max() < 2

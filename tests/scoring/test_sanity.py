@@ -1,4 +1,4 @@
-"""A model that learned something, and the same with shuffled weights: the check tells them apart."""
+"""A model that learned something, and the same with shuffled weights: the check distinguishes them."""
 
 import json
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_map_of_the_picture_does_not_depend_on_the_weights(faces: Path) -> Non
     assert facts["similarity"] == pytest.approx(1)
 
 
-def test_the_switch_writes_run_json_and_tells(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_the_switch_writes_run_json_and_prints(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
     call = ["score", checkpoint, "--dataset", "csv", "--data-root", faces, "--landmarks", faces / "landmarks.txt",
             "--maps", "attention,gradcam,baseline:uniform", "--limit", "8", "--sanity",
             "--out", tmp_path / "run"]  # fmt: skip

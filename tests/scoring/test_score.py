@@ -236,9 +236,11 @@ def test_bad_images_and_missing_landmarks_are_skipped_counted_and_named(
 
 def test_nothing_to_score_is_one_clear_error_and_leaves_nothing(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "landmarks.txt").write_text("other.png," + ",".join(["1"] * 136))
-    told = r"csv can be scored: of 42, 36 without landmarks, 6 neutral\. test_0001.png: .*has names such as other.png\."
+    message = (
+        r"csv can be scored: of 42, 36 without landmarks, 6 neutral\. test_0001.png: .*has names such as other.png\."
+    )
     for maps in ("attention", "baseline:mean-au"):
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             run_on(faces, checkpoint, landmarks=tmp_path / "landmarks.txt", out=tmp_path / "run", maps=maps)
         assert not (tmp_path / "run" / ".parts").exists()
 

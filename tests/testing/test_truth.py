@@ -107,7 +107,7 @@ def test_parts_and_shares() -> None:
     assert "names are repeated: half, half, background" in text
     assert "they are (7, 2, 28, 28), not (7, 3, 28, 28)" in text
     assert "the background is expected of anger; it never is" in failures(LowerHalf(background=True))
-    assert "a cell adds up to 1 but for 1; give the rest to the background" in failures(LowerHalf(rest=2))
+    assert "a cell must add up to 1, off by 1; give the rest to the background" in failures(LowerHalf(rest=2))
 
 
 def test_landmarks_that_are_written_to() -> None:

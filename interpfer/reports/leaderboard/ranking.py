@@ -60,7 +60,7 @@ def require_metrics(wanted: Iterable[str], known: Iterable[str]) -> None:
     names = list(known)
     for name in wanted:
         if name not in names:
-            raise RunError(f"no row has a metric '{name}'.{nearest(name, names)} There are: {', '.join(names)}.")
+            raise RunError(f"no row has a metric '{name}'.{nearest(name, names)} Known: {', '.join(names)}.")
 
 
 def _find_metrics(table: pd.DataFrame) -> tuple[str, ...]:

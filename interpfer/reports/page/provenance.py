@@ -125,7 +125,7 @@ def left_out(run: Run) -> list[tuple[str, int, list[str]]]:
     failed: dict[str, list[str]] = {}
     for key, cause in run.manifest.get("refused", {}).items():
         failed.setdefault(cause, []).append(key)
-    return reasons + [_reason(f"maps that cannot be made: {cause}", keys) for cause, keys in failed.items()]
+    return reasons + [_reason(f"maps that cannot be computed: {cause}", keys) for cause, keys in failed.items()]
 
 
 def _reason(reason: str, names: Sequence[str]) -> tuple[str, int, list[str]]:

@@ -364,7 +364,7 @@ def test_a_hugging_face_folder_with_code_of_its_own(tmp_path: Path) -> None:
         {"_attn_implementation": "somebody/own.Own"},
     ],
 )
-def test_a_hugging_face_folder_that_hides_what_it_brings(tmp_path: Path, brought: dict[str, Any]) -> None:
+def test_a_hugging_face_folder_that_hides_its_code(tmp_path: Path, brought: dict[str, Any]) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"} | brought))
     torch.save(WEIGHTS, tmp_path / "pytorch_model.bin")
     with pytest.raises(TrustError, match=r"contains its own code \(.*own\.Own\)"):

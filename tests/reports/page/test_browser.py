@@ -68,7 +68,7 @@ class Visit:
 
 @pytest.mark.parametrize("name", ["run", "runs"])
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
-def test_fits_any_width_and_axe_has_nothing_to_say(
+def test_fits_any_width_and_axe_finds_no_problems(
     browser: Any, pages: dict[str, Path], name: str, width: int, scheme: str
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")

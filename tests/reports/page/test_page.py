@@ -299,7 +299,7 @@ def test_what_was_left_out_is_named_and_counted(run: Run) -> None:
     ]  # fmt: skip
 
 
-def test_the_page_is_one_file_that_asks_for_nothing(run_folder: Path) -> None:
+def test_the_page_is_one_file_that_makes_no_requests(run_folder: Path) -> None:
     page = (run_folder / "report.html").read_text()
     assert page == render_run(load_run(run_folder), load_report_data(run_folder))
     assert len(page) < 3_000_000
