@@ -11,8 +11,10 @@ The command line, the keywords of a Python function and a YAML file (``--config`
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +23,19 @@ import yaml
 from interpfer.errors import InterpferError, nearest
 from interpfer.validation import require_choice, require_range
 
-KINDS = ("text", "path", "integer", "number", "switch", "names", "numbers", "key", "count")
-"""What a value is: a text; a path; a number; on or off; names or groups with commas; numbers with commas or the name of
-some; an index or a key; a count or "auto"."""
+KINDS: dict[str, str] = {
+    "text": "a text",
+    "path": "a path",
+    "integer": "a whole number",
+    "number": "a number",
+    "count": "a whole number or auto",
+    "switch": "true or false",
+    "names": "a name or a list of names",
+    "numbers": "a number, a list of numbers or a name",
+    "key": "an index, a key or weights of keys",
+    "mapping": "a mapping of names",
+}
+"""Kind of a value -> its description in messages."""
 
 RUN_OPTIONS = "options"
 """Key of run.json under which a run keeps its options."""
@@ -84,7 +96,12 @@ class Options:
 
     def __post_init__(self) -> None:
         for each in option_fields(type(self)):
-            _check(each.name, each.metadata["option"], getattr(self, each.name))
+            facts, value = each.metadata["option"], getattr(self, each.name)
+            if value is not None and not _is_of_kind(facts.kind, value):
+                raise InterpferError(f"{each.name.replace('_', ' ')} must be {KINDS[facts.kind]}, got '{value}'.")
+            if isinstance(value, list):
+                object.__setattr__(self, each.name, tuple(value))
+            _check(each.name, facts, value)
 
     @classmethod
     def of(cls: type[OptionsT], values: Mapping[str, Any], verb: str = "") -> OptionsT:
@@ -179,9 +196,10 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InterpferError: the file cannot be read, or contains no mapping of names.
     """
+    load = json.loads if path.suffix == ".json" else _load_yaml
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise InterpferError(f"cannot read the config file {path}: {' '.join(str(error).split())}.") from error
     if isinstance(content, dict) and path.suffix == ".json":
         if RUN_OPTIONS not in content:
@@ -210,13 +228,49 @@ def _check(name: str, facts: Option, value: Any) -> None:
     if facts.choices and isinstance(value, str):
         require_choice(title, value, tuple(facts.choices))
     if facts.kind in ("integer", "number", "count") and not (facts.kind == "count" and value == "auto"):
-        wanted = "a whole number" if facts.kind != "number" else "a number"
-        if isinstance(value, bool) or not isinstance(value, int if facts.kind != "number" else int | float):
-            raise InterpferError(f"{title} must be {wanted}{' or auto' * (facts.kind == 'count')}, got '{value}'.")
+        if not _is_of_kind(facts.kind, value):
+            raise InterpferError(f"{title} must be {KINDS[facts.kind]}, got '{value}'.")
         if any(limit is not None for limit in (facts.least, facts.most, facts.above, facts.below)):
-            require_range(title, value, facts.least, facts.most, above=facts.above, below=facts.below)
-    if facts.kind == "switch" and not isinstance(value, bool):
-        raise InterpferError(f"{title} must be true or false, got '{value}'.")
+            require_range(title, _plain(value), facts.least, facts.most, above=facts.above, below=facts.below)
+
+
+def _is_of_kind(kind: str, value: Any) -> bool:
+    """Return whether a value has the type of its kind."""
+    items = [value] if isinstance(value, str) or not isinstance(value, Sequence) else list(value)
+    if kind in ("integer", "count"):
+        return _is_number(value, Integral) or (kind == "count" and value == "auto")
+    if kind == "numbers":
+        return isinstance(value, str) or (all(_is_number(item, Real) for item in items) and bool(items))
+    simple: dict[str, Any] = {"text": str, "path": str | Path, "switch": bool, "mapping": Mapping}
+    if kind in simple:
+        return isinstance(value, simple[kind])
+    if kind == "key":
+        return _is_number(value, Integral) or isinstance(value, str | Mapping)
+    return _is_number(value, Real) if kind == "number" else all(isinstance(item, str) for item in items)
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML 1.2 in two points: ``1e-5`` is a number, and only true and false are switches (``off`` is a word)."""
+
+
+_Yaml.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, _Yaml)
 
 
 def _spell(value: Any) -> str:
@@ -235,4 +289,8 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    if _is_number(value, Integral):
+        return int(value)
+    if _is_number(value, Real):
+        return float(value)
+    return value if value is None or isinstance(value, str | bool) else str(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -16,6 +17,7 @@ from interpfer import choices
 from interpfer.cli import COMMANDS, group
 from interpfer.cli.options import VerbCommand
 from interpfer.errors import InterpferError
+from interpfer.finetuning.options import FinetuneOptions
 from interpfer.options import Options, option, option_fields, read_config, resolve_options, write_config
 from interpfer.scoring.options import ScoreOptions
 
@@ -30,6 +32,11 @@ class Example(Options):
     share: float | None = option(None, "Share", kind="number", least=0, most=1)
     batch: int | str = option(4, "Batch", kind="count", least=1)
     fast: bool = option(False, "Hurry", kind="switch")
+    maps: object = option(None, "Maps", kind="names")
+    mean: object = option(None, "Mean", kind="numbers")
+    codebook: object = option(None, "Codebook")
+    arguments: object = option(None, "Arguments", kind="mapping")
+    key: object = option(None, "Key", kind="key")
 
 
 def verbs() -> dict[str, VerbCommand]:
@@ -60,6 +67,57 @@ def test_a_bad_value_is_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InterpferError) as raised:
         Example.of(values, "example")
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("count: many", "count must be a whole number, got 'many'."),
+        ("maps: 3", "maps must be a name or a list of names, got '3'."),
+        ("maps: [cosine, 3]", "maps must be a name or a list of names, got '['cosine', 3]'."),
+        ("codebook: 3", "codebook must be a text, got '3'."),
+        ("shape: true", "shape must be a text, got 'True'."),
+        ("fast: 'no'", "fast must be true or false, got 'no'."),
+        ("mean: [a, b]", "mean must be a number, a list of numbers or a name, got '['a', 'b']'."),
+        ("arguments: x", "arguments must be a mapping of names, got 'x'."),
+        ("key: [1]", "key must be an index, a key or weights of keys, got '[1]'."),
+        ("count: 1.5", "count must be a whole number, got '1.5'."),
+    ],
+)
+def test_a_value_of_another_type_in_a_file_is_one_line(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "score.yaml"
+    path.write_text(content)
+    with pytest.raises(InterpferError) as raised:
+        Example.of(read_config(path))
+    assert str(raised.value) == message
+
+
+def test_small_numbers_and_words_that_look_like_switches_survive_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "finetune.yaml"
+    options = FinetuneOptions(weight_decay=1e-5, lr=1e-3, precision="no", augment="none", seed=7)
+    path.write_text(write_config(options))
+    assert FinetuneOptions.of(read_config(path)) == options
+    path.write_text("lr: 1e-3\nweight-decay: 0.00001\nprecision: no\nclass_weights: true\n")
+    assert FinetuneOptions.of(read_config(path)) == FinetuneOptions(lr=1e-3, weight_decay=1e-5, class_weights=True)
+    run = tmp_path / "run.json"
+    run.write_text(json.dumps({"options": options.to_dict()}))
+    assert FinetuneOptions.of(read_config(run)) == options
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    options = Example(count=np.int64(5), share=np.float32(0.5))
+    assert options.to_dict() == Example(count=5, share=0.5).to_dict()
+
+
+def test_card_overrides_are_refused_for_a_model_in_memory(faces: Path, checkpoint: Path) -> None:
+    model = interpfer.load_model(checkpoint)
+    message = f"model {model.name} is loaded already: pass name, classes to load_model instead."
+    for call in (
+        lambda **overrides: interpfer.score(model, "csv", data_root=faces, device="cpu", **overrides),
+        lambda **overrides: interpfer.explain_image(faces / "images" / "test_0001.png", model, **overrides),
+    ):
+        with pytest.raises(InterpferError, match=message):
+            call(name="other", classes="rafdb")
 
 
 def test_options_and_single_choices_exclude_each_other() -> None:

@@ -81,7 +81,9 @@ class Explainer:
         Raises:
             InterpferError: a name is unknown, or the model cannot be loaded.
         """
-        if not isinstance(model, Model):
+        if isinstance(model, Model):
+            options.require_unset(model.name)
+        else:
             model = load_model(model, **options.model_values())
         model.to(pick_device(options.device))
         return cls(
@@ -246,6 +248,7 @@ def explain_image(
     if isinstance(landmarks, str | Path):
         options, landmarks = replace(options, landmarks=str(landmarks)), None
     explainer = Explainer.open(options, model, landmarks)
+    label = label or options.label
     if isinstance(image, Image.Image):
         return explainer.explain("picture", image, label)
     return explainer.explain(Path(image).name, read_image(Path(image)), label)

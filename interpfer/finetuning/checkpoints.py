@@ -98,6 +98,7 @@ def read_state(path: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     except Exception as error:
         raise RunError(f"{path} cannot be read ({type(error).__name__}); pass --overwrite to start again.") from error
     before = state["facts"]
+    before = {"truth": "codebook"} | before
     changes = [describe_change(name, before.get(name), now) for name, now in facts.items() if before.get(name) != now]
     if changes:
         raise RunError(

@@ -75,7 +75,10 @@ class Inputs:
 
     def open_model(self, options: FinetuneOptions) -> Model:
         """Return the model, loaded with the options where a checkpoint was passed."""
-        return self.model if isinstance(self.model, Model) else load_model(self.model, **options.model_values())
+        if isinstance(self.model, Model):
+            options.require_unset(self.model.name)
+            return self.model
+        return load_model(self.model, **options.model_values())
 
     def open_datasets(self, options: FinetuneOptions, seed: int) -> tuple[Dataset, Dataset | None]:
         """Return the data set to train on, and the one to compare before and after on; None for no comparison.

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interpfer.finetuning.pool import FacePool
@@ -31,7 +31,7 @@ def collect_facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], proce
             "list of images": _digest(repr([(sample.id, sample.label) for sample in samples]).encode()),
             "part held out": _digest(repr([pool.rows for pool in pools]).encode()),
             "set of landmarks": _digest(b"".join(points[row] for row in sorted(points))),
-            "codebook's content": _digest(json.dumps(recipe.guide.open_truth().settings).encode()),
+            "codebook's content": _truth_digest(recipe.guide.open_truth().settings),
         }
         | recipe.to_dict()
         | {"number of processes": processes}
@@ -41,6 +41,13 @@ def collect_facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], proce
 def describe_change(name: str, before: Any, now: Any) -> str:
     """Return a fact that has changed as a clause."""
     return f"the {name} differs" if str(now).startswith(DIGEST) else f"{name} was {before} and is {now}"
+
+
+def _truth_digest(settings: Mapping[str, str]) -> str:
+    """Return the digest of a codebook, which the other facts name; of any other truth, of all its settings."""
+    if "codebook_digest" in settings:
+        return DIGEST + settings["codebook_digest"]
+    return _digest(json.dumps(settings).encode())
 
 
 def _digest(content: bytes) -> str:

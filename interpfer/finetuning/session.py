@@ -66,7 +66,7 @@ class TrainingSession:
 
     @property
     def basis(self) -> dict[str, Any]:
-        """What finetune.json says before the training; the options where they describe all of it."""
+        """What finetune.json says before the training; the options where they describe the recipe."""
         entries: dict[str, Any] = {"facts": dict(self.facts)}
         if self.trainer.recipe == make_recipe(self.options):
             entries[RUN_OPTIONS] = self.options.to_dict(repeats_only=True)

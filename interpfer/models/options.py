@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from interpfer.choices import COLORS
+from interpfer.errors import InterpferError
 from interpfer.options import Options, option
 
 
@@ -38,7 +39,11 @@ class ModelOptions(Options):
         None, "Architecture, torchvision:NAME, timm:NAME or FILE.py:callable", metavar="ARCH", example="net.py:build"
     )
     classes: str | Sequence[str] | None = option(
-        None, "Expressions in output order, or a known order (see `ls classes`)", metavar="LIST", example="rafdb"
+        None,
+        "Expressions in output order, or a known order (see `ls classes`)",
+        kind="names",
+        metavar="LIST",
+        example="rafdb",
     )
     input_size: int | None = option(None, "Side of the input in pixels", kind="integer", metavar="N", example="112")
     color: str | None = option(None, "Channels of the input", choices=tuple(COLORS))
@@ -56,9 +61,21 @@ class ModelOptions(Options):
         metavar="KEY",
         example="'0.6*0+0.4*1'",
     )
-    card_layers: Sequence[str] | None = option(None, "Layers of the model, shallow to deep", flag="")
-    arch_args: Mapping[str, Any] | None = option(None, "Keyword arguments of the architecture", flag="")
-    forward_args: Mapping[str, Any] | None = option(None, "Arguments of forward beside the images", flag="")
+    card_layers: Sequence[str] | None = option(None, "Layers of the model, shallow to deep", kind="names", flag="")
+    arch_args: Mapping[str, Any] | None = option(None, "Keyword arguments of the architecture", kind="mapping", flag="")
+    forward_args: Mapping[str, Any] | None = option(
+        None, "Arguments of forward beside the images", kind="mapping", flag=""
+    )
+
+    def require_unset(self, model: str) -> None:
+        """Refuse card overrides for a model in memory, on which they would have no effect.
+
+        Raises:
+            InterpferError: one is set; ``trust`` does not count.
+        """
+        names = [each.name for each in fields(ModelOptions) if each.name != "trust"]
+        if given := [name for name in names if getattr(self, name) is not None]:
+            raise InterpferError(f"model {model} is loaded already: pass {', '.join(given)} to load_model instead.")
 
     def model_values(self) -> dict[str, Any]:
         """Return the keyword arguments of ``load_model``."""

@@ -172,7 +172,7 @@ class RunFolder:
                     {},
                     {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
                     arrays["profiles"],
-                    arrays["valid"],
+                    arrays["valid" if "valid" in arrays else "heat"],  # versions before 0.2
                     {int(row): reason for row, reason in facts["faceless"].items()},
                     {int(row): reason for row, reason in facts["skipped"].items()},
                     {(name, layer): reason for name, layer, reason in facts["refused"]},
@@ -230,7 +230,8 @@ def _require_same_plan(path: Path, plan: Mapping[str, Any]) -> None:
         before = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["arguments"]
     else:
         raise RunError(f"{path} holds no run to resume; pass --overwrite.")
-    changed = [key for key in plan if key in before and json.loads(json.dumps(plan[key])) != before[key]]
+    before = {"truth": "codebook", "truth_settings": ["codebook", "codebook_digest", "geometry"]} | before
+    changed = [key for key in plan if json.loads(json.dumps(plan[key])) != before.get(key)]
     if changed:
         raise RunError(
             f"{path} was started with another {', '.join(changed)}; pass the same arguments with --resume, "

@@ -24,6 +24,7 @@ from interpfer.results.tables import Tables
 from interpfer.scoring.gallery import collect_report_data
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.session import ScoreSession
+from interpfer.scoring.spec import ScoreSpec
 from interpfer.statistics.classification import Classification, classify, wrong_order
 from interpfer.types import Sample
 
@@ -100,7 +101,7 @@ def _manifest(
         "arguments": spec.identity,
         "spec_digest": spec.digest,
         RUN_OPTIONS: options.to_dict(repeats_only=True),
-        COMMAND: _command(options, spec.dataset),
+        COMMAND: _command(options, spec),
         "seed": spec.seed,
         "device": str(session.model.device),
         "versions": {"interpfer": __version__} | {name: version(name) for name in PACKAGES},
@@ -123,12 +124,12 @@ def _manifest(
     }
 
 
-def _command(options: ScoreOptions, dataset: str) -> list[str]:
+def _command(options: ScoreOptions, spec: ScoreSpec) -> list[str]:
     """Return the command that repeats a score; MODEL and DIR stand for objects that were passed in Python."""
     if options.model is None:
-        options = replace(options, model="MODEL")
+        options = replace(options, model="MODEL", name=spec.model)
     if options.dataset is None:
-        options = replace(options, dataset=dataset, data_root="DIR")
+        options = replace(options, dataset=spec.dataset, split=spec.split, data_root="DIR")
     return write_command(options, "score", arguments=["model"])
 
 

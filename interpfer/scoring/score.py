@@ -93,7 +93,9 @@ def _open_inputs(
         root = Path(options.data_root) if options.data_root else None
         options = replace(options, dataset=dataset)
         dataset = DATASETS.get(dataset).open(root, options.split, options.seed)
-    if not isinstance(model, Model):
+    if isinstance(model, Model):
+        options.require_unset(model.name)
+    else:
         model, options = load_model(model, **options.model_values()), replace(options, model=str(model))
     model.to(pick_device(device if device and options.device in ("auto", "cuda") else options.device))
     return model, dataset, options
@@ -205,7 +207,7 @@ def _sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> T
             landmarks = session.stream.landmarks(rows)
             missing.update({row: landmarks.note(i) for i, row in enumerate(rows) if not landmarks.found[i]})
             means.add(session.draw_truth(session.samples(rows), landmarks), session.classes(rows))
-            progress("AU heatmaps", start + len(rows), len(own))
+            progress("truth", start + len(rows), len(own))
 
     group.run(add_all)
     means.sums, means.counts = group.add(means.sums), group.add(means.counts)

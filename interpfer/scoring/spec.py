@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from interpfer.datasets.base import Dataset
+from interpfer.errors import PluginError
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps import select_maps
 from interpfer.maps.compute import default_maps
@@ -62,6 +63,12 @@ class ScoreSpec:
     autocast: str
     seed: int
     rows: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if clash := set(self.truth_settings) & {each.name for each in fields(self)}:
+            raise PluginError(
+                f"truth {self.truth} must rename its settings {', '.join(sorted(clash))}: a score has them too."
+            )
 
     @cached_property
     def identity(self) -> dict[str, Any]:
