@@ -67,7 +67,7 @@ def run_demo(folder: Path, seed: int = 0, progress: Progress = no_progress) -> D
     progress("drawing", len(splits), len(splits))
     checkpoint = train_small(splits["train"], folder, seed, progress)
     run = score(
-        load_model(checkpoint),
+        checkpoint,
         "csv",
         data_root=folder / "test",
         landmarks=folder / "test" / "landmarks.txt",

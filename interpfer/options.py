@@ -217,7 +217,8 @@ def write_config(options: Options) -> str:
         facts: Option = each.metadata["option"]
         choices = f" One of: {', '.join(facts.choices)}." if facts.choices else ""
         value = json.dumps(_plain(getattr(options, each.name)))
-        blocks.append(f"# {facts.help}.{choices}\n{each.name}: {value}\n")
+        text = f"false: {facts.help}" if facts.kind == "switch" and default_of(each) else facts.help
+        blocks.append(f"# {text}.{choices}\n{each.name}: {value}\n")
     return "\n".join(blocks)
 
 

@@ -168,9 +168,11 @@ def notes(run: Run) -> Iterator[str]:
 
 def _image_counts(run: Run) -> str:
     counts = run.manifest["counts"]
-    skipped = counts["skipped"]
+    skipped, no_truth = counts["skipped"], counts.get("without_truth", {})
+    labels = ", ".join(f"{label} {count}" for label, count in no_truth.items())
     left_out = [
         *([f"{counts['neutral']} neutral"] if counts["neutral"] else []),
+        *([f"{sum(no_truth.values())} without a truth ({labels})"] if no_truth else []),
         *([f"{counts['unlabelled']} without a label"] if counts["unlabelled"] else []),
         *([_count_names(skipped["no landmarks"], "without landmarks")] if skipped["no landmarks"] else []),
         *([_count_names(list(skipped["unreadable"]), "unreadable")] if skipped["unreadable"] else []),

@@ -1,5 +1,6 @@
 """Tables of a run, made from its finished batches."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -209,6 +210,14 @@ class Tables:
             return image_weights(self.classes, POOLED_RESAMPLES, self.seed)
         return subject_weights(self.subjects, POOLED_RESAMPLES, self.seed)
 
+    def _without_truth(self) -> dict[str, int]:
+        """Return how many labelled faces with landmarks have no truth, per label; neutral is counted apart."""
+        faceless = {row for part in self.parts for row in part.faceless}
+        rows = zip(self.rows, self.labels, self.valid.tolist(), strict=True)
+        return dict(Counter(
+            label for row, label, ok in rows if not ok and label not in ("", NEUTRAL) and row not in faceless
+        ))  # fmt: skip
+
     def counts(self) -> dict[str, Any]:
         """Return the number of images, of scored ones, and of those left out by reason."""
         first = next(iter(self.values.values()), np.zeros((len(self.rows), 0)))
@@ -221,8 +230,9 @@ class Tables:
         return {
             "images": len(self.rows) + len(self.skipped),
             "scored": int(self.valid.sum()),
-            "neutral": self.labels.count(NEUTRAL),
+            "neutral": sum(label == NEUTRAL and not ok for label, ok in zip(self.labels, self.valid, strict=True)),
             "unlabelled": self.labels.count(""),
+            "without_truth": self._without_truth(),
             "skipped": {"unreadable": self.skipped, "no landmarks": self.faceless},
             "undefined_maps": undefined,
         }

@@ -101,7 +101,7 @@ def _manifest(
         "arguments": spec.identity,
         "spec_digest": spec.digest,
         RUN_OPTIONS: options.to_dict(repeats_only=True),
-        COMMAND: _command(options, spec),
+        COMMAND: _command(options, spec, session.dataset.needs_root),
         "seed": spec.seed,
         "device": str(session.model.device),
         "versions": {"interpfer": __version__} | {name: version(name) for name in PACKAGES},
@@ -124,12 +124,12 @@ def _manifest(
     }
 
 
-def _command(options: ScoreOptions, spec: ScoreSpec) -> list[str]:
+def _command(options: ScoreOptions, spec: ScoreSpec, needs_root: bool) -> list[str]:
     """Return the command that repeats a score; MODEL and DIR stand for objects that were passed in Python."""
     if options.model is None:
         options = replace(options, model="MODEL", name=spec.model)
     if options.dataset is None:
-        options = replace(options, dataset=spec.dataset, split=spec.split, data_root="DIR")
+        options = replace(options, dataset=spec.dataset, split=spec.split, data_root="DIR" if needs_root else None)
     return write_command(options, "score", arguments=["model"])
 
 

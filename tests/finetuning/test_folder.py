@@ -31,7 +31,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(checkpoint: Path, drawn
         train(checkpoint, drawn, tmp_path / "cut", RICH)
     with pytest.raises(
         RunError,
-        match=r"cut: the part held out differs, seed was 0 and is 1\. Use the same",
+        match=r"cut: the part held out differs, seed was 0 and is 1; pass the same",
     ):
         train(checkpoint, drawn, tmp_path / "cut", replace(RICH, seed=1), resume=True)
     train(checkpoint, drawn, tmp_path / "cut", RICH, resume=True)

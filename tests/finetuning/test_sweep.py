@@ -47,7 +47,7 @@ def test_a_sweep_needs_a_comparison_and_a_folder(drawn: DemoDataset, tmp_path: P
             sweep("no.pt", drawn, [0], out=tmp_path, **choices)
     with pytest.raises(InterpferError, match="finetune needs a folder for its results: pass out=DIR"):
         sweep("no.pt", drawn, [0])
-    with pytest.raises(InterpferError, match=r"pass the weights to interpfer\.finetuning\.sweep\.sweep"):
+    with pytest.raises(InterpferError, match=r"for several weights, call interpfer\.finetuning\.sweep\.sweep"):
         interpfer.finetune("no.pt", drawn, out=tmp_path, sweep=[0])
 
 

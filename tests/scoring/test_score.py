@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 import interpfer
 from interpfer.au.drawing import au_heatmaps
+from interpfer.cli.run_tables import notes
 from interpfer.datasets.csv import CsvDataset
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
 from interpfer.faces.stream import FaceStream
@@ -350,3 +351,14 @@ def test_run_json_is_strict_json_and_absent_classes_do_not_count(faces: Path, ch
     assert run.manifest["classification"]["balanced_accuracy"] == pytest.approx(
         np.mean([recall[name] for name in present])
     )
+
+
+def test_labels_without_a_truth_are_counted_by_label(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
+    book = tmp_path / "mine.yaml"
+    book.write_text("name: mine\nclasses:\n  happiness: [6, 12]\n")
+    run = run_on(faces, checkpoint, codebook=str(book), maps="attention")
+    counts = run.manifest["counts"]
+    assert (counts["scored"], counts["neutral"]) == (6, 6)
+    assert counts["without_truth"] == dict.fromkeys(["anger", "disgust", "fear", "sadness", "surprise"], 6)
+    assert counts["scored"] + counts["neutral"] + sum(counts["without_truth"].values()) == counts["images"] == 42
+    assert any("30 without a truth (" in note for note in notes(run))

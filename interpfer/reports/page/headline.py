@@ -65,7 +65,7 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     name, layer = headline_maps[0]
     subject = f"the {ATTENTION}" if name == ATTENTION else name
     sentence = f"On {estimates[0].n:,} faces, {subject} at {layer} reaches a {metric} of {parts[0]} with the "
-    sentence += "action-unit heatmaps" + "".join(
+    sentence += _truth_phrase(scores.truth) + "".join(
         f", and {name if layer == headline_maps[0][1] else f'{name} at {layer}'} {part}"
         for (name, layer), part in zip(headline_maps[1:], parts[1:], strict=True)
     )
@@ -73,6 +73,14 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     if not baselines:
         return f"{sentence}; no baseline was scored, so there is no reference value."
     return f"{sentence}; {_join(baselines)}."
+
+
+def _truth_phrase(truth: str) -> str:
+    return "action-unit heatmaps" if truth == "codebook" else f"maps of the truth {truth}"
+
+
+def _expectation(truth: str) -> str:
+    return "the expected action units" if truth == "codebook" else f"the truth {truth}"
 
 
 def baseline_phrases(scores: Scores) -> list[str]:
@@ -96,7 +104,7 @@ def _verdict(model: str, scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     levels = [_compare_to_baselines(scores.at(key, metric), uniform, class_mean) for key in headline_maps]
     degree, reference = levels[0]
     subject = _map_phrase(headline_maps[0][0], "The")
-    sentence = f"{subject} of {model} agrees with the expected action units {degree} {reference}"
+    sentence = f"{subject} of {model} agrees with {_expectation(scores.truth)} {degree} {reference}"
     if len(headline_maps) == 1:
         return f"{sentence}."
     other = _map_phrase(headline_maps[1][0], "its")

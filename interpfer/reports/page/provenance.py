@@ -112,6 +112,9 @@ def left_out(run: Run) -> list[tuple[str, int, list[str]]]:
     reasons: list[tuple[str, int, list[str]]] = []
     if counts["neutral"]:
         reasons.append(("neutral faces: no action units, so no heatmap", counts["neutral"], []))
+    if no_truth := counts.get("without_truth"):
+        labels = [f"{label} {count}" for label, count in no_truth.items()]
+        reasons.append(("faces whose label has no truth", sum(no_truth.values()), labels))
     if counts["unlabelled"]:
         reasons.append(("images without a label", counts["unlabelled"], []))
     if skipped["no landmarks"]:

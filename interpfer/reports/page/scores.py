@@ -63,11 +63,13 @@ class Scores:
         metrics: names of the metrics, in the order of the run.
         classes: expressions with a score.
         layers: layers with maps, shallow to deep.
+        truth: name of what maps were compared with.
         distinct: ``maps`` without duplicates; of a map in the headline and its duplicates, the headline's stays.
     """
 
     def __init__(self, run: Run) -> None:
         self.recorded = run.metric_facts
+        self.truth = str(run.manifest["arguments"].get("truth", "codebook"))
         self._estimates = {
             (str(name), str(layer), str(metric), str(group)): Estimate(value, low, high, int(n))
             for name, layer, metric, group, value, low, high, n in run.scores.itertuples(index=False, name=None)
