@@ -99,8 +99,6 @@ class Options:
             facts, value = each.metadata["option"], getattr(self, each.name)
             if value is not None and not _is_of_kind(facts.kind, value):
                 raise InterpferError(f"{each.name.replace('_', ' ')} must be {KINDS[facts.kind]}, got '{value}'.")
-            if isinstance(value, list):
-                object.__setattr__(self, each.name, tuple(value))
             _check(each.name, facts, value)
 
     @classmethod

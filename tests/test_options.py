@@ -96,12 +96,12 @@ def test_small_numbers_and_words_that_look_like_switches_survive_a_file(tmp_path
     path = tmp_path / "finetune.yaml"
     options = FinetuneOptions(weight_decay=1e-5, lr=1e-3, precision="no", augment="none", seed=7)
     path.write_text(write_config(options))
-    assert FinetuneOptions.of(read_config(path)) == options
+    assert FinetuneOptions.of(read_config(path)).to_dict() == options.to_dict()
     path.write_text("lr: 1e-3\nweight-decay: 0.00001\nprecision: no\nclass_weights: true\n")
     assert FinetuneOptions.of(read_config(path)) == FinetuneOptions(lr=1e-3, weight_decay=1e-5, class_weights=True)
     run = tmp_path / "run.json"
     run.write_text(json.dumps({"options": options.to_dict()}))
-    assert FinetuneOptions.of(read_config(run)) == options
+    assert FinetuneOptions.of(read_config(run)).to_dict() == options.to_dict()
 
 
 def test_numbers_of_numpy_are_numbers() -> None:

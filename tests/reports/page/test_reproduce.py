@@ -75,7 +75,8 @@ def test_placeholders_stand_for_objects_that_were_passed_in_python() -> None:
     model = interpfer.load_model(SmallCNN(3), classes=["anger", "happiness", "surprise"], input_size=48)
     run = interpfer.score(model, DemoDataset("test", count=7, size=48), maps="gradcam", metrics="cosine", device="cpu")
     assert reproduce_command(run) == (
-        "interpfer score MODEL \\\n    --dataset demo \\\n    --data-root DIR \\\n    --maps gradcam \\\n"
+        "interpfer score MODEL \\\n    --dataset demo \\\n    --name SmallCNN \\\n    --maps gradcam \\\n"
         "    --metrics cosine \\\n    --device cpu \\\n    --out RUN"
     )
-    assert placeholder_note(run).startswith("MODEL is the checkpoint, DIR is the folder of the data set")
+    assert placeholder_note(run).startswith("MODEL is the checkpoint")
+    assert "DIR" not in placeholder_note(run)
