@@ -37,6 +37,8 @@ KINDS: dict[str, str] = {
 }
 """Kind of a value -> its description in messages."""
 
+NUMERIC = ("integer", "number", "count")
+
 RUN_OPTIONS = "options"
 """Key of run.json under which a run keeps its options."""
 
@@ -91,15 +93,15 @@ class Options:
     """Base of the options of a verb.
 
     Raises:
-        InterpferError: a value is none of the choices, or out of range.
+        InterpferError: a value is of another kind, not one of the choices, or out of range.
     """
 
     def __post_init__(self) -> None:
         for each in option_fields(type(self)):
             facts, value = each.metadata["option"], getattr(self, each.name)
-            if value is not None and not _is_of_kind(facts.kind, value):
-                raise InterpferError(f"{each.name.replace('_', ' ')} must be {KINDS[facts.kind]}, got '{value}'.")
-            _check(each.name, facts, value)
+            if value is not None:
+                _require_kind(each.name, facts, value)
+                _require_allowed(each.name, facts, value)
 
     @classmethod
     def of(cls: type[OptionsT], values: Mapping[str, Any], verb: str = "") -> OptionsT:
@@ -146,11 +148,16 @@ def resolve_options(kind: type[OptionsT], options: OptionsT | None, choices: Map
 def check_option(kind: type[Options], name: str, value: Any) -> None:
     """Check a value that some other object holds for an option of a class; None is always allowed.
 
+    In place of words that object may hold functions and the like, so only numbers must be of the option's kind.
+
     Raises:
-        InterpferError: the value is none of the choices, or out of range.
+        InterpferError: the value is not one of the choices, or out of range.
     """
     (facts,) = (each.metadata["option"] for each in option_fields(kind) if each.name == name)
-    _check(name, facts, value)
+    if value is not None:
+        if facts.kind in NUMERIC:
+            _require_kind(name, facts, value)
+        _require_allowed(name, facts, value)
 
 
 def option_fields(kind: type[Options]) -> list[Field[Any]]:
@@ -194,9 +201,9 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InterpferError: the file cannot be read, or contains no mapping of names.
     """
-    load = json.loads if path.suffix == ".json" else _load_yaml
     try:
-        content = load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Yaml)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InterpferError(f"cannot read the config file {path}: {' '.join(str(error).split())}.") from error
     if isinstance(content, dict) and path.suffix == ".json":
@@ -220,17 +227,18 @@ def write_config(options: Options) -> str:
     return "\n".join(blocks)
 
 
-def _check(name: str, facts: Option, value: Any) -> None:
+def _require_kind(name: str, facts: Option, value: Any) -> None:
+    if not _is_of_kind(facts.kind, value):
+        raise InterpferError(f"{name.replace('_', ' ')} must be {KINDS[facts.kind]}, got '{value}'.")
+
+
+def _require_allowed(name: str, facts: Option, value: Any) -> None:
     title = name.replace("_", " ")
-    if value is None:
-        return
     if facts.choices and isinstance(value, str):
         require_choice(title, value, tuple(facts.choices))
-    if facts.kind in ("integer", "number", "count") and not (facts.kind == "count" and value == "auto"):
-        if not _is_of_kind(facts.kind, value):
-            raise InterpferError(f"{title} must be {KINDS[facts.kind]}, got '{value}'.")
-        if any(limit is not None for limit in (facts.least, facts.most, facts.above, facts.below)):
-            require_range(title, _plain(value), facts.least, facts.most, above=facts.above, below=facts.below)
+    limits = (facts.least, facts.most, facts.above, facts.below)
+    if facts.kind in NUMERIC and value != "auto" and any(limit is not None for limit in limits):
+        require_range(title, _plain(value), facts.least, facts.most, above=facts.above, below=facts.below)
 
 
 def _is_of_kind(kind: str, value: Any) -> bool:
@@ -266,10 +274,6 @@ _Yaml.add_implicit_resolver(
 _Yaml.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
-
-
-def _load_yaml(text: str) -> Any:
-    return yaml.load(text, _Yaml)
 
 
 def _spell(value: Any) -> str:
