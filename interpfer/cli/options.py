@@ -29,7 +29,7 @@ class VerbCommand(click.Command):
         self.from_options = [*arguments, *(name for name, each in fields.items() if flag_of(each))]
         params: list[click.Parameter] = [_argument(fields[name]) for name in arguments]
         params += [_click_option(each) for each in _in_help_order(fields.values()) if each.name not in arguments]
-        self.params = [*params[: len(arguments)], *params[len(arguments) :], *_CONFIG_OPTIONS, *self.params]
+        self.params = [*params, *_CONFIG_OPTIONS, *self.params]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse a call, and make the options out of the config file and the flags.

@@ -16,10 +16,10 @@ class Region:
 
     Attributes:
         aus: FACS numbers that share the region.
-        asked: those of them that the codebook expects of the expression.
+        expected_aus: those of them that the truth expects of the expression.
         share: share of the map's energy, in [0, 1].
         uniform: share of the energy of a uniform map.
-        used: whether the map has clearly more there than a uniform one.
+        is_covered: whether the map has clearly more energy there than a uniform one.
     """
 
     aus: tuple[int, ...]

@@ -17,8 +17,6 @@ from interpfer.errors import ModelError
 FINE, COARSE = 1e-4, 3e-2
 """Largest relative error of the logits for which a head is accepted, in full and in half precision."""
 
-Head = Callable[[Float[Tensor, "n c gh gw"], Int[Tensor, " n"]], Float[Tensor, "n gh gw"]]
-
 
 def class_map(
     network: nn.Module,

@@ -92,16 +92,6 @@ def metric_groups() -> dict[str, tuple[str, ...]]:
     return groups
 
 
-def decimals(name: str) -> int:
-    """Return how many decimal places tables show of a metric; 3 of one that is not installed.
-
-    Examples:
-        >>> decimals("cosine"), decimals("pxap")
-        (3, 1)
-    """
-    return METRICS.get(name).facts.decimals if name in METRICS else 3
-
-
 def __getattr__(name: str) -> "Metric":
     if name in METRICS.builtin:
         return METRICS.get(name)
