@@ -37,7 +37,7 @@ from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.options import resolve_options
 from interpfer.runtime.device import pick_device
-from interpfer.truth import TRUTHS
+from interpfer.truth import open_truth
 from interpfer.truth.base import TruthProvider
 from interpfer.types import CANVAS, Landmarks, Sample
 
@@ -89,7 +89,7 @@ class Explainer:
         return cls(
             model=model,
             provider=resolve_landmarks(landmarks or options.landmarks),
-            truth=TRUTHS.get(options.truth).create(options),
+            truth=open_truth(options),
             methods=model_maps(options.maps),
             layers=model.layers(options.layers),
             requested=frozenset(named_maps(options.maps)),

@@ -20,7 +20,7 @@ from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
 from interpfer.reports.style import MAPS as COLOURS
 from interpfer.reports.style import OPACITY, bare, draw, new_figure, save, scale_of_maps
-from interpfer.truth import TRUTHS
+from interpfer.truth import open_truth
 from interpfer.truth.options import TruthOptions
 from interpfer.types import CANVAS
 
@@ -46,7 +46,7 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
     batch = FaceStream(dataset, resolve_landmarks(landmarks, dataset.landmarks()), CANVAS).read(rows)
     samples = [dataset.samples[row] for row in rows]
     rules = TruthOptions()
-    heat = TRUTHS.get(rules.truth).create(rules).draw(samples, batch.landmarks).maps
+    heat = open_truth(rules).draw(samples, batch.landmarks).maps
     targets = torch.tensor(class_indices(names, model.classes))
     layers = model.layers("last")
     results = capture(model, model.preprocess(batch.faces.images), layers, targets)

@@ -18,6 +18,7 @@ from interpfer.models.card import ModelCard, card_path
 from interpfer.models.checkpoint import sha256_of
 from interpfer.models.input import describe_input
 from interpfer.models.model import Model
+from interpfer.truth.options import TruthOptions
 
 
 def write_torch(path: Path, content: Any) -> None:
@@ -97,8 +98,7 @@ def read_state(path: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise RunError(f"{path} cannot be read ({type(error).__name__}); pass --overwrite to start again.") from error
-    before = state["facts"]
-    before = {"truth": "codebook"} | before
+    before = {"truth": TruthOptions.truth} | state["facts"]
     changes = [describe_change(name, before.get(name), now) for name, now in facts.items() if before.get(name) != now]
     if changes:
         raise RunError(

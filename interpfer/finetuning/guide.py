@@ -23,7 +23,7 @@ from interpfer.maps import MAPS
 from interpfer.maps.base import LayerMap, RawMap
 from interpfer.maps.canvas import enlarge_attention, normalise, shorten, to_canvas
 from interpfer.maps.capture import LayerCapture
-from interpfer.truth import TRUTHS
+from interpfer.truth import open_truth
 from interpfer.truth.base import Truth, TruthProvider
 from interpfer.truth.options import TruthOptions
 
@@ -74,7 +74,7 @@ class Guide:
 
     def open_truth(self) -> TruthProvider:
         """Return the provider of what the maps are aligned with."""
-        return TRUTHS.get(self.truth_options.truth).create(self.truth_options)
+        return open_truth(self.truth_options)
 
     @property
     def _distance(self) -> Distance:

@@ -24,7 +24,7 @@ from interpfer.models.model import Model
 from interpfer.reports.style import MAPS as COLOURS
 from interpfer.reports.style import OPACITY
 from interpfer.statistics.proportions import wilson_interval
-from interpfer.truth import TRUTHS
+from interpfer.truth import open_truth
 from interpfer.truth.options import TruthOptions
 from interpfer.types import CANVAS
 
@@ -193,7 +193,7 @@ def _score_maps(
     batch = FaceStream(dataset, provider, CANVAS).read(rows)
     images = batch.faces.images
     samples = [dataset.samples[row] for row in batch.rows]
-    heat = TRUTHS.get(options.truth).create(options).draw(samples, batch.landmarks).maps
+    heat = open_truth(options).draw(samples, batch.landmarks).maps
     scored = {"AU heatmap": (heat, cosine(torch.ones_like(heat), heat))}
     methods = {name: MAPS.get(name) for name in SHEET_MAPS}
     sides = {}

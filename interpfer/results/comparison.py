@@ -101,7 +101,7 @@ def _rules(run: Run) -> dict[str, str | None]:
     """Return what two runs must have in common; the codebook counts by its content, not by its name."""
     arguments = run.manifest["arguments"]
     settings = {name: arguments[name] for name in arguments.get("truth_settings", ()) if name != "codebook"}
-    return {"truth": arguments.get("truth", "codebook")} | {key: arguments.get(key) for key in RULES} | settings
+    return {"truth": run.truth} | {key: arguments.get(key) for key in RULES} | settings
 
 
 def _map_scores(run: Run, name: str, layer: str) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from interpfer.errors import RunError
 from interpfer.files import csv_bytes, json_bytes, write_atomic
 from interpfer.results.pictures import REPORT_DATA, Pictures
 from interpfer.results.run import MANIFEST
+from interpfer.truth.options import CODEBOOK_SETTINGS, TruthOptions
 
 PARTS = ".parts"
 REPORT = "report.html"
@@ -230,7 +231,7 @@ def _require_same_plan(path: Path, plan: Mapping[str, Any]) -> None:
         before = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["arguments"]
     else:
         raise RunError(f"{path} holds no run to resume; pass --overwrite.")
-    before = {"truth": "codebook", "truth_settings": ["codebook", "codebook_digest", "geometry"]} | before
+    before = {"truth": TruthOptions.truth, "truth_settings": list(CODEBOOK_SETTINGS)} | before
     changed = [key for key in plan if json.loads(json.dumps(plan[key])) != before.get(key)]
     if changed:
         raise RunError(

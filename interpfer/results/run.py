@@ -11,6 +11,7 @@ import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.results.metric_facts import MetricFacts, read_metric_facts
+from interpfer.truth.options import TruthOptions
 
 MANIFEST = "run.json"
 
@@ -52,6 +53,11 @@ class Run:
         order.sort(key=lambda key: key[1] == "-")
         table = rows.pivot(index=["map", "layer"], columns="metric", values="value")
         return table.loc[order, list(dict.fromkeys(rows["metric"]))].rename_axis(columns=None)
+
+    @property
+    def truth(self) -> str:
+        """Name of what maps were compared with."""
+        return str(self.manifest["arguments"].get("truth", TruthOptions.truth))
 
     @property
     def title(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from interpfer.errors import InterpferError, PluginError
 from interpfer.maps import MAPS
 from interpfer.metrics import METRICS
-from interpfer.truth import TRUTHS
+from interpfer.truth import open_truth
 from interpfer.truth.base import TruthProvider
 from interpfer.truth.options import TruthOptions
 
@@ -53,6 +53,6 @@ def _installed_truth(arguments: Mapping[str, Any]) -> TruthProvider | None:
     known = {name: arguments[name] for name in ("truth", "protocol", "codebook", "geometry") if name in arguments}
     try:
         options = TruthOptions.of(known)
-        return TRUTHS.get(options.truth).create(options)
+        return open_truth(options)
     except InterpferError:
         return None

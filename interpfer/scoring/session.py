@@ -21,7 +21,7 @@ from interpfer.metrics.base import DatasetMetric, ImageMetric, Metric, ModelMetr
 from interpfer.models.model import Model
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.spec import ScoreSpec, make_spec
-from interpfer.truth import TRUTHS
+from interpfer.truth import open_truth
 from interpfer.truth.base import Truth, TruthProvider
 from interpfer.types import Landmarks, Sample
 
@@ -143,7 +143,7 @@ def open_session(
         InterpferError: a name is unknown, or a map that was requested by name cannot be computed.
     """
     provider = resolve_landmarks(landmarks or options.landmarks, dataset.landmarks())
-    truth = TRUTHS.get(options.truth).create(options)
+    truth = open_truth(options)
     spec = make_spec(options, model, dataset, provider, truth)
     stream = FaceStream(dataset, provider, model.card.input.size, options.align)
     maps = {name: MAPS.get(name) for name in spec.maps}

@@ -6,9 +6,19 @@ from interpfer.registry import Registry
 
 if TYPE_CHECKING:
     from interpfer.truth.base import TruthProvider
+    from interpfer.truth.options import TruthOptions
 
 TRUTHS: "Registry[type[TruthProvider]]" = Registry(
     "truth",
     "interpfer.truths",
     {"codebook": "interpfer.truth.codebook:CodebookTruth"},
 )
+
+
+def open_truth(options: "TruthOptions") -> "TruthProvider":
+    """Return the provider that the options of a verb describe.
+
+    Raises:
+        InterpferError: there is no such truth, or it cannot meet an option.
+    """
+    return TRUTHS.get(options.truth).create(options)

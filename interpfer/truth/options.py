@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from interpfer.choices import GEOMETRIES, PROTOCOLS
 from interpfer.options import Options, option
 
+CODEBOOK_SETTINGS = ("codebook", "codebook_digest", "geometry")
+"""Settings of the codebook truth, as run.json names them; runs of older versions have no others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TruthOptions(Options):

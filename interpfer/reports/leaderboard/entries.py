@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from interpfer.reports.leaderboard.rows import CODEBOOK_TRUTH, SETTINGS
+from interpfer.reports.leaderboard.rows import SETTINGS
 from interpfer.results.metric_facts import MetricFacts
+from interpfer.truth.options import TruthOptions
 
 RULES = ("dataset", "split", "protocol", *SETTINGS, "dataset_digest")
 """Columns that rows must have in common to be ranked together."""
@@ -85,7 +86,7 @@ class Ranking:
         rules = self.rules
         words = [f"{rules['dataset']} {rules['split']}".strip() or "data set unknown"]
         words.append(f"protocol {rules['protocol'] or 'unknown'}")
-        words += [f"truth {rules['truth']}"] if rules["truth"] not in ("", CODEBOOK_TRUTH) else []
+        words += [f"truth {rules['truth']}"] if rules["truth"] not in ("", TruthOptions.truth) else []
         words += [f"{name} {rules[name]}" for name in ("target", "codebook", "geometry") if rules[name]]
         words += ["aligned"] if rules["align"] == "True" else []
         words += [f"images {rules['dataset_digest'][:8]}"] if rules["dataset_digest"] else []

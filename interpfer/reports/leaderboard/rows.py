@@ -20,6 +20,7 @@ from interpfer.files import csv_bytes, write_atomic
 from interpfer.reports.escape import FORMULA, guard, unguard
 from interpfer.results.metric_facts import DECIMALS, LOWER, leaderboard_columns
 from interpfer.results.run import Run, load_run
+from interpfer.truth.options import CODEBOOK_SETTINGS, TruthOptions
 
 COLUMNS = (
     "model",
@@ -36,11 +37,6 @@ COLUMNS = (
 )
 SETTINGS = ("target", "truth", "codebook", "geometry", "align")
 """Arguments that change the meaning of a score."""
-
-CODEBOOK_TRUTH = "codebook"
-"""Truth of rows and runs that do not name one."""
-
-CODEBOOK_SETTINGS = ("codebook", "codebook_digest", "geometry")
 
 TRAILER = ("date", "version", "checkpoint_sha256", "dataset_digest", "seed", *SETTINGS, LOWER, DECIMALS)
 
@@ -128,7 +124,7 @@ def _truth(arguments: dict[str, Any]) -> str:
     """Return the name of a truth; of one with settings beside codebook and geometry, with their digest."""
     own = {name: arguments[name] for name in arguments.get("truth_settings", ()) if name not in CODEBOOK_SETTINGS}
     digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
-    return str(arguments.get("truth", CODEBOOK_TRUTH)) + (f"#{digest}" if own else "")
+    return str(arguments.get("truth", TruthOptions.truth)) + (f"#{digest}" if own else "")
 
 
 def _codebook(arguments: dict[str, str]) -> str:
@@ -167,7 +163,7 @@ def _read(path: Path | io.BytesIO) -> pd.DataFrame:
     for name in table:
         if table[name].str.startswith("'").any():
             table[name] = table[name].map(unguard)
-    table["truth"] = table["truth"].replace("", CODEBOOK_TRUTH) if "truth" in table else CODEBOOK_TRUTH
+    table["truth"] = table["truth"].replace("", TruthOptions.truth) if "truth" in table else TruthOptions.truth
     if not {"model", "map"} <= set(table):
         raise RunError(f"{path} is not a leaderboard: it has no columns model and map; pass another file.")
     return table

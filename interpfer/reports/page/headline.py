@@ -16,6 +16,7 @@ from interpfer.reports.page.scores import (
     number,
 )
 from interpfer.results.run import Run
+from interpfer.truth.options import TruthOptions
 
 UNIFORM_MAP = "a uniform map"
 CLASS_HEATMAP = "the class-mean heatmap"
@@ -76,11 +77,11 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
 
 
 def _truth_phrase(truth: str) -> str:
-    return "action-unit heatmaps" if truth == "codebook" else f"maps of the truth {truth}"
+    return "action-unit heatmaps" if truth == TruthOptions.truth else f"maps of the truth {truth}"
 
 
 def _expectation(truth: str) -> str:
-    return "the expected action units" if truth == "codebook" else f"the truth {truth}"
+    return "the expected action units" if truth == TruthOptions.truth else f"the truth {truth}"
 
 
 def baseline_phrases(scores: Scores) -> list[str]:

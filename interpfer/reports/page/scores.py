@@ -69,7 +69,7 @@ class Scores:
 
     def __init__(self, run: Run) -> None:
         self.recorded = run.metric_facts
-        self.truth = str(run.manifest["arguments"].get("truth", "codebook"))
+        self.truth = run.truth
         self._estimates = {
             (str(name), str(layer), str(metric), str(group)): Estimate(value, low, high, int(n))
             for name, layer, metric, group, value, low, high, n in run.scores.itertuples(index=False, name=None)
