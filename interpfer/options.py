@@ -7,18 +7,14 @@ The command line, the keywords of a Python function and a YAML file (``--config`
         epochs: int = option(16, "Passes over the training images", kind="integer", metavar="N", least=1)
 
     TrainOptions.of({"epochs": 3})          # keywords, and flags of the command line
-    TrainOptions.of(read_config(path))      # a file
+    TrainOptions.of(read_config(path))      # a file, read by interpfer.config
 """
 
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
+from typing import Any, ClassVar, TypeVar
 
 from interpfer.errors import InterpferError, nearest
 from interpfer.validation import require_choice, require_range
@@ -96,12 +92,27 @@ class Options:
         InterpferError: a value is of another kind, not one of the choices, or out of range.
     """
 
+    passed: ClassVar[frozenset[str]] = frozenset()
+    """Names of the values that the caller passed; the others have their default."""
+
+    def __new__(cls: type[OptionsT], **values: Any) -> OptionsT:  # noqa: D102
+        options = super().__new__(cls)
+        object.__setattr__(options, "passed", frozenset(values))
+        return options
+
     def __post_init__(self) -> None:
+        for name, value in self.defaults().items():
+            if name not in self.passed:
+                object.__setattr__(self, name, value)
         for each in option_fields(type(self)):
             facts, value = each.metadata["option"], getattr(self, each.name)
             if value is not None:
                 _require_kind(each.name, facts, value)
                 _require_allowed(each.name, facts, value)
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the default of each option; a subclass may let it depend on other options."""
+        return {each.name: default_of(each) for each in option_fields(type(self))}
 
     @classmethod
     def of(cls: type[OptionsT], values: Mapping[str, Any], verb: str = "") -> OptionsT:
@@ -187,44 +198,13 @@ def write_command(options: Options, verb: str, arguments: Sequence[str] = ()) ->
         arguments: fields that stand without a flag, in order.
     """
     words = ["interpfer", verb, *(str(getattr(options, name)) for name in arguments)]
+    defaults = options.defaults()
     for each in option_fields(type(options)):
         facts: Option = each.metadata["option"]
         flag, value = flag_of(each), getattr(options, each.name)
-        if flag and facts.repeats and value is not None and value != default_of(each):
+        if flag and facts.repeats and value is not None and value != defaults[each.name]:
             words += [flag] if facts.kind == "switch" else [flag, _spell(value)]
     return words
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Read named values out of a YAML file, or out of a run.json.
-
-    Raises:
-        InterpferError: the file cannot be read, or contains no mapping of names.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Yaml)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InterpferError(f"cannot read the config file {path}: {' '.join(str(error).split())}.") from error
-    if isinstance(content, dict) and path.suffix == ".json":
-        if RUN_OPTIONS not in content:
-            raise InterpferError(f"{path} contains no options: pass a YAML file, or a run.json of this version.")
-        content = content[RUN_OPTIONS]
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise InterpferError(f"the config file {path} must hold one 'name: value' per line.")
-    return {name.replace("-", "_"): value for name, value in content.items()}
-
-
-def write_config(options: Options) -> str:
-    """Return YAML that ``read_config`` reads, each option with its help as a comment."""
-    blocks = []
-    for each in option_fields(type(options)):
-        facts: Option = each.metadata["option"]
-        choices = f" One of: {', '.join(facts.choices)}." if facts.choices else ""
-        value = json.dumps(_plain(getattr(options, each.name)))
-        text = f"false: {facts.help}" if facts.kind == "switch" and default_of(each) else facts.help
-        blocks.append(f"# {text}.{choices}\n{each.name}: {value}\n")
-    return "\n".join(blocks)
 
 
 def _require_kind(name: str, facts: Option, value: Any) -> None:
@@ -258,22 +238,6 @@ def _is_of_kind(kind: str, value: Any) -> bool:
 
 def _is_number(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
-
-
-class _Yaml(yaml.SafeLoader):
-    """YAML 1.2 in two points: ``1e-5`` is a number, and only true and false are switches (``off`` is a word)."""
-
-
-_Yaml.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def _spell(value: Any) -> str:

@@ -16,6 +16,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("choices", "registry", "types"),
     ("files", "labels", "runtime", "validation"),
     ("options",),
+    ("config",),
     ("landmarks",),
     ("datasets",),
     ("au",),

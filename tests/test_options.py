@@ -16,9 +16,10 @@ import interpfer
 from interpfer import choices
 from interpfer.cli import COMMANDS, group
 from interpfer.cli.options import VerbCommand
+from interpfer.config import read_config, write_config
 from interpfer.errors import InterpferError
 from interpfer.finetuning.options import FinetuneOptions
-from interpfer.options import Options, option, option_fields, read_config, resolve_options, write_config
+from interpfer.options import Options, option, option_fields, resolve_options
 from interpfer.scoring.options import ScoreOptions
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from interpfer.config import read_config, write_config
 from interpfer.models.options import ModelOptions
-from interpfer.options import Option, Options, default_of, flag_of, option_fields, read_config, write_config
+from interpfer.options import Option, Options, default_of, flag_of, option_fields
 
 
 class VerbCommand(click.Command):

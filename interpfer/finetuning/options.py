@@ -7,6 +7,7 @@ from typing import Any
 
 from interpfer.choices import ALIGNED_TERMS, AUGMENTS, HALF, LOSSES, OPTIMIZERS, PRECISIONS, RESIZES, SCHEDULES
 from interpfer.datasets.options import DataOptions
+from interpfer.finetuning.methods import METHODS
 from interpfer.models.options import ModelOptions
 from interpfer.options import check_option, option, option_fields
 from interpfer.truth.options import TruthOptions
@@ -27,12 +28,14 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         test_split: split on which before and after are compared; "none" for no comparison. Images of the training
             split do not count; where no others are left, the held-out images take their place.
         val_fraction: share of the training split that is held out to choose the epoch.
+        method: a published recipe, which sets the other options that are not passed; see
+            ``interpfer.finetuning.methods.METHODS``. None for the defaults.
         weight: weight of the guide; 0 is plain training.
         cam_weight: weight of the class-map term; None for a fixed proportion of ``weight``.
         align: terms of the guide in the loss: "attention", "cam" or "both".
         loss: distance of maps from heatmaps; see ``interpfer.finetuning.losses.DISTANCES``.
         align_layers: layers whose attention is aligned: "last", "all" or names.
-        attention_map: map of the attention term, such as "attention-random" (a random half of the channels).
+        attention_map: map of the attention term, such as "attention-random" (each channel with probability 0.5).
         cam_map: map of the class-map term, such as "layercam".
         loss_resize: "canvas" enlarges the map as the metric does; "grid" shrinks the heatmap to the map's grid, as the
             reference does (bilinear, antialias, align_corners under protocol paper).
@@ -81,13 +84,14 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         0.2, "Share held out to choose the epoch", kind="number", metavar="X", example="0.1", above=0, below=1
     )
 
+    method: str | None = option(None, "Published recipe that sets the options not passed", choices=METHODS)
     weight: float = option(
         1.0, "Weight of the guide; 0: plain training", kind="number", metavar="L", example="2", least=0
     )
     cam_weight: float | None = option(
         None, "Weight of the class-map term, if different", kind="number", metavar="L", example="1", least=0
     )
-    align: str = option("both", "Guide terms in the loss; attention is the method of the paper", choices=ALIGNED_TERMS)
+    align: str = option("both", "Guide terms in the loss", choices=ALIGNED_TERMS)
     loss: str = option("cosine", "Distance of a map from the heatmap", choices=LOSSES)
     align_layers: str | Sequence[str] = option(
         "last", "Layers whose attention is aligned: last, all, or names", kind="names", metavar="LIST", example="all"
@@ -167,6 +171,11 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     )
     resume: bool = option(False, "Continue the interrupted training in --out", kind="switch", repeats=False)
     overwrite: bool = option(False, "Replace the training in --out", kind="switch", repeats=False)
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the default of each option, by the method where one is named."""
+        method = METHODS.get(self.method or "")
+        return super().defaults() | (method.values_for(self.dataset) if method else {})
 
 
 OPTION_NAMES = frozenset(each.name for each in option_fields(FinetuneOptions))

@@ -114,7 +114,7 @@ def resolve_choices(
         InterpferError: both of a kind are given, there is no such choice, or a value is not allowed.
     """
     if recipe is not None:
-        decided = {"align", "augment", *recipe.to_dict()}
+        decided = {"align", "augment", "method", *recipe.to_dict()}
         if clashes := [name for name in choices if name in decided]:
             raise InterpferError(f"pass a recipe or single choices ({', '.join(clashes)}), not both.")
     options = resolve_options(FinetuneOptions, options, choices, "finetune")

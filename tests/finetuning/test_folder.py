@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from interpfer.config import read_config
 from interpfer.datasets.demo import DemoDataset
 from interpfer.errors import ModelError, RunError
 from interpfer.finetuning.options import FinetuneOptions
 from interpfer.finetuning.run import finetune
 from interpfer.models.loading import load_model
 from interpfer.models.small import SmallCNN
-from interpfer.options import read_config
 from tests.conftest import EXPRESSIONS
 from tests.finetuning.trainings import QUICK, RICH, same, train, weights
 

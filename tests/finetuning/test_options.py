@@ -5,27 +5,29 @@ import inspect
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from interpfer import choices
+from interpfer.config import read_config, write_config
 from interpfer.errors import InterpferError
 from interpfer.finetuning import augment, guide, losses, optim, options, recipe
-from interpfer.finetuning.augment import Augment
+from interpfer.finetuning.augment import AUGMENTS, Augment
 from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.methods import METHODS
 from interpfer.finetuning.optim import Optim
 from interpfer.finetuning.options import OPTION_NAMES, FinetuneOptions
-from interpfer.finetuning.recipe import Recipe, make_recipe
-from interpfer.options import default_of, option_fields, read_config, write_config
+from interpfer.finetuning.recipe import Recipe, make_recipe, resolve_choices
+from interpfer.options import default_of, option_fields, write_command
 
 PARTS = {Guide: guide, Optim: optim, Augment: augment, Recipe: recipe}
 NOT_IN_A_RECIPE = {
     "dataset", "data_root", "split", "landmarks", "test_split", "model", "sweep", "device", "compare_maps",
-    "compare_metrics", "tensorboard", "out", "resume", "overwrite", "trust", "name", "preset", "arch", "classes",
-    "input_size", "color", "scale", "mean", "std", "output", "card_layers", "arch_args", "forward_args",
+    "compare_metrics", "tensorboard", "out", "resume", "overwrite", "trust", "name", "preset", "key", "arch", "classes",
+    "input", "input_size", "color", "scale", "mean", "std", "output", "card_layers", "arch_args", "forward_args",
 }  # fmt: skip
 
 
@@ -89,7 +91,35 @@ def test_no_other_module_of_fine_tuning_lists_the_choices() -> None:
 
 def test_every_option_but_those_of_input_and_output_decides_the_recipe() -> None:
     decided = {name for name in make_recipe(FinetuneOptions()).to_dict() if name in OPTION_NAMES}
-    assert OPTION_NAMES - decided - {"align", "augment"} == NOT_IN_A_RECIPE
+    assert OPTION_NAMES - decided - {"align", "augment", "method"} == NOT_IN_A_RECIPE
+
+
+def test_a_method_sets_the_options_that_are_not_passed() -> None:
+    """``belharbi2024``: the guide of the paper (attention, weight 4, on the grid, nothing frozen) and its training."""
+    options = FinetuneOptions(method="belharbi2024")
+    recipe = make_recipe(options)
+    assert recipe.guide.weights == (4, 0)
+    assert (recipe.guide.loss_resize, recipe.freeze, recipe.epochs, recipe.batch_size) == ("grid", (), 20, 224)
+    assert (recipe.optim.lr, recipe.optim.schedule, recipe.optim.step_epochs, recipe.optim.step_factor) == (
+        2e-3, "step", 4, 0.9,
+    )  # fmt: skip
+    assert recipe.augment == AUGMENTS["paper"]
+    assert FinetuneOptions(method="belharbi2024", dataset="affectnet").weight == 9
+    passed = FinetuneOptions.of({"method": "belharbi2024", "weight": 1.0, "epochs": 16})
+    assert (passed.weight, passed.epochs, passed.batch_size) == (1, 16, 224)
+    assert replace(passed, seed=3).weight == 1
+    assert write_command(passed, "finetune") == [
+        "interpfer", "finetune", "--method", "belharbi2024", "--weight", "1.0", "--epochs", "16",
+    ]  # fmt: skip
+    assert FinetuneOptions.of(passed.to_dict()).to_dict() == passed.to_dict()
+    with pytest.raises(InterpferError, match=r"pass a recipe or single choices \(method\), not both"):
+        resolve_choices(None, recipe, {"method": "belharbi2024"})
+
+
+def test_a_method_names_options_only() -> None:
+    for method in METHODS.values():
+        for values in (method.values, *method.by_dataset.values()):
+            assert set(values) <= OPTION_NAMES
 
 
 def test_the_default_options_are_the_default_recipe() -> None:
