@@ -7,7 +7,7 @@ test holds each against the table that implements it.
 PROTOCOLS = ("paper", "corrected")
 """Rules of a score: comparable with published numbers, or with their errors fixed; see docs/method.md."""
 
-PROTOCOL_TRUTH = {"paper": ("belharbi2024", "reference"), "corrected": ("martinez2017", "scaled")}
+PROTOCOL_TRUTH = {"paper": ("belharbi2024", "reference"), "corrected": ("belharbi2024-printed", "scaled")}
 """Protocol -> its codebook and geometry."""
 
 GEOMETRIES = ("reference", "scaled")
@@ -25,6 +25,9 @@ CROPS = ("auto", "face", "aligned", "whole")
 
 COLORS = {"rgb": 3, "bgr": 3, "gray": 1, "gray3": 3}
 """Colours of a model's input -> number of channels; gray3 is the grey image three times."""
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+"""Kinds of resize of a picture to the input of a model, by the names of Pillow."""
 
 LOSSES = ("cosine", "std-cosine", "l1", "l2", "kl", "log-barrier")
 """Distances of a map from a heatmap that fine-tuning minimises."""

@@ -26,6 +26,9 @@ from interpfer.registry import Registry
 
 SIDES = ("left", "right")
 
+ALIASES = {"martinez2017": "belharbi2024-printed"}
+"""Former name of a codebook -> its present name; the former one still works."""
+
 
 @dataclass(frozen=True)
 class ActionUnit:
@@ -133,7 +136,7 @@ def load_codebook(name: str) -> Codebook:
     """Return a codebook.
 
     Args:
-        name: name of a codebook, or path of a YAML file.
+        name: name of a codebook, an older name in ``ALIASES``, or path of a YAML file.
 
     Raises:
         PluginError: the name is unknown.
@@ -142,13 +145,20 @@ def load_codebook(name: str) -> Codebook:
     Examples:
         >>> load_codebook("emfacs").aus(["happiness"])
         (6, 12)
+        >>> load_codebook("martinez2017").name
+        'belharbi2024-printed'
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():
             raise DataError(f"codebook file not found: {path}.")
         return parse_codebook(path.read_text(encoding="utf-8", errors="replace"), str(path))
-    return CODEBOOKS.get(name)
+    return CODEBOOKS.get(current_name(name))
+
+
+def current_name(name: str) -> str:
+    """Return the present name of a codebook that was renamed; any other name as it is."""
+    return ALIASES.get(name, name)
 
 
 @cache
@@ -165,5 +175,8 @@ def __getattr__(name: str) -> Codebook:
 CODEBOOKS: Registry[Codebook] = Registry(
     "codebook",
     "interpfer.codebooks",
-    {name: f"interpfer.au.codebook:{name.upper()}" for name in ("belharbi2024", "martinez2017", "emfacs", "du2014")},
+    {
+        name: f"interpfer.au.codebook:{name.upper()}"
+        for name in ("belharbi2024", "belharbi2024-printed", "emfacs", "du2014")
+    },
 )

@@ -60,6 +60,7 @@ def au_heatmaps(
     size: int = CANVAS,
     codebook: str | Codebook = "belharbi2024",
     geometry: str | Geometry = "reference",
+    normalise: bool = False,
 ) -> tuple[Float[Tensor, "n {size} {size}"], Bool[Tensor, " n"]]:
     """Draw the heatmap of the expression of each face, as Belharbi et al. 2024 (arXiv 2402.00281) do.
 
@@ -69,6 +70,8 @@ def au_heatmaps(
         size: side of the heatmaps in pixels.
         codebook: name, YAML file, or ``Codebook``.
         geometry: name or function.
+        normalise: divide the plane of each AU by its largest value before the union. Without, as in the reference, the
+            planes of thin regions are faint (eyelids peak at about a third) and drop out of a mask of values over .5.
 
     Returns:
         maps: (n, size, size) in [0, 1]; NaN everywhere if undefined.
@@ -97,7 +100,7 @@ def au_heatmaps(
     row = torch.tensor(class_indices(classes, names), dtype=torch.long, device=points.device)
     planes = _plan(entries, row, has_landmarks)
     coverage, _ = _cover(regions, planes)
-    return _merge(coverage * planes.weight[:, None, None], planes, len(points), size)
+    return _merge(coverage * planes.weight[:, None, None], planes, len(points), size, normalise)
 
 
 def au_planes(
@@ -219,26 +222,40 @@ def _cover(regions: Regions, planes: _Planes) -> tuple[Float[Tensor, "p 28 28"],
 
 
 def _merge(
-    coverage: Float[Tensor, "p 28 28"], planes: _Planes, faces: int, size: int
+    coverage: Float[Tensor, "p 28 28"], planes: _Planes, faces: int, size: int, normalise: bool = False
 ) -> tuple[Float[Tensor, "n S S"], Bool[Tensor, " n"]]:
     """Blur, enlarge, merge the planes of each face by their maximum, and normalise."""
     merged = _empty(faces, size, coverage.device)
     if coverage.is_cuda:
-        _merge_chunks_(merged, coverage, planes)
+        _merge_chunks_(merged, coverage, planes, normalise)
     else:  # one face at a time stays in the cache
         ends = torch.bincount(planes.face, minlength=faces).cumsum(0).tolist()
         for start, end, target in zip([0, *ends], ends, merged, strict=False):
-            torch.amax(_enlarge(coverage[start:end], size), 0, out=target) if end > start else target.zero_()
+            part = slice(start, end)
+            if end > start:
+                maps = _enlarge(coverage[part], size)
+                torch.amax(_peak_at_weight(maps, planes.weight[part]) if normalise else maps, 0, out=target)
+            else:
+                target.zero_()
             _normalise_(target[None])
     return merged, merged[:, 0, 0].isfinite()
 
 
-def _merge_chunks_(merged: Float[Tensor, "n S S"], coverage: Float[Tensor, "p 28 28"], planes: _Planes) -> None:
+def _peak_at_weight(maps: Float[Tensor, "p S S"], weight: Float[Tensor, " p"]) -> Float[Tensor, "p S S"]:
+    """Scale each plane so that its largest value is its weight; an empty one stays empty."""
+    top = maps.amax((1, 2))
+    return maps * (weight / top.where(top > 0, 1))[:, None, None]
+
+
+def _merge_chunks_(
+    merged: Float[Tensor, "n S S"], coverage: Float[Tensor, "p 28 28"], planes: _Planes, normalise: bool = False
+) -> None:
     """Fill in the heatmaps of all faces, ``GPU_CHUNK`` planes at a time."""
     merged.zero_()
     for start in range(0, len(coverage), GPU_CHUNK):
         part = slice(start, start + GPU_CHUNK)
         enlarged = _enlarge(coverage[part], merged.shape[-1])
+        enlarged = _peak_at_weight(enlarged, planes.weight[part]) if normalise else enlarged
         merged.scatter_reduce_(0, planes.face[part, None, None].expand_as(enlarged), enlarged, "amax")
     _normalise_(merged)
 

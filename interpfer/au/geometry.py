@@ -2,7 +2,8 @@
 
 ``TABLE`` lists them in pixels of a typical 224 px crop. Two geometries use it: ``reference`` as Belharbi et al. 2024
 (arXiv 2402.00281) do, in whole pixels of an upright canvas, including the errors of their code; ``scaled`` in units of
-the inter-ocular distance, in a frame that rolls with the head, without these errors.
+the inter-ocular distance, in a frame that rolls with the head, without these errors: the regions of a mirrored face are
+the mirrored regions of the face.
 
 The first ellipse of a pair is the one on the left of an upright picture (the subject's right).
 """
@@ -16,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interpfer.errors import PluginError, nearest
+from interpfer.landmarks.points import MIRRORED
 from interpfer.types import CANVAS
 
 INTER_OCULAR = 0.38 * CANVAS
@@ -79,7 +81,7 @@ TABLE: dict[int, tuple[Ellipse, ...]] = {
     14: (_at(48, 48, right=-20), _at(54, 54, right=20)),
     15: _LIP_CORNERS,
     16: (_round(59), _round(55)),
-    17: (_box(59, 8, 59, 8, least=5),),
+    17: (_box(59, 55, 57, 8, least=5),),
     20: (_between(48, 6), _between(54, 10)),
     23: _MOUTH,
     24: _MOUTH,
@@ -92,6 +94,7 @@ TABLE: dict[int, tuple[Ellipse, ...]] = {
 
 REFERENCE_ERRORS: dict[int, tuple[Ellipse, ...]] = {
     10: (_at(48, 50), _at(52, 54)),
+    17: (_box(59, 8, 59, 8, least=5),),
     20: (_between(48, 6), _between(50, 10)),
 }
 """Entries of ``TABLE`` that the reference code draws asymmetrically."""
@@ -176,7 +179,10 @@ def reference(points: Float[Tensor, "n 68 2"]) -> Regions:
 
 
 def scaled(points: Float[Tensor, "n 68 2"]) -> Regions:
-    """Return the regions in inter-ocular units, rotated by the roll of the head.
+    """Return the regions in inter-ocular units, rotated by the roll of the head and symmetric.
+
+    The table names points of one side for a few regions of the other; an ellipse is therefore the mean of that on the
+    face and of that on the mirrored face, mirrored back.
 
     Args:
         points: landmarks in canvas pixels, float64.
@@ -188,13 +194,26 @@ def scaled(points: Float[Tensor, "n 68 2"]) -> Regions:
     to_canvas = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
     unit = (eyes.norm(dim=-1) / INTER_OCULAR)[:, None, None]
     head = points @ to_canvas
-    x, y = head[:, layout.landmarks[0], 0], head[:, layout.landmarks[1], 1]
-    middle = torch.stack([x.mean(-1) + layout.shift[0] * unit, y.mean(-1) + layout.shift[1] * unit], -1)
-    half = torch.stack([x[..., 1] - x[..., 0], y[..., 1] - y[..., 0] + layout.taller * unit], -1) / 2
-    half = torch.maximum(half, layout.least * unit[..., None])
-    radii = torch.where(layout.fitted, half, layout.radii * unit[..., None])
-    centres = torch.einsum("nij,nuej->nuei", to_canvas, middle)
+    sign = head.new_tensor([-1.0, 1.0])
+    centres, radii = _in_units(head, unit, layout)
+    mirrored_centres, mirrored_radii = (
+        ellipses.flip(2) for ellipses in _in_units(head[:, list(MIRRORED)] * sign, unit, layout)
+    )
+    centres, radii = (centres + mirrored_centres * sign) / 2, (radii + mirrored_radii) / 2
+    centres = torch.einsum("nij,nuej->nuei", to_canvas, centres)
     return Regions(layout.aus, torch.cat([centres, radii], -1), roll, layout.shared)
+
+
+def _in_units(
+    head: Float[Tensor, "n 68 2"], unit: Float[Tensor, "n 1 1"], layout: _Layout
+) -> tuple[Float[Tensor, "n u 2 2"], Float[Tensor, "n u 2 2"]]:
+    """Return centres and half-axes of the ellipses on upright heads, lengths of the table in ``unit``."""
+    x, y = head[:, layout.landmarks[0], 0], head[:, layout.landmarks[1], 1]
+    centres = torch.stack([x.mean(-1) + layout.shift[0] * unit, y.mean(-1) + layout.shift[1] * unit], -1)
+    box = torch.stack([x[..., 1] - x[..., 0], y[..., 1] - y[..., 0]], -1).abs()
+    box[..., 1] += layout.taller * unit
+    fitted = torch.maximum(box / 2, layout.least * unit[..., None])
+    return centres, torch.where(layout.fitted, fitted, layout.radii * unit[..., None])
 
 
 Geometry = Callable[[Float[Tensor, "n 68 2"]], Regions]

@@ -1,4 +1,4 @@
-"""What a map is compared with: where an expert would look, out of the samples and their landmarks."""
+"""What a map is compared with, out of the samples and their landmarks."""
 
 from typing import TYPE_CHECKING
 

@@ -34,7 +34,7 @@ BACKGROUND = "background"
 
 @dataclass(frozen=True)
 class Truth:
-    """Where an expert would look, for n faces.
+    """What the maps of n faces are compared with.
 
     Attributes:
         maps: (n, S, S) in [0, 1]; NaN all over where undefined.

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpfer.au.codebook import Codebook, load_codebook
+from interpfer.au.codebook import Codebook, current_name, load_codebook
 from interpfer.au.drawing import au_heatmaps, au_planes
 from interpfer.au.geometry import load_geometry
 from interpfer.choices import PROTOCOL_TRUTH
@@ -25,27 +25,29 @@ class CodebookTruth(TruthProvider):
     Args:
         codebook: name or file.
         geometry: name.
+        normalise: divide the plane of each AU by its largest value before the union.
     """
 
     name = "codebook"
     summary = "AU heatmap of the label: the action units that a codebook lists for it, drawn at the landmarks"
 
-    def __init__(self, codebook: str = "belharbi2024", geometry: str = "reference") -> None:
-        self._name, self._geometry = codebook, geometry
+    def __init__(self, codebook: str = "belharbi2024", geometry: str = "reference", normalise: bool = False) -> None:
+        self._name, self._geometry, self._normalise = current_name(codebook), geometry, normalise
         self._codebook = load_codebook(codebook)
         load_geometry(geometry)
 
     @classmethod
     def create(cls, options: TruthOptions) -> "CodebookTruth":
-        """Return the codebook and geometry of the options, else of their protocol."""
+        """Return the codebook and geometry of the options, else of their protocol; planes as the protocol has them."""
         codebook, geometry = PROTOCOL_TRUTH[options.protocol]
-        return cls(options.codebook or codebook, options.geometry or geometry)
+        return cls(options.codebook or codebook, options.geometry or geometry, options.protocol == "corrected")
 
     @property
     def settings(self) -> dict[str, str]:
-        """Codebook, its content and the geometry."""
+        """Codebook, its content and the geometry; the planes where they are not those of the reference."""
         digest = hashlib.sha256(repr(self._codebook).encode()).hexdigest()
-        return {"codebook": self._name, "codebook_digest": digest, "geometry": self._geometry}
+        settings = {"codebook": self._name, "codebook_digest": digest, "geometry": self._geometry}
+        return settings | ({"au_planes": "normalised"} if self._normalise else {})
 
     @cached_property
     def parts(self) -> Parts:
@@ -72,7 +74,7 @@ class CodebookTruth(TruthProvider):
     def _heatmaps(
         self, points: Float[Tensor, "n 68 2"], labels: Sequence[str], codebook: Codebook
     ) -> tuple[Float[Tensor, "n S S"], Bool[Tensor, " n"]]:
-        return au_heatmaps(points, labels, CANVAS, codebook, self._geometry)
+        return au_heatmaps(points, labels, CANVAS, codebook, self._geometry, self._normalise)
 
     @property
     def _is_sided(self) -> bool:

@@ -2,14 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from interpfer.au.codebook import CODEBOOKS, ActionUnit, load_codebook, parse_codebook
+from interpfer.au.codebook import ALIASES, CODEBOOKS, ActionUnit, load_codebook, parse_codebook
 from interpfer.errors import DataError, PluginError
 from interpfer.labels import NEUTRAL
+from interpfer.truth.codebook import CodebookTruth
 from tests.oracles.au_maps import AUS_OF
 
 SHIPPED = {
     "belharbi2024": AUS_OF,
-    "martinez2017": AUS_OF | {"disgust": (9, 10, 16, 17, 25, 26)},
+    "belharbi2024-printed": AUS_OF | {"disgust": (9, 10, 16, 17, 25, 26)},
     "emfacs": {
         "happiness": (6, 12),
         "sadness": (1, 4, 15),
@@ -41,6 +42,14 @@ def test_shipped_codebooks(name: str) -> None:
 
 def test_all_codebooks_are_tested() -> None:
     assert set(CODEBOOKS.builtin) == set(SHIPPED)
+
+
+def test_a_former_name_still_works_and_is_recorded_as_the_present_one() -> None:
+    assert ALIASES == {"martinez2017": "belharbi2024-printed"}
+    assert load_codebook("martinez2017") is load_codebook("belharbi2024-printed")
+    former, present = CodebookTruth("martinez2017", "scaled"), CodebookTruth("belharbi2024-printed", "scaled")
+    assert former.settings == present.settings
+    assert former.settings["codebook"] == "belharbi2024-printed"
 
 
 def test_a_custom_codebook(tmp_path: Path) -> None:

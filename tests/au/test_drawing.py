@@ -232,10 +232,12 @@ def test_the_heatmaps_of_an_accelerator_are_those_of_a_cpu(
     """The accelerator's merge, run on the CPU: a maximum does not depend on how planes are grouped."""
     merged: list[Tensor] = []
 
-    def merge(coverage: Tensor, planes: drawing._Planes, faces: int, size: int) -> tuple[Tensor, Tensor]:
+    def merge(
+        coverage: Tensor, planes: drawing._Planes, faces: int, size: int, normalise: bool
+    ) -> tuple[Tensor, Tensor]:
         merged.append(torch.empty(faces, size, size))
-        drawing._merge_chunks_(merged[-1], coverage, planes)
-        return on_cpu(coverage, planes, faces, size)
+        drawing._merge_chunks_(merged[-1], coverage, planes, normalise)
+        return on_cpu(coverage, planes, faces, size, normalise)
 
     on_cpu = drawing._merge
     monkeypatch.setattr(drawing, "GPU_CHUNK", chunk)
@@ -244,6 +246,36 @@ def test_the_heatmaps_of_an_accelerator_are_those_of_a_cpu(
     maps, valid = au_heatmaps(demo_points, names)
     assert valid.sum() == 12
     torch.testing.assert_close(merged[0], maps, atol=1e-6, rtol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("chunk", [0, 3])
+def test_normalised_planes_all_reach_their_weight(
+    demo_points: Tensor, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protocol corrected: the union is the maximum of planes that each peak at the weight of their AU."""
+    units = (ActionUnit(5), ActionUnit(26), ActionUnit(1, weight=0.5))
+    codebook = Codebook("own", "", {"surprise": units})
+    planes = au_planes(demo_points, [5, 26, 1], geometry="scaled").maps
+    peaks = planes.amax((2, 3), keepdim=True)
+    assert (peaks[:, 0] < 0.5).any(), "the eyelids alone stay under the threshold of the masks"
+    expected = (planes / peaks * torch.tensor([1, 1, 0.5])[None, :, None, None]).amax(1)
+    if chunk:
+        monkeypatch.setattr(drawing, "GPU_CHUNK", chunk)
+        monkeypatch.setattr(drawing, "_merge", merge_as_on_an_accelerator)
+    maps, valid = au_heatmaps(demo_points, ["surprise"] * len(demo_points), 224, codebook, "scaled", normalise=True)
+    torch.testing.assert_close(maps[valid], expected[valid], atol=1e-5, rtol=0)
+    eyelids = planes[:, 0] == peaks[:, 0]
+    assert (maps[eyelids] > 0.99).all()
+    raw, _ = au_heatmaps(demo_points, ["surprise"] * len(demo_points), 224, codebook, "scaled")
+    assert (raw[eyelids] < 0.5).any()
+
+
+def merge_as_on_an_accelerator(
+    coverage: Tensor, planes: drawing._Planes, faces: int, size: int, normalise: bool
+) -> tuple[Tensor, Tensor]:
+    merged = torch.empty(faces, size, size)
+    drawing._merge_chunks_(merged, coverage, planes, normalise)
+    return merged, merged[:, 0, 0].isfinite()
 
 
 def test_importing_the_package_changes_no_warning_filter() -> None:

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from interpfer.au.geometry import GEOMETRIES, INTER_OCULAR, TABLE, load_geometry, reference, scaled
 from interpfer.errors import PluginError
+from interpfer.landmarks.points import MIRRORED
+from interpfer.types import CANVAS
 
 # An upright face on whole and half pixels: the eye centres are 85.12 px apart, as on a usual 224 px crop.
 POINTS = torch.zeros(68, 2, dtype=torch.float64)
@@ -128,6 +130,30 @@ def test_scaled_moves_along_with_the_face(turn: float, size: float, right: float
     torch.testing.assert_close(after.ellipses[..., 2:], before.ellipses[..., 2:] * size)
     turned = after.roll - before.roll - turn
     assert torch.allclose(turned.cos(), torch.ones(1, dtype=torch.float64))
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-0.6, 0.6))
+def test_scaled_is_symmetric(seed: int, turn: float) -> None:
+    """The regions of a mirrored face are the mirrored regions, however irregular the face."""
+    noise = torch.randn(68, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    rotation = torch.tensor([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]], dtype=torch.float64)
+    face = (POINTS + 4 * noise) @ rotation.T
+    mirrored = face[list(MIRRORED)] * face.new_tensor([-1.0, 1.0]) + face.new_tensor([CANVAS, 0.0])
+    seen, expected = scaled(mirrored[None]), scaled(face[None])
+    apart = (face[42:48].mean(0) - face[36:42].mean(0)).norm()
+    x, y, *radii = expected.ellipses[0].flip(1).unbind(-1)
+    torch.testing.assert_close(seen.ellipses[0] / apart, torch.stack([CANVAS - x, y, *radii], -1) / apart)
+    torch.testing.assert_close(seen.roll, -expected.roll)
+
+
+def test_scaled_draws_the_chin_between_lower_lip_and_chin_point() -> None:
+    """AU 17: from point 57 down to point 8 and from 59 across to 55; the reference draws it from 59 to 8, one-sided."""
+    face = torch.zeros(68, 2, dtype=torch.float64)
+    face[36:42], face[42:48] = torch.tensor([80.0, 90.0]), torch.tensor([140.0, 90.0])
+    for index, place in {8: (110.0, 210.0), 55: (122.0, 170.0), 57: (110.0, 174.0), 59: (98.0, 170.0)}.items():
+        face[index] = torch.tensor(place)
+    assert ellipses(face, 17, "scaled")[0] == pytest.approx((110, 192, 12, 18))
+    assert ellipses(face, 17)[0] == (104, 190, 6, 20)
 
 
 def test_a_geometry_is_found_by_name() -> None:

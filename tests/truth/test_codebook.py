@@ -29,12 +29,12 @@ def test_a_protocol_has_its_codebook_and_geometry_and_an_option_overrides_it() -
         )
     )
     assert (paper["codebook"], paper["geometry"]) == ("belharbi2024", "reference")
-    assert (corrected["codebook"], corrected["geometry"]) == ("martinez2017", "scaled")
+    assert (corrected["codebook"], corrected["geometry"]) == ("belharbi2024-printed", "scaled")
     assert (mixed["codebook"], mixed["geometry"]) == ("emfacs", "scaled")
     assert len({settings["codebook_digest"] for settings in (paper, corrected, mixed)}) == 3
 
 
-@pytest.mark.parametrize(("codebook", "geometry"), [("belharbi2024", "reference"), ("martinez2017", "scaled")])
+@pytest.mark.parametrize(("codebook", "geometry"), [("belharbi2024", "reference"), ("belharbi2024-printed", "scaled")])
 def test_it_draws_the_heatmap_of_each_label(demo_points: torch.Tensor, codebook: str, geometry: str) -> None:
     samples = [Sample(str(i), label) for i, label in enumerate(LABELS)]
     truth = CodebookTruth(codebook, geometry).draw(samples, Landmarks.of(demo_points))
