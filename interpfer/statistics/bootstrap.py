@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -32,7 +33,10 @@ def means_by_image(scores: Array, members: Sequence[Rows], seed: int) -> list[Ar
 
 
 def means_by_subject(scores: Array, members: Sequence[Rows], subjects: Rows, seed: int) -> list[Array]:
-    """Return the same for resamples of whole subjects with all their images; NaN where a resample lacks a group.
+    """Return the same for resamples of whole subjects with all their images.
+
+    The means are linear in how often each subject is drawn: the number of images of a group stays that of the data, so
+    that no resample lacks a group, and that a group of few subjects does not get too wide an interval.
 
     Args:
         scores: (n, k).
@@ -40,14 +44,22 @@ def means_by_subject(scores: Array, members: Sequence[Rows], subjects: Rows, see
         subjects: (n,) number of the person on each image.
         seed: random seed of the draws.
     """
-    person = np.unique(subjects, return_inverse=True)[1]
-    parts: list[list[Array]] = [[] for _ in members]
-    for counts in _draws(int(person.max(initial=-1)) + 1, RESAMPLES, np.random.default_rng(seed)):
-        for rows, means in zip(members, parts, strict=True):
-            weights = counts[:, person[rows]].astype(float)
-            with np.errstate(invalid="ignore"):
-                means.append(weights @ scores[rows] / weights.sum(1)[:, None])
-    return [np.concatenate(means) for means in parts]
+    present, person = np.unique(subjects[np.concatenate(members)], return_inverse=True)
+    means, parts, start = [], [], 0
+    for rows in members:
+        size = len(rows)
+        mean = scores[rows].mean(0) if size else np.full(scores.shape[1], np.nan)
+        places = (person[start : start + size], np.arange(size))
+        shares = csr_array((np.full(size, 1 / max(size, 1)), places), shape=(len(present), size))
+        means.append(mean)
+        parts.append(shares @ (scores[rows] - mean))
+        start += size
+    deviations: list[list[Array]] = [[] for _ in members]
+    for counts in _draws(len(present), RESAMPLES, np.random.default_rng(seed)):
+        weights = counts.astype(float)
+        for part, drawn in zip(parts, deviations, strict=True):
+            drawn.append(weights @ part)
+    return [mean + np.concatenate(drawn) for mean, drawn in zip(means, deviations, strict=True)]
 
 
 def image_weights(classes: Rows, resamples: int, seed: int) -> Draws:

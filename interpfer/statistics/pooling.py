@@ -1,12 +1,13 @@
 """Counts added over images, for metrics of a whole data set, with bootstrap resamples."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.statistics.bootstrap import Array, Draws, Rows, interval
+from interpfer.statistics.small_samples import widen
 from interpfer.statistics.summary import Summary, mean_of_known
 
 POOLED_RESAMPLES = 200
@@ -78,13 +79,19 @@ def add_pools(pools: Iterable[Pool]) -> Pool:
     return total
 
 
-def summarise_pooled(pooled: Pool, score: Callable[[str], Array], names: tuple[str, ...]) -> list[Summary]:
+def summarise_pooled(
+    pooled: Pool, score: Callable[[str], Array], names: tuple[str, ...], factors: Mapping[str, float]
+) -> list[Summary]:
     """Score the added counts of each group; ``macro`` is the mean of the classes.
+
+    Intervals are widened by the factor of a mean over the same images, though the score is no mean: for a single class
+    of few images they are a first approximation.
 
     Args:
         pooled: result of ``pool``.
         score: function from a group to the (1 + r,) scores of its sums.
         names: the classes.
+        factors: group -> factor of its interval, as ``interval_factors`` returns it.
     """
     undefined = np.full(len(pooled.sums["micro"]), np.nan)
     values = {group: score(group) if pooled.sizes[group] else undefined for group in pooled.groups}
@@ -92,4 +99,8 @@ def summarise_pooled(pooled: Pool, score: Callable[[str], Array], names: tuple[s
     macro = mean_of_known(np.array(known)) if known else undefined
     rows = {"macro": macro} | values
     sizes = {"macro": pooled.sizes["micro"]} | pooled.sizes
-    return [Summary(group, float(scores[0]), *interval(scores[1:]), sizes[group]) for group, scores in rows.items()]
+    summaries = []
+    for group, scores in rows.items():
+        low, high = widen(scores[:1], np.array([interval(scores[1:])]), factors[group])[0]
+        summaries.append(Summary(group, float(scores[0]), float(low), float(high), sizes[group]))
+    return summaries

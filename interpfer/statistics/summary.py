@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.statistics.bootstrap import Array, Rows, intervals, means_by_image, means_by_subject
+from interpfer.statistics.small_samples import interval_factors, widen
 
 
 class Summary(NamedTuple):
@@ -15,7 +16,7 @@ class Summary(NamedTuple):
     Attributes:
         group: "macro", "micro", a class, "correct" or "wrong".
         value: the mean; NaN where nothing is defined.
-        low: lower end of the 95 % confidence interval.
+        low: lower end of the 95 % confidence interval; NaN for a single image or subject.
         high: upper end.
         n: number of images whose score is defined.
     """
@@ -32,8 +33,9 @@ def summarise(
 ) -> list[Summary]:
     """Average scores: over images (``micro``), per class, and over the class means (``macro``).
 
-    Intervals are percentiles of a bootstrap. Over images it is stratified: images are resampled within each class.
-    Over subjects, whole subjects are resampled with all their images.
+    Intervals are percentiles of a bootstrap, widened for few images or subjects as in
+    ``interpfer.statistics.small_samples``. Over images it is stratified: images are resampled within each class. Over
+    subjects, whole subjects are resampled with all their images.
 
     Args:
         scores: (n,), NaN where undefined; those are left out.
@@ -104,9 +106,10 @@ def _summarise(
         "macro": (mean_of_class_means(values), mean_of_known(stacked), n),
         "micro": (scores[defined].mean(0), mean_of_known(stacked, shares), n),
     } | {name: (values[index], draws[index], sizes[index]) for index, name in enumerate(names)}
+    factors = interval_factors(members, names, subjects)
     summaries: list[list[Summary]] = [[] for _ in range(count)]
     for group, (value, resampled, size) in table.items():
-        for column, (low, high) in enumerate(intervals(resampled)):
+        for column, (low, high) in enumerate(widen(value, intervals(resampled), factors[group])):
             summaries[column].append(Summary(group, float(value[column]), float(low), float(high), size))
     return summaries
 
@@ -145,10 +148,13 @@ def mean_of_class_means(means: Array) -> Array:
 
 
 def mean_of_known(draws: Array, weights: Array | None = None) -> Array:
-    """Average (groups, ...) resampled values over groups, leaving out groups that a resample lacks."""
+    """Average (groups, ...) resampled values over groups, leaving out groups that a resample lacks; NaN for all."""
     share = np.ones(len(draws)) if weights is None else weights
     present = np.isfinite(draws)
-    mean: Array = np.tensordot(share, np.where(present, draws, 0), 1) / np.tensordot(share, present.astype(float), 1)
+    with np.errstate(invalid="ignore"):
+        mean: Array = np.tensordot(share, np.where(present, draws, 0), 1) / np.tensordot(
+            share, present.astype(float), 1
+        )
     return mean
 
 

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import bootstrap, norm, t
 
 from interpfer.metrics.localisation import pxap
-from interpfer.statistics.bootstrap import image_weights, interval, means_by_image, subject_weights
+from interpfer.statistics.bootstrap import image_weights, interval, means_by_image, means_by_subject, subject_weights
 from interpfer.statistics.pooling import add_pools, pool, summarise_pooled
-from interpfer.statistics.summary import summarise, summarise_halves, summarise_table
+from interpfer.statistics.summary import Summary, summarise, summarise_halves, summarise_table
 
 NAMES = ("anger", "fear")
 
@@ -34,11 +35,12 @@ def test_one_image_per_subject_is_nearly_the_bootstrap_over_images() -> None:
     assert b.high == pytest.approx(a.high, abs=0.02)
 
 
-def test_a_class_that_a_resample_misses_does_not_spoil_the_mean_of_the_classes() -> None:
-    scores = np.array([0.0, 0.0, 1.0])
-    found = summarise(scores, np.array([0, 0, 1]), NAMES, 0, np.array([0, 1, 2]))
-    assert found[0].value == 0.5
-    assert all(math.isfinite(summary.low) for summary in found)
+def test_a_class_of_one_person_has_no_interval_but_the_mean_of_the_classes_has() -> None:
+    scores = np.array([0.0, 0.1, 1.0])
+    macro, micro, several, single = summarise(scores, np.array([0, 0, 1]), NAMES, 0, np.array([0, 1, 2]))
+    assert macro.value == pytest.approx(0.525)
+    assert all(math.isfinite(one.low) and one.low < one.value for one in (macro, micro, several))
+    assert math.isnan(single.low)
 
 
 def test_weights_draw_as_many_images_as_there_are() -> None:
@@ -58,16 +60,46 @@ def test_pooled_scores_are_those_of_all_pixels_together_with_intervals_around_th
     classes = np.array([0, 1] * 6)
     right = np.arange(12) < 4
     pooled = pool(counts, classes, NAMES, image_weights(classes, 100, 0), {"correct": right})
-    found = {
-        s.group: s
-        for s in summarise_pooled(pooled, lambda g: pxap.score(torch.from_numpy(pooled.sums[g]).long()).numpy(), NAMES)
-    }
+
+    def summarise_with(factor: float) -> dict[str, Summary]:
+        factors = dict.fromkeys(("macro", "micro", *NAMES, "correct"), factor)
+        rows = summarise_pooled(
+            pooled, lambda g: pxap.score(torch.from_numpy(pooled.sums[g]).long()).numpy(), NAMES, factors
+        )
+        return {row.group: row for row in rows}
+
+    found, wide = summarise_with(1.0), summarise_with(1.5)
+    assert wide["micro"].high - wide["micro"].value == pytest.approx(1.5 * (found["micro"].high - found["micro"].value))
     assert found["micro"].value == pytest.approx(pxap(maps, heat))
     assert found["anger"].value == pytest.approx(pxap(maps[::2], heat[::2]))
     assert found["macro"].value == pytest.approx((found["anger"].value + found["fear"].value) / 2)
     assert found["correct"].value == pytest.approx(pxap(maps[:4], heat[:4]))
     assert [found[g].n for g in ("macro", "micro", "anger", "correct")] == [12, 12, 6, 4]
     assert all(s.low < s.value < s.high for s in found.values())
+
+
+def test_means_by_subject_against_a_plain_loop() -> None:
+    rng = np.random.default_rng(0)
+    scores, person = rng.random((9, 2)), np.array([0, 0, 1, 1, 2, 2, 2, 3, 3])
+    members = [np.array([0, 2, 4, 5]), np.array([1, 3, 6, 8])]
+    found = means_by_subject(scores, members, person, 5)
+    drawn = np.random.default_rng(5).integers(0, 4, (1000, 4))
+    for rows, draws in zip(members, found, strict=True):
+        for resample in range(0, 1000, 100):
+            mean = scores[rows].mean(0)
+            expected = mean + sum(
+                (scores[row] - mean) * np.sum(drawn[resample] == person[row]) / len(rows) for row in rows
+            )
+            np.testing.assert_allclose(draws[resample], expected)
+
+
+def test_a_widened_percentile_interval_is_that_of_scipy_times_the_factor() -> None:
+    scores = np.random.default_rng(0).gamma(2, size=40)
+    found = summarise(scores, np.zeros(40, np.intp), ("anger",), 0)[0]
+    peer = bootstrap((scores,), np.mean, method="percentile", n_resamples=20000, random_state=0).confidence_interval
+    factor = math.sqrt(40 / 39) * t.ppf(0.975, 39) / norm.ppf(0.975)
+    assert found.low == pytest.approx(found.value + factor * (peer.low - found.value), abs=0.03)
+    assert found.high == pytest.approx(found.value + factor * (peer.high - found.value), abs=0.03)
 
 
 def test_a_half_is_the_mean_of_its_images() -> None:

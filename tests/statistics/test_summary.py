@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from interpfer.statistics.summary import Summary, macro_mean, summarise
+from interpfer.statistics.summary import Summary, macro_mean, mean_of_known, summarise
 
 NAMES = ("anger", "fear", "neutral")
 
@@ -58,9 +58,11 @@ def test_intervals_hold_the_value_narrow_with_images_and_follow_the_seed() -> No
     assert other.value == wide.value
 
 
-def test_a_single_image_has_an_interval_of_no_width() -> None:
+def test_a_single_image_has_no_interval() -> None:
     row = summary([0.4], [1])["fear"]
-    assert (row.low, row.value, row.high) == pytest.approx((0.4, 0.4, 0.4))
+    assert row.value == pytest.approx(0.4)
+    assert math.isnan(row.low)
+    assert math.isnan(row.high)
 
 
 def test_macro_mean_is_the_mean_of_the_class_means() -> None:
@@ -75,3 +77,10 @@ def test_macro_mean_is_that_of_a_summary_to_the_last_bit() -> None:
     for count in (1, 7, 300):
         scores, classes = rng.random(count), np.sort(rng.integers(0, 3, count))
         assert macro_mean(scores.tolist(), classes.tolist()) == summarise(scores, classes, NAMES, 0)[0].value
+
+
+def test_the_mean_of_resamples_leaves_out_what_they_lack() -> None:
+    draws = np.array([[0.2, math.nan, math.nan], [0.4, 0.6, math.nan]])
+    assert mean_of_known(draws)[:2] == pytest.approx([0.3, 0.6])
+    assert mean_of_known(draws, np.array([3.0, 1.0]))[0] == pytest.approx(0.25)
+    assert math.isnan(mean_of_known(draws)[2])
