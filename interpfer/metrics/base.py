@@ -42,6 +42,8 @@ class Facts:
         decimals: decimal places that tables show.
         headline: "macro" or "micro", the group of rows whose value stands for the metric.
         group: name of the group of metrics that it belongs to, for ``--metrics``.
+        difference: how the formula differs from its source, "" where it does not.
+        definition: number of the formula under this name, raised whenever scores of the same name change their meaning.
     """
 
     higher_is_better: bool
@@ -51,6 +53,8 @@ class Facts:
     decimals: int = 3
     headline: str = MACRO
     group: str = AGREEMENT
+    difference: str = ""
+    definition: int = 1
 
     def __post_init__(self) -> None:
         if self.headline not in (MACRO, MICRO):
@@ -71,6 +75,7 @@ class BaseMetric:
             "group": self.facts.group,
             "headline": self.facts.headline,
             "source": self.facts.source,
+            "difference": self.facts.difference,
         }
 
 
@@ -146,11 +151,14 @@ def image_metric(
     decimals: int = 3,
     headline: str = MACRO,
     group: str = AGREEMENT,
+    difference: str = "",
+    definition: int = 1,
 ) -> Callable[[Callable[[MapBatch, MapBatch], Scores]], ImageMetric]:
     """Turn a function of maps and heatmaps into a metric; the first line of its docstring is the summary."""
 
     def wrap(compute: Callable[[MapBatch, MapBatch], Scores]) -> ImageMetric:
-        facts = Facts(higher_is_better, bounds, source, _summary(compute), decimals, headline, group)
+        about = _summary(compute)
+        facts = Facts(higher_is_better, bounds, source, about, decimals, headline, group, difference, definition)
         return _documented(ImageMetric(compute, facts, unit), compute)
 
     return wrap
@@ -164,11 +172,14 @@ def dataset_metric(
     decimals: int = 3,
     headline: str = MICRO,
     group: str = AGREEMENT,
+    difference: str = "",
+    definition: int = 1,
 ) -> Callable[[Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]], DatasetMetric]:
     """Turn a function of summed counts into a metric of a whole data set."""
 
     def wrap(score: Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]) -> DatasetMetric:
-        facts = Facts(higher_is_better, bounds, source, _summary(score), decimals, headline, group)
+        about = _summary(score)
+        facts = Facts(higher_is_better, bounds, source, about, decimals, headline, group, difference, definition)
         return _documented(DatasetMetric(count, score, facts), score)
 
     return wrap
@@ -181,6 +192,8 @@ def model_metric(
     decimals: int = 3,
     headline: str = MACRO,
     group: str = FAITHFULNESS,
+    difference: str = "",
+    definition: int = 1,
 ) -> Callable[[Callable[[MapBatch, ModelProbe], Scores]], ModelMetric]:
     """Turn a function of maps and a ``ModelProbe`` into a metric that runs the model; NaN without map or target."""
 
@@ -189,7 +202,8 @@ def model_metric(
             valid = maps[:, 0, 0].isfinite() & (probe.targets >= 0).to(maps.device)
             return torch.where(valid, compute(maps.nan_to_num(0), probe).to(maps), torch.nan)
 
-        facts = Facts(higher_is_better, bounds, source, _summary(compute), decimals, headline, group)
+        about = _summary(compute)
+        facts = Facts(higher_is_better, bounds, source, about, decimals, headline, group, difference, definition)
         return _documented(ModelMetric(where_defined, facts), compute)
 
     return wrap

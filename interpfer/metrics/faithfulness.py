@@ -7,9 +7,11 @@ with the AU heatmap and still be unfaithful. These metrics run the model many ti
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from interpfer.metrics.base import MASK_LEVEL, MapBatch, Scores, model_metric
@@ -19,41 +21,75 @@ STEPS = 20
 """Number of equal parts in which the pixels of a face are hidden or shown."""
 COARSE = 8
 """Side of the grid to which a face is blurred where it is hidden."""
+KERNEL, DEVIATION = 11 / 224, 5 / 224
+"""Side and standard deviation of the kernel that blurs a face for ``insertion``, as shares of the side of the input."""
 CONTROLS = 4
 """Number of other regions with which the AU regions are compared."""
 
 PETSIUK = "Petsiuk et al. 2018, RISE, arXiv 1806.07421"
 CHATTOPADHAY = "Chattopadhay et al. 2018, arXiv 1710.11063"
 
+STEPS_OF_PETSIUK = "20 steps, the source 224 (224 pixels each)"
+BLUR_FOR_PETSIUK = "as Petsiuk et al. 2018, but hidden pixels are blurred to an 8 x 8 grid in both directions"
+BLACK = "multiplies the face in [0, 1], which goes towards black; pytorch-grad-cam multiplies the normalised input"
 
-@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=PETSIUK)
+
+@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=PETSIUK, difference=STEPS_OF_PETSIUK, definition=2)
 def deletion(maps: MapBatch, probe: ModelProbe) -> Scores:
-    """Mean probability of the target while the face is blurred from the map's highest pixels on."""
+    """Mean probability of the target while pixels become 0 in the model's input, from the map's highest on."""
+    return _area(maps, probe, SHARP, ZERO)
+
+
+@model_metric(
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    source=PETSIUK,
+    difference=f"{STEPS_OF_PETSIUK}; the blur scales with the input size",
+    definition=2,
+)
+def insertion(maps: MapBatch, probe: ModelProbe) -> Scores:
+    """Mean probability of the target while a blurred face (11 x 11, sigma 5) is made sharp from the highest pixels on.
+
+    The kernel has the size and the deviation of the source for an input of 224 pixels, and the same share of the side
+    of a smaller or larger one.
+    """
+    return _area(maps, probe, SMOOTH, SHARP)
+
+
+@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source="interpfer", difference=BLUR_FOR_PETSIUK)
+def deletion_blur(maps: MapBatch, probe: ModelProbe) -> Scores:
+    """Mean probability of the target while the face is blurred to an 8 x 8 grid, from the map's highest pixels on."""
     return _area(maps, probe, SHARP, BLURRED)
 
 
-@model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PETSIUK)
-def insertion(maps: MapBatch, probe: ModelProbe) -> Scores:
-    """Mean probability of the target while a blurred face is made sharp from the map's highest pixels on."""
+@model_metric(higher_is_better=True, bounds=(0.0, 1.0), source="interpfer", difference=BLUR_FOR_PETSIUK)
+def insertion_blur(maps: MapBatch, probe: ModelProbe) -> Scores:
+    """Mean probability of the target while a face blurred to 8 x 8 is made sharp, from the map's highest pixels on."""
     return _area(maps, probe, BLURRED, SHARP)
 
 
-@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source="Samek et al. 2017, arXiv 1509.06321")
+@model_metric(
+    higher_is_better=False,
+    bounds=(0.0, 1.0),
+    source="Bach et al. 2015, doi 10.1371/journal.pone.0130140; as PixelFlipping of Quantus",
+    difference="20 steps; the face's mean colour, Quantus black by default; not AOPC (Samek et al. 2017), which has "
+    "random colours in patches",
+)
 def pixel_flipping(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Mean probability of the target while pixels take the face's mean colour, from the map's highest on."""
     return _area(maps, probe, SHARP, PLAIN)
 
 
-@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=CHATTOPADHAY)
+@model_metric(higher_is_better=False, bounds=(0.0, 1.0), source=CHATTOPADHAY, difference=BLACK)
 def average_drop(maps: MapBatch, probe: ModelProbe) -> Scores:
-    """Share of the target's probability that is lost when the face is multiplied by the map."""
+    """Share of the target's probability that is lost when the face is multiplied by the map (towards black)."""
     whole, masked = _masked(maps, probe)
     return ((whole - masked) / whole).clamp(min=0)
 
 
-@model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=CHATTOPADHAY)
+@model_metric(higher_is_better=True, bounds=(0.0, 1.0), source=CHATTOPADHAY, difference=BLACK)
 def increase(maps: MapBatch, probe: ModelProbe) -> Scores:
-    """Whether the target's probability rises when the face is multiplied by the map."""
+    """Whether the target's probability rises when the face is multiplied by the map (towards black)."""
     whole, masked = _masked(maps, probe)
     return (masked > whole).to(whole)
 
@@ -91,6 +127,25 @@ def blur(images: Images) -> Images:
     return F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
 
 
+def smooth(images: Images, zero: tuple[float, float, float]) -> Images:
+    """Return images convolved with the kernel of RISE, a Gaussian whose tails are folded back.
+
+    Args:
+        images: (n, 3, s, s) in [0, 1].
+        zero: colour of what lies beyond the border.
+    """
+    side = images.shape[-1]
+    length = 2 * max(1, round((KERNEL * side - 1) / 2)) + 1
+    impulse = np.zeros(length)
+    impulse[length // 2] = 1
+    line = images.new_tensor(gaussian_filter1d(impulse, DEVIATION * side))
+    color = images.new_tensor(zero)[:, None, None]
+    blurred = (images - color).flatten(0, 1)[:, None]
+    blurred = F.conv2d(blurred, line[None, None, None, :], padding=(0, length // 2))
+    blurred = F.conv2d(blurred, line[None, None, :, None], padding=(length // 2, 0))
+    return blurred.view_as(images) + color
+
+
 class _Alteration(NamedTuple):
     """An alteration of whole faces, the same for all maps, so that ``ModelProbe.once`` computes it once.
 
@@ -103,16 +158,15 @@ class _Alteration(NamedTuple):
     probability: Callable[[ModelProbe], Scores]
 
     @classmethod
-    def of(cls, alter: Callable[[Images], Images]) -> "_Alteration":
-        def pictures(probe: ModelProbe) -> Images:
-            return alter(probe.images)
-
+    def of(cls, pictures: Callable[[ModelProbe], Images]) -> "_Alteration":
         return cls(pictures, lambda probe: probe.probability(probe.once(pictures)))
 
 
-SHARP = _Alteration.of(lambda images: images)
-BLURRED = _Alteration.of(blur)
-PLAIN = _Alteration.of(lambda images: images.mean((2, 3), keepdim=True).expand_as(images))
+SHARP = _Alteration.of(lambda probe: probe.images)
+BLURRED = _Alteration.of(lambda probe: blur(probe.images))
+SMOOTH = _Alteration.of(lambda probe: smooth(probe.images, probe.zero))
+ZERO = _Alteration.of(lambda probe: probe.images.new_tensor(probe.zero)[:, None, None].expand_as(probe.images))
+PLAIN = _Alteration.of(lambda probe: probe.images.mean((2, 3), keepdim=True).expand_as(probe.images))
 
 
 def ranks_from_top(maps: Float[Tensor, "n s s"]) -> Int[Tensor, "n s s"]:

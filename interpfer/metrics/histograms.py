@@ -16,6 +16,9 @@ from interpfer.metrics.caching import cached_per_batch
 STEPS = 1000
 LEVELS = STEPS + 1
 
+LEVELS_NOTE = "1,000 levels of the map"
+"""Difference of all these metrics from their sources."""
+
 
 @cached_per_batch
 def inside(heat: MapBatch) -> Float[Tensor, "n p"]:

@@ -20,7 +20,13 @@ GRID = 56
 DUBUISSON = "Dubuisson and Jain 1994, doi 10.1109/ICPR.1994.576361"
 
 
-@image_metric(higher_is_better=False, bounds=(0.0, 1.0), source=DUBUISSON, unit=True)
+@image_metric(
+    higher_is_better=False,
+    bounds=(0.0, 1.0),
+    source=DUBUISSON,
+    unit=True,
+    difference="of outlines on a grid of 56 x 56, as a share of the diagonal",
+)
 def hausdorff(maps: MapBatch, heat: MapBatch) -> Scores:
     """Modified Hausdorff distance of the outlines of map (Otsu) and mask, as a share of the canvas diagonal.
 

@@ -9,10 +9,26 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interpfer.models.input import InputSpec
+
 CPU_IMAGES, ACCELERATOR_IMAGES = 32, 256
 """Images per forward, about: few on a CPU, whose cache should hold their activations."""
 
 Images = Float[Tensor, "n 3 s s"]
+
+
+def zero_color(spec: InputSpec) -> tuple[float, float, float]:
+    """Return red, green and blue, in [0, 1], of the colour that a model's normalisation turns into 0.
+
+    Examples:
+        >>> zero_color(InputSpec(224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)))
+        (0.485, 0.456, 0.406)
+        >>> zero_color(InputSpec(48, "gray", scale=255.0, mean=(127.5,)))
+        (0.5, 0.5, 0.5)
+    """
+    values = [value / spec.scale for value in spec.mean]
+    red, green, blue = values * 3 if len(values) == 1 else values[:: -1 if spec.color == "bgr" else 1]
+    return red, green, blue
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,7 @@ class ModelProbe:
         targets: (n,) class index that maps explain, -1 for none.
         rows: position of each face in the data set.
         seed: random seed.
+        zero: red, green and blue, in [0, 1], of the colour that is 0 in the model's normalised input.
         results: results of ``once``, by function.
 
     Examples:
@@ -47,6 +64,7 @@ class ModelProbe:
     targets: Int[Tensor, " n"]
     rows: tuple[int, ...]
     seed: int
+    zero: tuple[float, float, float] = (0.0, 0.0, 0.0)
     results: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -10,10 +10,19 @@ from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
 from interpfer.metrics.caching import cached_per_batch
-from interpfer.metrics.histograms import histogram, joint_histogram, joint_levels, levels, look_up, mean_ranks, reaching
+from interpfer.metrics.histograms import (
+    LEVELS_NOTE,
+    histogram,
+    joint_histogram,
+    joint_levels,
+    levels,
+    look_up,
+    mean_ranks,
+    reaching,
+)
 
 
-@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Spearman 1904", unit=True)
+@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Spearman 1904", unit=True, difference=LEVELS_NOTE)
 def spearman(maps: MapBatch, heat: MapBatch) -> Scores:
     """Correlation of the ranks of map and heatmap; undefined for a constant map.
 
@@ -32,7 +41,9 @@ def spearman(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), product / (length * heat_length), torch.nan)
 
 
-@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Fawcett 2006, ROC analysis", unit=True)
+@image_metric(
+    higher_is_better=True, bounds=(0.0, 1.0), source="Fawcett 2006, ROC analysis", unit=True, difference=LEVELS_NOTE
+)
 def auroc(maps: MapBatch, heat: MapBatch) -> Scores:
     """Probability that a pixel of the mask ranks above one outside it; 0.5 is chance.
 
@@ -52,7 +63,13 @@ def auroc(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), higher, torch.nan).to(maps.dtype)
 
 
-@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Choe et al. 2020, arXiv 2001.07437", unit=True)
+@image_metric(
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    source="Choe et al. 2020, arXiv 2001.07437",
+    unit=True,
+    difference=f"PxAP of one image; {LEVELS_NOTE}",
+)
 def ap(maps: MapBatch, heat: MapBatch) -> Scores:
     """Average precision of the map for the mask heatmap >= 0.5.
 
@@ -72,7 +89,13 @@ def ap(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), precision, torch.nan).to(maps.dtype)
 
 
-@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Arras et al. 2022, arXiv 2003.07258", unit=True)
+@image_metric(
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    source="Arras et al. 2022, arXiv 2003.07258",
+    unit=True,
+    difference=LEVELS_NOTE,
+)
 def rra(maps: MapBatch, heat: MapBatch) -> Scores:
     """Relevance rank accuracy: share of the map's k highest pixels that lie in the mask of k pixels.
 
@@ -96,27 +119,6 @@ def rra(maps: MapBatch, heat: MapBatch) -> Scores:
     surplus = both.gather(1, edge) - size
     accuracy = (hits.gather(1, edge) - inside_tied * surplus / tied.clamp(min=1)) / size
     return torch.where(defined(maps, heat), accuracy[:, 0], torch.nan).to(maps.dtype)
-
-
-@image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Zhang et al. 2018, arXiv 1608.00507", unit=True)
-def pointing(maps: MapBatch, heat: MapBatch) -> Scores:
-    """Pointing game: whether the map's highest pixel lies in the mask; of tied ones, the share that does.
-
-    Args:
-        maps: (n, S, S) in [0, 1], NaN all over where undefined.
-        heat: (n, S, S) heatmaps, likewise; the mask is heatmap >= 0.5.
-
-    Examples:
-        Two pixels are highest, and one of them lies in the mask:
-
-        >>> maps = torch.tensor([[[1.0, 1.0], [0.25, 0.0]]])
-        >>> pointing(maps, torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])).item()
-        0.5
-    """
-    _, _, hits, both = _reaching(maps, heat)
-    highest = (both > 0).sum(1, keepdim=True) - 1
-    share = hits.gather(1, highest) / both.gather(1, highest)
-    return torch.where(defined(maps, heat), share[:, 0], torch.nan).to(maps.dtype)
 
 
 @cached_per_batch

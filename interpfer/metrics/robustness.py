@@ -1,4 +1,8 @@
-"""Robustness: is a map stable under a little noise? After Yeh et al. 2019 (arXiv 1901.09392)."""
+"""Robustness: is a map stable under a little noise?
+
+After the maximal sensitivity of Yeh et al. 2019 (arXiv 1901.09392), which is the largest norm of the difference of two
+maps for inputs within a ball; here it is the largest 1 - rank correlation under normal noise.
+"""
 
 from collections.abc import Sequence
 

@@ -18,7 +18,12 @@ SPREADS = C1 + (PIXELS - 1) / PIXELS * C2
 Sums = Float[Tensor, "n q"]
 
 
-@image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Wang et al. 2004, doi 10.1109/TIP.2003.819861")
+@image_metric(
+    higher_is_better=True,
+    bounds=(-1.0, 1.0),
+    source="Wang et al. 2004, doi 10.1109/TIP.2003.819861",
+    difference="even windows of 7 x 7, as in scikit-image; the source's are Gaussian, 11 x 11",
+)
 def ssim(maps: MapBatch, heat: MapBatch) -> Scores:
     """Structural similarity over 7 x 7 windows, of map and heatmap each scaled to a peak of 1.
 

@@ -12,7 +12,10 @@ from interpfer.metrics import DEFAULT_METRICS, METRICS, metric_groups, select_me
 from interpfer.metrics.base import DatasetMetric, Facts, ModelMetric, dataset_metric, image_metric, model_metric
 from interpfer.registry import Registry
 
-MODEL_METRICS = {"deletion", "insertion", "pixel_flipping", "road", "average_drop", "increase", "au_occlusion"}
+MODEL_METRICS = {
+    *("deletion", "insertion", "deletion_blur", "insertion_blur", "pixel_flipping"),
+    *("road", "average_drop", "increase", "au_occlusion"),
+}
 
 
 def test_names_and_groups() -> None:
@@ -49,6 +52,12 @@ def test_facts(name: str) -> None:
     assert facts.group == ("faithfulness" if isinstance(metric, ModelMetric) else "agreement")
     assert metric.listing()["group"] == facts.group
     assert metric.listing()["headline"] == facts.headline
+    assert metric.listing()["difference"] == facts.difference
+
+
+def test_metrics_whose_name_has_changed_its_meaning_have_a_new_number() -> None:
+    changed = {name for name in METRICS.builtin if METRICS.get(name).facts.definition > 1}
+    assert changed == {"pointing", "deletion", "insertion", "road", "maxboxacc"}
 
 
 def test_a_headline_is_macro_or_micro() -> None:
@@ -58,13 +67,14 @@ def test_a_headline_is_macro_or_micro() -> None:
 
 def test_each_decorator_passes_the_facts_on() -> None:
     facts = {"bounds": (0, 2), "source": "a", "decimals": 1, "headline": "micro", "group": "own"}
+    facts |= {"difference": "twice", "definition": 3}
     made = [
         image_metric(False, **facts)(lambda maps, heat: maps.sum((1, 2))),
         dataset_metric(lambda maps, heat: maps.sum((1, 2)).long()[:, None], False, **facts)(lambda counts: counts[0]),
         model_metric(False, **facts)(lambda maps, probe: maps.sum((1, 2))),
     ]
     for metric in made:
-        assert metric.facts == Facts(False, (0, 2), "a", "", 1, "micro", "own")
+        assert metric.facts == Facts(False, (0, 2), "a", "", 1, "micro", "own", "twice", 3)
 
 
 def test_help_shows_the_docstring_of_a_metric() -> None:

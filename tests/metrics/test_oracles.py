@@ -16,7 +16,8 @@ from interpfer.metrics.base import ImageMetric
 from interpfer.metrics.overlap import otsu_mask
 from tests.oracles import metrics_more as oracles
 
-NAMES = ("pearson", "spearman", "ssim", "kl", "ap", "auroc", "iou", "dice", "hausdorff", "pointing", "ebpg", "rra")
+NAMES = ("pearson", "spearman", "ssim", "kl", "ap", "auroc", "iou", "dice", "hausdorff", "ebpg", "rra")
+NAMES += ("pointing", "pointing_strict")
 TOLERANCE = {"spearman": 3e-3, "auroc": 2e-3, "ap": 2e-3, "iou": 1e-6, "dice": 1e-6, "rra": 2e-3, "ssim": 1e-4}
 NEEDS_CONTRAST = {"pearson", "spearman", "hausdorff"}
 DIFFERENTIABLE = ("cosine", "pearson", "ssim", "kl", "ebpg")
@@ -64,6 +65,7 @@ FOUR_PIXELS = {
     "auroc": 0.75,
     "ebpg": 1.25 / 1.75,
     "pointing": 1.0,
+    "pointing_strict": 1.0,
     "rra": 0.5,
 }
 
@@ -73,7 +75,7 @@ def test_four_pixels_have_a_known_score(name: str, value: float) -> None:
     assert get(name)(FOUR, LEFT).item() == pytest.approx(value, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ap", "auroc", "ebpg", "pointing", "rra"])
+@pytest.mark.parametrize("name", ["ap", "auroc", "ebpg", "pointing_strict", "rra"])
 def test_a_uniform_map_scores_what_chance_does(name: str) -> None:
     heat = smooth(0, 2)
     prevalence = (heat >= 0.5).double().mean((1, 2))

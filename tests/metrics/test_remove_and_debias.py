@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from pytorch_grad_cam.metrics.road import NoisyLinearImputer, neighbors_weights
 from scipy.sparse import lil_matrix
 from scipy.sparse.linalg import spsolve
 from torch import Tensor
 
 from interpfer.metrics import METRICS
-from interpfer.metrics.remove_and_debias import impute
+from interpfer.metrics.imputation import impute
 from tests.metrics.test_faithfulness import probe, quarter
 
 NEIGHBOURS = ((1 / 12, 1 / 6, 1 / 12), (1 / 6, 0.0, 1 / 6), (1 / 12, 1 / 6, 1 / 12))
@@ -46,18 +48,41 @@ def test_imputation_solves_the_system(share: float, blob: bool) -> None:
     found = impute(images, gone)
     for picture, hole, filled in zip(images, gone, found, strict=True):
         expected = [solved(channel.double().numpy(), hole.numpy()) for channel in picture]
-        np.testing.assert_allclose(filled.numpy(), expected, atol=5e-3)
+        np.testing.assert_allclose(filled.numpy(), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(("size", "share"), [(112, 0.4), (112, 0.8), (100, 0.6)])
+def test_large_holes_in_noise_are_solved_as_by_pytorch_grad_cam(size: int, share: float) -> None:
+    generator = torch.Generator().manual_seed(size)
+    image = torch.rand(1, 3, size, size, generator=generator)
+    field = F.interpolate(torch.rand(1, 1, 4, 4, generator=generator), size=(size, size), mode="bilinear")[:, 0]
+    gone = field < torch.quantile(field.flatten(1), share, dim=1)[:, None, None]
+    kept = (~gone[0]).float().numpy()
+    matrix, right = NoisyLinearImputer.setup_sparse_system(kept, image[0].numpy(), neighbors_weights)
+    expected = image[0].clone()
+    expected[:, gone[0]] = torch.from_numpy(spsolve(matrix.tocsc(), right)).float().T
+    torch.testing.assert_close(impute(image, gone)[0], expected, atol=2e-3, rtol=0)
+
+
+def test_the_batch_and_the_threads_do_not_change_a_picture() -> None:
+    images, gone = torch.rand(9, 3, 100, 100), torch.rand(9, 100, 100) < torch.linspace(0.1, 0.9, 9)[:, None, None]
+    together = impute(images, gone)
+    for index in (0, 4, 8):
+        alone = impute(images[index : index + 1], gone[index : index + 1])
+        torch.testing.assert_close(alone, together[index : index + 1], atol=1e-6, rtol=0)
+    assert impute(images[:0], gone[:0]).shape == (0, 3, 100, 100)
 
 
 @given(seed=st.integers(0, 1000), level=st.floats(0, 1))
 def test_a_plain_picture_stays_and_what_is_known_is_kept(seed: int, level: float) -> None:
     gone = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(seed)) < 0.5
-    torch.testing.assert_close(impute(torch.full((1, 3, 16, 16), level), gone), torch.full((1, 3, 16, 16), level))
+    plain = torch.full((1, 3, 16, 16), level)
+    torch.testing.assert_close(impute(plain, gone), plain, atol=2e-3, rtol=0)
     images = torch.rand(1, 3, 16, 16)
     filled = impute(images, gone)
     assert torch.equal(filled.movedim(1, 3)[~gone], images.movedim(1, 3)[~gone])
-    assert filled.amin() >= -1e-4
-    assert filled.amax() <= 1 + 1e-4
+    assert filled.amin() >= -2e-3
+    assert filled.amax() <= 1 + 2e-3
 
 
 def test_one_pixel_is_the_mean_of_its_neighbours() -> None:
@@ -74,9 +99,9 @@ def test_the_map_of_what_the_model_needs_scores_high_and_the_opposite_low() -> N
     right, wrong, blind = (
         metric(maps, probe()) for maps in (quarter(True, True), quarter(False, False), torch.ones(2, 224, 224))
     )
-    assert (right > 0.3).all()
+    assert (right > 0.15).all()
     assert (wrong < 0).all()
-    assert (blind.abs() < 0.2).all()
+    assert (blind.abs() < 0.1).all()
 
 
 def test_turning_a_map_upside_down_turns_the_sign() -> None:

@@ -35,15 +35,16 @@ def gradcam_elementwise(a: Array, g: Array) -> Array:
     return np.asarray(sum(relu(ak * gk) for ak, gk in zip(a, g, strict=True)))
 
 
-def principal(features: Array) -> Array:
-    """First principal component by a full SVD, ReLU, the larger absolute extreme positive."""
+def first_projection(features: Array, centred: bool) -> Array:
+    """Project on the first right singular vector of a full SVD, the larger absolute extreme positive."""
     points = features.reshape(len(features), -1).T
-    points = points - points.mean(0)
+    if centred:
+        points = points - points.mean(0)
     direction = np.linalg.svd(points, full_matrices=False)[2][0]
     projected = points @ direction
     if -projected.min() > projected.max():
         projected = -projected
-    return relu(projected).reshape(features.shape[1:])
+    return projected.reshape(features.shape[1:])
 
 
 def cam(a: Array, weight: Array) -> Array:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from skimage.filters import threshold_otsu
+from skimage.measure import label
 from skimage.metrics import structural_similarity
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -44,8 +45,16 @@ def rra(a: Picture, h: Picture) -> float:
     return float((mask[above].sum() + share * mask[tied].sum()) / k)
 
 
-def pointing(a: Picture, h: Picture) -> float:
+def pointing_strict(a: Picture, h: Picture) -> float:
     return float((h >= 0.5)[a == a.max()].mean())
+
+
+def pointing(a: Picture, h: Picture) -> float:
+    """Pixel by pixel: is any pixel of the mask within the tolerance of a highest one?"""
+    mask = np.argwhere(h >= 0.5)
+    reach = 15 * len(a) / 224
+    hits = [bool((np.hypot(*(mask - place).T) <= reach).any()) for place in np.argwhere(a == a.max())]
+    return float(np.mean(hits))
 
 
 def ebpg(a: Picture, h: Picture) -> float:
@@ -81,16 +90,25 @@ def box(a: Picture, threshold: float) -> tuple[int, int, int, int]:
     return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else (0, 0, 0, 0)
 
 
-def maxboxacc(maps: list[Picture], heats: list[Picture]) -> float:
+def largest_part_boxes(a: Picture, tone: int) -> list[tuple[int, ...]]:
+    """Boxes of the largest parts at one threshold, several where they tie."""
+    parts = label((a * np.float32(255)).astype(int) >= tone, connectivity=2)
+    sizes = np.bincount(parts.ravel())[1:]
+    if not len(sizes):
+        return [(0, 0, 0, 0)]
+    return [box((parts == index + 1).astype(float), 0.5) for index in np.flatnonzero(sizes == sizes.max())]
+
+
+def maxboxacc_all(maps: list[Picture], heats: list[Picture]) -> float:
     pairs = [(a, wanted) for a, h in zip(maps, heats, strict=True) if (wanted := box(h, 0.5))[2]]
     best = 0.0
     for tone in range(1, 256):
-        right = [_box_overlap(box(a, np.float32(tone) / np.float32(255)), wanted) >= 0.5 for a, wanted in pairs]
+        right = [box_overlap(box(a, np.float32(tone) / np.float32(255)), wanted) >= 0.5 for a, wanted in pairs]
         best = max(best, float(np.mean(right)) if right else float("nan"))
     return best if pairs else float("nan")
 
 
-def _box_overlap(a: tuple[int, ...], b: tuple[int, ...]) -> float:
+def box_overlap(a: tuple[int, ...], b: tuple[int, ...]) -> float:
     x, y = (np.zeros((99, 99), bool) for _ in range(2))
     for picture, (left, top, right, bottom) in ((x, a), (y, b)):
         picture[top:bottom, left:right] = True
