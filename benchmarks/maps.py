@@ -3,7 +3,7 @@
 Every contestant makes the same maps of the same images at the same layers. Ratios are taken within a repeat, to the
 floor (one forward and one backward that captures the same layers) and to interpfer, and their medians reported.
 
-    python benchmarks/maps.py [--models resnet50,...] [--layers 1,5,all] [--repeats 5] [--batch 16] [--size 224]
+    python -m benchmarks.maps [--models resnet50,...] [--layers 1,5,all] [--repeats 5] [--batch 16] [--size 224]
         [--device cuda]
 """
 
@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from report import write_results
 from torch import Tensor, nn
 
+from benchmarks.report import write_results
 from interpfer.maps import MAPS
 from interpfer.maps.engine import run_maps
 from interpfer.models.hooks import hooked
@@ -182,7 +182,7 @@ def _ratio(times: list[float], others: list[float]) -> float:
 def peak(name: str, contestant: str, count: str, batch: int, size: int) -> int:
     """Peak resident megabytes of one contestant, in a process of its own."""
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import maps; "
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); from benchmarks import maps; "
         f"maps.alone({name!r}, {contestant!r}, {count!r}, {batch}, {size})"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

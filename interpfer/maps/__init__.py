@@ -1,12 +1,45 @@
 """Maps of where a model looks, and baselines to compare them with."""
 
+import re
 from collections.abc import Iterable
 
 from interpfer.errors import PluginError, suggest_names
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap
 from interpfer.registry import Registry
 
-MAPS: Registry[AnyMap] = Registry(
+RISE = re.compile(r"rise-([1-9][0-9]*)")
+
+
+class MapRegistry(Registry[AnyMap]):
+    """Maps by name, and ``rise-N``: RISE with any number of masks, which is not listed.
+
+    Examples:
+        >>> "rise-500" in MAPS, "rise-500" in list(MAPS)
+        (True, False)
+    """
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and RISE.fullmatch(name) is not None)
+
+    def get(self, name: str) -> AnyMap:
+        """Return a map.
+
+        Raises:
+            PluginError: the name is unknown, or the import fails.
+        """
+        match = RISE.fullmatch(name)
+        if match is None:
+            return super().get(name)
+        from interpfer.maps.rise import rise_map
+
+        return rise_map(int(match[1]))
+
+    def origin(self, name: str) -> str:
+        """Return the name of the package that provides a map."""
+        return super().origin("rise" if RISE.fullmatch(name) else name)
+
+
+MAPS: Registry[AnyMap] = MapRegistry(
     "map",
     "interpfer.maps",
     {
@@ -15,6 +48,8 @@ MAPS: Registry[AnyMap] = Registry(
         "attention-fixed": "interpfer.maps.activation:attention_fixed",
         "attention-first-half": "interpfer.maps.activation:attention_first_half",
         "attention-second-half": "interpfer.maps.activation:attention_second_half",
+        "attention-random-half": "interpfer.maps.activation:attention_random_half",
+        "attention-same-half": "interpfer.maps.activation:attention_same_half",
         "cam": "interpfer.maps.activation:cam",
         "gradcam": "interpfer.maps.gradient:gradcam",
         "gradcam++": "interpfer.maps.gradient:gradcam_plus_plus",
@@ -24,6 +59,7 @@ MAPS: Registry[AnyMap] = Registry(
         "hirescam": "interpfer.maps.gradient:hirescam",
         "gradcam-elementwise": "interpfer.maps.gradient:gradcam_elementwise",
         "eigencam": "interpfer.maps.activation:eigencam",
+        "eigencam-centred": "interpfer.maps.activation:eigencam_centred",
         "eigengradcam": "interpfer.maps.gradient:eigengradcam",
         "cf-cam": "interpfer.maps.cf_cam:cf_cam",
         "attention-rollout": "interpfer.maps.transformers:attention_rollout",
@@ -36,7 +72,7 @@ MAPS: Registry[AnyMap] = Registry(
         "is-cam": "interpfer.maps.perturbation:is_cam",
         "ablationcam": "interpfer.maps.perturbation:ablationcam",
         "smoothgradcam++": "interpfer.maps.perturbation:smooth_gradcam_plus_plus",
-        "rise": "interpfer.maps.perturbation:rise",
+        "rise": "interpfer.maps.rise:rise",
         "occlusion": "interpfer.maps.perturbation:occlusion",
         "fullgrad": "interpfer.maps.gradcam_provider:fullgrad",
         "kpca-cam": "interpfer.maps.gradcam_provider:kpca_cam",

@@ -91,12 +91,15 @@ class Forward:
         """
         chosen = self.logits.gather(1, targets.clamp(min=0)[:, None])[:, 0]
         scale = HALF_SCALE if self.model.precision == torch.float16 else 1.0
-        gradients = torch.autograd.grad(
+        attached = {name: output for name, output in self.outputs.items() if output.requires_grad}
+        found = torch.autograd.grad(
             (chosen * (targets >= 0)).sum() * scale,
-            list(self.outputs.values()),
+            list(attached.values()),
             retain_graph=keep,
             materialize_grads=True,
         )
+        of_layer = dict(zip(attached, found, strict=True))
+        gradients = [of_layer[name] if name in of_layer else torch.zeros_like(o) for name, o in self.outputs.items()]
         on_grid = (
             self.model.to_grid(name, gradient).float() / scale
             for name, gradient in zip(self.outputs, gradients, strict=True)
@@ -168,9 +171,13 @@ class LayerRecorder:
         self._layers = tuple(layers)
         self._gradients = gradients
         self._wanted: dict[nn.Module, dict[int | None, str]] = {}
+        self._parts: dict[nn.Module, int] = {}
+        spatial = {layer.name for layer in model.spatial_layers} if layers else set()
         for layer in layers:
             name, call = split_call(layer)
-            self._wanted.setdefault(model.module.get_submodule(name), {})[call] = layer
+            module = model.module.get_submodule(name)
+            self._wanted.setdefault(module, {})[call] = layer
+            self._parts[module] = model.layer(name).part if name in spatial else 0
         self._calls: dict[nn.Module, int] = {}
         self._outputs: dict[str, Tensor] = {}
 
@@ -194,13 +201,14 @@ class LayerRecorder:
     def _record(self, module: nn.Module, _: Any, output: Any) -> Any:
         self._calls[module] = self._calls.get(module, 0) + 1
         names = [self._wanted[module][call] for call in (self._calls[module], None) if call in self._wanted[module]]
-        tensor = first_tensor(output)
+        part = self._parts[module]
+        tensor = first_tensor(output, part)
         if tensor is None or not names:
             return None
-        if self._gradients and not tensor.requires_grad:
+        if self._gradients and not (tensor.requires_grad or tensor.is_inference()):
             tensor = tensor.detach().requires_grad_()
         self._outputs.update(dict.fromkeys(names, tensor))
-        return replace_first(output, tensor.clone())  # the next module may work in place
+        return replace_first(output, tensor.clone(), part)  # the next module may work in place
 
 
 def _require_calls(model: Model, ran: int, names: dict[int | None, str]) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from interpfer.errors import InterpferError, ModelError
-from interpfer.maps.base import AnyMap, LayerMap, MapContext, ModelMap, RawMap, layers_of
+from interpfer.maps.base import INPUT, AnyMap, LayerMap, MapContext, ModelMap, RawMap, layers_of
 from interpfer.maps.capture import Capture, Forward, forward
 from interpfer.maps.head import class_map
 from interpfer.models.hooks import hooked
@@ -58,7 +58,11 @@ def run_maps(
         ModelError: a layer does not run exactly once.
     """
     requested, unsupported = methods, unsupported_maps(model, methods, layers)
-    methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in unsupported)}
+    methods = {
+        name: method
+        for name, method in methods.items()
+        if any((name, layer) not in unsupported for layer in layers_of(method, tuple(layers)))
+    }
     shared, gradients = _shared_pass(methods, layers)
     with forward(model, x, shared, gradients) as run:
         results = MapResults(run.logits.detach())
@@ -75,10 +79,10 @@ def run_maps(
 
 
 def unsupported_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
-    """Return the maps that a program does not allow, and why; none for a network with accessible modules."""
+    """Return the maps that a model does not allow, and why: a program, or a network that runs without gradients."""
     program = model.program
     if program is None:
-        return {}
+        return detached_maps(model, methods, layers)
     no_layers = (
         f"the layers of this {program.kind} are not accessible; pass --arch, or choose maps of the input such as "
         "saliency, occlusion or rise."
@@ -91,6 +95,23 @@ def unsupported_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequen
             keys = ((name, layer) for layer in layers_of(method, tuple(layers)))
             refused |= dict.fromkeys(keys, no_layers if inside else no_gradients)
     return refused
+
+
+def detached_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
+    """Return the maps that need gradients which the network does not have at their layer, and why."""
+    if not any(method.gradient for method in methods.values()) or not model.spatial_layers:
+        return {}
+    has_gradient = {layer: model.layer(layer).has_gradient for layer in layers}
+    has_gradient[INPUT] = model.spatial_layers[0].has_gradient
+    return {
+        (name, layer): f"the logits do not depend on {layer} through a graph: the network runs it under "
+        "torch.no_grad(), or what follows has no gradients (as quantised layers); choose maps that need none, such as "
+        "attention or occlusion."
+        for name, method in methods.items()
+        if method.gradient
+        for layer in layers_of(method, tuple(layers))
+        if not has_gradient.get(layer, True)
+    }
 
 
 def find_duplicates(maps: Mapping[Key, RawMap], tolerance: float = 1e-5) -> dict[Key, Key]:
@@ -229,7 +250,11 @@ def run_all_classes(
     """
     per_class: list[MapResults] = []
     unsupported = unsupported_maps(model, methods, layers)
-    methods = {name: method for name, method in methods.items() if not any(key[0] == name for key in unsupported)}
+    methods = {
+        name: method
+        for name, method in methods.items()
+        if any((name, layer) not in unsupported for layer in layers_of(method, tuple(layers)))
+    }
     layer_maps = {name: method for name, method in methods.items() if isinstance(method, LayerMap)}
     others = {name: method for name, method in methods.items() if not isinstance(method, LayerMap)}
     shared, gradients = _shared_pass(layer_maps, layers)

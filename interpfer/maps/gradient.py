@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interpfer.maps.activation import principal
+from interpfer.maps.activation import project_on_first
 from interpfer.maps.base import RawMap, layer_map
 from interpfer.maps.capture import LayerCapture
 
@@ -71,7 +71,7 @@ def gradcam_elementwise(layer: LayerCapture) -> RawMap:
     return layer.product.relu().sum(1)
 
 
-@layer_map(source="Muhammad and Yeasin 2020, arXiv 2008.00299, of gradient times activation", gradient=True)
+@layer_map(source="pytorch-grad-cam, EigenGradCAM, after Muhammad and Yeasin 2020, arXiv 2008.00299", gradient=True)
 def eigengradcam(layer: LayerCapture) -> RawMap:
-    """ReLU of the first principal component of gradient times activation."""
-    return principal(layer.product).relu()
+    """ReLU of the first principal component of gradient times activation, the larger extreme positive."""
+    return project_on_first(layer.product, centred=True).relu()

@@ -1,11 +1,15 @@
-"""Linear head of a classifier after a layer, verified on the batch itself.
+"""Head of a classifier after a layer, from which CAM takes the map of a class; verified on the batch itself.
 
 CAM (Zhou et al. 2016) is defined where the logits are a pooled linear function of the layer: global average (or sum)
-pooling and one linear layer, or one convolution and pooling. A candidate is accepted only if the sum of its class map
-over the grid is the logit without its bias, for every image and class.
+pooling and one linear layer, or one convolution and pooling. A candidate is accepted only if its pooled map is the
+logit for every image and class. After a mean or a sum the map is divided by its cells and has no bias, so that the sum
+over the grid is the logit without its bias. The heads of the reference (arXiv 2402.00281) that pool a convolution by
+its maximum, by log-sum-exp or by the mean of its local maxima have the convolution's output, bias included, as their
+map.
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +17,32 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
+from interpfer.models.reference import PEAK_WINDOW, log_sum_exp, mean_of_peaks
 
 FINE, COARSE = 1e-4, 3e-2
 """Largest relative error of the logits for which a head is accepted, in full and in half precision."""
+
+
+POOLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "maximum": lambda maps: maps.amax((2, 3)),
+    "log-sum-exp": log_sum_exp,
+    "mean of local maxima": mean_of_peaks,
+}
+"""Pooling of a convolution's maps to logits, other than the mean."""
+
+
+class _Candidate(NamedTuple):
+    """A head that a network may have.
+
+    Attributes:
+        name: name of its module, and how it pools.
+        logits: (n, k) that it gives.
+        draw: function from (n,) classes to (n, gh, gw) maps.
+    """
+
+    name: str
+    logits: Tensor
+    draw: Callable[[Tensor], Tensor]
 
 
 def class_map(
@@ -25,7 +52,7 @@ def class_map(
     targets: Int[Tensor, " n"],
     precision: torch.dtype = torch.float32,
 ) -> Float[Tensor, "n gh gw"]:
-    """Return the map of the target class whose sum over the grid is the logit without its bias; NaN for no target.
+    """Return the map of the target class, whose pooled value is the logit; NaN for no target.
 
     Args:
         network: the classifier.
@@ -33,6 +60,10 @@ def class_map(
         logits: (n, k) of the same batch.
         targets: (n,) class index per image, -1 for none.
         precision: type in which the logits were computed.
+
+    Returns:
+        Maps whose sum over the grid is the logit without its bias; for a convolution pooled otherwise than by the mean,
+        its output.
 
     Raises:
         ModelError: no linear layer or convolution turns this activation into the logits.
@@ -49,52 +80,43 @@ def class_map(
     )
 
 
-def _candidates(
-    network: nn.Module, activation: Tensor, classes: int
-) -> Iterator[tuple[str, Tensor, Callable[[Tensor], Tensor]]]:
-    """Yield the name of a candidate, its logits, and a function that returns its class maps."""
-    cells = activation.shape[2] * activation.shape[3]
+def _candidates(network: nn.Module, activation: Tensor, classes: int) -> Iterator[_Candidate]:
+    """Yield the heads that the modules of a network may be; a first output for the background may be left out."""
+    channels = activation.shape[1]
     for name, module in network.named_modules():
-        if isinstance(module, nn.Linear) and module.weight.shape == (classes, activation.shape[1]):
-            weight, bias = module.weight.detach().float(), _bias(module, activation)
-            pooled = activation.mean((2, 3)) @ weight.T
-
-            def from_linear(targets: Tensor, weight: Tensor = weight) -> Tensor:
-                return torch.einsum("nc,nchw->nhw", weight[targets] / cells, activation)
-
-            def from_sum(targets: Tensor, draw: Callable[[Tensor], Tensor] = from_linear) -> Tensor:
-                return draw(targets) * cells
-
-            yield name, pooled + bias, from_linear
-            yield f"{name} (summed)", pooled * cells + bias, from_sum
-        elif (
-            isinstance(module, nn.Conv2d)
-            and _is_plain(module)
-            and module.weight.shape[:2] == (classes, activation.shape[1])
-        ):
-            maps = F.conv2d(
-                activation,
-                module.weight.detach().float(),
-                None,
-                module.stride,
-                module.padding,
-                module.dilation,
-            )
+        if not isinstance(module, nn.Linear | nn.Conv2d) or module.weight.shape[1] != channels:
+            continue
+        background = module.weight.shape[0] - classes
+        if background not in (0, 1):
+            continue
+        weight = module.weight.detach().float()[background:]
+        bias = activation.new_zeros(classes) if module.bias is None else module.bias.detach().float()[background:]
+        if isinstance(module, nn.Linear):
+            yield from _linear_heads(name, weight, bias, activation)
+        elif module.groups == 1 and module.padding_mode == "zeros":
+            maps = F.conv2d(activation, weight, None, module.stride, module.padding, module.dilation)
             if maps.shape[2:] == activation.shape[2:]:
-                bias = _bias(module, activation)
-
-                def from_conv(targets: Tensor, maps: Tensor = maps) -> Tensor:
-                    return maps[torch.arange(len(maps)), targets] / cells
-
-                yield name, maps.mean((2, 3)) + bias, from_conv
+                yield from _convolution_heads(name, maps, bias)
 
 
-def _is_plain(module: nn.Conv2d) -> bool:
-    return module.groups == 1 and module.padding_mode == "zeros"
+def _linear_heads(name: str, weight: Tensor, bias: Tensor, activation: Tensor) -> Iterator[_Candidate]:
+    cells = activation.shape[2] * activation.shape[3]
+    pooled = activation.mean((2, 3)) @ weight.T
+
+    def draw_sum(targets: Tensor) -> Tensor:
+        return torch.einsum("nc,nchw->nhw", weight[targets], activation)
+
+    yield _Candidate(name, pooled + bias, lambda targets: draw_sum(targets) / cells)
+    yield _Candidate(f"{name} (summed)", pooled * cells + bias, draw_sum)
 
 
-def _bias(module: nn.Linear | nn.Conv2d, like: Tensor) -> Tensor:
-    return like.new_zeros(()) if module.bias is None else module.bias.detach().float()
+def _convolution_heads(name: str, maps: Tensor, bias: Tensor) -> Iterator[_Candidate]:
+    cells, rows = maps.shape[2] * maps.shape[3], torch.arange(len(maps))
+    yield _Candidate(name, maps.mean((2, 3)) + bias, lambda targets: maps[rows, targets] / cells)
+    outputs = maps + bias[:, None, None]
+    for pooling, pool in POOLS.items():
+        if pool is not mean_of_peaks or min(maps.shape[2:]) >= PEAK_WINDOW:
+            yield _Candidate(f"{name} ({pooling})", pool(outputs), lambda targets: outputs[rows, targets])
 
 
 def same_logits(sums: Tensor, logits: Tensor, precision: torch.dtype) -> bool:

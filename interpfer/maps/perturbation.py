@@ -1,9 +1,8 @@
 """Maps that run the model on altered pictures or with altered layers.
 
 Variants of one image go through the model in batches. Random numbers depend on the seed of each image, or on that of
-the run for masks that all images share, so that no map depends on the batch. Scores are logits of the target class,
-probabilities for RISE. A change of a logit is never divided by the signed logit, which would invert a map where the
-logit is negative.
+the run for masks that all images share, so that no map depends on the batch. Scores are logits of the target class. A
+change of a logit is never divided by the signed logit, which would invert a map where the logit is negative.
 """
 
 from collections.abc import Callable
@@ -28,7 +27,6 @@ NOISE = 0.15
 SMOOTH_SAMPLES = 8
 SS_SAMPLES, SS_NOISE = 10, 2.0
 IS_STEPS = 10
-RISE_MASKS, RISE_CELLS, RISE_KEPT = 1024, 7, 0.5
 OCCLUSION_CELLS, OCCLUSION_WINDOW = 14, 3
 """The picture has 14 x 14 cells; around each, 3 x 3 cells are hidden."""
 
@@ -84,7 +82,7 @@ def scorecam(context: MapContext) -> RawMap:
     return _score_weighted(context, lambda x, masks, _: [x * masks])
 
 
-@model_map(source="Wang et al. 2020, arXiv 2006.14255", layer=True)
+@model_map(source="Wang et al. 2020, arXiv 2006.14255; noise on masks in [0, 1]", layer=True)
 def ss_cam(context: MapContext) -> RawMap:
     """Score-CAM with noise on the masks, averaged over 10 draws."""
 
@@ -103,19 +101,19 @@ def is_cam(context: MapContext) -> RawMap:
     return _score_weighted(context, lambda x, masks, _: [x * masks * step for step in steps])
 
 
-@model_map(source="Desai and Ramaswamy 2020, WACV, Ablation-CAM", layer=True)
+@model_map(source="Desai and Ramaswamy 2020, WACV, Ablation-CAM; not divided by the logit", layer=True)
 def ablationcam(context: MapContext) -> RawMap:
     """ReLU of the channels weighted by how much the logit falls without them."""
     activation = _activation(context)
     name, call = split_call(context.layer)
-    module, layout = context.model.module.get_submodule(name), context.model.layer(name).layout
-    axis = 1 if layout == "nchw" else -1
+    module, of_model = context.model.module.get_submodule(name), context.model.layer(name)
+    axis = 1 if of_model.layout == "nchw" else -1
     removed: list[slice] = [slice(0)]
     calls = [0]
 
     def ablate(_: nn.Module, __: Any, output: Any) -> Any:
         calls[0] += 1
-        tensor = first_tensor(output)
+        tensor = first_tensor(output, of_model.part)
         assert tensor is not None
         if call not in (None, calls[0]):
             return None
@@ -124,7 +122,7 @@ def ablationcam(context: MapContext) -> RawMap:
         keep[torch.arange(len(channels)), torch.tensor(channels)] = 0
         inner = tensor.dim() - 2
         keep = keep[(..., *[None] * inner)] if axis == 1 else keep[(slice(None), *[None] * inner)]
-        return replace_first(output, tensor * keep)
+        return replace_first(output, tensor * keep, of_model.part)
 
     def vary(image: int, part: slice) -> Tensor:
         removed[0], calls[0] = part, 0
@@ -154,31 +152,6 @@ def smooth_gradcam_plus_plus(context: MapContext) -> RawMap:
     denominator = 2 * second + activation.sum((2, 3), keepdim=True) * third
     alpha = second / denominator.where(denominator != 0, torch.inf)
     return torch.einsum("nc,nchw->nhw", (alpha * first.relu()).sum((2, 3)), activation).relu()
-
-
-@model_map(source="Petsiuk et al. 2018, arXiv 1806.07421", layer=False)
-def rise(context: MapContext) -> RawMap:
-    """Mean probability of the class over those of 1024 random masks that show a place.
-
-    Divided by how often a place was shown, not by its expectation, which would add noise.
-    """
-    n, size = len(context.x), context.x.shape[-1]
-    cell = -(-size // RISE_CELLS)
-    random = torch.Generator().manual_seed(context.seed)
-    total = torch.zeros(n, size, size, device=context.x.device)
-    coverage = torch.zeros(size, size, device=context.x.device)
-    for _ in range(RISE_MASKS // FORWARD):
-        cells = (torch.rand(FORWARD, 1, RISE_CELLS + 1, RISE_CELLS + 1, generator=random) < RISE_KEPT).float()
-        large = F.interpolate(cells, scale_factor=float(cell), mode="bilinear", align_corners=False)
-        shift = torch.randint(0, cell, (FORWARD, 2), generator=random).tolist()
-        masks = torch.stack([m[:, dy : dy + size, dx : dx + size] for m, (dy, dx) in zip(large, shift, strict=True)])
-        masks = masks.to(context.x.device)
-        coverage += masks[:, 0].sum(0)
-        for image, target in enumerate(context.targets):
-            logits = context.model.logits(context.x[image] * masks.to(context.x.dtype))
-            scores = context.model.probabilities(logits)[:, int(target)]
-            total[image] += torch.einsum("m,mhw->hw", scores, masks[:, 0])
-    return total / coverage.clamp(min=1e-6)
 
 
 @model_map(source="Zeiler and Fergus 2014, arXiv 1311.2901", layer=False)

@@ -8,6 +8,7 @@ of all tokens to all tokens; attention within windows has none.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from interpfer.errors import ModelError
 from interpfer.maps.base import ONE_PASS, MapContext, RawMap, model_map
 from interpfer.maps.capture import forward
 from interpfer.maps.head import class_map, same_logits
+from interpfer.models.layer import Layer
 from interpfer.models.layers import PREFIX_TOKENS
 from interpfer.models.model import Model
 
@@ -77,8 +79,15 @@ def to_grid(mixed: Float[Tensor, "n t t"], context: MapContext) -> RawMap:
         side = math.isqrt(tokens - prefix)
         if side * side == tokens - prefix:
             row = mixed[:, 0, prefix:] if prefix else mixed.mean(1)
-            return row.reshape(-1, side, side)
+            layer = _layer_of_tokens(context.model, side)
+            return row.reshape(-1, side, side) if layer is None else layer.to_grid(row[:, :, None])[:, 0]
     raise ModelError(f"its {tokens} tokens do not fill a square grid.")
+
+
+def _layer_of_tokens(model: Model, side: int) -> Layer | None:
+    """Return the last layer of such tokens, which knows their order; None if none is recorded."""
+    names = [each.name for each in model.spatial_layers if each.layout == "tokens" and each.grid == (side, side)]
+    return replace(model.layer(names[-1]), prefix=0) if names else None
 
 
 def _attention(context: MapContext, gradients: bool) -> tuple[list[Probabilities], list[Probabilities]]:
@@ -162,7 +171,7 @@ def ts_cam(context: MapContext) -> RawMap:
     layers = [layer for layer in model.spatial_layers if layer.layout == "tokens" and layer.calls == 1]
     if not layers or not layers[-1].prefix:
         raise ModelError("ts-cam needs a transformer with a class token.")
-    last = layers[-1].name
+    last = model.layer(layers[-1].name).name
     with record_attention(model.module, recorded), forward(model, context.x, [last], gradients=False) as run:
         logits, tokens, patches = run.logits, run.outputs[last].float(), run.activations[last]
     blocks = by_head(recorded, len(context.x))

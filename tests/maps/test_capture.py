@@ -162,7 +162,7 @@ def test_the_network_is_left_as_it_was_found(x: Tensor, raises: bool) -> None:
     network.broken = raises
     before = found(network)
     if raises:
-        with pytest.raises(RuntimeError, match="no cheese"):
+        with pytest.raises(ModelError, match="its forward raised RuntimeError: no cheese"):
             capture(chosen, x, ["one", "two"])
     else:
         capture(chosen, x, ["one", "two"])

@@ -77,18 +77,28 @@ def test_gradient_maps_are_their_plain_formulas(name: str, shape: tuple[int, int
 @pytest.mark.parametrize("shape", [(5, 4, 4), (20, 3, 3), (2, 6, 5)])
 def test_eigencam_is_the_svd_with_the_larger_extreme_positive(shape: tuple[int, int, int]) -> None:
     a, g = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(2)).unbind()
-    for name, features in {"eigencam": a, "eigengradcam": a * g}.items():
+    kinds = {"eigencam": (a, False), "eigencam-centred": (a, True), "eigengradcam": (a * g, True)}
+    for name, (features, centred) in kinds.items():
         method = MAPS.get(name)
         assert isinstance(method, LayerMap)
         for raw, one in zip(method(LayerCapture(a, g)), features, strict=True):
-            expected = oracle.principal(one.double().numpy())
+            signed = oracle.first_projection(one.double().numpy(), centred)
+            expected = np.maximum(signed, 0) if centred else signed
             np.testing.assert_allclose(raw / raw.max(), expected / expected.max(), atol=1e-3)
             flipped = method(LayerCapture(-a, g))  # the sign of the features decides nothing
         assert torch.allclose(flipped, method(LayerCapture(a, g)), atol=1e-4)
 
 
+def test_eigencam_of_activations_that_are_not_negative_is_not_negative() -> None:
+    # of the raw matrix the first singular vector has one sign (Perron and Frobenius); centred, half the map is lost
+    a = torch.randn(4, 20, 7, 7, generator=torch.Generator().manual_seed(0)).relu() + 0.01
+    raw, centred = (MAPS.get(name).compute(LayerCapture(a, None)) for name in ("eigencam", "eigencam-centred"))
+    assert (raw > 0).all()
+    assert 0.3 < (centred == 0).float().mean() < 0.9
+
+
 def test_attention_variants() -> None:
-    a = torch.randn(2, 8, 3, 3)
+    a = torch.randn(2, 9, 3, 3)
     seen = LayerCapture(a, None, seeds=lambda: (1, 2))
     draw = {
         name: MAPS.get(name).compute(seen)
@@ -96,10 +106,42 @@ def test_attention_variants() -> None:
         if name.startswith("attention-") and name != "attention-rollout"
     }
     torch.testing.assert_close(draw["attention-first-half"], a[:, :4].mean(1))
+    torch.testing.assert_close(draw["attention-fixed"], a[:, :4].mean(1))
     torch.testing.assert_close(draw["attention-second-half"], a[:, 4:].mean(1))
-    other = MAPS.get("attention-random").compute(LayerCapture(a, None, seeds=lambda: (1, 3)))
-    assert torch.equal(draw["attention-random"][0], other[0])
-    assert not torch.equal(draw["attention-random"][1], other[1])
+    for name in ("attention-random", "attention-random-half"):
+        other = MAPS.get(name).compute(LayerCapture(a, None, seeds=lambda: (1, 3)))
+        assert torch.equal(draw[name][0], other[0])
+        assert not torch.equal(draw[name][1], other[1])
+
+
+def _chosen(name: str, n: int = 400, channels: int = 12) -> torch.Tensor:
+    """Return which of the channels a map averages in each image: channel k is 1 at position k alone."""
+    a = torch.eye(channels).reshape(channels, 3, 4).expand(n, -1, -1, -1)
+    raw = MAPS.get(name).compute(LayerCapture(a, None, seeds=lambda: tuple(range(n)))).flatten(1)
+    torch.testing.assert_close(raw.sum(1)[(raw > 0).any(1)], torch.ones(int((raw > 0).any(1).sum())))
+    return raw > 0
+
+
+def test_attention_random_keeps_each_channel_by_chance_and_random_half_exactly_half() -> None:
+    bernoulli, half = _chosen("attention-random"), _chosen("attention-random-half")
+    assert (half.sum(1) == 6).all()
+    counts = bernoulli.sum(1).float()
+    assert counts.mean().item() == pytest.approx(6, abs=0.3)
+    assert counts.var().item() == pytest.approx(3, abs=0.7)  # binomial: 12 x 0.5 x 0.5
+    for chosen in (bernoulli, half):
+        np.testing.assert_allclose(chosen.float().mean(0), 0.5, atol=0.1)
+    same = _chosen("attention-same-half", 5)
+    assert (same == same[0]).all()
+    assert same[0].sum() == 6
+    assert not same[0, :6].all()
+
+
+def test_attention_random_without_a_channel_is_zero_and_so_undefined() -> None:
+    one = LayerCapture(torch.rand(20, 1, 3, 3), None, seeds=lambda: tuple(range(20)))
+    raw = MAPS.get("attention-random").compute(one)
+    empty = (raw == 0).flatten(1).all(1)
+    assert 0 < empty.sum() < 20
+    assert torch.equal(raw[~empty], one.activation[~empty, 0])
 
 
 @pytest.mark.parametrize("head", ["linear", "sum", "conv1", "conv3"])

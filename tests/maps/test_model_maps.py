@@ -1,22 +1,26 @@
 """Maps that run the model themselves: perturbation, sampling, and what other libraries make."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from skimage.transform import resize
 from torch import Tensor, nn
 
-from interpfer.errors import InterpferError, ModelError
-from interpfer.maps import MAPS, perturbation
+from interpfer.errors import InterpferError, ModelError, PluginError
+from interpfer.maps import MAPS, perturbation, select_maps
 from interpfer.maps.base import MapContext
 from interpfer.maps.capture import capture
 from interpfer.maps.compute import compute_maps
+from interpfer.maps.rise import draw_masks, rise_map
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 
 CLASSES = ["anger", "fear", "sadness"]
 SIZE = 16
-PERTURBING = ["scorecam", "ss-cam", "is-cam", "ablationcam", "smoothgradcam++", "rise", "occlusion"]
+PERTURBING = ["scorecam", "ss-cam", "is-cam", "ablationcam", "smoothgradcam++", "rise-1000", "occlusion"]
 FOREIGN = ["fullgrad", "kpca-cam", "finer-cam", "shapley-cam", "integrated-gradients", "saliency", "input-x-gradient",
            "deeplift", "guided-backprop", "guided-gradcam", "lrp"]  # fmt: skip
 
@@ -36,7 +40,6 @@ def model() -> Model:
 
 @pytest.fixture(autouse=True)
 def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(perturbation, "RISE_MASKS", 128)
     monkeypatch.setattr(perturbation, "SS_SAMPLES", 2)
     monkeypatch.setattr(perturbation, "IS_STEPS", 3)
     monkeypatch.setattr(perturbation, "SMOOTH_SAMPLES", 3)
@@ -122,6 +125,55 @@ def test_smooth_gradcam_plus_plus_averages_activations_too(model: Model, monkeyp
     g = model.module[6].weight[[1, 2]].detach()[:, :, None, None] / mean[0, 0].numel()
     weight = (g.relu() / (2 + g * mean.sum((2, 3), keepdim=True))).sum((2, 3)) * mean[0, 0].numel()
     torch.testing.assert_close(raw, torch.einsum("nc,nchw->nhw", weight, mean).relu(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [16, 50, 56])
+def test_masks_of_rise_are_those_of_its_code_one_at_a_time(size: int) -> None:
+    # restated: 7 x 7 cells, enlarged to 8 x 8 cells of the picture by scikit-image, cut out at a random place
+    masks = draw_masks(9, size, torch.Generator().manual_seed(4))
+    again = torch.Generator().manual_seed(4)
+    cells, cell = (torch.rand(9, 7, 7, generator=again) < 0.5).double().numpy(), math.ceil(size / 7)
+    for mask, grid, row, column in zip(masks, cells, *torch.randint(0, cell, (2, 9), generator=again), strict=True):
+        large = resize(grid, (8 * cell, 8 * cell), order=1, mode="reflect", anti_aliasing=False)
+        np.testing.assert_allclose(mask, large[row : row + size, column : column + size], atol=1e-5)
+    many = draw_masks(3000, size, torch.Generator().manual_seed(0))
+    assert ((many >= 0) & (many <= 1)).all()
+    np.testing.assert_allclose(many.mean(0), 0.5, atol=0.06)
+
+
+@torch.no_grad()
+def test_rise_one_mask_at_a_time_divided_by_its_expectation(model: Model) -> None:
+    at, masks = scene(model), []
+    random = torch.Generator().manual_seed(at.seed)
+    for count in (64, 36):
+        masks += list(draw_masks(count, SIZE, random))
+    raw = rise_map(100).compute(at)
+    for i, target in enumerate([1, 2]):
+        total = np.zeros((SIZE, SIZE))
+        for mask in masks:
+            total += model.logits(at.x[i : i + 1] * mask).softmax(1)[0, target].item() * mask.numpy()
+        np.testing.assert_allclose(raw[i], total / 100 / 0.5, rtol=1e-4)
+
+
+def test_rise_has_the_masks_that_its_name_says(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+
+    def count(context: MapContext, masks: int) -> Tensor:
+        counts.append(masks)
+        return context.x[:, 0]
+
+    monkeypatch.setattr("interpfer.maps.rise._compute", count)
+    for name in ("rise", "rise-250", "rise-8000"):
+        MAPS.get(name).compute(scene(model))
+    assert counts == [4000, 250, 8000]
+    assert MAPS.get("rise").summary.startswith("Mean of 4,000 random masks, ")
+    assert MAPS.get("rise-8000") is rise_map(8000)
+    assert select_maps("rise-250,rise") == ("rise-250", "rise")
+    assert MAPS.origin("rise-250") == "interpfer"
+    assert "rise-250" not in select_maps("everything")
+    for name in ("rise-0", "rise-", "rise-1e3", "rise-x"):
+        with pytest.raises(PluginError, match=f"unknown map or group of maps '{name}'. Did you mean rise"):
+            select_maps(name)
 
 
 def test_rise_finds_the_one_bright_spot() -> None:
