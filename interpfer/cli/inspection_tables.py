@@ -102,14 +102,18 @@ def _layers_table(layers: Sequence[LayerInfo], which: str) -> Table:
     table = Table()
     for name in ("layer", "output", "--layers"):
         table.add_column(name, no_wrap=True)
+    has_places = any(layer.place for layer in layers)
+    if has_places:
+        table.add_column("place")
     if which == "all":
         table.add_column("spatial")
     for layer in layers:
         if which == "all" or (layer.spatial if which == "spatial" else layer.last or layer.all):
             selections = {"last": layer.last, "all": layer.all}
             names = ", ".join(name for name, is_selected in selections.items() if is_selected)
+            place = [layer.place] if has_places else []
             spatial = ["yes" if layer.spatial else ""] if which == "all" else []
-            table.add_row(layer.name, layer.shape, names, *spatial)
+            table.add_row(layer.name, layer.shape, names, *place, *spatial)
     return table
 
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.choices import COLORS
-from interpfer.errors import InterpferError
-from interpfer.faces.stream import to_tensor
+from interpfer.errors import InterpferError, ModelError
 from interpfer.inspection.labelled import LabelledFaces
 from interpfer.labels import CLASS_ORDERS
-from interpfer.models.input import InputSpec, parse_input
+from interpfer.models.input import GEOMETRY, InputSpec, parse_input
 from interpfer.models.model import Model
+from interpfer.models.preparation import prepare_pixels
 from interpfer.statistics.classification import better_order
 
 CARD, SPELLED_OUT = "card", "spelled out"
@@ -53,8 +53,9 @@ class Candidate:
 def list_inputs(spec: InputSpec) -> list[InputSpec]:
     """Return the card's input, then other plausible ones of the same size and number of channels."""
     colors = [color for color, channels in COLORS.items() if channels == COLORS[spec.color]]
+    geometry = {name: getattr(spec, name) for name in GEOMETRY}
     others = [
-        parse_input({"size": spec.size, "color": color, "mean": name}, "candidate")
+        replace(parse_input({"size": spec.size, "color": color, "mean": name}, "candidate"), **geometry)
         for color in colors
         for name in NORMALISATIONS_TRIED
     ]
@@ -66,10 +67,10 @@ def predict(model: Model, spec: InputSpec, faces: LabelledFaces) -> Predictions 
     candidate = Model(model.name, model.module, replace(model.card, input=spec), model.device)
     predictions: list[Tensor] = []
     for start in range(0, len(faces.images), BATCH):
-        batch = [to_tensor(np.array(image), spec.size) for image in faces.images[start : start + BATCH]]
+        batch = [prepare_pixels(np.array(image), spec) for image in faces.images[start : start + BATCH]]
         try:
             predictions.append(candidate.predict_logits(torch.stack(batch)).argmax(1).cpu())
-        except RuntimeError:
+        except (ModelError, RuntimeError):
             return None
     return torch.cat(predictions).numpy()
 

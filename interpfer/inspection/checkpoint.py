@@ -40,7 +40,13 @@ class _Network:
 
 
 def inspect_checkpoint(
-    path: Path, trust: bool = False, *, name: str | None = None, preset: str | None = None, **overrides: Any
+    path: Path,
+    trust: bool = False,
+    *,
+    name: str | None = None,
+    preset: str | None = None,
+    key: str | None = None,
+    **overrides: Any,
 ) -> tuple[Report, Model | None]:
     """Inspect a checkpoint: its format, weights, architecture, outputs, layers, and the model card that it needs.
 
@@ -49,6 +55,7 @@ def inspect_checkpoint(
         trust: allow code of the card or of a pickle to run.
         name: name of the model in messages; by default the file's stem.
         preset: a published classifier; see ``load_model``.
+        key: place of the network in a file that holds several; see ``load_model``.
         overrides: fields of the model card; see ``load_model``.
 
     Returns:
@@ -58,7 +65,7 @@ def inspect_checkpoint(
         ModelError: the file or the card cannot be read.
         TrustError: the file holds code that no weights need.
     """
-    info = read_with_card(path, trust, overrides=card_fields(overrides, preset))
+    info = read_with_card(path, trust, key=key, overrides=card_fields(overrides, preset))
     data, has_arch = info.data, info.raw.get("arch") is not None
     weights = _find_weights(data)
     guess = _guess_architecture(info, weights)
@@ -74,7 +81,7 @@ def inspect_checkpoint(
         data.sha256,
         wants=data.imports,
         class_name=data.class_name,
-        notes=network.notes or data.notes,
+        notes=(*(network.notes or data.notes), *(forward.model.notes if forward.model else ())),
         keys=group_keys(find_shapes(weights)),
         parameters=sum(value.numel() for value in weights.values()),
         matches=() if has_arch else guess.matches,

@@ -53,11 +53,15 @@ def draft_card(info: CheckpointInfo, weights: Mapping[str, Tensor], match: Match
     classes, input_fields = raw.get("classes"), raw.get("input") or {}
     assumed: dict[str, str] = {}
     if isinstance(input_fields, Mapping):
-        if "size" not in input_fields:
+        has_size = bool({"size", "crop"} & set(input_fields))
+        if not has_size:
             assumed["input.size"] = "a guess"
         if not NORMALISATION_FIELDS & set(input_fields):
             assumed["input.mean"] = "a guess"
-        input_fields = {**_guess_input(input_fields, weights, match), **input_fields}
+        guess = _guess_input(input_fields, weights, match)
+        if has_size:
+            del guess["size"]
+        input_fields = {**guess, **input_fields}
     placeholders = {"classes": classes or ["neutral"], "arch": raw.get("arch") or "none:none", "input": input_fields}
     card = parse_card(raw | placeholders, info.where, info.folder, has_module=info.data.module is not None)
     if not classes:

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from interpfer.errors import InterpferError
 from interpfer.inspection.report import LayerInfo
-from interpfer.models.layers import Layer, find_output_shapes
+from interpfer.models.failures import SIZES
+from interpfer.models.hooks import hooked
+from interpfer.models.layer import Layer
+from interpfer.models.layers import find_output_shapes
 from interpfer.models.model import Model
 from interpfer.models.output import describe_output, find_tensors
 from interpfer.models.program import Program
@@ -52,7 +55,7 @@ def run_on_noise(model: Model, raw: Mapping[str, Any]) -> ForwardResult:
     """
     size = model.card.input.size
     try:
-        model, output = _run_at_possible_size(model, has_size="size" in (raw.get("input") or {}))
+        model, output = _run_at_possible_size(model, has_size=bool({"size", "crop"} & set(raw.get("input") or {})))
     except Exception as error:  # the network may raise anything
         text = " ".join(str(error).split())[:MAX_ERROR]
         return ForwardResult(missing=(f"input: the network cannot run: {type(error).__name__}: {text}",))
@@ -64,17 +67,22 @@ def run_on_noise(model: Model, raw: Mapping[str, Any]) -> ForwardResult:
         model = Model(model.name, model.module, replace(model.card, classes=placeholders))
     result = ForwardResult(model, describe_output(output), assumed=assumed)
     try:
-        logits = model.select(output, 1)
-        layers = _list_layers(model)
+        with hooked(model.module, {}), torch.no_grad():
+            logits = model.logits(model.noise)
     except InterpferError as error:
         field_name = "classes" if len(candidates) == 1 else "output"
         return replace(result, missing=(f"{field_name}: {error}",))
-    return replace(result, output_count=int(logits.shape[1]), layers=layers)
+    result = replace(result, output_count=int(logits.shape[1]))
+    try:
+        layers = _list_layers(model)
+    except InterpferError as error:
+        return replace(result, missing=(f"layers: {error}",))
+    return replace(result, layers=layers)
 
 
 def _run_at_possible_size(model: Model, has_size: bool) -> tuple[Model, Any]:
     """Run a model at its input size or, if that is a guess, at the first common size at which it runs."""
-    sizes = list(dict.fromkeys([model.card.input.size, *(() if has_size else COMMON_SIZES)]))
+    sizes = list(dict.fromkeys([model.card.input.size, *(() if has_size else (*COMMON_SIZES, *SIZES))]))
     for size in sizes:
         spec = replace(model.card.input, size=size)
         candidate = Model(model.name, model.module, replace(model.card, input=spec), notes=model.notes)
@@ -83,7 +91,7 @@ def _run_at_possible_size(model: Model, has_size: bool) -> tuple[Model, Any]:
             for module in training:
                 module.training = False
             with torch.no_grad():
-                return candidate, candidate.forward(candidate.noise)
+                return candidate, candidate.run(candidate.noise)
         except RuntimeError:
             if size == sizes[-1]:
                 raise
@@ -112,8 +120,16 @@ def _list_layers(model: Model) -> tuple[LayerInfo, ...]:
     if not spatial:
         return tuple(LayerInfo(name, shape, False) for name, shape in shapes.items())
     last, every = ({name.partition("@")[0] for name in model.layers(names)} for names in ("last", "all"))
+    places = {name: place.describe() for name, place in model.find_places(sorted(last | every)).items()}
     return tuple(
-        LayerInfo(name, _describe_shape(spatial.get(name), shape), name in spatial, name in last, name in every)
+        LayerInfo(
+            name,
+            _describe_shape(spatial.get(name), shape),
+            name in spatial,
+            name in last,
+            name in every,
+            places.get(name, ""),
+        )
         for name, shape in shapes.items()
     )
 

@@ -42,6 +42,7 @@ class LayerInfo:
         spatial: whether the output lies on a grid of at least 2 x 2.
         last: whether ``--layers last`` selects it.
         all: whether ``--layers all`` selects it.
+        place: whether bright patches on the input prove that its values lie where they are laid out; "" if untried.
     """
 
     name: str
@@ -49,6 +50,7 @@ class LayerInfo:
     spatial: bool
     last: bool = False
     all: bool = False
+    place: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ ARCHITECTURES: "Registry[Callable[..., nn.Module]]" = Registry(
     "architecture source",
     "interpfer.models",
     {
+        "hf": "interpfer.models.hugging_face:from_hugging_face",
         "interpfer": "interpfer.models.small:from_interpfer",
         "timm": "interpfer.models.architectures:from_timm",
         "torchvision": "interpfer.models.architectures:from_torchvision",

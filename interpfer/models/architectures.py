@@ -1,10 +1,8 @@
 """Builds the network that a model card names."""
 
 import importlib
-import importlib.util
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 from torch import nn
@@ -12,6 +10,7 @@ from torch import nn
 from interpfer.errors import InterpferError, ModelError, TrustError, nearest
 from interpfer.models import ARCHITECTURES
 from interpfer.models.card import ModelCard
+from interpfer.models.import_file import import_file, importable
 from interpfer.models.messages import REVIEW
 from interpfer.registry import missing_package
 
@@ -43,10 +42,12 @@ def build(card: ModelCard, trust: bool) -> nn.Module:
     if not trust:
         code = f"the file {card.folder / source}" if source.endswith(".py") else f"the module {source}"
         raise TrustError(f"arch '{card.arch}' would run {code}; {REVIEW}.")
-    module = import_file(card.folder / source) if source.endswith(".py") else _import_module(source)
-    if not hasattr(module, name):
-        raise ModelError(f"arch '{card.arch}': {source} has no '{name}'.{nearest(name, dir(module))}")
-    return _build_checked(lambda: getattr(module, name)(**card.arch_args), card.arch)
+    path = card.folder / source
+    with importable(path) if source.endswith(".py") else nullcontext():
+        module = import_file(path) if source.endswith(".py") else _import_module(source)
+        if not hasattr(module, name):
+            raise ModelError(f"arch '{card.arch}': {source} has no '{name}'.{nearest(name, dir(module))}")
+        return _build_checked(lambda: getattr(module, name)(**card.arch_args), card.arch)
 
 
 def from_torchvision(name: str, classes: int, **arguments: Any) -> nn.Module:
@@ -105,28 +106,6 @@ def _build_checked(build_network: Callable[[], Any], arch: str) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise ModelError(f"arch '{arch}' must return a torch.nn.Module, got a {type(network).__name__}.")
     return network
-
-
-def import_file(path: Path) -> Any:
-    """Run a FILE.py, and return it as a module.
-
-    Raises:
-        ModelError: there is no such file, or running it fails.
-    """
-    if not path.is_file():
-        raise ModelError(f"arch: file not found: {path}.")
-    name = f"interpfer_arch_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles look up their module by name
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise ModelError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
-    return module
 
 
 def _import_module(name: str) -> Any:

@@ -5,10 +5,12 @@ A YAML file beside the checkpoint with the same stem, or an entry ``card`` insid
     arch: my_model.py:build                    # FILE.py:callable, package.module:callable, torchvision:NAME, timm:NAME
     arch_args: {}
     classes: [neutral, happiness, ...]        # in output order, or a known order such as rafdb
-    input: {size: 112, color: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]}    # or a name, mean: imagenet
+    input: {size: 112, color: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]}    # or a name, mean: imagenet;
+                                               # resize, crop, ...: see interpfer.models.input
     output: 0                                  # index or key of the logits in the output
     layers: [layer1, layer2, layer3, layer4]   # optional, shallow to deep
     forward_args: {phase: test}                # optional: arguments of forward beside the images
+    published: {rafdb/test: 0.9221}            # optional: accuracy per data set and split, as published
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +24,9 @@ from interpfer.errors import DataError, ModelError, nearest
 from interpfer.labels import CLASS_ORDERS, resolve_classes
 from interpfer.models.input import InputSpec, parse_input
 from interpfer.models.output import Output, parse_output
+from interpfer.models.published import Published, parse_published
 
-FIELDS = ("arch", "arch_args", "classes", "input", "output", "layers", "forward_args")
+FIELDS = ("arch", "arch_args", "classes", "input", "output", "layers", "forward_args", "published")
 """Fields of a card."""
 
 
@@ -40,6 +43,7 @@ class ModelCard:
         layers: names in ``named_modules()``, shallow to deep; None to find them.
         folder: folder that FILE.py is relative to.
         forward_args: arguments of ``forward`` beside the images.
+        published: DATASET/SPLIT -> accuracy as published; it decides no score.
     """
 
     arch: str | None
@@ -50,10 +54,11 @@ class ModelCard:
     layers: tuple[str, ...] | None = None
     folder: Path = Path()
     forward_args: Mapping[str, Any] = field(default_factory=dict)
+    published: Mapping[str, Published] = field(default_factory=dict, repr=False)
 
     @property
     def identity(self) -> str:
-        """Text of all fields but the folder, to recognise another card."""
+        """Text of all fields that decide a score, to recognise another card."""
         return repr(replace(self, folder=Path()))
 
 
@@ -119,6 +124,7 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: Path, has_module: boo
         layers=None if layers is None else tuple(_parse_names(layers, where, "layers")),
         folder=folder,
         forward_args=_parse_mapping(raw, where, "forward_args"),
+        published=parse_published(raw.get("published") or {}, where),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from interpfer.errors import ModelError
 from interpfer.models.readers import READERS
+from interpfer.models.readers.archive import check_archive
 from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.torchfile import code_error
 
@@ -13,7 +14,9 @@ CHUNK = 1 << 20
 """Bytes that are hashed at once."""
 
 
-def read_checkpoint(path: Path, trust: bool = False, source: Path | None = None) -> CheckpointData:
+def read_checkpoint(
+    path: Path, trust: bool = False, source: Path | None = None, key: str | None = None
+) -> CheckpointData:
     """Read a checkpoint file or folder.
 
     Of a pickled module only the weights are read without ``trust``: ``module`` is None, and ``imports`` lists the names
@@ -23,6 +26,7 @@ def read_checkpoint(path: Path, trust: bool = False, source: Path | None = None)
         path: a file, or a folder of a known kind.
         trust: allow code in the file to run.
         source: FILE.py in which classes of a pickle are looked up.
+        key: place of the network in a file that holds several; None for the only one.
 
     Raises:
         TrustError: the file would run code; the message names it.
@@ -32,8 +36,12 @@ def read_checkpoint(path: Path, trust: bool = False, source: Path | None = None)
         raise ModelError(f"checkpoint not found: {path}.")
     if path.is_file() and path.stat().st_size == 0:
         raise ModelError(f"checkpoint {path} is empty; copy or download it again.")
+    for file in path.glob("pytorch_model*.bin"):  # transformers reads them without comparing checksums
+        check_archive(file)
     reader = next(reader for name in READERS if (reader := READERS.get(name)()).accepts(path))
-    data = reader.read(path, Request(trust, source))
+    data = reader.read(path, Request(trust, source, key))
+    if key is not None and data.where != key:
+        raise ModelError(f"{path} is a {data.format}, which holds one network; remove --key {key}.")
     return replace(data, sha256=data.sha256 or sha256_of(path))
 
 
@@ -45,6 +53,11 @@ def require_module(data: CheckpointData, path: Path) -> None:
     """
     if data.module is None and data.imports:
         raise code_error(path, data.imports)
+
+
+def sha256_of_part(sha256: str, key: str) -> str:
+    """Return the hash of one network in a file that holds several: of the file's hash and the key."""
+    return hashlib.sha256(f"{sha256}:{key}".encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

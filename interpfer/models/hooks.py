@@ -5,9 +5,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
+import torch.utils.checkpoint as checkpointing
 from torch import Tensor, nn
 
 Hook = Callable[[nn.Module, Any, Any], Any]
+
+GENERATORS = ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl")
+"""Functions of torch, by version, that make the backward of a checkpointed function run it again."""
 
 
 @contextmanager
@@ -15,7 +19,8 @@ def hooked(network: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[None
     """Put a network into evaluation mode with frozen parameters and forward hooks.
 
     Hooks, the training mode of every submodule and ``requires_grad`` are restored afterwards, also after an error.
-    Compiled submodules run uncompiled inside the block, as hooks in them would not fire.
+    Compiled submodules run uncompiled inside the block, as hooks in them would not fire, and gradient checkpointing is
+    off, as it runs modules a second time in the backward; hooks pass over what other code runs there.
 
     Args:
         network: the network.
@@ -29,8 +34,8 @@ def hooked(network: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[None
             module.training = False
         for parameter in trainable:
             parameter.requires_grad_(False)
-        handles += [module.register_forward_hook(hook) for module, hook in hooks.items()]
-        with _uncompiled(network):
+        handles += [module.register_forward_hook(_in_forward(hook)) for module, hook in hooks.items()]
+        with _uncompiled(network), _without_checkpointing():
             yield
     finally:
         for handle in handles:
@@ -46,23 +51,65 @@ def _uncompiled(network: nn.Module) -> AbstractContextManager[Any]:
     return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
-def first_tensor(output: Any) -> Tensor | None:
-    """Return the output of a module if it is a tensor, else its first tensor or ``last_hidden_state``."""
+def _in_forward(hook: Hook) -> Hook:
+    """Return a hook that does nothing while a backward runs: a module that runs there is recomputed."""
+
+    def guarded(module: nn.Module, arguments: Any, output: Any) -> Any:
+        is_backward = torch._C._current_graph_task_id() != -1
+        return None if is_backward else hook(module, arguments, output)
+
+    return guarded
+
+
+@contextmanager
+def _without_checkpointing() -> Iterator[None]:
+    """Run what ``torch.utils.checkpoint`` wraps as it is, so that each module runs once and in the graph."""
+
+    def run(function: Callable[..., Any], _: bool, *arguments: Any) -> Any:
+        return function(*arguments)
+
+    def keep_activations(*_: Any, **__: Any) -> Iterator[None]:
+        yield
+
+    names = [name for name in GENERATORS if hasattr(checkpointing, name)]
+    changes: list[tuple[Any, str, Any]] = [(checkpointing.CheckpointFunction, "apply", staticmethod(run))]
+    changes += [(checkpointing, name, keep_activations) for name in names]
+    missing = object()
+    before = [(owner, name, vars(owner).get(name, missing)) for owner, name, _ in changes]
+    try:
+        for owner, name, value in changes:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in before:
+            if value is missing:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+
+
+def first_tensor(output: Any, part: int = 0) -> Tensor | None:
+    """Return the output of a module if it is a tensor, else its first tensor or ``last_hidden_state``.
+
+    Args:
+        output: what the module returned.
+        part: index of the tensor in a tuple or list.
+    """
     if isinstance(output, Tensor):
         return output
-    if isinstance(output, tuple | list) and output and isinstance(output[0], Tensor):
-        return output[0]
+    if isinstance(output, tuple | list) and len(output) > part and isinstance(output[part], Tensor):
+        tensor: Tensor = output[part]
+        return tensor
     hidden = getattr(output, "last_hidden_state", None)
     return hidden if isinstance(hidden, Tensor) else None
 
 
-def replace_first(output: Any, tensor: Tensor) -> Any:
-    """Return the output of a module with ``tensor`` in place of ``first_tensor(output)``."""
+def replace_first(output: Any, tensor: Tensor, part: int = 0) -> Any:
+    """Return the output of a module with ``tensor`` in place of ``first_tensor(output, part)``."""
     if isinstance(output, Tensor):
         return tensor
-    if isinstance(output, tuple):
-        return (tensor, *output[1:])
-    if isinstance(output, list):
-        return [tensor, *output[1:]]
+    if isinstance(output, tuple | list):
+        parts = [*output[:part], tensor, *output[part + 1 :]]
+        return parts if isinstance(output, list) else tuple(parts)
     output.last_hidden_state = tensor
     return output

@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from interpfer.errors import InterpferError
 from interpfer.models.known_networks import SIZE_ARGUMENTS, build_network, find_shapes
 from interpfer.models.match import Match, find_matches
+from interpfer.models.reparametrised import compute_weights, find_remedy, without_inner_wrappers
 
 MAX_TWINS = 8
 """Networks with the same tensors that are run to see whether they are the same function."""
@@ -28,11 +29,13 @@ class ArchitectureGuess:
         matches: networks, the best first.
         chosen: the only function whose tensors all fit; None if there is none or more than one.
         why: reason for the choice, or why there is none.
+        remedy: what to do with weights that no plain network has, such as those of an adapter; else "".
     """
 
     matches: tuple[Match, ...]
     chosen: Match | None
     why: str
+    remedy: str = ""
 
 
 def identify_architecture(weights: Mapping[str, Tensor]) -> ArchitectureGuess:
@@ -44,6 +47,18 @@ def identify_architecture(weights: Mapping[str, Tensor]) -> ArchitectureGuess:
     Args:
         weights: name -> tensor.
     """
+    guess = _identify(weights)
+    if guess.chosen is not None:
+        return guess
+    computed, _ = compute_weights(without_inner_wrappers(weights))
+    other = _identify(computed) if set(computed) != set(weights) else guess
+    if other.chosen is not None:
+        return other
+    remedy = find_remedy(list(weights), weights)
+    return replace(guess, why=remedy, remedy=remedy) if remedy else guess
+
+
+def _identify(weights: Mapping[str, Tensor]) -> ArchitectureGuess:
     matches = find_matches(find_shapes(weights))
     complete = [match for match in matches if match.is_complete]
     if not complete:

@@ -1,63 +1,43 @@
-"""Model input: the ``input`` of a model card, normalisations by name, and the resize to a square.
+"""Model input: the ``input`` of a model card.
 
 input: {size: 112, color: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]}     # x = (pixel/255*scale - mean)/std
 input: {size: 224, mean: imagenet}                                            # the same by name
+input: {resize: 256, crop: 224, interpolation: bicubic, rounded: true}        # the centre of a larger picture
+
+``interpfer.models.preparation`` does what it says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
-
-from interpfer.choices import COLORS
+from interpfer.choices import COLORS, INTERPOLATIONS
 from interpfer.errors import ModelError, nearest
+from interpfer.models.normalisations import NORMALISATIONS, expand_names, parse_color, require_same_unit
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey image (ITU-R BT.601)."""
 
-FIELDS = ("size", "color", "scale", "mean", "std")
+FIELDS = (
+    *("size", "color", "scale", "mean", "std"),
+    *("resize", "crop", "crop_corner", "interpolation", "antialias", "rounded", "pad", "flip_channels", "offset"),
+)
 """Fields of ``input``."""
 
+GEOMETRY = ("resize", "crop", "crop_corner", "interpolation", "antialias", "rounded", "pad")
+"""Fields that say how a picture becomes a square of the input size."""
 
-@dataclass(frozen=True)
-class Normalisation:
-    """A well-known normalisation of pixels.
+CROP_CORNERS = ("round", "floor")
+"""How the corner of a crop with an odd margin is rounded."""
 
-    Attributes:
-        mean: one value, or one each for red, green and blue.
-        std: standard deviation, likewise.
-        scale: factor on pixels in [0, 1]; 255 for values in bytes.
-        color: channel order that it is published for.
-    """
+ROUNDED = ("pillow", "torchvision")
+"""Libraries whose resize of bytes can be repeated to the byte: that of PIL images, and that of uint8 tensors."""
 
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    scale: float = 1.0
-    color: str = "rgb"
-
-    def fields(self, color: str | None = None) -> dict[str, Any]:
-        """Return the fields of a card's ``input``, in the channel order of ``color``."""
-        color = color or self.color
-        mean, std = (_reorder(values, color) for values in (self.mean, self.std))
-        return {"color": color, "scale": self.scale, "mean": mean, "std": std}
+ALIASED = ("nearest", "bilinear", "bicubic")
+"""Interpolations that exist without antialiasing."""
 
 
-NORMALISATIONS: dict[str, Normalisation] = {
-    "none": Normalisation(),
-    "bytes": Normalisation(scale=255.0),
-    "half": Normalisation((0.5,), (0.5,)),
-    "imagenet": Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "clip": Normalisation((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
-    "caffe": Normalisation((123.68, 116.779, 103.939), scale=255.0, color="bgr"),
-    "vggface2": Normalisation((131.0912, 103.8827, 91.4953), scale=255.0, color="bgr"),
-}
-"""Normalisations by the name that ``mean:`` of a card or ``--mean`` takes; caffe and vggface2 are BGR by default."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InputSpec:
     """Input of a model: x = (pixel / 255 * scale - mean) / std, at size x size.
 
@@ -65,8 +45,15 @@ class InputSpec:
         size: side in pixels.
         color: "rgb", "bgr", "gray" or "gray3".
         scale: factor on pixels in [0, 1]; 255 for a model that expects bytes.
-        mean: one value, or one per channel in the model's channel order.
+        mean: one value, or one per channel in the model's channel order; an offset is added to it.
         std: standard deviation, likewise.
+        resize: size before the crop: of the shorter side, or (height, width); None for that of the picture.
+        crop: side of the square that is cut out of the centre; None for the whole picture.
+        crop_corner: corner of a crop with an odd margin: "round" to even as torchvision, or "floor" as transformers.
+        interpolation: kind of every resize.
+        antialias: whether a picture that is shrunk is smoothed.
+        rounded: whose arithmetic of bytes each resize has, "pillow" or "torchvision"; "" for no rounding.
+        pad: red, green and blue in bytes of the border that makes a picture square first; None for no border.
     """
 
     size: int = 224
@@ -74,6 +61,54 @@ class InputSpec:
     scale: float = 1.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    resize: int | tuple[int, int] | None = None
+    crop: int | None = None
+    crop_corner: str = "round"
+    interpolation: str = "bilinear"
+    antialias: bool = True
+    rounded: str = ""
+    pad: tuple[int, int, int] | None = None
+
+    def __repr__(self) -> str:
+        """Return the fields; those after ``std`` only where they are set, so that identities of old cards stay."""
+        always = ("size", "color", "scale", "mean", "std")
+        shown = [
+            f"{each.name}={getattr(self, each.name)!r}"
+            for each in fields(self)
+            if each.name in always or getattr(self, each.name) != each.default
+        ]
+        return f"InputSpec({', '.join(shown)})"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the network sees the whole picture and nothing else."""
+        return self.resize is None and self.crop is None and self.pad is None
+
+    @property
+    def picture_size(self) -> int:
+        """Side of a square picture that is neither enlarged nor shrunk before the crop."""
+        sides = self.resize if isinstance(self.resize, tuple) else (self.resize or self.crop or self.size,)
+        return min(sides)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the picture is prepared by a plain resize: bilinear, antialiased, not rounded."""
+        return self.is_whole and self.interpolation == "bilinear" and self.antialias and not self.rounded
+
+    def at(self, size: int) -> "InputSpec":
+        """Return the same input at another size: it shows the same part of a picture, up to a pixel of the resize.
+
+        Examples:
+            >>> InputSpec(224, resize=256, crop=224).at(256)
+            InputSpec(size=256, color='rgb', scale=1.0, mean=(0.0,), std=(1.0,), resize=293, crop=256)
+        """
+        factor = size / self.size
+        if size == self.size or self.resize is None or self.crop is None:
+            return replace(self, size=size)
+        height_width = self.resize if isinstance(self.resize, tuple) else (self.resize,)
+        scaled = tuple(max(round(side * factor), 1) for side in height_width)
+        resize = (scaled[0], scaled[1]) if len(scaled) == 2 else scaled[0]
+        return replace(self, size=size, resize=resize, crop=max(round(self.crop * factor), 1))
 
 
 def parse_input(raw: Any, where: str) -> InputSpec:
@@ -84,11 +119,13 @@ def parse_input(raw: Any, where: str) -> InputSpec:
         where: name of the card, for messages.
 
     Raises:
-        ModelError: a field is unknown or has a wrong value; the message names it.
+        ModelError: a field is unknown, has a wrong value or contradicts another one; the message names it.
 
     Examples:
         >>> parse_input({"size": 64, "mean": "half"}, "model.yaml")
         InputSpec(size=64, color='rgb', scale=1.0, mean=(0.5,), std=(0.5,))
+        >>> parse_input({"resize": 256, "crop": 224}, "model.yaml").size
+        224
     """
     if not isinstance(raw, Mapping):
         raise ModelError(f"model card {where}: input must be a mapping such as {{size: 112}}, got {raw!r}.")
@@ -99,14 +136,97 @@ def parse_input(raw: Any, where: str) -> InputSpec:
                 f"Known: {', '.join(FIELDS)}."
             )
     spec = InputSpec()
-    for name, value in _expand_names(raw, where).items():
+    values: dict[str, Any] = {}
+    for name, value in expand_names(_resolve_flip(raw, where), where).items():
         convert, kind = _CONVERTERS[name]
         try:
-            spec = replace(spec, **{name: convert(value)})
+            values[name] = convert(value)
         except (TypeError, ValueError):
             raise ModelError(f"model card {where}: input.{name} must be {kind}, got {value!r}.") from None
-    if spec.size < 1:
-        raise ModelError(f"model card {where}: input.size must be at least 1, got {spec.size}.")
+    offset = values.pop("offset", 0.0)
+    if values.get("crop") is not None:
+        values.setdefault("size", values["crop"])
+    spec = replace(spec, **values)
+    _require_geometry(spec, where)
+    _require_colors(spec, where)
+    require_same_unit(spec.mean, spec.std, spec.scale, where)
+    return replace(spec, mean=tuple(value + offset for value in spec.mean)) if offset else spec
+
+
+def describe_input(spec: InputSpec) -> dict[str, Any]:
+    """Return the shortest fields of a card that mean this input; a known normalisation is written by its name.
+
+    Examples:
+        >>> describe_input(InputSpec(112, "rgb", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        {'size': 112, 'color': 'rgb', 'mean': 'imagenet'}
+        >>> describe_input(InputSpec(224, resize=(256, 256), crop=224, rounded="pillow"))
+        {'size': 224, 'color': 'rgb', 'resize': [256, 256], 'crop': 224, 'rounded': 'pillow'}
+    """
+    plain = InputSpec()
+    extra = {name: getattr(spec, name) for name in GEOMETRY}
+    extra = {name: value for name, value in extra.items() if value != getattr(plain, name)}
+    written = {name: [*value] if isinstance(value, tuple) else value for name, value in extra.items()}
+    for name in NORMALISATIONS:
+        fields = {"size": spec.size, "color": spec.color, "mean": name}
+        if name != "bytes" and parse_input(fields | written, name) == spec:
+            return {"size": spec.size, "color": spec.color} | ({} if name == "none" else {"mean": name}) | written
+    scale = int(spec.scale) if spec.scale == int(spec.scale) else spec.scale
+    fields = {"size": spec.size, "color": spec.color, "scale": scale, "mean": [*spec.mean], "std": [*spec.std]}
+    if max(spec.mean) > max(spec.scale, 1):  # with an offset
+        fields["offset"] = offset = max(spec.mean)
+        fields["mean"] = [value - offset for value in spec.mean]
+    defaults = {"scale": 1, "mean": [0.0], "std": [1.0]}
+    return {name: value for name, value in fields.items() if value != defaults.get(name)} | written
+
+
+def _resolve_flip(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Replace ``flip_channels`` by the colour that it means."""
+    resolved = dict(raw)
+    flip = resolved.pop("flip_channels", None)
+    if flip is None:
+        return resolved
+    if not isinstance(flip, bool):
+        raise ModelError(f"model card {where}: input.flip_channels must be true or false, got {flip!r}.")
+    color = raw.get("color")
+    if color is not None and (parse_color(color) == "bgr") != flip:
+        meaning = "is the same as color: bgr" if flip else "means that the color is not bgr"
+        raise ModelError(
+            f"model card {where}: input.flip_channels: {str(flip).lower()} {meaning}, but color is '{color}': leave "
+            "one of them out."
+        )
+    return resolved | ({"color": "bgr"} if flip else {})
+
+
+def _require_geometry(spec: InputSpec, where: str) -> None:
+    sides = spec.resize if isinstance(spec.resize, tuple) else (spec.resize,)
+    for name, value in (*(("resize", side) for side in sides), ("crop", spec.crop), ("size", spec.size)):
+        if value is not None and value < 1:
+            raise ModelError(f"model card {where}: input.{name} must be at least 1, got {value}.")
+    if spec.resize is not None and spec.crop is None:
+        raise ModelError(
+            f"model card {where}: input.resize is the size before a centre crop: give crop, or size alone for a resize "
+            "of the whole picture."
+        )
+    if spec.interpolation not in INTERPOLATIONS:
+        raise ModelError(
+            f"model card {where}: input.interpolation must be one of {', '.join(INTERPOLATIONS)}, got "
+            f"'{spec.interpolation}'.{nearest(spec.interpolation, INTERPOLATIONS)}"
+        )
+    if spec.crop_corner not in CROP_CORNERS:
+        raise ModelError(
+            f"model card {where}: input.crop_corner must be one of {', '.join(CROP_CORNERS)}, got '{spec.crop_corner}'."
+        )
+    if spec.rounded and spec.rounded not in ROUNDED:
+        raise ModelError(
+            f"model card {where}: input.rounded must be true, false, {' or '.join(ROUNDED)}, got '{spec.rounded}'."
+        )
+    if not spec.antialias and spec.interpolation not in ALIASED:
+        raise ModelError(
+            f"model card {where}: input.antialias: false is for {', '.join(ALIASED)}, got '{spec.interpolation}'."
+        )
+
+
+def _require_colors(spec: InputSpec, where: str) -> None:
     if spec.color not in COLORS:
         raise ModelError(
             f"model card {where}: input.color must be one of {', '.join(COLORS)}, got '{spec.color}'."
@@ -122,76 +242,57 @@ def parse_input(raw: Any, where: str) -> InputSpec:
             )
     if 0 in spec.std:
         raise ModelError(f"model card {where}: input.std must not contain 0.")
-    return spec
-
-
-def describe_input(spec: InputSpec) -> dict[str, Any]:
-    """Return the shortest fields of a card that mean this input; a known normalisation is written by its name.
-
-    Examples:
-        >>> describe_input(InputSpec(112, "rgb", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-        {'size': 112, 'color': 'rgb', 'mean': 'imagenet'}
-    """
-    for name in NORMALISATIONS:
-        if name != "bytes" and parse_input({"size": spec.size, "color": spec.color, "mean": name}, name) == spec:
-            return {"size": spec.size, "color": spec.color} | ({} if name == "none" else {"mean": name})
-    scale = int(spec.scale) if spec.scale == int(spec.scale) else spec.scale
-    fields = {"size": spec.size, "color": spec.color, "scale": scale, "mean": [*spec.mean], "std": [*spec.std]}
-    return {name: value for name, value in fields.items() if name == "size" or value not in (1, [0.0], [1.0])}
-
-
-def to_square(images: Float[Tensor, "n c h w"], size: int) -> Float[Tensor, "n c {size} {size}"]:
-    """Resize images to ``size`` x ``size``: bilinear, antialiased, ``align_corners=False``.
-
-    This is the only resize to the input of a model or to the canvas. Images of that size are returned as they are.
-    """
-    if images.shape[-2:] == (size, size):
-        return images
-    return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-
-
-def _expand_names(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Replace names of normalisations by their fields; fields that the card has take precedence."""
-    color = None if raw.get("color") is None else _parse_color(raw["color"])
-    expanded: dict[str, Any] = {}
-    for name in ("std", "mean"):
-        value = raw.get(name)
-        if isinstance(value, str):
-            normalisation = NORMALISATIONS.get(value.lower())
-            if normalisation is None:
-                raise ModelError(
-                    f"model card {where}: input.{name}: unknown normalisation '{value}'."
-                    f"{nearest(value.lower(), NORMALISATIONS)} Known: {', '.join(NORMALISATIONS)}."
-                )
-            fields = normalisation.fields(color)
-            expanded |= fields if name == "mean" else {"std": fields["std"]}
-    numeric = {name: value for name, value in raw.items() if not (name in ("mean", "std") and isinstance(value, str))}
-    return expanded | numeric
-
-
-def _reorder(values: tuple[float, ...], color: str) -> tuple[float, ...]:
-    """Return values per red, green and blue in the channel order of a colour."""
-    if len(values) == 1 or color not in COLORS:
-        return values
-    if color == "bgr":
-        return values[::-1]
-    return (sum(values) / len(values),) if color == "gray" else values
-
-
-def _parse_color(value: Any) -> str:
-    return str(value).lower().replace("grey", "gray")
 
 
 def _parse_numbers(value: Any) -> tuple[float, ...]:
     return tuple(float(item) for item in (value if isinstance(value, Sequence) else [value]))
 
 
+def _parse_sides(value: Any) -> int | tuple[int, int] | None:
+    if value is None or not isinstance(value, Sequence):
+        return None if value is None else int(value)
+    height, width = value
+    return int(height), int(width)
+
+
+def _parse_pad(value: Any) -> tuple[int, int, int] | None:
+    if value is None or isinstance(value, bool):
+        if value:
+            raise ValueError
+        return None
+    red, green, blue = value if isinstance(value, Sequence) else (value, value, value)
+    color = int(red), int(green), int(blue)
+    if not all(0 <= level <= 255 for level in color):
+        raise ValueError
+    return color
+
+
+def _parse_rounded(value: Any) -> str:
+    if isinstance(value, bool):
+        return ROUNDED[0] if value else ""
+    return str(value).lower()
+
+
+def _parse_switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 _CONVERTERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "size": (int, "a number of pixels"),
-    "color": (_parse_color, f"one of {', '.join(COLORS)}"),
+    "color": (parse_color, f"one of {', '.join(COLORS)}"),
     "scale": (float, "a number"),
     **dict.fromkeys(
         ("mean", "std"), (_parse_numbers, f"a number, a list of numbers or one of {', '.join(NORMALISATIONS)}")
     ),
+    "resize": (_parse_sides, "a number of pixels or [height, width]"),
+    "crop": (lambda value: None if value is None else int(value), "a number of pixels"),
+    "crop_corner": (str, f"one of {', '.join(CROP_CORNERS)}"),
+    "interpolation": (lambda value: str(value).lower(), f"one of {', '.join(INTERPOLATIONS)}"),
+    "antialias": (_parse_switch, "true or false"),
+    "rounded": (_parse_rounded, f"true, false, {' or '.join(ROUNDED)}"),
+    "pad": (_parse_pad, "a colour in bytes, such as 0 or [124, 116, 104]"),
+    "offset": (float, "a number"),
 }
 """How a field is read, and what it must be."""

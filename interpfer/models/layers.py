@@ -7,7 +7,7 @@ no gradient.)
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,59 +16,17 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
 from interpfer.models.hooks import first_tensor, hooked, replace_first
+from interpfer.models.layer import Layer
+from interpfer.models.stages import find_stage_ends
 
 MIN_GRID = 2
 """Smallest side of a grid."""
-MAX_STAGES = 6
-"""A trunk of more modules than this consists of blocks; the last block of each grid size ends a stage."""
+MAX_PARTS = 4
+"""Elements of a tuple among which the output on a grid is looked for."""
 PREFIX_TOKENS = (0, 1, 2, 5)
 """Numbers of class and register tokens to try if the network has no ``num_prefix_tokens``."""
 MAX_LISTED = 16
 """Modules that a message lists."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A module whose output lies on a grid.
-
-    Attributes:
-        name: name in ``named_modules()``.
-        channels: number of channels of the output.
-        grid: (height, width) of the output.
-        layout: "nchw", "nhwc", or "tokens".
-        prefix: number of class and register tokens before the patch tokens.
-        is_composite: whether it contains other modules.
-        is_norm: whether it is a normalisation.
-        is_used: whether the logits depend on its output.
-        calls: number of calls in one forward pass.
-    """
-
-    name: str
-    channels: int
-    grid: tuple[int, int]
-    layout: str
-    prefix: int = 0
-    is_composite: bool = False
-    is_norm: bool = False
-    is_used: bool = True
-    calls: int = 1
-
-    @property
-    def depth(self) -> int:
-        """Number of modules that contain it."""
-        return self.name.count(".")
-
-    def to_grid(self, activation: Tensor) -> Float[Tensor, "n c gh gw"]:
-        """Reshape an output, or its gradient, to channels on a grid."""
-        if self.layout == "nhwc":
-            return activation.permute(0, 3, 1, 2)
-        if self.layout == "tokens":
-            return activation[:, self.prefix :].mT.reshape(len(activation), -1, *self.grid)
-        return activation
-
-    def describe(self) -> str:
-        """Return the name and the shape of the output."""
-        return f"{self.name} ({self.channels} x {self.grid[0]} x {self.grid[1]})"
 
 
 def find_layers(
@@ -81,48 +39,124 @@ def find_layers(
         x: one input, such as noise.
         logits: function that runs the network on an input and returns its logits.
     """
-    outputs: dict[str, Tensor] = {}
-    calls: dict[str, int] = {}
-    names = {module: name for name, module in network.named_modules() if name}
-
-    def record(module: nn.Module, _: Any, output: Any) -> Any:
-        tensor = first_tensor(output)
-        if tensor is None or not tensor.is_floating_point() or tensor.dim() not in (3, 4) or len(tensor) != 1:
-            return None
-        if not tensor.requires_grad:
-            tensor = tensor.detach().requires_grad_()
-        calls[names[module]] = calls.get(names[module], 0) + 1
-        outputs.pop(names[module], None)
-        outputs[names[module]] = tensor
-        return replace_first(output, tensor.clone())
-
-    with hooked(network, dict.fromkeys(names, record)), torch.enable_grad():
+    trace = _Trace(network, getattr(network, "num_prefix_tokens", None))
+    with hooked(network, dict.fromkeys(trace.names, trace.record)), torch.enable_grad():
         scores = logits(x)
-        gradients: Sequence[Tensor | None] = [None] * len(outputs)
+        gradients: Sequence[Tensor | None] = [None] * len(trace.outputs)
         if scores.requires_grad:
-            gradients = torch.autograd.grad(scores.square().sum(), list(outputs.values()), allow_unused=True)
-    prefix = getattr(network, "num_prefix_tokens", None)
-    token_counts = {output.shape[1] for output in outputs.values() if output.dim() == 3}
-    layers = []
-    for (name, output), gradient in zip(outputs.items(), gradients, strict=True):
-        layer = _spatial_layer(name, output, prefix, scores.shape[1])
-        if layer is None:
-            continue
-        if output.dim() == 4 and layer.layout == "nchw" and layer.grid[0] in token_counts:
-            continue  # attention weights: heads x tokens x tokens
-        module = network.get_submodule(name)
-        is_composite, is_norm = any(True for _ in module.children()), "norm" in type(module).__name__.lower()
-        is_used = gradient is not None and bool(layer.to_grid(gradient).any())
-        layers.append(replace(layer, is_composite=is_composite, is_norm=is_norm, is_used=is_used, calls=calls[name]))
-    return tuple(layers)
+            outputs = {name: output for name, (output, _) in trace.outputs.items() if output.requires_grad}
+            found = torch.autograd.grad(scores.square().sum(), list(outputs.values()), allow_unused=True)
+            of_output = dict(zip(outputs, found, strict=True))
+            gradients = [of_output.get(name) for name in trace.outputs]
+    layers = trace.list_layers(gradients, scores.shape[1])
+    if not layers:
+        return ()
+    ends = find_stage_ends(layers, _find_attention(network))
+    return tuple(replace(layer, is_stage_end=layer.name in ends) for layer in layers)
 
 
-def _spatial_layer(name: str, output: Tensor, prefix: int | None, classes: int) -> Layer | None:
+class _Trace:
+    """Records the outputs of all modules in one forward pass.
+
+    Args:
+        network: the network.
+        prefix: number of class and register tokens; None if unknown.
+
+    Attributes:
+        names: module -> its name.
+        outputs: name -> output of the last call and its description, in the order in which the modules finish.
+    """
+
+    def __init__(self, network: nn.Module, prefix: int | None) -> None:
+        self.names = {module: name for name, module in network.named_modules() if name}
+        self.outputs: dict[str, tuple[Tensor, Layer]] = {}
+        self._prefix = prefix
+        self._calls: dict[str, int] = {}
+        self._count = 0
+        self._sources: dict[int, tuple[Tensor, int, int]] = {}
+        self._finished: dict[str, int] = {}
+        self._weighted: dict[str, int] = {}
+
+    def record(self, module: nn.Module, _: Any, output: Any) -> Any:
+        """Forward hook: record the first output on a grid, and pass on a copy, as the next module may work in place."""
+        name = self.names[module]
+        self._calls[name] = self._calls.get(name, 0) + 1
+        self._count += 1
+        self._finished[name] = self._count
+        if module._parameters:
+            self._weighted[name] = self._count
+        for part in range(MAX_PARTS):
+            tensor = first_tensor(output, part)
+            layer = None if tensor is None else _spatial_layer(name, tensor, self._prefix)
+            if tensor is None or layer is not None or isinstance(output, Tensor):
+                break
+        if tensor is None or layer is None:
+            return None
+        source = self._source(tensor)
+        if not (tensor.requires_grad or tensor.is_inference()):
+            tensor = tensor.detach().requires_grad_()
+        layer = replace(
+            layer,
+            is_composite=any(True for _ in module.children()),
+            is_norm="norm" in type(module).__name__.lower(),
+            has_weights=any(True for _ in module.parameters()),
+            part=part,
+            source=source,
+        )
+        self.outputs.pop(name, None)
+        self.outputs[name] = (tensor, layer)
+        copy = tensor.clone()
+        self._sources[id(copy)] = (copy, _version(copy), source)
+        return replace_first(output, copy, part)
+
+    def list_layers(self, gradients: Sequence[Tensor | None], classes: int) -> list[Layer]:
+        """Return the layers, without attention weights and without the class maps of the head.
+
+        Args:
+            gradients: gradient of the logits with respect to each output; None for none.
+            classes: number of logits.
+        """
+        token_counts = {output.shape[1] for output, layer in self.outputs.values() if output.dim() == 3}
+        class_maps = {name for name, (_, layer) in self.outputs.items() if layer.channels in (classes, classes + 1)}
+        trunk_end = max((end for name, end in self._weighted.items() if name not in class_maps), default=-1)
+        layers = []
+        for (name, (output, layer)), gradient in zip(self.outputs.items(), gradients, strict=True):
+            if output.dim() == 4 and layer.layout == "nchw" and layer.grid[0] in token_counts:
+                continue  # attention weights: heads x tokens x tokens
+            if name in class_maps and self._finished[name] > trunk_end:
+                continue
+            is_used = gradient is not None and bool(layer.to_grid(gradient).any())
+            has_gradient = gradient is not None
+            layers.append(replace(layer, is_used=is_used, has_gradient=has_gradient, calls=self._calls[name]))
+        return layers
+
+    def _source(self, tensor: Tensor) -> int:
+        """Return the number of the tensor that a module passed on, or a new one if it returned another tensor."""
+        known = self._sources.get(id(tensor))
+        if known is not None and known[0] is tensor and known[1] == _version(tensor):
+            return known[2]
+        return self._count
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor has been changed in place; 0 for one of inference mode, which does not count."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _find_attention(network: nn.Module) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, module in network.named_modules()
+        if "att" in type(module).__name__.lower() or "att" in name.rpartition(".")[2].lower()
+    )
+
+
+def _spatial_layer(name: str, output: Tensor, prefix: int | None) -> Layer | None:
+    if not output.is_floating_point() or output.dim() not in (3, 4) or len(output) != 1:
+        return None
     if output.dim() == 4:
         _, a, b, c = output.shape
         layout, channels, grid = ("nhwc", c, (a, b)) if a == b != c else ("nchw", a, (b, c))
-        if channels == classes:  # class maps belong to the head
-            return None
         return Layer(name, channels, grid, layout) if grid[0] == grid[1] >= MIN_GRID else None
     tokens, channels = output.shape[1:]
     for extra in PREFIX_TOKENS if prefix is None else (prefix, 0):
@@ -191,43 +225,13 @@ def resolve_layers(
     by_name = {layer.name: layer for layer in layers}
     resolved = tuple(names)
     if resolved in (("last",), ("all",)):
-        stages = tuple(card_layers or (_name_last_call(by_name[name]) for name in _find_stage_ends(layers)))
+        stages = tuple(card_layers or (_name_last_call(layer) for layer in layers if layer.is_stage_end))
         resolved = stages[-1:] if resolved == ("last",) else stages
     for name in resolved:
         if split_call(name)[0] not in by_name:
-            stage_ends = [by_name[key].describe() for key in dict.fromkeys(_find_stage_ends(layers))]
+            stage_ends = [layer.describe() for layer in layers if layer.is_stage_end]
             raise ModelError(
                 f"model {model} has no spatial layer '{name}'.{nearest(name, by_name)} "
                 f"Its stages end in {', '.join(stage_ends)}; `interpfer inspect` lists all {len(by_name)} layers."
             )
     return tuple(dict.fromkeys(resolved))
-
-
-def _find_stage_ends(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """Return the names of the layers that end a stage, shallow to deep.
-
-    The trunk is the group of sibling modules with the largest number of different grids. Up to ``MAX_STAGES`` siblings
-    are stages; of more, the last one of each grid ends a stage. A module after the trunk with the grid of the last
-    stage replaces it. The blocks of a transformer have one grid: there every block is a stage, and so is the norm in
-    the last block if the logits do not depend on the block's output.
-    """
-    usable = [layer for layer in layers if layer.is_used] or list(layers)
-    usable = [layer for layer in usable if layer.calls == 1] or usable
-    candidates = [layer for layer in usable if layer.is_composite]
-    if len({layer.grid for layer in candidates}) < 2 and usable[-1].layout != "tokens":
-        candidates = usable
-    siblings: dict[str, list[Layer]] = {}
-    for layer in candidates or usable:
-        siblings.setdefault(layer.name.rpartition(".")[0], []).append(layer)
-    if usable[-1].layout == "tokens":
-        blocks = max(siblings.values(), key=lambda group: (len(group), -group[0].depth))
-        norms = [layer for layer in usable[usable.index(blocks[-1]) + 1 :] if layer.is_norm]
-        return tuple(layer.name for layer in [*blocks, *norms[:1]])
-    trunk = max(siblings.values(), key=lambda group: (len({layer.grid for layer in group}), -group[0].depth))
-    names = [layer.name for layer in trunk]
-    if len(trunk) > MAX_STAGES:
-        names = list({layer.grid: layer.name for layer in trunk}.values())
-    parent = trunk[-1].name.rpartition(".")[0]
-    later = [layer for layer in candidates[candidates.index(trunk[-1]) + 1 :] if layer.grid == trunk[-1].grid]
-    after = [layer.name for layer in later if layer.name != parent and not parent.startswith(f"{layer.name}.")]
-    return (*names[:-1], after[-1] if after else names[-1])

@@ -9,6 +9,14 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError
 from interpfer.models.messages import list_few
+from interpfer.models.reparametrised import (
+    compute_weights,
+    find_remedy,
+    has_numbers,
+    rename_factors,
+    strip_inner_wrappers,
+    without_inner_wrappers,
+)
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.", "base_model.", "student.")
 """Prefixes that training code and wrappers add to the names of a network."""
@@ -45,26 +53,52 @@ def load_weights(module: nn.Module, weights: Weights, where: str, classes: int |
         ModelError: a tensor is missing or has another shape; the message lists the first ones.
     """
     expected = module.state_dict()
-    best = min(_candidate_names(expected, weights), key=lambda renamed: _count_misfits(expected, renamed))
+    best, notes = _find_best(expected, weights)
     needed = [name for name in expected if not BOOKKEEPING.fullmatch(name)]
     missing = [name for name in needed if name not in best]
     extra = [name for name in best if name not in expected]
     children = {name for name, _ in module.named_children()}
     ignored = [name for name in extra if _can_ignore(name, children)]
     wrong = [name for name in expected if name in best and best[name].shape != expected[name].shape]
+    integers = [name for name in expected if _needs_numbers(expected[name]) and name in best]
+    integers = [name for name in integers if name not in wrong and not has_numbers(best[name])]
     unexpected = [name for name in extra if name not in ignored] if not missing else extra
     problems = [
         *([f"missing: {list_few(missing)}"] if missing else []),
         *([f"unexpected: {list_few(unexpected)}"] if unexpected else []),
         *([list_few([_describe_shapes(name, best, expected) for name in wrong])] if wrong else []),
+        *([list_few([f"{name} is {best[name].dtype} in the file" for name in integers])] if integers else []),
     ]
     if problems:
         hint = _class_hint(wrong, best, expected, classes) if not missing else _share_hint(expected, best)
-        raise ModelError(f"the weights of {where} do not fit the architecture: {'; '.join(problems)}.{hint}")
+        remedy = find_remedy(extra, best)
+        reasons = "; ".join([remedy, *problems] if remedy else problems)
+        raise ModelError(f"the weights of {where} do not fit the architecture: {reasons}.{'' if remedy else hint}")
     module.load_state_dict({name: value for name, value in best.items() if name in expected}, strict=False)
     leftovers = [name for name in ignored if not BOOKKEEPING.fullmatch(name)]
     parts = tuple(dict.fromkeys(name.partition(".")[0] for name in leftovers))
-    return (f"ignored {len(leftovers)} tensors that the architecture lacks: {list_few(parts)}",) if leftovers else ()
+    ignored_note = f"ignored {len(leftovers)} tensors that the architecture lacks: {list_few(parts)}"
+    return (*notes, *([ignored_note] if leftovers else []))
+
+
+def _find_best(expected: Weights, weights: Weights) -> tuple[Weights, tuple[str, ...]]:
+    """Return the weights under the names and in the form that fit best, and notes on what was computed."""
+    computed, notes = compute_weights(weights)
+    no_notes: tuple[str, ...] = ()
+    forms = [(weights, no_notes), (computed, notes), (rename_factors(weights), no_notes)]
+    best, best_notes, fewest = weights, no_notes, _count_misfits(expected, weights)
+    for form, form_notes in forms:
+        for candidate in _candidate_names(expected, form):
+            misfits = _count_misfits(expected, candidate)
+            if misfits < fewest:
+                best, best_notes, fewest = candidate, form_notes, misfits
+        if not any(fewest):
+            break
+    return best, best_notes
+
+
+def _needs_numbers(value: Tensor) -> bool:
+    return value.is_floating_point() and value.dim() > 0
 
 
 def _candidate_names(expected: Weights, weights: Weights) -> Iterator[Weights]:
@@ -84,7 +118,12 @@ def _candidate_names(expected: Weights, weights: Weights) -> Iterator[Weights]:
             if inner and not set(inner) & set(others):
                 yield from strip_prefixes(inner | others, depth - 1)
 
-    yield from strip_prefixes(weights, MAX_PREFIXES)
+    candidates = list(strip_prefixes(weights, MAX_PREFIXES))
+    candidates += strip_prefixes(without_inner_wrappers(weights), MAX_PREFIXES)
+    yield from candidates
+    names = {strip_inner_wrappers(name): name for name in expected}
+    if len(names) == len(expected) and any(stripped != name for stripped, name in names.items()):
+        yield from ({names.get(name, name): value for name, value in each.items()} for each in candidates)
     for child in children:
         yield {f"{child}.{name}": value for name, value in weights.items()}
     yield _rename_parts(expected, weights, tuple(children))

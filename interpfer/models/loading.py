@@ -1,7 +1,7 @@
 """Loads a ``Model`` from a checkpoint or a module in memory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,18 @@ from torch import nn
 
 from interpfer.errors import ModelError, nearest
 from interpfer.models.assemble import assemble
-from interpfer.models.card import card_path, parse_card, read_card
-from interpfer.models.checkpoint import read_checkpoint, require_module
+from interpfer.models.card import ModelCard, card_path, parse_card, read_card
+from interpfer.models.checkpoint import read_checkpoint, require_module, sha256_of_part
 from interpfer.models.identify import identify_architecture
-from interpfer.models.input import FIELDS as INPUT_FIELDS
+from interpfer.models.known_networks import PRETRAINED, find_pretrained_input
 from interpfer.models.model import Model
 from interpfer.models.options import ModelOptions
 from interpfer.models.preset import load_preset, merge_cards
 from interpfer.models.readers.base import CheckpointData
+from interpfer.models.readers.whole import require_whole
 from interpfer.options import option_fields
 
-NO_CARD_FIELD = ("trust", "name", "preset")
+NO_CARD_FIELD = ("trust", "name", "preset", "key")
 """Options of a model that are not fields of its card."""
 
 OVERRIDES = tuple(
@@ -30,8 +31,8 @@ OVERRIDES = tuple(
 )
 """Arguments of ``load_model`` that override a field of the card."""
 
-INPUT_OPTIONS = {"input_size" if field == "size" else field: field for field in INPUT_FIELDS}
-"""Option -> field of the card's ``input``."""
+INPUT_OPTIONS = {"input_size": "size", **{name: name for name in ("color", "scale", "mean", "std")}}
+"""Option -> field of the card's ``input``; the option ``input`` sets any field."""
 
 GENERIC_STEMS = ("model", "pytorch_model")
 """Stems of files that are named after their folder in tables."""
@@ -44,6 +45,7 @@ def load_model(
     device: str | torch.device = "cpu",
     name: str | None = None,
     preset: str | None = None,
+    key: str | None = None,
     **overrides: Any,
 ) -> Model:
     """Load a trained classifier.
@@ -55,9 +57,11 @@ def load_model(
         name: name in tables; by default the file's stem or the module's class.
         preset: a published classifier, such as "poster/rafdb" (``interpfer ls presets``); it overrides the card, and
             ``overrides`` override it.
+        key: place of the network in a file that holds several, such as "fold_0"; keys are joined with dots.
         overrides: fields of the model card, see ``interpfer.models.options.ModelOptions``: ``arch``, ``arch_args``,
-            ``classes``, ``input_size``, ``color``, ``scale``, ``mean``, ``std``, ``output``, ``layers`` (names in
-            ``named_modules()``, shallow to deep) and ``forward_args``. None leaves the card's value.
+            ``classes``, ``input`` (a mapping of any of its fields), ``input_size``, ``color``, ``scale``, ``mean``,
+            ``std``, ``output``, ``layers`` (names in ``named_modules()``, shallow to deep) and ``forward_args``. None
+            leaves the card's value.
 
     Returns:
         The classifier, for ``interpfer.score``, ``compute_maps`` and ``finetune``.
@@ -76,21 +80,23 @@ def load_model(
     """
     fields = card_fields(overrides, preset)
     if isinstance(model, nn.Module):
+        if key is not None:
+            raise ModelError(f"a module in memory holds one network: key={key!r} must be None.")
         card = parse_card(fields, type(model).__name__, Path(), has_module=True)
         return Model(name or type(model).__name__, model, card, device=device)
     path = Path(model)
-    info = read_with_card(path, trust, overrides=fields)
+    info = read_with_card(path, trust, key=key, overrides=fields)
     _require_class_order(preset, info)
     raw, notes = _add_architecture(info, path, preset)
     card = parse_card(raw, info.where, info.folder, has_module=info.data.module is not None)
     assembled = assemble(info.data, card, trust, path, has_arch=info.raw.get("arch") is not None)
     return Model(
-        name or _default_name(path, info.data.file),
+        name or "-".join(filter(None, (_default_name(path, info.data.file), key))),
         assembled.module,
         card,
         device=device,
-        sha256=info.data.sha256,
-        notes=(*notes, *assembled.notes),
+        sha256=info.data.sha256 if key is None else sha256_of_part(info.data.sha256, key),
+        notes=(*notes, *_note_assumed_input(info.raw, card), *assembled.notes),
     )
 
 
@@ -112,23 +118,64 @@ class CheckpointInfo:
     folder: Path
 
 
-def read_with_card(path: Path, trust: bool = False, *, overrides: Mapping[str, Any]) -> CheckpointInfo:
+def read_with_card(
+    path: Path, trust: bool = False, *, key: str | None = None, overrides: Mapping[str, Any]
+) -> CheckpointInfo:
     """Read a checkpoint and its model card.
 
     Args:
         path: the checkpoint.
         trust: allow code of a pickle to run.
+        key: place of the network in a file that holds several; None for the only one.
         overrides: raw fields of a card that override those of the file.
 
     Raises:
         ModelError: the file or the card cannot be read.
         TrustError: the file would run code.
     """
-    data = read_checkpoint(path, trust, _find_source(overrides.get("arch"), path))
+    arch = str(overrides.get("arch") or "") or _read_arch(path)
+    require_whole(path, has_arch=bool(arch))
+    data = read_checkpoint(path, trust, _find_source(arch, path), key)
     file = card_path(data.file or path)
     raw = merge_cards(dict(data.card), read_card(file) if file.is_file() else {})
     where = str(file) if file.is_file() else f"of {path} (there is no {file.name} beside it)"
-    return CheckpointInfo(data, merge_cards(raw, overrides), where, file.parent)
+    if raw.get("input") == PRETRAINED:
+        raw["input"] = find_pretrained_input(overrides.get("arch") or raw.get("arch"), where)
+    raw = merge_cards(raw, overrides)
+    return CheckpointInfo(_check_input(data, raw, file), raw, where, file.parent)
+
+
+def _note_assumed_input(raw: Mapping[str, Any], card: ModelCard) -> tuple[str, ...]:
+    """Return a note on the input of a card that says nothing about it."""
+    if raw.get("input"):
+        return ()
+    size, color = card.input.size, card.input.color
+    known = (card.arch or "").startswith(("timm:", "torchvision:"))
+    hint = f", or input: {PRETRAINED} for that of the pretrained weights" if known else ""
+    return (
+        f"the card does not say how images are prepared: assumed {size} x {size} {color} in [0, 1], not normalised; "
+        f"write input into the card (input: {{size: {size}, mean: imagenet}}){hint}",
+    )
+
+
+def _check_input(data: CheckpointData, raw: Mapping[str, Any], card: Path) -> CheckpointData:
+    """Return a checkpoint with a note on what was assumed of its input.
+
+    Raises:
+        ModelError: the publisher's preparation of images cannot be repeated, and the user named no other one.
+    """
+    named = raw.get("input") or {}
+    names = set(named) if isinstance(named, Mapping) else set()
+    if data.input_problem and not names & {"size", "crop"}:
+        raise ModelError(
+            f"{data.input_problem}; to score it all the same, write how images are prepared (input: {{size: ...}}) "
+            f"into {card}, or pass --input-size and --mean."
+        )
+    if data.input_problem:
+        note = f"{data.input_problem}; images are prepared as the card says instead"
+        return replace(data, notes=(*data.notes, note))
+    is_assumed = data.input_note and dict(data.card.get("input", {})) == dict(named)
+    return replace(data, notes=(*data.notes, data.input_note)) if is_assumed else data
 
 
 def card_fields(overrides: Mapping[str, Any], preset: str | None = None) -> dict[str, Any]:
@@ -146,15 +193,18 @@ def card_fields(overrides: Mapping[str, Any], preset: str | None = None) -> dict
         {'classes': 'rafdb', 'input': {'size': 112}}
     """
     fields: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
     for name, value in overrides.items():
         if name not in OVERRIDES:
             raise ModelError(f"load_model has no argument '{name}'.{nearest(name, OVERRIDES)}")
         if value is None:
             continue
         if name in INPUT_OPTIONS:
-            fields.setdefault("input", {})[INPUT_OPTIONS[name]] = value
+            inputs[INPUT_OPTIONS[name]] = value
         else:
             fields[name] = value
+    if inputs:
+        fields = merge_cards(fields, {"input": inputs})
     return merge_cards(load_preset(preset).card if preset else {}, fields)
 
 
@@ -181,6 +231,8 @@ def _add_architecture(info: CheckpointInfo, path: Path, preset: str | None) -> t
         return merge_cards(guess.matches[0].card_fields(), fields), ()
     if data.module is None:
         require_module(data, path)
+        if guess.remedy:
+            raise ModelError(f"the weights of {path} cannot be loaded: {guess.remedy}.")
         raise _architecture_error(info.where, guess.why, load_preset(preset).arch if preset else None)
     return raw, ()
 
@@ -199,9 +251,13 @@ def _default_name(path: Path, file: Path | None) -> str:
     return path.resolve().name if file is not None and file.stem in GENERIC_STEMS else (file or path).stem
 
 
-def _find_source(arch: Any, path: Path) -> Path | None:
-    """Return the FILE.py in ``arch``, or in the card beside the file; None if it names none."""
+def _find_source(arch: str, path: Path) -> Path | None:
+    """Return the FILE.py of an architecture; None if it is no file."""
+    file = arch.rpartition(":")[0] or arch
+    return path.parent / file if file.endswith(".py") else None
+
+
+def _read_arch(path: Path) -> str:
+    """Return the architecture in the card beside a checkpoint; "" if it names none."""
     card = card_path(path)
-    name = str(arch or "") or (str(read_card(card).get("arch") or "") if card.is_file() else "")
-    file = name.rpartition(":")[0] or name
-    return card.parent / file if file.endswith(".py") else None
+    return str(read_card(card).get("arch") or "") if card.is_file() else ""

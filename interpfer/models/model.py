@@ -2,9 +2,9 @@
 
 import hashlib
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,20 +12,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.choices import AUTOCAST, COLORS
-from interpfer.errors import ModelError
+from interpfer.errors import InterpferError, ModelError
 from interpfer.models.card import ModelCard
+from interpfer.models.failures import explain_failure
 from interpfer.models.hooks import hooked
-from interpfer.models.input import LUMA, to_square
-from interpfer.models.layers import Layer, describe_output_shapes, find_layers, resolve_layers, split_call
+from interpfer.models.layer_access import LayerAccess
 from interpfer.models.output import describe_output, find_tensors, stack_vectors
-from interpfer.models.program import Program
+from interpfer.models.preparation import normalise, prepare
+from interpfer.models.softmax import LOGITS, SoftmaxCalls, describe_softmax, is_distribution, name_output
 from interpfer.validation import require_choice
 
-PROBABILITY_TOLERANCE = 1e-4
-"""Largest difference from 1 of the sum of a row that counts as probabilities."""
 
-
-class Model:
+class Model(LayerAccess):
     """A trained classifier.
 
     Attributes:
@@ -33,7 +31,7 @@ class Model:
         module: the network, unwrapped from DataParallel and from compilation.
         card: its model card.
         classes: canonical expressions in output order.
-        notes: assumptions made while it was loaded, one sentence each.
+        output_kind: "logits", "probabilities" or "log-probabilities", what the network returns; None before it ran.
     """
 
     def __init__(
@@ -45,11 +43,14 @@ class Model:
         sha256: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
+        super().__init__()
         self.name = name
         self.module = unwrap(module).to(device)
         self.card = card
         self.classes = card.classes
-        self.notes = notes
+        self.output_kind: str | None = None
+        self._notes = dict.fromkeys(notes)
+        self._has_softmax = False
         self._sha256 = sha256
         self._autocast: torch.dtype | None = None
 
@@ -69,6 +70,11 @@ class Model:
         }
         rows = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items())
         return f"<table><caption>{html.escape(self.name)}</caption>{rows}</table>"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed while it was loaded, and what was found while it ran, one sentence each."""
+        return tuple(self._notes)
 
     @property
     def _parameter(self) -> Tensor:
@@ -118,8 +124,18 @@ class Model:
         """Data type of the computation: that of the weights, or of autocast."""
         return self._autocast or self._parameter.dtype
 
+    def for_prepared(self) -> "Model":
+        """Return this model for images that ``FaceStream`` has prepared: ``preprocess`` only normalises them."""
+        spec = self.card.input
+        if spec.is_whole:
+            return self
+        card = replace(self.card, input=replace(spec, resize=None, crop=None, pad=None))
+        return Model(self.name, self.module, card, self.device, self._sha256, self.notes)
+
     def preprocess(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c s s"]:
-        """Return the input of the network: images resized (bilinear, antialiased), in its channels, normalised.
+        """Return the input of the network: pictures padded, resized and cropped as its card says, normalised.
+
+        Images of ``FaceStream`` are prepared already; ``normalise`` takes those.
 
         Args:
             images: (n, 3, h, w) RGB in [0, 1].
@@ -127,27 +143,31 @@ class Model:
         return self.normalise(self.resize(images))
 
     def resize(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 s s"]:
-        """Return the images at the model's input size."""
-        return to_square(images, self.card.input.size)
+        """Return what the network sees of pictures, at its input size."""
+        return prepare(images, self.card.input)
 
     def normalise(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n c s s"]:
         """Return images of the input size in the model's channels, range, data type and device."""
-        spec = self.card.input
         x = images.to(self.device, torch.float32)
-        if spec.color == "bgr":
-            x = x.flip(1)
-        elif spec.color in ("gray", "gray3"):
-            x = (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True).expand(-1, COLORS[spec.color], -1, -1)
-        mean, std = (x.new_tensor(value)[:, None, None] for value in (spec.mean, spec.std))
-        return ((x * spec.scale - mean) / std).to(self._parameter.dtype)
+        return normalise(x, self.card.input).to(self._parameter.dtype)
 
     def logits(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k"]:
-        """Run the network on preprocessed input, and return its logits.
+        """Run the network on preprocessed input, and return its logits; of a softmax at its end, what it is given.
 
         Raises:
             ModelError: the output does not hold one logit per class.
         """
-        return self.select(self.forward(x), len(x))
+        if self.output_kind is not None and not self._has_softmax:
+            return self.select(self.forward(x), len(x))
+        with SoftmaxCalls() as calls:
+            scores = self.select(self.forward(x), len(x))
+        if self.output_kind is None and len(x):
+            self.output_kind = name_output(scores, self.precision)
+            if self.output_kind != LOGITS:
+                self._has_softmax = calls.logits_of(scores) is not None
+                self._notes[describe_softmax(self.output_kind, self._has_softmax)] = None
+        logits = calls.logits_of(scores) if self._has_softmax else None
+        return scores if logits is None else logits
 
     def predict_logits(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
         """Return the logits of images of the input size, computed in evaluation mode and without gradients."""
@@ -155,20 +175,35 @@ class Model:
             return self.logits(self.normalise(images))
 
     def probabilities(self, logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-        """Return the probability of each class: the softmax, unless the network returns probabilities already.
+        """Return the probability of each class: the softmax, unless they are probabilities already.
 
         Args:
-            logits: output of the network; a row without negative values that sums to 1 is returned as it is.
+            logits: what ``logits`` returns; where the network returns probabilities and their logits are not found, a
+                row without negative values that sums to 1 is returned as it is.
         """
-        is_distribution = (logits >= 0).all(1) & ((logits.sum(1) - 1).abs() < PROBABILITY_TOLERANCE)
-        return torch.where(is_distribution[:, None], logits, logits.softmax(1))
+        if self._has_softmax or self.output_kind == LOGITS:
+            return logits.softmax(1)
+        return torch.where(is_distribution(logits, self.precision)[:, None], logits, logits.softmax(1))
 
     def predict_probabilities(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
         """Return the probabilities of images of the input size; see ``predict_logits``."""
         return self.probabilities(self.predict_logits(images))
 
     def forward(self, x: Float[Tensor, "n c s s"]) -> Any:
-        """Run the network on preprocessed input, and return its output as it is."""
+        """Run the network on preprocessed input, and return its output as it is.
+
+        Raises:
+            ModelError: the network raises; the message says what it was given and what may help.
+        """
+        try:
+            return self.run(x)
+        except (InterpferError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # the network of a user may raise anything
+            raise explain_failure(self.name, self.card, x, error, self.run) from error
+
+    def run(self, x: Float[Tensor, "n c s s"]) -> Any:
+        """Run the network as ``forward`` does, but let through what it raises."""
         with torch.autocast(x.device.type, self._autocast, enabled=self._autocast is not None):
             return self.module(x, **self.card.forward_args)
 
@@ -203,49 +238,11 @@ class Model:
         return value.dim() >= 2 and tuple(value.shape) == (n, len(self.classes), *[1] * (value.dim() - 2))
 
     @property
-    def program(self) -> Program | None:
-        """The network if it is a program, whose layers are not accessible; else None."""
-        return self.module if isinstance(self.module, Program) else None
-
-    @cached_property
-    def spatial_layers(self) -> tuple[Layer, ...]:
-        """All layers with a spatial output of at least 2 x 2, in the order in which they finish."""
-        return find_layers(self.module, self.noise, self.logits)
-
-    @property
     def noise(self) -> Tensor:
         """One preprocessed input of seeded noise."""
         channels, size = COLORS[self.card.input.color], self.card.input.size
         noise = torch.randn(1, channels, size, size, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self._parameter.dtype)
-
-    def layers(self, names: str | Sequence[str] = "last") -> tuple[str, ...]:
-        """Resolve the names of layers.
-
-        Args:
-            names: "last", "all", or names as a list or a comma-separated text; those of a program are not checked.
-
-        Raises:
-            ModelError: a layer does not exist or is not spatial; the message lists the nearest names and the stages.
-        """
-        parts = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-        if self.program is not None:
-            return tuple(parts)
-        if not self.spatial_layers:
-            shapes = describe_output_shapes(self.module, lambda: self.forward(self.noise))
-            raise ModelError(
-                f"model {self.name}: no layer has a spatial output of at least 2 x 2, so no layer can be mapped. "
-                f"Its layers return {shapes}."
-            )
-        return resolve_layers(self.spatial_layers, parts, self.card.layers, self.name)
-
-    def to_grid(self, layer: str, activation: Tensor) -> Float[Tensor, "n c gh gw"]:
-        """Reshape the output (or gradient) of a layer to channels on a grid, without class and register tokens."""
-        return self.layer(layer).to_grid(activation)
-
-    def layer(self, name: str) -> Layer:
-        """Return a spatial layer by its name; the number of a call (``name@2``) is ignored."""
-        return next(item for item in self.spatial_layers if item.name == split_call(name)[0])
 
 
 def unwrap(module: nn.Module) -> nn.Module:

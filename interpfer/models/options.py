@@ -17,8 +17,10 @@ class ModelOptions(Options):
         trust: whether code of the card or of a pickle may run.
         name: name of the model in tables; None for the file's stem or the module's class.
         preset: published classifier, such as "poster/rafdb"; it overrides the card, and the values below override it.
+        key: place of the network in a file that holds several, keys joined with dots.
         arch: source and name of the architecture.
         classes: expressions in output order, a list or one comma-separated text, or a known order such as "rafdb".
+        input: fields of the card's ``input``, such as ``{"resize": 256, "crop": 224}``; the fields below override it.
         input_size: side of the input in pixels.
         color: rgb, bgr, gray, or gray3 for grey three times.
         scale: factor on pixels in [0, 1]; 255 for a model that expects bytes.
@@ -35,6 +37,7 @@ class ModelOptions(Options):
         None, "Name of the model in tables; default: the file's", metavar="NAME", example="resnet-a"
     )
     preset: str | None = option(None, "Published model (see `ls presets`)", metavar="NAME", example="poster/rafdb")
+    key: str | None = option(None, "Network in a file that holds several: its key", metavar="KEY", example="fold_0")
     arch: str | None = option(
         None, "Architecture, torchvision:NAME, timm:NAME or FILE.py:callable", metavar="ARCH", example="net.py:build"
     )
@@ -45,6 +48,7 @@ class ModelOptions(Options):
         metavar="LIST",
         example="rafdb",
     )
+    input: Mapping[str, Any] | None = option(None, "Fields of the card's input", kind="mapping", flag="")
     input_size: int | None = option(None, "Side of the input in pixels", kind="integer", metavar="N", example="112")
     color: str | None = option(None, "Channels of the input", choices=tuple(COLORS))
     scale: float | None = option(None, "Factor on pixels in [0, 1]", kind="number", metavar="X", example="255")

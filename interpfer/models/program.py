@@ -23,7 +23,8 @@ class Program(nn.Module):
         run: function from an input (n, c, s, s) to an output; the first axis of every tensor in it is the batch.
         kind: name in messages, such as "TorchScript program".
         differentiable: whether the output has gradients with respect to the input.
-        batch: the only batch size that it takes; None for any.
+        batch: the only batch size that it takes; None for any. A program that says nothing is tried: one that fails on
+            a batch, or returns something else for it than for its images, gets them one by one.
         move: function that moves it to a device; None if it stays on the CPU.
     """
 
@@ -42,6 +43,7 @@ class Program(nn.Module):
         self._run = run
         self._move = move
         self._device = torch.device("cpu")
+        self._takes_batches = False
         self.register_buffer("place", torch.zeros(()), persistent=False)
 
     def forward(self, x: Tensor) -> Any:
@@ -50,6 +52,9 @@ class Program(nn.Module):
             self._move(x.device)
             self._device = x.device
         inputs = x if self._move is not None else x.cpu()
+        if self.batch is None and len(x) > 1 and not self._takes_batches:
+            self._takes_batches = self._agrees_on_batches(inputs)
+            self.batch = None if self._takes_batches else 1
         if self.batch is None or len(x) == self.batch:
             return _move(self._run(inputs), x.device)
         outputs = []
@@ -58,6 +63,16 @@ class Program(nn.Module):
             padding = chunk[-1:].expand(self.batch - len(chunk), -1, -1, -1)
             outputs.append(_take_rows(self._run(torch.cat([chunk, padding])), len(chunk)))
         return _move(_concatenate(outputs), x.device)
+
+    def _agrees_on_batches(self, inputs: Tensor) -> bool:
+        """Return whether two images together get what they get one by one; the first image must run alone."""
+        with torch.no_grad():
+            alone = _concatenate([self._run(inputs[:1]), self._run(inputs[1:2])])
+            try:
+                together = self._run(inputs[:2])
+            except Exception:  # a program traced with one image may raise anything
+                return False
+        return largest_difference(together, alone) <= SAME_OUTPUT
 
 
 def largest_difference(actual: Any, expected: Any) -> float:

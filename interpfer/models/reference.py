@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from interpfer.errors import ModelError, nearest
 
 DROPOUT_BLOCKS = {"layer3": (0,), "layer4": (0, 2)}
-"""Blocks followed by attention-based dropout (ADL): the identity in evaluation, but it shifts the names of blocks."""
+"""Blocks followed by attention-based dropout (ADL), which shifts the names of the later blocks."""
+
+DROP_RATE, DROP_THRESHOLD = 0.4, 0.1
+"""Defaults of the reference for attention-based dropout; Choe and Shim 2019 have 0.75 and 0.9 for ResNet-50."""
+
+PEAK_WINDOW = 3
+"""Side of the windows whose maxima PRM averages."""
 
 SHARPNESS = 10.0
 """Sharpness r of the log-sum-exp pooling: log(mean(exp(r x))) / r."""
@@ -29,9 +35,10 @@ class ReferenceClassifier(nn.Module):
         head: pooling from the grid to logits: WGAP, GAP, MaxPool, LogSumExpPool or PRM.
         dense: widths of the hidden linear layers of WGAP, at most two.
         large_maps: whether the last two stages keep the grid of the second (28 x 28 at 224 px).
-        adl: whether attention-based dropout is between the blocks.
+        adl: whether attention-based dropout is between the blocks; it acts in training alone.
         background: whether the head has an output for the background, which is left out of the logits.
         scale: factor on the input.
+        drop: rate and threshold of the dropout, see ``AttentionDropout``.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class ReferenceClassifier(nn.Module):
         adl: bool = False,
         background: bool = False,
         scale: float = 1.0,
+        drop: Sequence[float] = (DROP_RATE, DROP_THRESHOLD),
     ) -> None:
         super().__init__()
         from torchvision.models import get_model, list_models
@@ -65,7 +73,7 @@ class ReferenceClassifier(nn.Module):
             if adl:
                 blocks = list(layer)
                 for index in reversed(DROPOUT_BLOCKS[name]):
-                    blocks.insert(index + 1, nn.Identity())
+                    blocks.insert(index + 1, AttentionDropout(*drop))
                 setattr(network, name, nn.Sequential(*blocks))
         self.scale, self.background = scale, background
         self.encoder = network
@@ -85,6 +93,41 @@ def _remove_stride(block: nn.Module) -> None:
     for module in block.modules():
         if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
             module.stride = (1, 1)
+
+
+class AttentionDropout(nn.Module):
+    """Attention-based dropout layer (ADL, Choe and Shim 2019, arXiv 1908.10028): the identity in evaluation.
+
+    In training one draw per call and batch decides how all activations are multiplied: with probability ``rate`` by a
+    mask that hides each image's most attended places, else by the sigmoid of its attention, the mean over the channels.
+
+    Args:
+        rate: probability of the mask.
+        threshold: share of the largest attention from which on a place is hidden.
+
+    Examples:
+        >>> layer = AttentionDropout(rate=1.0, threshold=0.5)
+        >>> layer(torch.tensor([[[[4.0, 1.0]]]]))
+        tensor([[[[0., 1.]]]])
+        >>> layer.eval()(torch.tensor([[[[4.0, 1.0]]]]))
+        tensor([[[[4., 1.]]]])
+    """
+
+    def __init__(self, rate: float = DROP_RATE, threshold: float = DROP_THRESHOLD) -> None:
+        super().__init__()
+        for name, value in (("rate", rate), ("threshold", threshold)):
+            if not 0 <= value <= 1:
+                raise ModelError(f"interpfer:reference: {name} of the dropout must be between 0 and 1, got {value}.")
+        self.rate, self.threshold = rate, threshold
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the activations, in training those that are left."""
+        if not self.training:
+            return x
+        attention = x.mean(1, keepdim=True)
+        if torch.rand(()) < self.rate:
+            return x * (attention < self.threshold * attention.amax((2, 3), keepdim=True))
+        return x * attention.sigmoid()
 
 
 class _Dense(nn.Module):
@@ -115,13 +158,15 @@ class _ConvPool(nn.Module):
         return self._pool(self.conv(x))
 
 
-def _log_sum_exp(x: Tensor) -> Tensor:
+def log_sum_exp(x: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k"]:
+    """Pool maps by log(mean(exp(r x))) / r, which lies between the mean and the maximum; r is ``SHARPNESS``."""
     top = x.amax((2, 3), keepdim=True)
     return ((SHARPNESS * (x - top)).exp().mean((2, 3)).log() / SHARPNESS) + top[:, :, 0, 0]
 
 
-def _mean_of_peaks(x: Tensor) -> Tensor:
-    return F.max_pool2d(x, 3, 1).mean((2, 3))
+def mean_of_peaks(x: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k"]:
+    """Pool maps by the mean of the maxima of all 3 x 3 windows: the reference's PRM."""
+    return F.max_pool2d(x, PEAK_WINDOW, 1).mean((2, 3))
 
 
 def _conv_and_pool(pool: Callable[[Tensor], Tensor]) -> Callable[[int, int, tuple[int, ...]], nn.Module]:
@@ -132,6 +177,6 @@ HEADS: dict[str, Callable[[int, int, tuple[int, ...]], nn.Module]] = {
     "WGAP": _Dense,
     "GAP": _conv_and_pool(lambda x: x.mean((2, 3))),
     "MaxPool": _conv_and_pool(lambda x: torch.amax(x, (2, 3))),
-    "LogSumExpPool": _conv_and_pool(_log_sum_exp),
-    "PRM": _conv_and_pool(_mean_of_peaks),
+    "LogSumExpPool": _conv_and_pool(log_sum_exp),
+    "PRM": _conv_and_pool(mean_of_peaks),
 }

@@ -59,7 +59,7 @@ def test_load_model_uses_the_one_architecture_that_fits_and_says_so(tmp_path: Pa
     path = saved(tmp_path / "m.pth", resnet18(num_classes=7).state_dict())
     model = load_model(path, classes="rafdb")
     assert model.notes[0].startswith("architecture inferred: all 122 tensors fit torchvision:resnet18")
-    (tmp_path / "m.yaml").write_text("arch: torchvision:resnet18\nclasses: rafdb\n")
+    (tmp_path / "m.yaml").write_text("arch: torchvision:resnet18\nclasses: rafdb\ninput: {size: 224}\n")
     assert load_model(path).notes == ()
     with pytest.raises(
         ModelError, match=r"'arch' is missing, and no network of torchvision or timm has all these .*the"

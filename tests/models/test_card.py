@@ -57,7 +57,7 @@ def test_a_given_module_needs_no_arch() -> None:
         ({"output": 1.5}, "model card C: output must be an index, a key, a slice such as"),
         ({"layers": 4}, "model card C: layers must be a list of names, got 4."),
         ({"input": 112}, "model card C: input must be a mapping such as {size: 112}, got 112."),
-        ({"input": {"sise": 1}}, "model card C: input: unknown field 'sise'. Did you mean size? Known: size, color"),
+        ({"input": {"sise": 1}}, "model card C: input: unknown field 'sise'. Did you mean size or resize? Known: size"),
         ({"input": {"size": "big"}}, "model card C: input.size must be a number of pixels, got 'big'."),
         ({"input": {"size": [112, 112]}}, "model card C: input.size must be a number of pixels, got [112, 112]."),
         ({"input": {"size": 0}}, "model card C: input.size must be at least 1, got 0."),

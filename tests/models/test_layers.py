@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
-from interpfer.models.layers import Layer
+from interpfer.models.layer import Layer
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 

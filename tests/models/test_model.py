@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
@@ -95,6 +96,8 @@ def test_an_unclear_output_lists_what_was_returned(wrap: Any, output: int | str 
 @pytest.mark.parametrize("scale", [1, 255])
 @pytest.mark.parametrize(("mean", "std"), [(0.5, 0.25), (None, None), ([0.1, 0.2, 0.3], [1, 2, 4])])
 def test_preprocess_follows_the_formula(color: str, scale: float, mean: Any, std: Any) -> None:
+    if scale == 255 and mean == 0.5:
+        mean, std = 127.5, 63.75
     if color == "gray" and isinstance(mean, list):
         mean, std = mean[:1], std[:1]
     network = nn.Conv2d(1 if color == "gray" else 3, 3, 8)
@@ -165,12 +168,39 @@ def test_logits_become_probabilities_by_a_softmax() -> None:
     assert torch.equal(chosen.predict_probabilities(X), logits.softmax(1))
 
 
-def test_a_network_that_ends_in_a_softmax_returns_probabilities_already() -> None:
-    chosen = model(lambda z, _: z.softmax(1))
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("how", ["tensor", "functional", "module"])
+def test_of_a_network_that_ends_in_a_softmax_the_logits_before_it_are_taken(name: str, how: str) -> None:
+    apply = {
+        "tensor": lambda z: getattr(z, name)(1),
+        "functional": lambda z: getattr(F, name)(z, 1),
+        "module": {"softmax": nn.Softmax(1), "log_softmax": nn.LogSoftmax(1)}[name],
+    }[how]
+    plain, chosen = model(), model(lambda z, _: apply(z))
+    chosen.module.load_state_dict(plain.module.state_dict())
+    assert chosen.output_kind is None
+    for _ in range(2):
+        assert torch.equal(chosen.predict_logits(X), plain.predict_logits(X))
+    assert torch.equal(chosen.predict_probabilities(X), plain.predict_probabilities(X))
+    kind = {"softmax": "probabilities", "log_softmax": "log-probabilities"}[name]
+    assert chosen.output_kind == kind
+    assert chosen.notes == (f"the network returns {kind}: maps and metrics take the logits before its softmax",)
+    assert (plain.output_kind, plain.notes) == ("logits", ())
+
+
+def test_probabilities_without_a_softmax_stay_as_they_are() -> None:
+    chosen = model(lambda z, _: z.exp() / z.exp().sum(1, keepdim=True))
+    plain = model()
+    plain.module.load_state_dict(chosen.module.state_dict())
     probabilities = chosen.predict_logits(X)
+    torch.testing.assert_close(probabilities, plain.predict_probabilities(X))
     assert torch.equal(chosen.probabilities(probabilities), probabilities)
     assert torch.equal(chosen.predict_probabilities(X), probabilities)
     assert torch.equal(chosen.probabilities(torch.tensor([[1.0, 0.0, 0.0]])), torch.tensor([[1.0, 0.0, 0.0]]))
+    assert chosen.notes == (
+        "the network returns probabilities, and no softmax that gives them is found: maps explain the probabilities, "
+        "not logits",
+    )
 
 
 def test_each_row_decides_for_itself_whether_it_is_a_distribution() -> None:

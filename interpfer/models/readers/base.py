@@ -15,10 +15,12 @@ class Request:
     Attributes:
         trust: whether code in the file may run.
         source: FILE.py of the card, in which classes of a pickle are looked up; used only with ``trust``.
+        key: place of the network in a file that holds several; None for the only one.
     """
 
     trust: bool = False
     source: Path | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class CheckpointData:
         where: key of the weights in the file, such as "model_state_dict"; "" for the file itself.
         skipped: keys of the file that were not read.
         notes: notes for the user, one sentence each.
+        input_note: what was assumed of the input for lack of a file; "" for nothing.
+        input_problem: why the publisher's preparation of images cannot be repeated; "" if it can.
         program: whether the module is a program, whose layers are not accessible.
         class_name: class of a pickled module, whether or not its code ran.
         imports: names that the pickle would import; empty unless the module in it was left out for that reason.
@@ -47,6 +51,8 @@ class CheckpointData:
     where: str = ""
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    input_note: str = ""
+    input_problem: str = ""
     program: bool = False
     class_name: str | None = None
     imports: tuple[str, ...] = ()

@@ -18,8 +18,9 @@ import torch
 from interpfer.errors import ModelError, TrustError
 from interpfer.models.messages import TRUST, first_line
 from interpfer.models.program import Program
+from interpfer.models.readers.archive import check_archive
 from interpfer.models.readers.base import CheckpointData, Request
-from interpfer.models.readers.contents import strip_wrappers
+from interpfer.models.readers.entries import strip_wrappers
 from interpfer.models.readers.pickles import find_imports, find_imports_in
 from interpfer.models.readers.signatures import find_duplicate_members, list_members
 
@@ -34,6 +35,9 @@ NAME = re.compile(r"[\w.]*")
 """Text that torch may copy into Python source: names of inputs, values and fields."""
 TEXT_FIELDS = ("as_string", "as_strings", "torch_version", "guards_code")
 """Fields whose text torch stores or quotes, or does not use with ``check_guards=False``."""
+FLOAT_FIELDS = ("as_float", "as_floats", "as_float_lists", "real", "imag")
+SPECIAL_FLOATS = ("Infinity", "-Infinity", "NaN")
+"""Fields of numbers, and the texts in which torch writes those that JSON lacks."""
 JSON_FIELDS = ("in_spec", "out_spec", "context")
 """Fields whose text is JSON."""
 EXPRESSION = re.compile(r"[\w\s+\-*/%(),.<>=&|~']*")
@@ -55,6 +59,7 @@ class ExportedFile:
 
     def read(self, path: Path, request: Request) -> CheckpointData:
         """Check the archive, and load it."""
+        check_archive(path)
         unsafe = _find_unsafe(path)
         if unsafe and not request.trust:
             raise TrustError(f"{path} is a torch.export program that would run {', '.join(unsafe[:3])}; {TRUST}.")
@@ -157,6 +162,8 @@ def _check_text(text: str, field: str) -> Iterator[str]:
             yield from _find_unsafe_texts(json.loads(text))
         except ValueError:
             yield from _find_unsafe_texts(text)
+    elif field in FLOAT_FIELDS and text in SPECIAL_FLOATS:
+        return
     elif field not in TEXT_FIELDS and not NAME.fullmatch(text):
         yield f"the name {text}"
 

@@ -24,7 +24,7 @@ class Folder:
         from interpfer.models.checkpoint import read_checkpoint
 
         file = find_checkpoint(path)
-        return replace(read_checkpoint(file, request.trust, request.source), file=file)
+        return replace(read_checkpoint(file, request.trust, request.source, request.key), file=file)
 
 
 def find_checkpoint(folder: Path) -> Path:

@@ -11,11 +11,12 @@ from interpfer.errors import DataError, ModelError, TrustError
 from interpfer.labels import canonical_classes
 from interpfer.models.messages import REVIEW, first_line
 from interpfer.models.readers.base import CheckpointData, Request
+from interpfer.models.readers.processors import FILES, read_processor
 from interpfer.models.readers.signatures import read_json
+from interpfer.models.readers.transforms import read_timm_config
 from interpfer.registry import missing_package
 
 CONFIG = "config.json"
-PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -33,7 +34,7 @@ class HuggingFaceFolder:
             raise ModelError(f"{path} has a config.json but no weights ({' or '.join(WEIGHTS[:2])}): copy them too.")
         if "architecture" in config and "model_type" not in config:
             return _read_timm(path, config, request)
-        code = list(_find_code(config))
+        code = [name for file in (CONFIG, *FILES) for name in find_code(read_json(path / file))]
         if code and not request.trust:
             raise TrustError(f"{path} contains its own code ({', '.join(code)}); {REVIEW}.")
         try:
@@ -57,11 +58,17 @@ class HuggingFaceFolder:
                 f"the weights of {path} do not fit its config.json: {len(wrong)} are missing or of another shape, "
                 f"such as {wrong[0]}; copy config and weights of the same model."
             )
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            published = read_processor(path, network.config, request.trust)
+        fields = {"input": dict(published.fields)} if published.fields else {}
         return CheckpointData(
             "Hugging Face folder",
             module=network.eval(),
-            card=_read_labels(config) | _read_input(path, config) | {"output": "logits"},
+            card=_read_labels(config) | fields | {"output": "logits"},
             class_name=type(network).__name__,
+            input_note=published.note,
+            input_problem=published.problem,
         )
 
 
@@ -75,15 +82,23 @@ def _read_timm(path: Path, config: Mapping[str, Any], request: Request) -> Check
     pretrained = config.get("pretrained_cfg")
     settings = pretrained if isinstance(pretrained, Mapping) else config
     labels = [str(name) for name in settings.get("label_names") or config.get("label_names") or []]
-    size = settings.get("input_size") or (3, 224, 224)
-    fields = {"size": size[-1], **{name: settings[name] for name in ("mean", "std") if name in settings}}
+    published = read_timm_config(settings, str(path / CONFIG))
     arguments = dict(config.get("model_args") or {})
-    card = {"arch": f"timm:{config['architecture']}", "arch_args": arguments, "input": fields} | _to_classes(labels)
-    return CheckpointData("timm folder", data.weights, card=card, notes=data.notes)
+    card = {"arch": f"timm:{config['architecture']}", "arch_args": arguments, "input": dict(published.fields)}
+    return CheckpointData(
+        "timm folder",
+        data.weights,
+        card=card | _to_classes(labels),
+        notes=data.notes,
+        input_problem=published.problem,
+    )
 
 
 def _read_labels(config: Mapping[str, Any]) -> dict[str, Any]:
     labels = config.get("id2label")
+    names = config.get("label_names")
+    if isinstance(names, list):
+        return _to_classes([str(name) for name in names])
     if not isinstance(labels, Mapping) or not all(str(key).isdecimal() for key in labels):
         return {}
     return _to_classes([str(labels[key]) for key in sorted(labels, key=lambda key: int(str(key)))])
@@ -97,36 +112,14 @@ def _to_classes(labels: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _read_input(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the field ``input`` of a card from the settings of the image processor, if there are any."""
-    settings: Mapping[str, Any] = {}
-    for name in PREPROCESSORS:
-        content = read_json(path / name)
-        inner = content.get("image_processor", content)
-        settings = settings or (inner if isinstance(inner, Mapping) else {})
-    size = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
-    if isinstance(size, Mapping):
-        size = size.get("height") or size.get("shortest_edge")
-    size = size or config.get("image_size")
-    fields: dict[str, Any] = {} if not isinstance(size, int) else {"size": size}
-    if settings.get("do_normalize", False):
-        fields |= {"mean": settings.get("image_mean", [0.5]), "std": settings.get("image_std", [0.5])}
-    factor = settings.get("rescale_factor", 1 / 255)
-    if settings and (not settings.get("do_rescale", True) or not isinstance(factor, float)):
-        fields["scale"] = 255
-    elif settings and abs(factor * 255 - 1) > 1e-6:
-        fields["scale"] = factor * 255
-    return {"input": fields} if fields else {}
-
-
-def _find_code(config: Any, field: str = "") -> Iterator[str]:
+def find_code(config: Any, field: str = "") -> Iterator[str]:
     """Yield all that transformers would run or load beside its own code: classes, kernels, checkpoints of timm."""
     if isinstance(config, Mapping):
         for name, value in config.items():
-            yield from _find_code(value, "auto_map" if field == "auto_map" else str(name))
+            yield from find_code(value, "auto_map" if field == "auto_map" else str(name))
     elif isinstance(config, list):
         for value in config:
-            yield from _find_code(value, field)
+            yield from find_code(value, field)
     elif config is not None and (
         field in ("auto_map", "checkpoint_path") or (field.endswith("attn_implementation") and "/" in str(config))
     ):

@@ -22,6 +22,7 @@ class StandIn:
     """
 
     name = "object"
+    content: Any = None
 
     def __new__(cls, *_: Any, **__: Any) -> "StandIn":
         """Accept any arguments."""

@@ -17,6 +17,9 @@ from interpfer.models.readers.signatures import read_start
 from interpfer.registry import missing_package
 
 KIND = "ONNX program"
+CHANNELS = (1, 3)
+"""Numbers of channels of images; an input that has one of them last alone is that of a Keras network."""
+CHANNELS_LAST = "the input of the ONNX program is channels last (n, height, width, channels); images are turned for it"
 OLDER_OPSETS = (16, 13)
 """Opsets to which a program is converted for onnx2torch, in the order in which they are tried."""
 
@@ -44,21 +47,40 @@ class OnnxFile:
         except Exception as error:
             raise ModelError(f"{path} is not a readable ONNX program ({first_line(error)}).") from error
         shape = _find_input_shape(path, graph)
+        is_channels_last = shape[3] in CHANNELS and shape[1] not in CHANNELS
+        if is_channels_last:
+            shape = [shape[0], shape[3], shape[1], shape[2]]
         weights = {tensor.name: _to_torch(tensor) for tensor in graph.graph.initializer}
         card = {"input": {"size": shape[2]}} if isinstance(shape[2], int) else {}
-        run = _load_onnxruntime(path, graph)
+        notes = [CHANNELS_LAST] if is_channels_last else []
+        run = _load_onnxruntime(path, graph, is_channels_last)
+        program = None if run is None else Program(run, KIND, differentiable=False, batch=shape[0])
         x = _make_noise(shape)
-        network = _convert(graph, x, None if run is None else run(x))
-        if network is None:
-            if run is None:
-                raise ModelError(
-                    f"{path} is an ONNX program that onnx2torch cannot convert; running it needs the package "
-                    "onnxruntime: pip install 'interpfer[onnx]'"
-                )
-            batch = shape[0] if isinstance(shape[0], int) else None
-            program = Program(run, KIND, differentiable=False, batch=batch)
-            return CheckpointData(KIND, weights, program, card, program=True)
-        return CheckpointData(KIND, weights, network, card, notes=("the ONNX program was converted by onnx2torch",))
+        try:
+            expected = None if program is None else program(x)
+        except Exception as error:  # onnxruntime raises many types
+            raise ModelError(f"onnxruntime cannot run {path} ({first_line(error)}).") from error
+        network = _convert(graph, x, expected, is_channels_last)
+        if network is not None:
+            notes.append("the ONNX program was converted by onnx2torch")
+            return CheckpointData(KIND, weights, network, card, notes=tuple(notes))
+        if program is None:
+            raise ModelError(
+                f"{path} is an ONNX program that onnx2torch cannot convert; running it needs the package "
+                "onnxruntime: pip install 'interpfer[onnx]'"
+            )
+        return CheckpointData(KIND, weights, program, card, program=True, notes=tuple(notes))
+
+
+class _ChannelsLast(nn.Module):
+    """A network whose input is channels last."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Any:
+        return self.network(x.permute(0, 2, 3, 1))
 
 
 def _check_external_data(path: Path, graph: Any) -> None:
@@ -111,12 +133,12 @@ def _find_input_shape(path: Path, graph: Any) -> list[int | None]:
 
 
 def _make_noise(shape: list[int | None]) -> Tensor:
-    sizes = [shape[0] or 2, shape[1] or 3, shape[2] or 224, shape[3] or shape[2] or 224]
+    sizes = [max(shape[0] or 2, 2), shape[1] or 3, shape[2] or 224, shape[3] or shape[2] or 224]
     return torch.randn(sizes, generator=torch.Generator().manual_seed(0))
 
 
-def _load_onnxruntime(path: Path, graph: Any) -> Any:
-    """Return a function that runs the program; None if onnxruntime is not installed."""
+def _load_onnxruntime(path: Path, graph: Any, is_channels_last: bool) -> Any:
+    """Return a function that runs the program on (n, c, h, w); None if onnxruntime is not installed."""
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -132,32 +154,46 @@ def _load_onnxruntime(path: Path, graph: Any) -> Any:
     kind = np.float16 if "float16" in source.type else np.float32
 
     def run(x: Tensor) -> Any:
-        values = session.run(None, {source.name: x.detach().cpu().numpy().astype(kind)})
+        inputs = x.permute(0, 2, 3, 1) if is_channels_last else x
+        values = session.run(None, {source.name: inputs.detach().cpu().contiguous().numpy().astype(kind)})
         outputs = tuple(torch.from_numpy(value) for value in values if isinstance(value, np.ndarray))
         return outputs[0] if len(outputs) == 1 else outputs
 
     return run
 
 
-def _convert(graph: Any, x: Tensor, expected: Any) -> nn.Module | None:
-    """Convert a program to a network with the same outputs, also for another batch size; None if that fails.
+def _convert(graph: Any, x: Tensor, expected: Any, is_channels_last: bool) -> nn.Module | None:
+    """Convert a program to a network with the same outputs, for batches and single images; None if that fails.
+
+    A program that was exported for one image is also tried with its batch set free.
 
     Args:
         graph: the program.
-        x: an input.
+        x: an input of at least two images.
         expected: output of the program for ``x``; None if it cannot be run.
+        is_channels_last: whether the program takes (n, h, w, c).
     """
     try:
-        import onnx2torch
-        from onnx import version_converter
+        import onnx2torch  # noqa: F401
     except ModuleNotFoundError:
         return None
+    network = _find_conversion(graph, x, expected, is_channels_last)
+    if network is None and expected is not None:
+        network = _find_conversion(_free_batch(graph), x, expected, is_channels_last)
+    return network
+
+
+def _find_conversion(graph: Any, x: Tensor, expected: Any, is_channels_last: bool) -> nn.Module | None:
+    import onnx2torch
+    from onnx import version_converter
+
     for opset in (None, *OLDER_OPSETS):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 older = graph if opset is None else version_converter.convert_version(graph, opset)
                 network: nn.Module = onnx2torch.convert(older).eval()
+                network = _ChannelsLast(network) if is_channels_last else network
                 with torch.no_grad():
                     batch = network(x)
                     single = network(x[:1])
@@ -167,6 +203,28 @@ def _convert(graph: Any, x: Tensor, expected: Any) -> nn.Module | None:
         if is_same and largest_difference(single, _take_rows(batch, 1)) <= SAME_OUTPUT:
             return network
     return None
+
+
+def _free_batch(graph: Any) -> Any:
+    """Return a copy of a program whose batch may have any size: neither its input nor a reshape fixes it to 1."""
+    from onnx import numpy_helper
+
+    free = type(graph)()
+    free.CopyFrom(graph)
+    for value in (*free.graph.input, *free.graph.output):
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = "n"
+    del free.graph.value_info[:]
+    shapes = {node.input[1] for node in free.graph.node if node.op_type == "Reshape" and len(node.input) > 1}
+    constants = [
+        node.attribute[0].t for node in free.graph.node if node.op_type == "Constant" and node.output[0] in shapes
+    ]
+    for tensor in (*constants, *(tensor for tensor in free.graph.initializer if tensor.name in shapes)):
+        sizes = numpy_helper.to_array(tensor).copy()
+        if sizes.size and sizes.flat[0] == 1:
+            sizes.flat[0] = 0 if (sizes == -1).any() else -1
+            tensor.CopyFrom(numpy_helper.from_array(sizes, tensor.name))
+    return free
 
 
 def _take_rows(output: Any, count: int) -> Any:

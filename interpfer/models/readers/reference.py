@@ -10,6 +10,7 @@ from interpfer.errors import ModelError
 from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.folder import find_checkpoint
 from interpfer.models.readers.torchfile import TorchFile
+from interpfer.models.reference import DROP_RATE, DROP_THRESHOLD
 
 CONFIG = "config_model.yaml"
 CLASS_FILE = "class_id.yaml"
@@ -90,15 +91,18 @@ _PlainLoader.add_multi_constructor("", _construct_plain)
 
 def _arch_args(encoder: str, head: str, options: Mapping[str, Any]) -> dict[str, Any]:
     dense = str(options.get("dense_dims") or "")
+    adl = str(options.get("method")) == "ADL" or bool(options.get("use_adl"))
+    defaults = {"adl_drop_rate": DROP_RATE, "adl_drop_threshold": DROP_THRESHOLD}
+    drop = [float(default if options.get(name) is None else options[name]) for name, default in defaults.items()]
     return {
         "encoder": encoder,
         "head": head,
         "dense": [int(part) for part in dense.split("-")] if dense not in ("", "None") else [],
         "large_maps": bool(options.get("large_maps")),
-        "adl": str(options.get("method")) == "ADL" or bool(options.get("use_adl")),
+        "adl": adl,
         "background": bool(options.get("support_background")),
         "scale": float(options.get("scale_in") or 1),
-    }
+    } | ({"drop": drop} if adl else {})
 
 
 def _read_classes(path: Path) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from interpfer.errors import ModelError
 from interpfer.models.messages import first_line
 from interpfer.models.readers.base import CheckpointData, Request
-from interpfer.models.readers.contents import strip_wrappers
+from interpfer.models.readers.contents import find_weights
 from interpfer.models.readers.signatures import is_safetensors
 
 
@@ -16,7 +16,7 @@ class SafeTensors:
         """Return whether the file begins with a safetensors header."""
         return is_safetensors(path)
 
-    def read(self, path: Path, request: Request) -> CheckpointData:  # noqa: ARG002
+    def read(self, path: Path, request: Request) -> CheckpointData:
         """Read the weights; such a file holds no code."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -29,4 +29,5 @@ class SafeTensors:
             ) from error
         if not weights:
             raise ModelError(f"{path} is a safetensors file without any tensor.")
-        return CheckpointData("safetensors", strip_wrappers(weights))
+        contents = find_weights(weights, str(path), request.key)
+        return CheckpointData("safetensors", contents.weights, where=contents.where, notes=contents.notes)

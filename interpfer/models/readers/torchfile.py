@@ -13,8 +13,10 @@ import torch
 
 from interpfer.errors import ModelError, TrustError
 from interpfer.models.messages import TRUST, first_line, list_few
+from interpfer.models.readers.archive import check_archive
 from interpfer.models.readers.base import CheckpointData, Request
-from interpfer.models.readers.contents import Contents, find_weights
+from interpfer.models.readers.contents import find_weights
+from interpfer.models.readers.entries import Contents
 from interpfer.models.readers.inert import load_inert
 from interpfer.models.readers.pickles import find_imports, select_suspicious
 from interpfer.models.readers.signatures import describe_other_file
@@ -29,18 +31,17 @@ class TorchFile:
 
     def read(self, path: Path, request: Request) -> CheckpointData:
         """Read with ``weights_only=True``; files that need more are read without their code, or with ``trust``."""
+        check_archive(path)
         try:
-            return _to_data(find_weights(_load_weights_only(path), str(path)))
-        except pickle.UnpicklingError as error:
-            imports = find_imports(path)
-            if not imports:
-                raise ModelError(_describe_broken(path, "it holds no tensors")) from error
+            return _to_data(find_weights(_load_weights_only(path), str(path), request.key))
         except ModelError:
             raise
         except Exception as error:  # torch may raise anything for a broken file
-            imports = find_imports(path)
+            imports = _find_imports(path)
             if not imports:
-                raise ModelError(_describe_broken(path, first_line(error))) from error
+                is_pickle = isinstance(error, pickle.UnpicklingError)
+                reason = "it holds no tensors" if is_pickle else first_line(error)
+                raise ModelError(_describe_broken(path, reason)) from error
         if request.trust:
             return _unpickle(path, request, imports)
         suspicious = select_suspicious(imports)
@@ -49,7 +50,7 @@ class TorchFile:
                 f"checkpoint {path} is a pickle that would import and run {list_few(suspicious)}, "
                 f"which no weights need; {TRUST}."
             )
-        return _read_inert(path, imports)
+        return _read_inert(path, imports, request.key)
 
 
 def code_error(path: Path, imports: tuple[str, ...]) -> TrustError:
@@ -66,13 +67,20 @@ def _load_weights_only(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _read_inert(path: Path, imports: tuple[str, ...]) -> CheckpointData:
+def _find_imports(path: Path) -> tuple[str, ...]:
+    try:
+        return find_imports(path)
+    except Exception as error:  # tarfile may raise anything for a broken archive
+        raise ModelError(_describe_broken(path, first_line(error))) from error
+
+
+def _read_inert(path: Path, imports: tuple[str, ...], key: str | None) -> CheckpointData:
     try:
         content = load_inert(path, imports)
     except Exception:  # objects that torch cannot read with weights_only
         names = list_few(imports)
         raise TrustError(f"checkpoint {path} is a pickle that would import and run {names}; {TRUST}.") from None
-    contents = find_weights(content, str(path))
+    contents = find_weights(content, str(path), key)
     if contents.class_name is not None:
         return _to_data(contents, imports)
     note = f"objects beside the weights were not loaded, as they would run code: {list_few(imports)}"
@@ -88,7 +96,7 @@ def _unpickle(path: Path, request: Request, imports: tuple[str, ...]) -> Checkpo
             )
     except Exception as error:
         try:
-            return _to_data(find_weights(load_inert(path, imports), str(path)), imports)
+            return _to_data(find_weights(load_inert(path, imports), str(path), request.key), imports)
         except Exception:
             source = " or in the FILE.py of --arch" if request.source is None else f" or in {request.source}"
             is_missing = isinstance(error, AttributeError | ImportError)
@@ -96,12 +104,12 @@ def _unpickle(path: Path, request: Request, imports: tuple[str, ...]) -> Checkpo
             raise ModelError(
                 f"checkpoint {path} cannot be unpickled: {type(error).__name__}: {first_line(error)}{remedy}."
             ) from error
-    return _to_data(find_weights(content, str(path)))
+    return _to_data(find_weights(content, str(path), request.key))
 
 
 def _pickle_module(source: Path | None) -> Any:
     """Return a pickle module that looks up classes which it cannot import in the user's FILE.py."""
-    from interpfer.models.architectures import import_file
+    from interpfer.models.import_file import import_file
 
     @cache
     def user_module() -> Any:

@@ -14,8 +14,9 @@ import torch
 from interpfer.errors import ModelError, TrustError
 from interpfer.models.messages import TRUST, first_line
 from interpfer.models.program import Program
+from interpfer.models.readers.archive import check_archive
 from interpfer.models.readers.base import CheckpointData, Request
-from interpfer.models.readers.contents import strip_wrappers
+from interpfer.models.readers.entries import strip_wrappers
 from interpfer.models.readers.pickles import find_imports
 from interpfer.models.readers.signatures import find_duplicate_members, list_members
 
@@ -39,6 +40,7 @@ class TorchScriptFile:
 
     def read(self, path: Path, request: Request) -> CheckpointData:
         """Load the program; it runs in the interpreter of TorchScript."""
+        check_archive(path)
         unsafe = _find_unsafe(path)
         if unsafe and not request.trust:
             raise TrustError(
