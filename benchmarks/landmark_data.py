@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from interpfer.landmarks.network import CROP, MARGIN, MIRRORED, Squares
+from interpfer.landmarks.network import CROP, MARGIN, Squares
+from interpfer.landmarks.points import MIRRORED
 
 FRAME = 144
 """Side of the square frame in which a training picture lies, at its top left."""

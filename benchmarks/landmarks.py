@@ -1,7 +1,7 @@
 """Train and measure the embedded landmark network.
 
-    python benchmarks/landmarks.py train --data DIR --minutes 40 --out embedded.pt
-    python benchmarks/landmarks.py measure --data DIR [--peer MODELS_DIR]
+    python -m benchmarks.landmarks train --data DIR --minutes 40 --out embedded.pt
+    python -m benchmarks.landmarks measure --data DIR [--peer MODELS_DIR]
 
 DIR holds faces.zip and teachers.npz. A fifth of the faces, chosen by a hash of the name, is never trained on; errors
 are measured on it: mean distance to the mean of the two teachers over the outer-eye distance, the first box being the
@@ -31,12 +31,13 @@ import numpy as np
 import PIL
 import torch
 import torch.nn.functional as F
-from landmark_data import GROSS, INNER, Bender, FaceSet, frames, outer_eye, read_faces
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from torch import Tensor, nn
 
+from benchmarks.landmark_data import GROSS, INNER, Bender, FaceSet, frames, outer_eye, read_faces
 from interpfer.landmarks.embedded import MIN_CONFIDENCE, SEARCH_CONFIDENCE, WEIGHTS, EmbeddedLandmarks
-from interpfer.landmarks.network import MIRRORED, LandmarkNet, Squares, fold
+from interpfer.landmarks.network import LandmarkNet, Squares, fold
+from interpfer.landmarks.points import MIRRORED
 
 RESULTS = Path(__file__).parent / "results"
 PLAIN_HELD_OUT = ("brick", "grass", "gravel", "coins", "page", "retina")

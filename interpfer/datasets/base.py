@@ -13,7 +13,14 @@ from interpfer.labels import EXPRESSIONS
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.types import Sample
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"),
+        *(".pgm", ".ppm", ".pbm", ".pnm", ".tga", ".avif", ".avifs", ".jp2", ".j2k", ".jpf", ".jpx"),
+        *(".heic", ".heif", ".hif", ".jxl", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
+    }
+)
+"""Suffixes of images in lower case, also of formats that cannot be read: such a file is counted and named."""
 
 ALL = "all"
 """The split of a data set without splits, in which every image belongs to every split."""

@@ -1,6 +1,6 @@
 """Repacked data sets: one folder of images per class, by name or by number, with or without a folder per split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,12 +68,16 @@ def find_class_folders(root: Path, names: Sequence[str] | None = None) -> ClassF
         root: folder to search.
         names: allowed names of the folder, in lower case; None for any.
     """
+    return next(iterate_class_folders(root, names), None)
+
+
+def iterate_class_folders(root: Path, names: Sequence[str] | None = None) -> Iterator[ClassFolders]:
+    """Yield the folders that contain class folders, the nearest to ``root`` first; as ``find_class_folders``."""
     for folder in folders_below(root):
         if names is None or folder.name.lower() in names:
             classes = subfolders(folder)
             if any(_is_class(path.name) for path in classes):
-                return ClassFolders(folder, tuple(classes))
-    return None
+                yield ClassFolders(folder, tuple(classes))
 
 
 def _expression(path: Path, order: Sequence[str], first: int) -> str:

@@ -1,22 +1,28 @@
 """A data set given by a CSV file of images and labels."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
 
 from interpfer.datasets.base import ALL, Dataset, require_root, require_split
+from interpfer.datasets.images import existing_path
 from interpfer.errors import DataError
 from interpfer.labels import canonical
 from interpfer.types import Sample
+
+SAMPLE = 20
+"""Images of a table that are looked for before all are."""
 
 
 class CsvDataset(Dataset):
     """DIR/labels.csv with the columns image, label and optionally split and subject.
 
-    Image names are relative to DIR/images if it exists, else to DIR. Without the column split, every row belongs to
-    every split.
+    Image names are relative to DIR/images or to DIR, with slashes or backslashes; of a path that does not exist, such
+    as one of another machine, the longest end that does is used. Without the column split, every row belongs to every
+    split.
     """
 
     name: ClassVar[str] = "csv"
@@ -41,22 +47,25 @@ class CsvDataset(Dataset):
         if "split" in table:
             require_split(split, sorted(set(table["split"].str.strip())), str(path))
             table = table[table["split"].str.strip() == split]
-        images = folder / "images" if (folder / "images").is_dir() else folder
+        names = [image.strip() for image in table["image"]]
+        paths, note = find_images(folder, names, path)
         subjects = table["subject"] if "subject" in table else [""] * len(table)
         samples = []
-        for line, image, label, subject in zip(table.index + 2, table["image"], table["label"], subjects, strict=True):
-            if not image.strip():
+        columns = table.index + 2, names, paths, table["label"], subjects
+        for line, name, image, label, subject in zip(*columns, strict=True):
+            if not name:
                 raise DataError(f"{path}, line {line}: the name of the image is missing.")
             try:
                 expression = canonical(label) if label.strip() else ""
             except DataError as error:
                 raise DataError(f"{path}, line {line}: {error}") from error
-            samples.append(Sample(image.strip(), expression, images / image.strip(), subject.strip() or None))
+            samples.append(Sample(name, expression, image, subject.strip() or None))
         if not samples:
             raise DataError(f"{path} has no rows; it needs the columns image and label, and one line per image.")
         dataset = cls(samples, split if "split" in table else ALL, folder)
         if "split" not in table:
             dataset.warn_no_splits(split, f"{path} has no column split")
+        dataset.notes = (*dataset.notes, note) if note else dataset.notes
         return dataset
 
     @classmethod
@@ -64,6 +73,47 @@ class CsvDataset(Dataset):
         """Return the splits named in the file; "all" if it has no column split."""
         table = _read(require_root(root, cls.name) / "labels.csv")
         return tuple(sorted(set(table["split"].str.strip()))) if "split" in table else (ALL,)
+
+
+def find_images(folder: Path, names: Sequence[str], table: Path) -> tuple[list[Path], str]:
+    """Return the file of each image of a table, and a note if names were found by their ends alone.
+
+    Files are looked for one by one only if some of a sample are not where they are expected.
+
+    Args:
+        folder: folder of the data set.
+        names: names in the table.
+        table: the table, for messages.
+
+    Raises:
+        DataError: two names end in the same file.
+    """
+    places = [folder / "images", folder] if (folder / "images").is_dir() else [folder]
+    expected = [places[0] / name for name in names]
+    if all(existing_path(path).exists() for path in expected[:: max(len(expected) // SAMPLE, 1)]):
+        return expected, ""
+    paths, by_end = [], dict[Path, str]()
+    for name, default in zip(names, expected, strict=True):
+        path, is_end = _find(places, name)
+        if path is not None and is_end and by_end.setdefault(path, name) != name:
+            raise DataError(f"{table}: {by_end[path]} and {name} both end in {path}; give names below {folder}.")
+        paths.append(path or default)
+    if not by_end:
+        return paths, ""
+    path, name = next(iter(by_end.items()))
+    return paths, f"{table}: {len(by_end)} images were found by the ends of their names, such as {name} as {path}."
+
+
+def _find(places: Sequence[Path], name: str) -> tuple[Path | None, bool]:
+    """Return the file that a name stands for, and whether only an end of the name led to it."""
+    plain = name.replace("\\", "/").removeprefix("./")
+    parts = [part for part in plain.split("/") if part]
+    ends = ["/".join(parts[i:]) for i in range(len(parts))]
+    for option in dict.fromkeys([name, plain, *ends]):
+        for place in places:
+            if option and existing_path(place / option).is_file():
+                return place / option, option not in (name, plain)
+    return None, False
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -31,7 +31,7 @@ def subfolders(folder: Path) -> list[Path]:
     """Return the visible subfolders of ``folder``, sorted by name; none if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not _is_hidden(entry.name) and entry.is_dir()]
+            names = [entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir()]
     except OSError:
         return []
     return [folder / name for name in sorted(names)]
@@ -50,7 +50,7 @@ def image_names(folder: Path) -> list[str]:
     """Return the sorted names of the image files in ``folder``, without opening them."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries]
-    return sorted(name for name in names if not _is_hidden(name) and is_image(name))
+    return sorted(name for name in names if not is_hidden(name) and is_image(name))
 
 
 def is_image(name: str) -> bool:
@@ -58,5 +58,6 @@ def is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Return whether a name is hidden, or left over from an archive made on a Mac."""
     return name.startswith((".", "__MACOSX"))

@@ -1,17 +1,40 @@
 """Reading of image files in any mode as upright 8-bit RGB."""
 
+import hashlib
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from interpfer.errors import DataError
 
 ORIENTATION = 0x0112
 """EXIF tag of the orientation; values from 5 to 8 swap width and height."""
+
+BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw image"} | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
+)
+"""Brand of an ISO media file -> format."""
+
+SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"P5": "PGM",
+    b"P6": "PPM",
+    b"8BPS": "PSD",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+}
+"""First bytes of a file -> format."""
 
 
 def read_image(path: Path) -> Image.Image:
@@ -61,15 +84,57 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def image_format(path: Path) -> str:
+    """Return the format of an image by the first bytes of the file, also if it cannot be read; "" for any other file.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     photo = Path(folder) / "photo"
+        ...     _ = photo.write_bytes(b"GIF89a")
+        ...     print(image_format(photo))
+        GIF
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return ""
+    brand = head[8:12] if head[4:8] == b"ftyp" else b""
+    if brand in BRANDS:
+        return BRANDS[brand]
+    if head[:4] == b"RIFF":
+        return "WebP" if head[8:12] == b"WEBP" else ""
+    return next((name for start, name in SIGNATURES.items() if head.startswith(start)), "")
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """Return the sha256 of the pixels of an RGB image, row by row."""
+    return hashlib.sha256(np.asarray(image).tobytes()).hexdigest()
+
+
+def content_key(size: tuple[int, int], digest: str) -> str:
+    """Return what two images with the same pixels have in common: their (width, height) and ``pixel_digest``.
+
+    Examples:
+        >>> content_key((48, 64), "e3b0")
+        '48x64 e3b0'
+    """
+    return f"{size[0]}x{size[1]} {digest}"
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(_existing_path(path)) as image:
+        with Image.open(existing_path(path)) as image:
             yield image
     except FileNotFoundError:
         raise DataError(f"{path}: no such image file.") from None
     except Exception as error:  # on a broken file Pillow raises many types: struct.error, KeyError, ...
-        raise DataError(f"{path}: not a readable image ({str(error) or type(error).__name__}).") from error
+        cause = str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError) and (name := image_format(path)):
+            cause = f"{name}: convert it to JPEG or PNG"
+        raise DataError(f"{path}: not a readable image ({cause}).") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -86,7 +151,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _existing_path(path: Path) -> Path:
+def existing_path(path: Path) -> Path:
     """Return the path with its accents composed or decomposed, as on disk: archives and lists may differ."""
     if not str(path).isascii() and not path.exists():
         for form in ("NFC", "NFD"):

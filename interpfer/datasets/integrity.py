@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interpfer.datasets.base import Counts, Dataset
+from interpfer.datasets.duplicates import describe_groups, read_content
 from interpfer.errors import DataError
 from interpfer.runtime.progress import Progress, no_progress
 
@@ -25,6 +26,7 @@ class IntegrityReport:
         published: split -> whether its counts are published.
         problems: kind of problem -> one line for each.
         read: number of images that were read.
+        copies: "within a split" or "across splits" -> one line for each group of images with the same pixels.
     """
 
     counts: dict[str, Counts] = field(default_factory=dict)
@@ -32,6 +34,7 @@ class IntegrityReport:
     published: dict[str, bool] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
     read: int = 0
+    copies: dict[str, list[str]] = field(default_factory=dict)
 
     def add_problem(self, kind: str, line: str) -> None:
         """Add a problem."""
@@ -99,7 +102,7 @@ def compare_counts(counts: Counts, published: Sequence[Counts]) -> str:
 
 
 def read_images(datasets: Sequence[Dataset], report: IntegrityReport, progress: Progress = no_progress) -> None:
-    """Read every image once, in parallel, and add unreadable ones to a report.
+    """Read every image once, in parallel; add unreadable ones to a report, and exact copies of others.
 
     Args:
         datasets: splits of a data set; an image may be in several.
@@ -107,22 +110,32 @@ def read_images(datasets: Sequence[Dataset], report: IntegrityReport, progress: 
         progress: called after every ``CHUNK`` images.
     """
     pairs = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
-    images = list({(dataset.samples[i].path, dataset.samples[i].id): (dataset, i) for dataset, i in pairs}.values())
+    images: dict[tuple[Path | None, str], list[tuple[Dataset, int]]] = {}
+    for dataset, i in pairs:
+        images.setdefault((dataset.samples[i].path, dataset.samples[i].id), []).append((dataset, i))
+    places, contents = list(images.values()), list[tuple[str, str, str]]()
     with ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4)) as pool:
-        for start in range(0, len(images), CHUNK):
-            for kind, line in filter(None, pool.map(_find_problem, images[start : start + CHUNK])):
-                report.add_problem(kind, line)
-            report.read = min(start + CHUNK, len(images))
-            progress("images", report.read, len(images))
+        for start in range(0, len(places), CHUNK):
+            chunk = places[start : start + CHUNK]
+            for several, (key, problem) in zip(chunk, pool.map(_read, [several[0] for several in chunk]), strict=True):
+                if problem is not None:
+                    report.add_problem(*problem)
+                else:
+                    dataset, i = several[0]
+                    splits = " and ".join(each.split for each, _ in several)
+                    contents.append((key, splits, dataset.samples[i].id))
+            report.read = min(start + CHUNK, len(places))
+            progress("images", report.read, len(places))
+    for is_across, line in describe_groups(contents):
+        report.copies.setdefault("across splits" if is_across else "within a split", []).append(line)
 
 
-def _find_problem(image: tuple[Dataset, int]) -> tuple[str, str] | None:
-    """Return the kind of problem and a line on it; None if the image can be read."""
+def _read(image: tuple[Dataset, int]) -> tuple[str, tuple[str, str] | None]:
+    """Return the key of the pixels of an image; "" with the kind of problem and a line where it cannot be read."""
     dataset, index = image
     try:
-        dataset.image(index)
+        return read_content(dataset, index), None
     except DataError as error:
         path = dataset.samples[index].path
         kind = "images missing" if path is not None and not path.exists() else "images not readable"
-        return kind, f"{dataset.samples[index].id}: {error}"
-    return None
+        return "", (kind, f"{dataset.samples[index].id}: {error}")

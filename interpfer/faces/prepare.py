@@ -17,8 +17,9 @@ from interpfer.errors import DataError
 from interpfer.faces.stream import FaceStream
 from interpfer.files import csv_bytes, write_atomic
 from interpfer.landmarks.alignment import invert_transform, transform_points
-from interpfer.landmarks.base import NO_FACE, UNREADABLE, LandmarkProvider
+from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.cache import CachedLandmarks
+from interpfer.landmarks.reasons import NO_FACE, UNREADABLE
 from interpfer.landmarks.sheet import COLUMNS, Block, Tile, draw_sheet
 from interpfer.runtime.progress import Progress, no_progress
 from interpfer.types import CANVAS

@@ -1,6 +1,5 @@
 """A stream of face images with their landmarks, read in the background; unreadable images are skipped and reported."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +10,21 @@ from PIL import Image
 from torch import Tensor
 
 from interpfer.datasets.base import Dataset
+from interpfer.datasets.images import pixel_digest
 from interpfer.errors import DataError
 from interpfer.labels import class_indices
-from interpfer.landmarks.alignment import resize_transform, similarity_transform, transform_points, warp_image
-from interpfer.landmarks.base import UNREADABLE, LandmarkProvider
-from interpfer.models.input import to_square
+from interpfer.landmarks.alignment import (
+    compose_transforms,
+    resize_transform,
+    similarity_transform,
+    transform_points,
+    warp_image,
+)
+from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.plausibility import reject_implausible
+from interpfer.landmarks.reasons import UNREADABLE
+from interpfer.models.input import InputSpec
+from interpfer.models.preparation import FieldOfView, prepare_pixels
 from interpfer.runtime.threads import prefetch
 from interpfer.types import CANVAS, LANDMARKS, Faces, Landmarks
 
@@ -28,9 +37,12 @@ class Batch:
         rows: positions in the data set of the n images that could be read.
         faces: names, labels and pixels of the images, resized to ``size`` x ``size``.
         landmarks: landmarks in pixels of the canvas.
-        transforms: (n, 2, 3) transforms from pixels of each picture to pixels of the canvas.
+        transforms: (n, 2, 3) transforms from pixels of each picture to pixels of the canvas, which is what the network
+            sees of the picture.
         digests: sha256 of the pixels of each picture.
         skipped: position -> reason why the image could not be read.
+        sizes: (width, height) of each picture.
+        partly_seen: positions of the faces with landmarks outside of what the network sees of the picture.
     """
 
     rows: tuple[int, ...]
@@ -39,6 +51,8 @@ class Batch:
     transforms: Float[Tensor, "n 2 3"]
     digests: tuple[str, ...]
     skipped: dict[int, str]
+    sizes: tuple[tuple[int, int], ...]
+    partly_seen: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,14 +62,22 @@ class FaceStream:
     Attributes:
         dataset: the data set.
         provider: the landmark provider.
-        size: side in pixels to which images are resized (bilinear, antialiased).
-        align: whether to align each face first; a face without landmarks is only resized.
+        size: side of the images in pixels.
+        align: whether to align each face first; a face without landmarks is not.
+        input: input of the model that the images are for: images and canvas show what it sees of a picture; None for
+            the whole picture, resized (bilinear, antialiased).
     """
 
     dataset: Dataset
     provider: LandmarkProvider
     size: int
     align: bool = False
+    input: InputSpec | None = None
+
+    @property
+    def spec(self) -> InputSpec:
+        """How a picture becomes an image of that size."""
+        return InputSpec(self.size) if self.input is None else self.input.at(self.size)
 
     def batches(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
         """Yield the images at ``rows`` in batches, reading the next batch in the background."""
@@ -71,18 +93,22 @@ class FaceStream:
                 pictures[row] = self.dataset.image(row)
             except DataError as error:
                 skipped[row] = str(error)
-        landmarks = self.provider.locate(self._ids(pictures), list(pictures.values()))
-        transforms = self._transforms(landmarks, [picture.size for picture in pictures.values()])
+        sizes = tuple(picture.size for picture in pictures.values())
+        landmarks = reject_implausible(self.provider.locate(self._ids(pictures), list(pictures.values())), sizes)
+        transforms = self._transforms(landmarks, sizes)
         images = torch.empty(len(pictures), 3, self.size, self.size)
         digests = []
         for i, picture in enumerate(pictures.values()):
-            digests.append(hashlib.sha256(np.asarray(picture).tobytes()).hexdigest())
+            digests.append(pixel_digest(picture))
             if self.align and bool(landmarks.found[i]):
-                picture = warp_image(picture, transforms[i] * (self.size / CANVAS), self.size)
-            images[i] = to_tensor(np.array(picture), self.size)
+                side = self.spec.picture_size
+                aligned = similarity_transform(landmarks.points[i : i + 1], CANVAS)[0]
+                picture = warp_image(picture, aligned * (side / CANVAS), side)
+            images[i] = prepare_pixels(np.array(picture), self.spec)
         on_canvas = Landmarks.of(transform_points(landmarks.points, transforms), landmarks.notes)
         faces = Faces(tuple(self._ids(pictures)), images, self._labels(pictures), self.dataset.classes)
-        return Batch(tuple(pictures), faces, on_canvas, transforms, tuple(digests), skipped)
+        cut = self._partly_seen(tuple(pictures), on_canvas)
+        return Batch(tuple(pictures), faces, on_canvas, transforms, tuple(digests), skipped, sizes, cut)
 
     def picture(self, row: int) -> Float[Tensor, "3 s s"]:
         """Return one image as ``read`` does without alignment; finds no landmarks.
@@ -90,7 +116,7 @@ class FaceStream:
         Raises:
             DataError: the image cannot be read.
         """
-        return to_tensor(np.array(self.dataset.image(row)), self.size)
+        return prepare_pixels(np.array(self.dataset.image(row)), self.spec)
 
     def landmarks(self, rows: Sequence[int]) -> Landmarks:
         """Return the landmarks of the images at ``rows`` in pixels of the canvas; an unreadable image has none.
@@ -111,20 +137,30 @@ class FaceStream:
             except DataError as error:
                 sizes.append((0, 0))
                 unreadable[i] = f"{UNREADABLE}: {error}"
-        landmarks = self.provider.locate(self._ids(rows), None)
+        landmarks = reject_implausible(self.provider.locate(self._ids(rows), None), sizes)
         points = transform_points(landmarks.points, self._transforms(landmarks, sizes))
         return Landmarks.of(points, tuple(unreadable.get(i) or landmarks.note(i) for i in range(len(rows))))
 
     def _transforms(self, landmarks: Landmarks, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "n 2 3"]:
         resizes = [
-            resize_transform(*size, CANVAS) if all(size) else torch.full((2, 3), torch.nan, dtype=torch.float64)
+            view_transform(self.spec, *size) if all(size) else torch.full((2, 3), torch.nan, dtype=torch.float64)
             for size in sizes
         ]
         transforms = torch.stack(resizes) if resizes else torch.zeros(0, 2, 3, dtype=torch.float64)
         if self.align:
             aligned = similarity_transform(landmarks.points, CANVAS)
+            if not self.spec.is_whole:
+                side = self.spec.picture_size
+                seen = view_transform(self.spec, side, side)
+                aligned = compose_transforms(seen, aligned * (side / CANVAS))
             return torch.where(landmarks.found[:, None, None], aligned, transforms)
         return transforms
+
+    def _partly_seen(self, rows: tuple[int, ...], landmarks: Landmarks) -> tuple[int, ...]:
+        if self.spec.is_whole:
+            return ()
+        outside = ((landmarks.points < 0) | (landmarks.points > CANVAS)).flatten(1).any(1) & landmarks.found
+        return tuple(row for row, is_outside in zip(rows, outside.tolist(), strict=True) if is_outside)
 
     def _labels(self, rows: Iterable[int]) -> Int[Tensor, " n"]:
         labels = [self.dataset.samples[row].label for row in rows]
@@ -134,6 +170,13 @@ class FaceStream:
         return [self.dataset.samples[row].id for row in rows]
 
 
+def view_transform(spec: InputSpec, width: int, height: int) -> Float[Tensor, "2 3"]:
+    """Return the transform from a (width, height) picture to the canvas, which is what the network sees of it."""
+    if spec.is_whole:
+        return resize_transform(width, height, CANVAS)
+    return FieldOfView.of(spec, width, height).transform(CANVAS)
+
+
 def to_tensor(pixels: np.ndarray, size: int) -> Float[Tensor, "3 {size} {size}"]:
     """Return (h, w, 3) bytes as RGB in [0, 1], resized to ``size`` x ``size``."""
-    return to_square(torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div_(255), size)[0]
+    return prepare_pixels(pixels, InputSpec(size))

@@ -77,6 +77,18 @@ def invert_transform(transform: Float[Tensor, "*n 2 3"]) -> Float[Tensor, "*n 2 
     return torch.cat([back, -back @ transform[..., 2:]], -1)
 
 
+def compose_transforms(outer: Float[Tensor, "*m 2 3"], inner: Float[Tensor, "*n 2 3"]) -> Float[Tensor, "*n 2 3"]:
+    """Return the transform that applies ``inner``, then ``outer``.
+
+    Examples:
+        >>> half, shifted = torch.tensor([[[0.5, 0, 0], [0, 0.5, 0]], [[1.0, 0, 2], [0, 1, 4]]])
+        >>> compose_transforms(half, shifted).tolist()
+        [[0.5, 0.0, 1.0], [0.0, 0.5, 2.0]]
+    """
+    linear = outer[..., :2].to(inner) @ inner
+    return linear + torch.cat([torch.zeros_like(outer[..., :2]), outer[..., 2:]], -1).to(inner)
+
+
 def warp_image(image: Image.Image, transform: Float[Tensor, "2 3"], size: int) -> Image.Image:
     """Cut a ``size`` x ``size`` crop out of a picture, black outside it; a picture that is shrunk is antialiased."""
     scale = float(transform[:, :2].det().sqrt())

@@ -5,10 +5,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from PIL import Image
 
+from interpfer.landmarks.reasons import SEVERAL
 from interpfer.types import Landmarks
-
-NO_FACE, SEVERAL, UNSURE, UNREADABLE = "no face", "several faces", "low confidence", "unreadable image"
-"""Reasons at the beginning of a note."""
 
 DOMINANT = 1.5
 """Smallest ratio of the widths of the two widest faces at which the widest one is taken."""

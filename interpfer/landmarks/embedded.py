@@ -17,8 +17,10 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from interpfer.landmarks.base import NO_FACE, UNSURE, choose_largest
-from interpfer.landmarks.network import MARGIN, MIRRORED, LandmarkNet, Squares
+from interpfer.landmarks.base import choose_largest
+from interpfer.landmarks.network import MARGIN, LandmarkNet, Squares
+from interpfer.landmarks.points import MIRRORED
+from interpfer.landmarks.reasons import NO_FACE, UNSURE
 from interpfer.landmarks.windows import Canvases, pyramid, to_grey, whole_box
 from interpfer.types import LANDMARKS, Landmarks
 
@@ -214,8 +216,9 @@ class EmbeddedLandmarks:
 
 
 def load_network(path: Path) -> LandmarkNet:
-    """Load the network from weights stored in half precision."""
-    network = LandmarkNet(folded=True)
+    """Load the network from weights stored in half precision; the state of the random numbers stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        network = LandmarkNet(folded=True)
     state = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict({key: value.float() for key, value in state.items()})
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)

@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 
 from interpfer.errors import DataError
-from interpfer.landmarks.base import NO_FACE, choose_largest
+from interpfer.landmarks.base import choose_largest
+from interpfer.landmarks.reasons import NO_FACE
 from interpfer.types import LANDMARKS, Landmarks
 
 

@@ -19,17 +19,6 @@ CROP = 96
 MARGIN = 1.3
 """Side of the crop of the second pass, in sides of the box around the 68 points."""
 
-MIRRORED = (
-    *range(16, -1, -1),
-    *range(26, 16, -1),
-    *range(27, 31),
-    *range(35, 30, -1),
-    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
-    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55),
-    *(64, 63, 62, 61, 60, 67, 66, 65),
-)
-"""Index of the point that takes the place of each point when the face is mirrored."""
-
 
 @dataclass(frozen=True)
 class Squares:

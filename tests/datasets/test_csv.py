@@ -70,6 +70,46 @@ def test_images_lie_in_images_or_beside_the_list(tmp_path: Path) -> None:
     assert CsvDataset.open(root, "test").image(0).getpixel((0, 0)) == (0, 0, 255)
 
 
+def shades(dataset: CsvDataset) -> list[int]:
+    return [dataset.image(i).getpixel((0, 0))[0] for i in range(len(dataset))]
+
+
+@pytest.mark.parametrize("name", ["{}.png", "images/{}.png", "images\\{}.png", "./images/{}.png", ".\\images\\{}.png"])
+def test_names_may_begin_with_the_folder_of_the_images(tmp_path: Path, name: str) -> None:
+    (tmp_path / "images").mkdir()
+    for shade in (10, 20, 30):
+        Image.new("RGB", (2, 2), (shade, 0, 0)).save(tmp_path / "images" / f"{shade}.png")
+    text = "image,label\n" + "".join(f"{name.format(shade)},sad\n" for shade in (30, 10, 20))
+    dataset = CsvDataset.open(listed(tmp_path, text), "test")
+    assert shades(dataset) == [30, 10, 20]
+    assert dataset.notes == ()
+    assert dataset.samples[0].id == name.format(30)
+
+
+def test_paths_of_another_machine_are_found_by_their_longest_end_and_this_is_noted(tmp_path: Path) -> None:
+    for place, shade in (("images/angry/0.png", 10), ("images/happy/0.png", 20), ("images/1.png", 30)):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (2, 2), (shade, 0, 0)).save(tmp_path / place)
+    names = ["C:\\faces\\angry\\0.png", "/home/me/faces/images/happy/0.png", "D:/1.png", "/gone/2.png"]
+    root = listed(tmp_path, "image,label\n" + "".join(f"{name},sad\n" for name in names))
+    dataset = CsvDataset.open(root, "test")
+    assert [sample.path for sample in dataset.samples[:3]] == [
+        tmp_path / place for place in ("images/angry/0.png", "images/happy/0.png", "images/1.png")
+    ]
+    assert dataset.samples[3].path == Path("/gone/2.png")
+    assert dataset.notes == (
+        f"{root / 'labels.csv'}: 3 images were found by the ends of their names, such as C:\\faces\\angry\\0.png as "
+        f"{tmp_path / 'images/angry/0.png'}.",
+    )
+    root = listed(tmp_path, "image,label\n/x/1.png,sad\n/y/1.png,fear\n")
+    with pytest.raises(DataError) as error:
+        CsvDataset.open(root, "test")
+    assert str(error.value) == (
+        f"{root / 'labels.csv'}: /x/1.png and /y/1.png both end in {tmp_path / 'images/1.png'}; "
+        f"give names below {tmp_path}."
+    )
+
+
 def test_no_landmarks_are_brought(tmp_path: Path) -> None:
     assert CsvDataset.open(listed(tmp_path, "image,label\na,sad\n"), "test").landmarks() is None
 

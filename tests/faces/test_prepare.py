@@ -13,6 +13,7 @@ from PIL import Image
 from interpfer.datasets.csv import CsvDataset
 from interpfer.faces.prepare import MAX_TILES, PreparedLandmarks, prepare
 from interpfer.landmarks.cache import CachedLandmarks
+from interpfer.landmarks.points import MEAN_FACE
 from interpfer.landmarks.sheet import COLUMNS, TILE, Block, Tile, draw_sheet
 from interpfer.types import Landmarks
 
@@ -36,7 +37,7 @@ class Noting:
         assert images is not None
         self.asked += len(ids)
         shades = [image.getpixel((0, 0))[0] for image in images]
-        points = torch.rand(len(ids), 68, 2, generator=torch.Generator().manual_seed(0)) * 20
+        points = (torch.tensor(MEAN_FACE) / 10 + 10).repeat(len(ids), 1, 1)
         points[[shade < 160 for shade in shades]] = torch.nan
         return Landmarks.of(points, tuple(NOTES.get(shade, "") for shade in shades))
 

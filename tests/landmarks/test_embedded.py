@@ -13,8 +13,15 @@ from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 
 from interpfer.landmarks import PROVIDERS
-from interpfer.landmarks.embedded import MIN_CONFIDENCE, SEARCH_CONFIDENCE, WEIGHTS, EmbeddedLandmarks
-from interpfer.landmarks.network import CROP, MIRRORED, LandmarkNet, Squares, fold
+from interpfer.landmarks.embedded import (
+    MIN_CONFIDENCE,
+    SEARCH_CONFIDENCE,
+    WEIGHTS,
+    EmbeddedLandmarks,
+    load_network,
+)
+from interpfer.landmarks.network import CROP, LandmarkNet, Squares, fold
+from interpfer.landmarks.points import MIRRORED
 from interpfer.types import Landmarks
 
 SHARED = Path(os.environ.get("INTERPFER_SHARED", "../shared")) / "data" / "landmarks"
@@ -286,3 +293,9 @@ def _reduced(image: Image.Image, side: int) -> Image.Image:
 
 def _held_out(name: str) -> bool:
     return hashlib.sha256(name.encode()).digest()[0] % 5 == 0
+
+
+def test_loading_draws_no_random_numbers() -> None:
+    before = torch.random.get_rng_state()
+    load_network(WEIGHTS)
+    assert torch.equal(torch.random.get_rng_state(), before)

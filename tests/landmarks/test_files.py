@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,11 @@ def line(name: str, points: np.ndarray | None) -> str:
     """One line as the reference writes it: all x, then all y."""
     values = ["inf"] * 136 if points is None else [str(value) for value in points.T.ravel()]
     return ",".join([name, *values])
+
+
+def parsed(text: str) -> dict[str, np.ndarray]:
+    rows, points = parse_landmarks(text.splitlines(), "F")
+    return {name: points[row] for name, row in rows.items()}
 
 
 def read(path: Path, text: str, ids: Sequence[str]) -> torch.Tensor:
@@ -50,7 +56,7 @@ def test_a_header_in_any_order(seed: int) -> None:
         points = face(who)
         cells = [f"{who}.png", "somewhere", *map(str, points.T.ravel()), "fine"]
         rows.append(", ".join(cells[index] for index in order))
-    found = parse_landmarks("\n".join([",".join(header), *rows]), "F")
+    found = parsed("\n".join([",".join(header), *rows]))
     assert list(found) == ["1.png", "2.png"]
     np.testing.assert_array_equal(found["1.png"], face(1))
     np.testing.assert_array_equal(found["2.png"], face(2))
@@ -83,6 +89,53 @@ def test_names_with_folders_come_before_bare_names(tmp_path: Path) -> None:
     np.testing.assert_array_equal(points[1], face(2))
 
 
+@pytest.mark.parametrize("listed", ["happy/1.jpg", "happy\\1.jpg", "./happy/1.jpg", "1.jpg", "/x/y/happy/1.jpg"])
+@pytest.mark.parametrize("name", ["happy/1.jpg", "happy\\1.jpg", "C:\\data\\happy\\1.jpg", "images/happy/1.jpg"])
+def test_names_with_more_or_fewer_folders_and_with_backslashes(tmp_path: Path, listed: str, name: str) -> None:
+    path = _written(tmp_path, f"{line('sad/1.jpg', face(2))}\n{line(listed, face(1))}\n")
+    longer_on_both_sides = listed.startswith("/x") and name.startswith(("C:", "images"))
+    landmarks = FileLandmarks(path).locate([name], None)
+    if longer_on_both_sides:
+        assert landmarks.notes[0].startswith("not in the landmark file: ")
+    else:
+        np.testing.assert_array_equal(landmarks.points[0], face(1))
+
+
+def test_a_name_that_several_longer_ones_end_in_is_not_found(tmp_path: Path) -> None:
+    path = _written(tmp_path, f"{line('a/1.jpg', face(1))}\n{line('b/1.jpg', face(2))}\n{line('b/2.jpg', face(3))}\n")
+    landmarks = FileLandmarks(path).locate(["1.jpg", "2.jpg"], None)
+    assert landmarks.found.tolist() == [False, True]
+    np.testing.assert_array_equal(landmarks.points[1], face(3))
+
+
+def test_names_of_several_images_and_equal_points(tmp_path: Path) -> None:
+    text = "\n".join([line("1.jpg", face(1)), line("a/2.jpg", face(1)), line("b/2.jpg", face(2)), line("c.jpg", None)])
+    provider = FileLandmarks(_written(tmp_path, text))
+    provider.require_unambiguous(["x/1.jpg", "a/2.jpg", "b/2.jpg", "gone.jpg"])
+    with pytest.raises(DataError) as error:
+        provider.require_unambiguous(["x/1.jpg", "a/2.jpg", "y/1.jpg"])
+    assert str(error.value) == (
+        f"landmark file {tmp_path / 'landmarks.txt'}: '1.jpg' stands for several images, such as x/1.jpg and y/1.jpg; "
+        "name the images with their folders."
+    )
+    assert provider.equal_points(["b/2.jpg", "a/2.jpg", "c.jpg", "gone.jpg", "1.jpg"]) == [[1, 4]]
+
+
+def test_a_large_file_is_read_line_by_line() -> None:
+    """Memory is that of the coordinates: 8 bytes each, and little more."""
+    text = ",".join(["1.25"] * 136)
+
+    def lines() -> Iterator[str]:
+        yield from (f"{i}.jpg,{text}\n" for i in range(2000))
+
+    tracemalloc.start()
+    rows, points = parse_landmarks(lines(), "F")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(rows), points.shape, float(points.sum())) == (2000, (2000, 68, 2), 2000 * 136 * 1.25)
+    assert peak < 1.7 * points.nbytes
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -110,19 +163,19 @@ def test_names_with_folders_come_before_bare_names(tmp_path: Path) -> None:
 )
 def test_the_message_names_the_faulty_line(text: str, message: str) -> None:
     with pytest.raises(DataError) as error:
-        parse_landmarks(text, "F")
+        parsed(text)
     assert str(error.value) == message
 
 
 def test_a_line_may_be_there_twice_or_end_in_a_comma() -> None:
     text = f"{line('a.jpg', face(1))}\n{line('a.jpg', face(1))},\n{line('b.jpg', None)}\n{line('b.jpg', None)}"
-    found = parse_landmarks(text, "F")
+    found = parsed(text)
     np.testing.assert_array_equal(found["a.jpg"], face(1))
     assert np.isnan(found["b.jpg"]).all()
 
 
 def test_a_header_and_nothing_else() -> None:
-    assert parse_landmarks(",".join(COLUMNS), "F") == {}
+    assert parsed(",".join(COLUMNS)) == {}
 
 
 def test_the_digest_follows_the_content(tmp_path: Path) -> None:
