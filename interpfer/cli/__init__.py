@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="interpfer")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def group(debug: bool) -> None:  # noqa: ARG001
-    """Where does a facial-expression classifier look, and is it where an expert would?"""
+    """Where does a facial-expression classifier look, and is it where the expression's action units are?"""
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -16,7 +16,8 @@ MAX_LINES = 10
 def command(ctx: click.Context, options: CheckDataOptions) -> None:
     """Check that a data set is complete: counts as published, every image readable.
 
-    Prints the number of images per class and split, then the problems by kind. Exit status 1 if there are problems.
+    Prints the number of images per class and split, images with the same pixels within and across splits, then the
+    problems by kind. Exit status 1 if there are problems; images with the same pixels are none.
 
     \b
     interpfer check-data --dataset rafdb --data-root RAF-DB
@@ -49,12 +50,10 @@ def command(ctx: click.Context, options: CheckDataOptions) -> None:
     for reason in dict.fromkeys(reason for counts in report.left_out.values() for reason in counts):
         table.add_row(f"left out: {reason}", *(str(counts.get(reason, 0)) for counts in report.left_out.values()))
     stdout().print(table)
+    for kind, lines in report.copies.items():
+        _print_lines(f"groups of images with the same pixels {kind}", lines)
     for problem, lines in report.problems.items():
-        click.echo(f"{problem}: {len(lines)}")
-        for line in lines[:MAX_LINES]:
-            click.echo(f"  {line}")
-        if len(lines) > MAX_LINES:
-            click.echo(f"  and {len(lines) - MAX_LINES} more")
+        _print_lines(problem, lines)
     compared = ", ".join(split for split, is_published in report.published.items() if is_published)
     comparison = f"compared the counts of {compared} with the published ones"
     click.echo(f"read {report.read} images; {comparison if compared else 'there are no published counts to compare'}")
@@ -62,3 +61,11 @@ def command(ctx: click.Context, options: CheckDataOptions) -> None:
     click.echo("no problems found" if not count else "1 problem found" if count == 1 else f"{count} problems found")
     if count:
         ctx.exit(1)
+
+
+def _print_lines(title: str, lines: list[str]) -> None:
+    click.echo(f"{title}: {len(lines)}")
+    for line in lines[:MAX_LINES]:
+        click.echo(f"  {line}")
+    if len(lines) > MAX_LINES:
+        click.echo(f"  and {len(lines) - MAX_LINES} more")

@@ -23,7 +23,8 @@ def command(sources: tuple[Path, ...], options: LeaderboardOptions, json_wanted:
 
     Rows are ranked together only if data set, split, protocol, target, codebook, geometry and alignment agree, and the
     images are the same. Identical runs, recognised by their hashes, count once. Checkpoints of one model name are
-    seeds: the table shows mean and standard deviation. Baselines have no rank.
+    seeds: the table shows mean and standard deviation. Baselines have no rank. Of run folders, the page also says how
+    stable the orders are when images are drawn again.
 
     \b
     interpfer leaderboard leaderboard.csv
@@ -40,6 +41,8 @@ def command(sources: tuple[Path, ...], options: LeaderboardOptions, json_wanted:
         raise click.UsageError("--json cannot be combined with --format or --out.")
     write = _find_writer(options)
     board = rank_rows(read_rows(sources), options.sort, options.each)
+    if write is not None and write is FORMATS.get("html") and any(source.is_dir() for source in sources):
+        board = _with_stability(board, [source for source in sources if source.is_dir()])
     wanted = None if options.metrics is None else _split_names(options.metrics)
     require_metrics(wanted or (), dict.fromkeys(name for ranking in board.rankings for name in ranking.metrics))
     hidden_columns: list[str] = []
@@ -55,6 +58,13 @@ def command(sources: tuple[Path, ...], options: LeaderboardOptions, json_wanted:
         write_atomic(out, write(board.rankings, wanted).encode())
     for note in () if quiet else _notes(board, hidden_columns, options):
         print_note(note)
+
+
+def _with_stability(board: "Leaderboard", folders: Sequence[Path]) -> "Leaderboard":
+    from interpfer.reports.leaderboard.stability import add_stability
+    from interpfer.results.run import load_run
+
+    return add_stability(board, [load_run(folder) for folder in folders])
 
 
 def _find_writer(options: LeaderboardOptions) -> "Format | None":
@@ -92,6 +102,8 @@ def _notes(board: "Leaderboard", hidden_columns: Sequence[str], options: Leaderb
             f"columns hidden in this width: {', '.join(hidden_columns)}; choose columns with --metrics, "
             "or get all with --json or --format csv"
         )
+    for ranking in board.rankings:
+        yield from ranking.notes
     if board.repeated:
         yield f"left out: {board.repeated} rows that repeat identical runs"
     if len(board.rankings) > 1:

@@ -24,6 +24,7 @@ def command(options: PrepareOptions) -> None:
     """
     from interpfer.cli.terminal import progress_bars, stderr
     from interpfer.datasets import DATASETS
+    from interpfer.faces.check import check_landmarks
     from interpfer.faces.prepare import count_reasons, prepare
     from interpfer.landmarks.resolve import resolve_landmarks
 
@@ -31,7 +32,7 @@ def command(options: PrepareOptions) -> None:
     assert options.out is not None
     root = Path(options.data_root) if options.data_root else None
     dataset = DATASETS.get(options.dataset).open(root, options.split, options.seed)
-    provider = resolve_landmarks(options.landmarks, dataset.landmarks())
+    provider = check_landmarks(resolve_landmarks(options.landmarks, dataset.landmarks()), dataset)
     with progress_bars() as update:
         prepared = prepare(dataset, provider, Path(options.out), update)
     click.echo(f"{prepared.found} of {len(dataset)} faces found: {prepared.landmarks}")

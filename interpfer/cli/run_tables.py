@@ -1,5 +1,6 @@
 """Tables and notes of runs, comparisons and trainings for the terminal."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -7,10 +8,12 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from interpfer.landmarks.reasons import IMPLAUSIBLE, OFF_PICTURE
 from interpfer.reports.page.headline import summarise_run
 from interpfer.reports.page.scores import Scores
-from interpfer.results.comparison import find_better
+from interpfer.results.comparison import describe_independence, find_better
 from interpfer.results.metric_facts import MetricFacts, facts_of
+from interpfer.results.published import PUBLISHED, describe_published
 from interpfer.results.run import Run
 from interpfer.scoring.sanity import sentences
 
@@ -109,7 +112,8 @@ def comparison_table(
 
 
 def comparison_notes(table: pd.DataFrame, recorded: Mapping[str, MetricFacts] | None = None) -> Iterator[str]:
-    """Yield notes on the values of a comparison; for the arguments see ``comparison_table``."""
+    """Yield notes on the tests and values of a comparison; for the arguments see ``comparison_table``."""
+    yield describe_independence(table)
     for metric in dict.fromkeys(map(str, table["metric"])):
         if facts_of(metric, recorded).headline == "micro":
             yield f"{metric}: mean over faces here; the table of a run pools it over all pixels, so values differ"
@@ -152,7 +156,11 @@ def notes(run: Run) -> Iterator[str]:
         f"accuracy {classification['accuracy']:.3f}, macro F1 {classification['macro_f1']:.3f} "
         f"on {classification['n']} labelled images"
     )
+    if published := run.manifest.get(PUBLISHED):
+        yield describe_published(published)
     yield _image_counts(run)
+    if cut := run.manifest["counts"].get("partly_seen"):
+        yield f"{cut} faces are partly outside of what the network sees of a picture; maps and heatmaps end there"
     if run.manifest.get("same"):
         yield "map = another: both maps are identical for this model and layer and computed once"
     for reason, keys in _by_reason(run.manifest.get("refused", {})).items():
@@ -175,11 +183,21 @@ def _image_counts(run: Run) -> str:
         *([f"{sum(no_truth.values())} without a truth ({labels})"] if no_truth else []),
         *([f"{counts['unlabelled']} without a label"] if counts["unlabelled"] else []),
         *([_count_names(skipped["no landmarks"], "without landmarks")] if skipped["no landmarks"] else []),
+        *(
+            _count_names([*skipped[kind]], f"with {kind}{_main_faults(skipped[kind])}")
+            for kind in (IMPLAUSIBLE, OFF_PICTURE)
+            if skipped.get(kind)
+        ),
         *([_count_names(list(skipped["unreadable"]), "unreadable")] if skipped["unreadable"] else []),
     ]
     sample = " of a random sample (--limit)" if run.manifest.get("limit") else ""
     reasons = f"; left out: {'; '.join(left_out)}" if left_out else ""
     return f"scored {counts['scored']} of {counts['images']} images{sample}{reasons}"
+
+
+def _main_faults(faults: Mapping[str, str] | Sequence[str]) -> str:
+    counts = Counter(faults.values() if isinstance(faults, Mapping) else [])
+    return f": {', '.join(fault for fault, _ in counts.most_common(2))}" if counts else ""
 
 
 def _count_names(names: Sequence[str], reason: str, most: int = 3) -> str:

@@ -15,9 +15,10 @@ from interpfer.datasets.images import read_image, to_rgb
 from interpfer.errors import DataError
 from interpfer.explain.explanation import ExplainedMap, Explanation, Region, Score
 from interpfer.explain.options import ExplainOptions
-from interpfer.faces.stream import to_tensor
+from interpfer.faces.stream import view_transform
 from interpfer.labels import canonical
 from interpfer.landmarks.alignment import (
+    compose_transforms,
     face_crop_transform,
     resize_transform,
     similarity_transform,
@@ -25,6 +26,7 @@ from interpfer.landmarks.alignment import (
     warp_image,
 )
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.plausibility import reject_implausible
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.maps import named_maps
 from interpfer.maps.base import AnyMap
@@ -33,8 +35,10 @@ from interpfer.maps.compute import model_maps
 from interpfer.maps.engine import require_named, run_maps
 from interpfer.metrics.agreement import cosine, cosine_skill
 from interpfer.metrics.au_profile import USED, profile
+from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
+from interpfer.models.preparation import prepare_pixels
 from interpfer.options import resolve_options
 from interpfer.runtime.device import pick_device
 from interpfer.truth import open_truth
@@ -110,10 +114,12 @@ class Explainer:
         """
         wanted = canonical(label) if label else ""
         picture = to_rgb(picture)
-        landmarks = self.provider.locate([name], [picture])
+        landmarks = reject_implausible(self.provider.locate([name], [picture]), [picture.size])
         transform, cropped = self._place(landmarks, picture.size)
-        size = self.model.card.input.size
-        image, face = (self._cut(picture, transform, cropped, side)[None] for side in (size, CANVAS))
+        spec = self.model.card.input
+        image, face = (self._cut(picture, transform, cropped, each)[None] for each in (spec, spec.at(CANVAS)))
+        if not spec.is_whole:
+            transform, cropped = self._seen(picture, transform, cropped), True
         points = transform_points(landmarks.points.double(), transform[None])
 
         x = self.model.normalise(image)
@@ -167,9 +173,20 @@ class Explainer:
         return (face_crop_transform(points, CANVAS)[0], True) if small else (whole, False)
 
     @staticmethod
-    def _cut(picture: Image.Image, transform: Float[Tensor, "2 3"], cropped: bool, size: int) -> Float[Tensor, "3 s s"]:
-        cropped_picture = warp_image(picture, transform * (size / CANVAS), size) if cropped else picture
-        return to_tensor(np.array(cropped_picture), size)
+    def _cut(
+        picture: Image.Image, transform: Float[Tensor, "2 3"], cropped: bool, spec: InputSpec
+    ) -> Float[Tensor, "3 s s"]:
+        side = spec.picture_size
+        face = warp_image(picture, transform * (side / CANVAS), side) if cropped else picture
+        return prepare_pixels(np.array(face), spec)
+
+    def _seen(self, picture: Image.Image, transform: Float[Tensor, "2 3"], cropped: bool) -> Float[Tensor, "2 3"]:
+        """Return the transform from the picture to what the network sees of it, or of the face cut out of it."""
+        spec = self.model.card.input
+        if not cropped:
+            return view_transform(spec, *picture.size)
+        side = spec.picture_size
+        return compose_transforms(view_transform(spec, side, side), transform * (side / CANVAS))
 
     def _show(
         self,

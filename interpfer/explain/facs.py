@@ -84,7 +84,7 @@ def _energy(item: ExplainedMap) -> str:
         f"{format_aus(region.expected_aus or region.aus)} ({_percent(region.share)})" for region in most
     )
     return (
-        f"{_percent(inside)} of the energy of {item.name} at {item.layer} lies on action units "
+        f"{_percent(inside)} of the energy of {item.name} at {item.layer} lies on regions of action units "
         f"(of a uniform map: {_percent(uniform)}), most on {listed}."
     )
 
@@ -96,15 +96,16 @@ def _expected(expression: str, regions: Sequence[Region]) -> list[str]:
     others = [region for region in ordered if region.is_covered and not region.expected_aus]
     sentences = []
     if covered and not missed:
-        sentences.append(f"It covers all action units expected for {expression}: {_list(covered)}.")
+        sentences.append(f"It lies on the regions of all action units expected for {expression}: {_list(covered)}.")
     elif covered:
         sentences.append(
-            f"Of the action units expected for {expression} it covers {_list(covered)} and misses {_list(missed)}."
+            f"Of the action units expected for {expression}, it lies on the regions of {_list(covered)}, "
+            f"not on those of {_list(missed)}."
         )
     else:
-        sentences.append(f"It covers none of the action units expected for {expression}: {_list(missed)}.")
+        sentences.append(f"It lies on the region of no action unit expected for {expression}: {_list(missed)}.")
     if others:
-        sentences.append(f"Not expected, but covered: {_list(others)}.")
+        sentences.append(f"It also lies on regions of action units that are not expected: {_list(others)}.")
     return sentences
 
 

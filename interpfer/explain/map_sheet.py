@@ -26,7 +26,7 @@ from interpfer.types import CANVAS
 
 SHEET_MAPS = ("attention", "gradcam", "layercam")
 SHEET_TITLE = (
-    "Where an expert would look (AU heatmap of the label) and where the classifier looks.\n"
+    "Where the label's action units are (AU heatmap) and where the classifier looks.\n"
     "Bright: high values. Cosine: similarity of a map and the AU heatmap (1: identical)."
 )
 
@@ -43,13 +43,15 @@ def map_sheet(model: Model, dataset: Dataset, path: Path, landmarks: Any = None)
     names = [name for name in dataset.classes if name != NEUTRAL]
     labels = [sample.label for sample in dataset.samples]
     rows = [labels.index(name) for name in names]
-    batch = FaceStream(dataset, resolve_landmarks(landmarks, dataset.landmarks()), CANVAS).read(rows)
+    provider, spec = resolve_landmarks(landmarks, dataset.landmarks()), model.card.input
+    batch = FaceStream(dataset, provider, CANVAS, input=spec).read(rows)
+    prepared = FaceStream(dataset, provider, spec.size, input=spec).read(rows).faces.images
     samples = [dataset.samples[row] for row in rows]
     rules = TruthOptions()
     heat = open_truth(rules).draw(samples, batch.landmarks).maps
     targets = torch.tensor(class_indices(names, model.classes))
     layers = model.layers("last")
-    results = capture(model, model.preprocess(batch.faces.images), layers, targets)
+    results = capture(model, model.normalise(prepared), layers, targets)
     pictures = {"AU heatmap": heat}
     for name in SHEET_MAPS:
         method = MAPS.get(name)

@@ -7,16 +7,18 @@ import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.labels import class_indices
-from interpfer.results.metric_facts import MetricFacts, facts_of
-from interpfer.results.run import Run
-from interpfer.statistics.comparison import compare_accuracy, compare_scores, holm
+from interpfer.results.metric_facts import MetricFacts, facts_of, redefined_metrics
+from interpfer.results.run import SUBJECT, Run
+from interpfer.statistics.comparison import Difference, compare_accuracy, compare_scores, holm
+from interpfer.statistics.subjects import number_subjects
 
-COLUMNS = ["map", "layer_a", "layer_b", "metric", "a", "b", "difference", "ci_low", "ci_high", "p", "p_holm", "n"]
+COLUMNS = ["map", "layer_a", "layer_b", "metric", "a", "b", "difference", "ci_low", "ci_high", "p", "p_holm", "n",
+           "test", "n_subjects"]  # fmt: skip
 
 RULES = ("protocol", "codebook_digest", "geometry")
 """Arguments in which two runs must agree."""
 
-KEYS = ("image", "label", "predicted", "map", "layer")
+KEYS = ("image", "label", "predicted", SUBJECT, "map", "layer")
 """Columns of per_image.csv that are not scores."""
 
 SIGNIFICANCE = 0.05
@@ -29,15 +31,20 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
     by its values on single images, whose mean is not the pooled score of scores.csv. Baselines are left out: they do
     not depend on a model.
 
+    Where the runs know subjects, intervals resample people with all their images, and tests flip the signs of people;
+    an image without a subject is its own person. Where they know none, images are taken as independent.
+
     Args:
         run_a: the run to compare with.
         run_b: the other run.
-        seed: random seed of the bootstrap.
+        seed: random seed of bootstrap and tests.
 
     Returns:
         One line for the accuracy (map and layers "-"), then one per map, pair of layers and metric: the values of both
-        runs (mean of the class means), the difference b - a with its 95 % confidence interval, the p-value (McNemar's
-        test for the accuracy, Wilcoxon's for scores), and the p-value adjusted for all lines by Holm's method.
+        runs (mean of the class means), the difference b - a with its 95 % confidence interval, the p-value of the same
+        difference, the p-value adjusted for all lines by Holm's method, the number of images, the test ("sign flip";
+        "McNemar" for the accuracy where images are taken as independent), and the number of subjects, 0 where none is
+        known.
 
     Raises:
         RunError: the runs have no image or map in common, or were scored by different rules.
@@ -47,25 +54,54 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
     shared = tables[0].index.intersection(tables[1].index, sort=False)
     if shared.empty:
         raise RunError("the runs have no image with the same name and label in common.")
-    predictions = [table.loc[shared, "predicted"].to_numpy() for table in tables]
-    labels = shared.get_level_values("label").to_numpy()
-    labelled = labels != ""
-    correct = [(predicted == labels)[labelled] for predicted in predictions]
-    lines = [("-", "-", "-", "accuracy", *compare_accuracy(correct[0], correct[1], seed))]
-    names = tuple(dict.fromkeys(labels[labelled].tolist()))
-    classes = np.array(class_indices(labels.tolist(), names), np.intp)
     pairs = _layer_pairs(run_a, run_b)
     if not pairs:
         raise RunError("the runs have no map in common except baselines.")
-    metrics = [str(name) for name in run_a.per_image if name not in KEYS and name in run_b.per_image]
-    for name, layer_a, layer_b in pairs:
-        sides = [_map_scores(run, name, layer).loc[shared] for run, layer in ((run_a, layer_a), (run_b, layer_b))]
-        for metric in metrics:
-            a, b = (side[metric].to_numpy(float) for side in sides)
-            lines.append((name, layer_a, layer_b, metric, *compare_scores(a, b, classes, names, seed)))
-    table = pd.DataFrame(lines, columns=[name for name in COLUMNS if name != "p_holm"])
+    predictions = [table.loc[shared, "predicted"].to_numpy() for table in tables]
+    labels = shared.get_level_values("label").to_numpy()
+    subjects = number_subjects(_shared_subjects(tables[0], tables[1], shared)[0])
+    labelled = labels != ""
+    correct = [(predicted == labels)[labelled] for predicted in predictions]
+    names = tuple(dict.fromkeys(labels[labelled].tolist()))
+    classes = np.array(class_indices(labels.tolist(), names), np.intp)
+    skipped = (*KEYS, *redefined_metrics(run_a.metric_facts, run_b.metric_facts))
+    metrics = [str(name) for name in run_a.per_image if name not in skipped and name in run_b.per_image]
+    keys = [("-", "-", "-", "accuracy"), *((*pair, metric) for pair in pairs for metric in metrics)]
+    lines = [compare_accuracy(correct[0], correct[1], seed, None if subjects is None else subjects[labelled])]
+    if metrics:
+        a, b = (
+            np.concatenate([_map_scores(run, pair[0], pair[side], metrics).loc[shared] for pair in pairs], 1)
+            for side, run in ((1, run_a), (2, run_b))
+        )
+        lines += compare_scores(a, b, classes, names, seed, subjects)
+    bounds = [_bounds(key[-1], run_a) for key in keys]
+    table = pd.DataFrame(
+        [(*key, *_within(limit, line)) for key, line, limit in zip(keys, lines, bounds, strict=True)],
+        columns=[name for name in COLUMNS if name != "p_holm"],
+    )
     table["p_holm"] = holm(table["p"].tolist())
     return table[COLUMNS]
+
+
+def subject_note(run_a: Run, run_b: Run) -> str:
+    """Return a line on subjects that only one of two runs knows, or on which they disagree, "" where all is well."""
+    tables = [_predictions(run) for run in (run_a, run_b)]
+    shared = tables[0].index.intersection(tables[1].index, sort=False)
+    return _shared_subjects(tables[0], tables[1], shared)[1]
+
+
+def definition_note(run_a: Run, run_b: Run) -> str:
+    """Return a line on metrics that are left out because their formula differs between the runs, "" where none does."""
+    names = redefined_metrics(run_a.metric_facts, run_b.metric_facts)
+    return f"not compared, since their definition differs between the runs: {', '.join(names)}" if names else ""
+
+
+def describe_independence(table: pd.DataFrame) -> str:
+    """Return a line on what intervals and tests of ``compare`` take as independent: images or people."""
+    people = int(table["n_subjects"].max())
+    if people:
+        return f"intervals and tests are over people: {people} on {int(table['n'].max())} images"
+    return "images taken as independent: no subject is known"
 
 
 def find_better(
@@ -74,7 +110,7 @@ def find_better(
     """Return for each line of ``compare`` which run is significantly better: "a", "b", or "" for neither.
 
     A difference is significant where the adjusted p-value is below ``level`` and the confidence interval excludes 0.
-    The two can disagree: ranks weigh every image alike, the mean of the class means does not.
+    Both concern the same difference, but the interval is not adjusted, and with few people the two can disagree.
 
     Args:
         table: the result of ``compare``.
@@ -90,30 +126,59 @@ def find_better(
 
 
 def _require_same_rules(run_a: Run, run_b: Run) -> None:
-    rules_a, rules_b = (_rules(run) for run in (run_a, run_b))
+    rules_a, rules_b = (scoring_rules(run) for run in (run_a, run_b))
     for key in dict.fromkeys([*rules_a, *rules_b]):
         a, b = rules_a.get(key), rules_b.get(key)
         if a != b:
             raise RunError(f"the runs cannot be compared: one was scored with {key} {a}, the other with {b}.")
 
 
-def _rules(run: Run) -> dict[str, str | None]:
+def scoring_rules(run: Run) -> dict[str, str | None]:
     """Return what two runs must have in common; the codebook counts by its content, not by its name."""
     arguments = run.manifest["arguments"]
     settings = {name: arguments[name] for name in arguments.get("truth_settings", ()) if name != "codebook"}
     return {"truth": run.truth} | {key: arguments.get(key) for key in RULES} | settings
 
 
-def _map_scores(run: Run, name: str, layer: str) -> pd.DataFrame:
+def _map_scores(run: Run, name: str, layer: str, metrics: list[str]) -> pd.DataFrame:
     """Return the scores of a map at a layer per (image, label)."""
     rows = run.per_image[(run.per_image["map"] == name) & (run.per_image["layer"] == layer)]
-    return rows.fillna({"label": ""}).set_index(["image", "label"])
+    return rows.fillna({"label": ""}).set_index(["image", "label"])[metrics].astype(float)
 
 
 def _predictions(run: Run) -> pd.DataFrame:
-    """Return the predicted class per (image, label)."""
+    """Return the predicted class and the subject per (image, label), "" where the subject is unknown."""
     table = run.per_image.assign(label=run.per_image["label"].fillna(""))
-    return table.drop_duplicates("image").set_index(["image", "label"])[["predicted"]]
+    table = table.drop_duplicates("image").set_index(["image", "label"])
+    subjects = table[SUBJECT].fillna("").astype(str) if SUBJECT in table else ""
+    return table[["predicted"]].assign(**{SUBJECT: subjects})
+
+
+def _shared_subjects(a: pd.DataFrame, b: pd.DataFrame, shared: pd.Index) -> tuple[list[str], str]:
+    """Return the subject of each image that two runs share, and a note where they do not agree on it.
+
+    The first run decides; what it does not know is taken from the second.
+    """
+    first, second = (table.loc[shared, SUBJECT].tolist() for table in (a, b))
+    subjects = [one or other for one, other in zip(first, second, strict=True)]
+    if any(first) != any(second):
+        which = "first" if any(first) else "second"
+        return subjects, f"only the {which} run names subjects; they are used for both"
+    count = sum(one != other for one, other in zip(first, second, strict=True))
+    note = f"the runs name different subjects on {count} of {len(shared)} images; those of the first run are used"
+    return subjects, note if count else ""
+
+
+def _bounds(metric: str, run: Run) -> float:
+    """Return the largest difference that a metric allows."""
+    least, largest = (0, 1) if metric == "accuracy" else facts_of(metric, run.metric_facts).bounds
+    return float(largest - least)
+
+
+def _within(limit: float, line: Difference) -> Difference:
+    """Cut off what of an interval no difference can reach."""
+    low, high = np.clip([line.low, line.high], -limit, limit).tolist()
+    return line._replace(low=low, high=high)
 
 
 def _layer_pairs(run_a: Run, run_b: Run) -> list[tuple[str, str, str]]:

@@ -43,11 +43,13 @@ class BatchResult:
         single: metric name -> (rows, maps) score of each image alone.
         profiles: (rows, maps + 2, regions) share of the energy of each map, of a uniform map and of the AU heatmap.
         valid: whether each row has a truth.
-        faceless: position of each image without landmarks -> reason, "" where the provider gives none.
+        faceless: position of each image without landmarks, or with no action unit of its label on the picture ->
+            reason, "" where the provider gives none.
         skipped: position of each unreadable image -> reason.
         refused: (map, layer) that cannot be computed -> reason.
         unlike: (map, layer) pairs that are duplicates in general, but not in this batch.
         pictures: small pictures for the report, None if the run keeps none.
+        partly_seen: positions of the faces with landmarks outside of what the network sees of the picture.
     """
 
     rows: NDArray[np.int64]
@@ -64,6 +66,7 @@ class BatchResult:
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     unlike: frozenset[tuple[str, str]] = frozenset()
     pictures: Pictures | None = None
+    partly_seen: tuple[int, ...] = ()
 
 
 class RunFolder:
@@ -155,6 +158,7 @@ class RunFolder:
             arrays |= {f"pictures/{name}": getattr(part.pictures, name) for name in PICTURES}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
         facts |= {"refused": [[*key, reason] for key, reason in part.refused.items()], "unlike": sorted(part.unlike)}
+        facts["partly_seen"] = part.partly_seen
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         write_atomic(self.batches / f"{first:09d}.npz", buffer.getvalue(), durable=False)
@@ -178,6 +182,7 @@ class RunFolder:
                     {int(row): reason for row, reason in facts["skipped"].items()},
                     {(name, layer): reason for name, layer, reason in facts["refused"]},
                     frozenset((name, layer) for name, layer in facts["unlike"]),
+                    partly_seen=tuple(facts.get("partly_seen", ())),
                 )
 
     def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:
@@ -232,7 +237,8 @@ def _require_same_plan(path: Path, plan: Mapping[str, Any]) -> None:
     else:
         raise RunError(f"{path} holds no run to resume; pass --overwrite.")
     before = {"truth": TruthOptions.truth, "truth_settings": list(CODEBOOK_SETTINGS)} | before
-    changed = [key for key in plan if json.loads(json.dumps(plan[key])) != before.get(key)]
+    names = [key for key in plan if key != "truth_settings"]
+    changed = [key for key in names if json.loads(json.dumps(plan[key])) != before.get(key)]
     if changed:
         raise RunError(
             f"{path} was started with another {', '.join(changed)}; pass the same arguments with --resume, "

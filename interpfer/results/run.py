@@ -19,13 +19,18 @@ COMMAND = "command"
 """Key of run.json: words of the command that repeats the run, without ``--out``."""
 
 
+SUBJECT = "subject"
+"""Column of per_image.csv with the person on an image; only where the data set knows any."""
+
+
 @dataclass(frozen=True, repr=False)
 class Run:
     """A finished score.
 
     Attributes:
         scores: map, layer, metric, group, value, ci_low, ci_high, n.
-        per_image: image, label, predicted, map, layer, then one column per metric.
+        per_image: image, label, predicted, subject (only where the data set knows any), map, layer, then one column per
+            metric.
         confusion: counts, rows true class, columns predicted class.
         manifest: the content of run.json.
         path: the run folder, or None.
@@ -116,7 +121,7 @@ def load_run(path: str | Path) -> Run:
         raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
     return Run(
         scores=pd.read_csv(path / "scores.csv"),
-        per_image=pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""]),
+        per_image=pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""], dtype={SUBJECT: str}),
         confusion=pd.read_csv(path / "confusion.csv", index_col=0),
         manifest=json.loads(manifest.read_text(encoding="utf-8")),
         path=path,

@@ -14,11 +14,14 @@ from torch import Tensor
 
 from interpfer.datasets.base import Dataset
 from interpfer.labels import NEUTRAL, class_indices
-from interpfer.landmarks.base import UNREADABLE
+from interpfer.landmarks.reasons import IMPLAUSIBLE, OFF_PICTURE, UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
 from interpfer.results.folder import BatchResult
+from interpfer.results.run import SUBJECT
 from interpfer.statistics.bootstrap import Draws, image_weights, subject_weights
 from interpfer.statistics.pooling import POOLED_RESAMPLES, Pool, add_pools, pool, summarise_pooled
+from interpfer.statistics.small_samples import interval_factors
+from interpfer.statistics.subjects import number_subjects
 from interpfer.statistics.summary import Summary, summarise_halves, summarise_table
 
 BLOCK = 1024
@@ -75,9 +78,17 @@ class Tables:
         return np.concatenate([part.profiles for part in self.parts])
 
     @cached_property
-    def faceless(self) -> list[str]:
-        """Names of the images without landmarks."""
-        return [self.dataset.samples[row].id for part in self.parts for row in part.faceless]
+    def faceless(self) -> dict[str, Any]:
+        """Kind of reason -> the images without landmarks, or whose heatmap is off the picture."""
+        notes = {self.dataset.samples[row].id: note for part in self.parts for row, note in part.faceless.items()}
+        implausible = {
+            name: detail.strip()
+            for name, (kind, _, detail) in ((name, note.partition(":")) for name, note in notes.items())
+            if kind == IMPLAUSIBLE
+        }
+        off_picture = [name for name, note in notes.items() if note == OFF_PICTURE]
+        others = [name for name in notes if name not in implausible and name not in set(off_picture)]
+        return {"no landmarks": others, IMPLAUSIBLE: implausible, OFF_PICTURE: off_picture}
 
     @cached_property
     def missing(self) -> dict[int, str]:
@@ -113,12 +124,16 @@ class Tables:
         }
 
     def per_image(self) -> pd.DataFrame:
-        """Return one line per image and (map, layer)."""
+        """Return one line per image and (map, layer); with the column ``subject`` where any subject is known."""
         columns = len(self.columns)
         table: dict[str, Any] = {
             "image": np.repeat([self.dataset.samples[row].id for row in self.rows], columns),
             "label": np.repeat(self.labels, columns),
             "predicted": np.repeat(self.predicted, columns),
+        }
+        if self.subjects is not None:
+            table[SUBJECT] = np.repeat(self.subject_names, columns)
+        table |= {
             "map": np.tile([name for name, _ in self.columns], len(self.rows)),
             "layer": np.tile([layer for _, layer in self.columns], len(self.rows)),
         }
@@ -135,12 +150,14 @@ class Tables:
         return np.array(class_indices(self.labels, self.dataset.classes), np.intp)
 
     @cached_property
+    def subject_names(self) -> list[str]:
+        """Subject per row, "" where unknown."""
+        return [self.dataset.samples[row].subject or "" for row in self.rows]
+
+    @cached_property
     def subjects(self) -> NDArray[np.intp] | None:
-        """Index of the person per row; None where the subject of any row is unknown."""
-        names = [self.dataset.samples[row].subject for row in self.rows]
-        if None in names:
-            return None
-        return np.unique(np.array(names, str), return_inverse=True)[1]
+        """Number of the person per row, None where no subject is known; a row without subject is its own person."""
+        return number_subjects(self.subject_names)
 
     @cached_property
     def halves(self) -> dict[str, NDArray[np.bool_]]:
@@ -158,7 +175,7 @@ class Tables:
                     summaries = self._pooled(metric, column, np.isfinite(self.values[key][:, column]))
                 else:
                     summaries = averaged[key, column]
-                rows += [(name, layer, key, *summary) for summary in summaries]
+                rows += [(name, layer, key, *_within(metric, summary)) for summary in summaries]
         return pd.DataFrame(rows, columns=SCORE_COLUMNS)
 
     def _averaged(self) -> dict[tuple[str, int], list[Summary]]:
@@ -182,7 +199,17 @@ class Tables:
             sums = {group: torch.from_numpy(values.astype(np.int64)) for group, values in pooled.sums.items()}
             self._pools[table, column] = pooled, sums
         pooled, sums = self._pools[table, column]
-        return summarise_pooled(pooled, lambda group: metric.score(sums[group]).double().numpy(), self.dataset.classes)
+        names, factors = self.dataset.classes, self._pooled_factors(counted)
+        return summarise_pooled(pooled, lambda group: metric.score(sums[group]).double().numpy(), names, factors)
+
+    def _pooled_factors(self, counted: NDArray[np.bool_]) -> dict[str, float]:
+        """Return by how much the interval of each group is widened for few images or subjects."""
+        names = self.dataset.classes
+        members = [np.flatnonzero(counted & (self.classes == index)) for index in range(len(names))]
+        factors = interval_factors(members, names, self.subjects)
+        for name, half in self.halves.items():
+            factors |= {name: interval_factors([np.flatnonzero(counted & half)], (name,), self.subjects)[name]}
+        return factors
 
     def _batch_pools(self, table: str, column: int, counted: NDArray[np.bool_]) -> Iterator[Pool]:
         start = 0
@@ -233,9 +260,17 @@ class Tables:
             "neutral": sum(label == NEUTRAL and not ok for label, ok in zip(self.labels, self.valid, strict=True)),
             "unlabelled": self.labels.count(""),
             "without_truth": self._without_truth(),
-            "skipped": {"unreadable": self.skipped, "no landmarks": self.faceless},
+            "skipped": {"unreadable": self.skipped, **self.faceless},
             "undefined_maps": undefined,
+            **({"partly_seen": cut} if (cut := sum(len(part.partly_seen) for part in self.parts)) else {}),
         }
+
+
+def _within(metric: Metric, summary: Summary) -> Summary:
+    """Cut off what of an interval lies outside the bounds of the metric."""
+    least, largest = metric.facts.bounds
+    ends = np.clip([summary.low, summary.high], least, largest)
+    return summary._replace(low=float(ends[0]), high=float(ends[1]))
 
 
 def _blocks(parts: Iterable[NDArray[np.unsignedinteger]]) -> Iterator[NDArray[np.unsignedinteger]]:

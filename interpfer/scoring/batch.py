@@ -16,7 +16,7 @@ from interpfer.maps.canvas import normalise, to_canvas
 from interpfer.maps.engine import Key, MapResults, find_duplicates, require_named, run_maps
 from interpfer.metrics.au_profile import cells, profile
 from interpfer.metrics.base import DatasetMetric, ImageMetric, ModelMetric
-from interpfer.metrics.queries import ModelProbe
+from interpfer.metrics.queries import ModelProbe, zero_color
 from interpfer.models.channels_last import channels_last
 from interpfer.results.folder import BatchResult
 from interpfer.results.pictures import Bytes, Pictures, ReportContent, empty_maps, to_bytes
@@ -110,11 +110,12 @@ def score_batch(session: ScoreSession, batch: Batch, means: TruthMeans | None, c
         single=scored.single,
         profiles=scored.profiles,
         valid=scored.valid,
-        faceless={row: batch.landmarks.note(i) for i, row in enumerate(batch.rows) if not batch.landmarks.found[i]},
+        faceless=session.missing_notes(batch.rows, batch.landmarks, torch.from_numpy(scored.valid)),
         skipped=batch.skipped,
         pictures=_pictures(session, batch, scored.small_maps, content) if content.maps else None,
         refused=results.refused,
         unlike=frozenset(session.probe.duplicates) - set(twins) if count else frozenset(),
+        partly_seen=batch.partly_seen,
     )
 
 
@@ -220,6 +221,7 @@ def _add_model_metrics(
         own_targets[chosen],
         tuple(chunk.context.rows[i] for i in own),
         session.spec.seed,
+        zero_color(session.model.card.input),
     )
     places = [chunk.rows.start + i for i in own]
     for column, key in enumerate(session.columns):

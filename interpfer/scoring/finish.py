@@ -8,16 +8,19 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from interpfer import __version__
 from interpfer.errors import DataError
 from interpfer.labels import NEUTRAL
-from interpfer.landmarks.base import NO_FACE, UNREADABLE
+from interpfer.landmarks.reasons import IMPLAUSIBLE, NO_FACE, OFF_PICTURE, UNREADABLE
 from interpfer.maps.canvas import conventions
 from interpfer.metrics.au_profile import summarise_profiles
 from interpfer.options import RUN_OPTIONS, write_command
 from interpfer.results.folder import RunFolder
 from interpfer.results.metric_facts import METRIC_FACTS, leaderboard_columns, record_metric_facts
 from interpfer.results.pictures import ReportContent, ReportData
+from interpfer.results.published import PUBLISHED, compare_published
 from interpfer.results.run import COMMAND, Run
 from interpfer.results.sources import SOURCES, collect_sources
 from interpfer.results.tables import Tables
@@ -26,6 +29,7 @@ from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.session import ScoreSession
 from interpfer.scoring.spec import ScoreSpec
 from interpfer.statistics.classification import Classification, classify, wrong_order
+from interpfer.statistics.proportions import clustered_interval
 from interpfer.types import Sample
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
@@ -97,6 +101,11 @@ def _manifest(
         *session.model.notes,
         wrong_order(classification.confusion, session.model.classes),
     ]
+    accuracy = classification.facts() | _accuracy_interval(tables)
+    low, high = accuracy["accuracy_ci"]
+    published = compare_published(
+        session.model.card.published, spec.dataset, spec.split, classification.accuracy, (low, high)
+    )
     return {
         "arguments": spec.identity,
         "spec_digest": spec.digest,
@@ -111,8 +120,10 @@ def _manifest(
         "limit": len(spec.rows) if len(spec.rows) < len(session.dataset) else None,
         "conventions": conventions(spec.protocol),
         "counts": tables.counts(),
-        "classification": classification.facts(),
+        "classification": accuracy,
+        **({PUBLISHED: published} if published else {}),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
+        "subjects": _count_subjects(tables),
         "readings": leaderboard_columns(spec.metrics),
         METRIC_FACTS: record_metric_facts(spec.metrics),
         SOURCES: collect_sources(spec.maps, spec.metrics, session.truth),
@@ -121,6 +132,30 @@ def _manifest(
             "@".join(key): "@".join(twin) for key, twin in session.probe.duplicates.items() if key not in tables.unlike
         },
         "refused": {"@".join(key): reason for key, reason in (session.probe.failed | tables.refused).items()},
+    }
+
+
+def _accuracy_interval(tables: Tables) -> dict[str, Any]:
+    """Return the 95 % confidence interval of the accuracy, and what it is."""
+    rows = tables.classes >= 0
+    subjects = None if tables.subjects is None else tables.subjects[rows]
+    ends = clustered_interval(tables.halves["correct"][rows], subjects)
+    images = "images taken as independent" if subjects is None else "effective number of images, from subjects"
+    return {"accuracy_ci": list(ends), "accuracy_interval": f"Wilson, {images}"}
+
+
+def _count_subjects(tables: Tables) -> dict[str, Any]:
+    """Return how many people there are, also among the scored images of each class; empty where none is known."""
+    if tables.subjects is None:
+        return {}
+    scored = {
+        name: tables.subjects[tables.valid & (tables.classes == index)]
+        for index, name in enumerate(tables.dataset.classes)
+    }
+    return {
+        "people": len(np.unique(tables.subjects)),
+        "images_without_subject": tables.subject_names.count(""),
+        "people_per_class": {name: len(np.unique(people)) for name, people in scored.items() if len(people)},
     }
 
 
@@ -155,11 +190,15 @@ def nothing_to_score(session: ScoreSession, missing: Mapping[int, str]) -> str:
             return "unreadable"
         if sample.label in ("", NEUTRAL):
             return sample.label or "without a label"
-        return "without landmarks" if row in missing else session.truth.missing_reason(sample)
+        if row not in missing:
+            return session.truth.missing_reason(sample)
+        kind = missing[row].partition(":")[0]
+        return f"with {kind}" if kind in (IMPLAUSIBLE, OFF_PICTURE) else "without landmarks"
 
     rows = session.spec.rows
     reasons = {row: reason(row, sample) for row, sample in zip(rows, session.samples(rows), strict=True)}
     counts = ", ".join(f"{count} {what}" for what, count in Counter(reasons.values()).most_common())
-    first = next((row for row, what in reasons.items() if what in ("without landmarks", "unreadable")), None)
+    unexplained = ("without landmarks", f"with {IMPLAUSIBLE}", "unreadable")
+    first = next((row for row, what in reasons.items() if what in unexplained), None)
     example = "" if first is None else f" {session.dataset.samples[first].id}: {missing[first] or NO_FACE}."
     return f"no image of the data set {session.dataset.name} can be scored: of {len(reasons)}, {counts}.{example}"

@@ -1,7 +1,10 @@
 """Sanity checks on a sample of the faces: do maps depend on the weights, are they stable, are they faithful?
 
-The results go into run.json beside the scores. A map that stays the same when the weights are shuffled shows the
+The results go into run.json beside the scores. A map that stays the same when all weights are drawn anew shows the
 picture, not the model; a map whose pixels matter to the model no more than random ones does not explain it.
+
+Two random networks see the same picture with the same architecture, so their maps resemble each other, too. How much
+they do is measured for each map, on the faces of the sample, and is the threshold of its verdict.
 """
 
 from collections.abc import Mapping
@@ -21,8 +24,15 @@ from interpfer.maps.engine import Key
 from interpfer.metrics import METRICS
 from interpfer.metrics.agreement import cosine
 from interpfer.metrics.base import ModelMetric
-from interpfer.metrics.queries import ModelProbe
-from interpfer.metrics.randomisation import cascading_randomisation, shuffled
+from interpfer.metrics.queries import ModelProbe, zero_color
+from interpfer.metrics.randomisation import (
+    RandomComparison,
+    cascading_randomisation,
+    compare_random_maps,
+    compute_random_maps,
+    permuted_modules,
+    randomised,
+)
 from interpfer.metrics.robustness import noise_sensitivity
 from interpfer.runtime.progress import Progress, no_progress
 from interpfer.scoring.session import ScoreSession
@@ -35,12 +45,10 @@ PROBED_FACES = 32
 """Of these, the faces on which faithfulness is measured."""
 STAGES = 4
 DRAWS = 2
-SAME_LEVEL = 0.5
-"""Mean rank correlation with the map of the shuffled model from which on they count as the same map."""
 MARGIN = 0.01
 """Smallest difference in probability by which a faithful map must beat random ones."""
 
-PASSES, SAME = "passes", "does not depend on the weights"
+PASSES, SAME, UNDEFINED = "passes", "does not depend on the weights", "undefined"
 FAITHFUL, UNFAITHFUL = "better than random maps", "no better than random maps"
 
 
@@ -52,11 +60,14 @@ def check(session: ScoreSession, progress: Progress = no_progress) -> dict[str, 
         progress: called with (what, done, total).
 
     Returns:
-        ``faces`` and ``tried``, the numbers of faces; ``maps``, for each "map@layer" the mean rank correlation with the
-        map of shuffled weights (``similarity``, per stage in ``cascade``), its ``verdict``, the mean cosine with the AU
-        heatmap with original and with shuffled weights, the change under a little ``noise`` (mean of the largest 1 -
-        rank correlation), and ``faithfulness``: by how much insertion - deletion exceeds that of random maps on the
-        same faces, with interval and verdict, with original and with shuffled weights.
+        ``faces`` and ``tried``, the numbers of faces; ``networks``, that of random networks; ``permuted``, the modules
+        whose weights cannot be drawn anew; and ``maps``: for each "map@layer" ``similarity`` (to the random networks;
+        to the first one stage by stage in ``cascade``), ``random`` (of these to each other: mean and threshold),
+        ``verdict``, the ``cosine`` with the AU heatmap, ``faithfulness`` (insertion - deletion less that of random
+        maps), both also with random weights, and the change under a little ``noise``. See docs/metrics.md.
+
+    Raises:
+        ModelError: the model has no accessible weights.
     """
     columns = [key for key in session.columns if not isinstance(session.maps[key[0]], BaselineMap)]
     rows = _sample(session)
@@ -65,41 +76,60 @@ def check(session: ScoreSession, progress: Progress = no_progress) -> dict[str, 
     batch = session.stream.read(rows)
     images, targets = batch.faces.images, _targets(session, batch)
     names = list(dict.fromkeys(name for name, _ in columns))
-    arguments: dict[str, Any] = {
-        "maps": names,
-        "layers": session.spec.layers,
-        "targets": targets,
-        "seed": session.spec.seed,
-    }
-    steps = 4
+    model, seed, steps = session.model.for_prepared(), session.spec.seed, 5
+    arguments: dict[str, Any] = {"maps": names, "layers": session.spec.layers, "targets": targets, "seed": seed}
     progress("sanity", 0, steps)
-    cascade = cascading_randomisation(session.model, images, stages=STAGES, **arguments)
+    cascade = cascading_randomisation(model, images, stages=STAGES, **arguments)
     progress("sanity", 1, steps)
-    noise = noise_sensitivity(session.model, images, draws=DRAWS, **arguments)
+    noise = noise_sensitivity(model, images, draws=DRAWS, **arguments)
     progress("sanity", 2, steps)
-    results = _measure(session, batch, compute_maps(session.model, images, **arguments), targets)
+    trained = compute_maps(model, images, **arguments)
+    drawn = compute_random_maps(model, images, **arguments)
     progress("sanity", 3, steps)
-    with shuffled(session.model, session.spec.seed):
-        shuffled_results = _measure(session, batch, compute_maps(session.model, images, **arguments), targets)
+    results = _measure(session, batch, trained, targets)
     progress("sanity", 4, steps)
+    with randomised(model, seed):
+        random_results = _measure(session, batch, drawn[0], targets)
+    progress("sanity", 5, steps)
+    comparisons = compare_random_maps(trained, drawn)
     maps = {}
     for key in columns:
-        similarities = cascade[(cascade["map"] == key[0]) & (cascade["layer"] == key[1])]["similarity"].tolist()
-        maps["@".join(key)] = {
-            "similarity": similarities[-1],
-            "cascade": similarities,
-            "verdict": SAME if similarities[-1] >= SAME_LEVEL else PASSES,
-            "noise": float(noise[key].nanmean()),
+        stages = cascade[(cascade["map"] == key[0]) & (cascade["layer"] == key[1])]["similarity"].tolist()
+        maps["@".join(key)] = _compare(comparisons[key], float(noise[key].nanmean())) | {
+            "cascade": stages,
             "cosine": results[key]["cosine"],
-            "cosine_shuffled": shuffled_results[key]["cosine"],
+            "cosine_shuffled": random_results[key]["cosine"],
             "faithfulness": results[key]["faithfulness"],
-            "faithfulness_shuffled": shuffled_results[key]["faithfulness"],
+            "faithfulness_shuffled": random_results[key]["faithfulness"],
         }
     return {
         "faces": len(batch.rows),
         "tried": min(PROBED_FACES, len(batch.rows)),
-        "seed": session.spec.seed,
+        "seed": seed,
+        "networks": len(drawn),
+        "permuted": list(permuted_modules(model)),
         "maps": maps,
+    }
+
+
+def _compare(comparison: RandomComparison, noise: float) -> dict[str, Any]:
+    """Return similarity, threshold and verdict of a map.
+
+    A map passes if it resembles the maps of random networks no more than those resemble each other, and if new weights
+    change it more than a little noise in the picture does. The latter holds against a map that no weight changes, which
+    any two networks share.
+    """
+    similarity, threshold = comparison.similarity, comparison.threshold
+    if np.isnan([similarity, threshold]).any():
+        verdict = UNDEFINED
+    else:
+        verdict = SAME if similarity > threshold or 1 - similarity <= noise else PASSES
+    pairs = float(np.mean(comparison.pairs)) if comparison.pairs else float("nan")
+    return {
+        "similarity": similarity,
+        "random": {"mean": pairs, "threshold": threshold, "pairs": len(comparison.pairs)},
+        "verdict": verdict,
+        "noise": noise,
     }
 
 
@@ -108,12 +138,15 @@ def sentences(sanity: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, facts in sanity["maps"].items():
         gain = facts["faithfulness"]
+        random = facts.get("random", {})
         lines.append(
-            f"sanity of {name}: {facts['verdict']} (correlation with the map of shuffled weights "
-            f"{_number(facts['similarity'])}, cosine {_number(facts['cosine'])} -> "
+            f"sanity of {name}: {facts['verdict']} (correlation with maps of random networks "
+            f"{_number(facts['similarity'])}, of these with each other {_number(random.get('mean'))}, threshold "
+            f"{_number(random.get('threshold'))}; cosine {_number(facts['cosine'])} -> "
             f"{_number(facts['cosine_shuffled'])}); {gain['verdict']} (insertion - deletion "
-            f"{_number(gain['value'], '+')} [{_number(gain['low'], '+')}, {_number(gain['high'], '+')}], shuffled "
-            f"{_number(facts['faithfulness_shuffled']['value'], '+')}); noise moves it by {_number(facts['noise'])}"
+            f"{_number(gain['value'], '+')} [{_number(gain['low'], '+')}, {_number(gain['high'], '+')}], with random "
+            f"weights {_number(facts['faithfulness_shuffled']['value'], '+')}); noise changes it by "
+            f"{_number(facts['noise'])}"
         )
     return lines
 
@@ -150,6 +183,7 @@ def _measure(
         targets[:PROBED_FACES].to(heat.device),
         rows,
         session.spec.seed,
+        zero_color(session.model.card.input),
     )
     random = MAPS.get("baseline:random")
     assert isinstance(random, BaselineMap)
@@ -169,7 +203,7 @@ def _measure(
 
 
 def _faithfulness(unit: Float[Tensor, "n s s"], probe: ModelProbe) -> Float[Tensor, " n"]:
-    insertion, deletion = METRICS.get("insertion"), METRICS.get("deletion")
+    insertion, deletion = METRICS.get("insertion_blur"), METRICS.get("deletion_blur")
     assert isinstance(insertion, ModelMetric)
     assert isinstance(deletion, ModelMetric)
     return insertion(unit, probe) - deletion(unit, probe)

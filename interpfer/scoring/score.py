@@ -205,8 +205,9 @@ def _sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> T
         for start in range(0, len(own), CPU_CHUNK):
             rows = own[start : start + CPU_CHUNK]
             landmarks = session.stream.landmarks(rows)
-            missing.update({row: landmarks.note(i) for i, row in enumerate(rows) if not landmarks.found[i]})
-            means.add(session.draw_truth(session.samples(rows), landmarks), session.classes(rows))
+            truth = session.draw_truth(session.samples(rows), landmarks)
+            missing.update(session.missing_notes(rows, landmarks, truth.valid))
+            means.add(truth, session.classes(rows))
             progress("truth", start + len(rows), len(own))
 
     group.run(add_all)

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from interpfer.datasets.base import Dataset
+from interpfer.faces.check import check_landmarks
 from interpfer.faces.stream import FaceStream
 from interpfer.labels import class_indices
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.reasons import OFF_PICTURE
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.maps import MAPS, named_maps
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_of
 from interpfer.maps.compute import default_maps
-from interpfer.maps.engine import Key, find_duplicates, require_named, run_maps, unsupported_maps
+from interpfer.maps.engine import Key, detached_maps, find_duplicates, require_named, run_maps, unsupported_maps
 from interpfer.metrics import METRICS
 from interpfer.metrics.base import DatasetMetric, ImageMetric, Metric, ModelMetric
 from interpfer.models.model import Model
@@ -123,6 +126,22 @@ class ScoreSession:
             return None
         return torch.tensor(class_indices(self.labels(rows), self.model.classes), dtype=torch.long)
 
+    def missing_notes(self, rows: Sequence[int], landmarks: Landmarks, valid: Bool[Tensor, " n"]) -> dict[int, str]:
+        """Return row -> why it has no landmarks, or why a label that is drawn at them has no truth.
+
+        Args:
+            rows: positions of n faces.
+            landmarks: on the canvas.
+            valid: which faces have a truth.
+        """
+        notes = {row: landmarks.note(i) for i, row in enumerate(rows) if not landmarks.found[i]}
+        drawn = zip(rows, self.labels(rows), valid.tolist(), strict=True)
+        return notes | {
+            row: OFF_PICTURE
+            for row, label, is_valid in drawn
+            if not is_valid and row not in notes and label and self.truth.expected_parts(label).any()
+        }
+
     def draw_truth(self, samples: Sequence[Sample], landmarks: Landmarks) -> Truth:
         """Draw the truth of some faces on the model's device."""
         return self.truth.draw(samples, landmarks.to(self.model.device))
@@ -142,15 +161,27 @@ def open_session(
     Raises:
         InterpferError: a name is unknown, or a map that was requested by name cannot be computed.
     """
-    provider = resolve_landmarks(landmarks or options.landmarks, dataset.landmarks())
+    provider = check_landmarks(resolve_landmarks(landmarks or options.landmarks, dataset.landmarks()), dataset)
     truth = open_truth(options)
     spec = make_spec(options, model, dataset, provider, truth)
-    stream = FaceStream(dataset, provider, model.card.input.size, options.align)
+    stream = FaceStream(dataset, provider, model.card.input.size, options.align, model.card.input)
     maps = {name: MAPS.get(name) for name in spec.maps}
     metrics = {name: METRICS.get(name) for name in spec.metrics}
     requested = frozenset(named_maps(default_maps(model) if options.maps is None else options.maps))
+    requested -= _left_out(model, maps, spec.layers)
     probe = probe_maps(spec, model, stream, maps, requested)
     return ScoreSession(spec, model, dataset, stream, truth, maps, metrics, requested, probe)
+
+
+def _left_out(model: Model, maps: dict[str, AnyMap], layers: tuple[str, ...]) -> frozenset[str]:
+    """Return the maps for which the network has no gradients, where any other map of it is left."""
+    if model.program is not None:
+        return frozenset()
+    detached = detached_maps(model, maps, layers)
+    keys = {name: [(name, layer) for layer in layers_of(method, layers)] for name, method in maps.items()}
+    left_out = frozenset(name for name, own in keys.items() if all(key in detached for key in own))
+    others = (name for name, method in maps.items() if not isinstance(method, BaselineMap))
+    return left_out if set(others) - left_out else frozenset()
 
 
 def probe_maps(

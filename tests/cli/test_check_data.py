@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from interpfer.cli import group
 from interpfer.datasets.integrity import compare_counts
@@ -138,3 +139,24 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
     assert usage_error("prepare", "--dataset", "csv", "--out", "x") == "missing: --data-root DIR"
     assert usage_error("score") == "missing: MODEL, --dataset NAME"
     assert usage_error("score", "--dataset", "rafdb") == "missing: MODEL, --data-root DIR"
+
+
+def test_images_with_the_same_pixels_are_named_and_are_no_problem(tmp_path: Path) -> None:
+    lines = ["image,label,split"]
+    for name, shade, split in (
+        ("a", 1, "train"),
+        ("b", 1, "train"),
+        ("c", 2, "train"),
+        ("d", 2, "test"),
+        ("e", 3, "test"),
+    ):
+        Image.new("RGB", (8, 8), (shade,) * 3).save(tmp_path / f"{name}.png")
+        lines.append(f"{name}.png,fear,{split}")
+    text(tmp_path / "labels.csv", *lines)
+    done = check("--dataset", "csv", "--data-root", tmp_path)
+    assert done.exit_code == 0
+    assert "groups of images with the same pixels within a split: 1\n  train: a.png, train: b.png\n" in done.stdout
+    assert "groups of images with the same pixels across splits: 1\n  test: d.png, train: c.png\n" in done.stdout
+    assert "no problems found" in done.stdout
+    alone = check("--dataset", "csv", "--data-root", tmp_path, "--split", "test")
+    assert "same pixels" not in alone.stdout

@@ -1,4 +1,5 @@
 import io
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -22,9 +23,14 @@ def test_compare_prints_differences_with_intervals(faces: Path, checkpoint: Path
     assert done.exit_code == 0, done.output
     for text in ("accuracy", "attention", "gradcam", "p (Holm)"):
         assert text in done.stdout
+    assert "images taken as independent: no subject is known" in done.stderr
     lines = pd.read_csv(out)
+    assert lines["test"].tolist() == ["McNemar", "sign flip", "sign flip"]
     assert lines.loc[lines["map"] == "attention", "difference"].item() == 0
     assert lines.loc[lines["map"] == "gradcam", "difference"].item() != 0
+
+    done = CliRunner().invoke(group, ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"])
+    assert [(line["n_subjects"], line["better"]) for line in json.loads(done.stdout)][0] == (0, "")
 
     nothing = CliRunner().invoke(group, ["compare", str(tmp_path / "a"), str(tmp_path / "c")])
     assert nothing.exit_code == 1
@@ -51,3 +57,40 @@ def test_a_comparison_fits_the_terminal(width: int) -> None:
         "166",
     ):
         assert text in shown
+
+
+@pytest.fixture
+def two_runs(faces: Path, checkpoint: Path, tmp_path: Path) -> list[str]:
+    for name, protocol in (("a", "paper"), ("b", "corrected")):
+        score(
+            checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu",
+            maps="attention,gradcam", metrics="cosine,pxap", protocol=protocol, out=tmp_path / name,
+        )  # fmt: skip
+    return [str(tmp_path / "a"), str(tmp_path / "b")]
+
+
+def test_stability_of_any_number_of_runs(two_runs: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "stability.csv"
+    done = CliRunner().invoke(group, ["compare", *two_runs, "--stability", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "maps of model" in done.stdout
+    assert "agreement between orders" in done.stdout
+    assert "Kendall's tau between the order of all images and that of a resample" in done.stderr
+    assert set(pd.read_csv(out)["item"]) >= {"attention", "gradcam"}
+    pairs = pd.read_csv(tmp_path / "stability.agreement.csv")
+    assert (pairs["rules_a"] != pairs["rules_b"]).sum() == 2, "cosine and pxap, by the two protocols"
+    tables = json.loads(CliRunner().invoke(group, ["compare", *two_runs, "--stability", "--json"]).stdout)
+    assert set(tables) == {"orders", "agreements"}
+
+    more = CliRunner().invoke(group, ["compare", *two_runs, two_runs[0]])
+    assert more.exit_code == 2
+    assert "compare takes two runs, or any number with --stability." in more.stderr
+
+
+def test_the_leaderboard_page_of_runs_shows_how_stable_its_orders_are(two_runs: list[str], tmp_path: Path) -> None:
+    page = tmp_path / "board.html"
+    done = CliRunner().invoke(group, ["leaderboard", *two_runs, "--out", str(page)])
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert text.count("How stable these orders are") == 2, "one per protocol"
+    assert "maps of model" in text

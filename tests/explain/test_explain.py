@@ -18,6 +18,7 @@ from interpfer.explain.options import ExplainOptions
 from interpfer.explain.sheet import STYLE, _draw, _rows, explanation_sheet
 from interpfer.landmarks.alignment import face_crop_transform, invert_transform, resize_transform, transform_points
 from interpfer.landmarks.files import FileLandmarks
+from interpfer.landmarks.points import MEAN_FACE
 from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
 from interpfer.types import Landmarks
@@ -72,8 +73,8 @@ def test_a_face_in_a_larger_picture_is_cropped_and_the_map_projected_back(model:
         name, summary, needs_images, digest = "known", "", False, "known"
 
         def locate(self, *_: object) -> Landmarks:
-            points = torch.rand(1, 68, 2) * 60 + torch.tensor([58.0, 150.0])
-            return Landmarks.of(points)
+            points = torch.tensor(MEAN_FACE) * 0.36 + torch.tensor([88.0, 178.0])
+            return Landmarks.of(points[None])
 
     for crop, cut in (("auto", True), ("face", True), ("whole", False)):
         explanation = explain_image(scene, model, landmarks=Known(), crop=crop, device="cpu", maps="gradcam")
@@ -136,17 +137,17 @@ def test_the_sentence_speaks_facs(explanation: Explanation) -> None:
         Region((9,), (), 0.05, 0.1, False),
     ]
     assert sentence(_changed(explanation, "happiness", "", "happiness", regions)) == (
-        "net predicts happiness (75 %). 60 % of the energy of gradcam at layer4 lies on action units (of a uniform "
-        "map: 40 %), most on AU 6 Cheek Raiser (30 %) and AU 4 Brow Lowerer (20 %). Of the action units "
-        "expected for happiness it covers AU 6 Cheek Raiser and misses AU 12 Lip Corner Puller. "
-        "Not expected, but covered: AU 4 Brow Lowerer."
+        "net predicts happiness (75 %). 60 % of the energy of gradcam at layer4 lies on regions of action units (of a "
+        "uniform map: 40 %), most on AU 6 Cheek Raiser (30 %) and AU 4 Brow Lowerer (20 %). Of the action units "
+        "expected for happiness, it lies on the regions of AU 6 Cheek Raiser, not on those of AU 12 Lip Corner Puller. "
+        "It also lies on regions of action units that are not expected: AU 4 Brow Lowerer."
     )
     both = sentence(_changed(explanation, "happiness", "anger", "happiness", regions[:1]))
     assert "net predicts happiness (75 %); the label is anger (0 %)." in both
-    assert "It covers all action units expected for happiness: AU 6 Cheek Raiser." in both
+    assert "It lies on the regions of all action units expected for happiness: AU 6 Cheek Raiser." in both
     none = sentence(_changed(explanation, "happiness", "happiness", "happiness", regions[1:2]))
     assert "as labelled" in none
-    assert "It covers none of the action units expected for happiness: AU 12 Lip Corner Puller." in none
+    assert "It lies on the region of no action unit expected for happiness: AU 12 Lip Corner Puller." in none
     assert sentence(_changed(explanation, "neutral", "", "", regions)).endswith(
         "Neutral has no action units, so nothing is expected."
     )

@@ -213,7 +213,7 @@ def test_invalid_facts_break_no_table(digits: str) -> None:
 
 
 def test_rows_without_a_metric_do_not_overrule_rows_with_it() -> None:
-    assert leaderboard_columns(["kl", "pxap"]) == {"lower_is_better": "kl", "decimals": "pxap:1"}
+    assert leaderboard_columns(["kl", "pxap"]) == {"lower_is_better": "kl", "decimals": "pxap:1", "definitions": "-"}
     ignorant = leaderboard_columns(["kl", "novel"])
     rows = [row("a", novel=7.0, lower_is_better="novel", decimals="novel:0"), row("b", sha="2", novel=3.0, **ignorant)]
     ranking = rank_rows(table(*rows), "novel").rankings[0]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import torch
 
 from interpfer.errors import RunError
 from interpfer.models.loading import load_model
-from interpfer.results.comparison import COLUMNS, compare, find_better
+from interpfer.results.comparison import COLUMNS, compare, describe_independence, find_better, subject_note
 from interpfer.results.run import Run, load_run
 from interpfer.scoring.score import score
 
@@ -68,3 +69,62 @@ def test_runs_of_different_rules_or_images_are_refused(runs: tuple[Run, Run]) ->
         compare(a, replace(b, per_image=b.per_image.assign(image="x")))
     with pytest.raises(RunError, match="no map"):
         compare(a, replace(b, per_image=b.per_image[b.per_image["layer"] == "-"]))
+
+
+def with_subjects(run: Run, number: int, prefix: str = "00") -> Run:
+    """Return a run whose images show ``number`` people in turn."""
+    order = {image: row for row, image in enumerate(dict.fromkeys(run.per_image["image"]))}
+    return replace(run, per_image=run.per_image.assign(
+        subject=[f"{prefix}{order[image] % number}" for image in run.per_image["image"]]
+    ))  # fmt: skip
+
+
+def test_without_subjects_images_are_taken_as_independent(runs: tuple[Run, Run]) -> None:
+    table = compare(*runs)
+    assert table["test"].tolist() == ["McNemar"] + ["sign flip"] * 6
+    assert (table["n_subjects"] == 0).all()
+    assert describe_independence(table) == "images taken as independent: no subject is known"
+    assert subject_note(*runs) == ""
+
+
+def test_subjects_of_the_runs_decide_intervals_and_tests(runs: tuple[Run, Run]) -> None:
+    a, b = (with_subjects(run, 6) for run in runs)
+    table, plain = compare(a, b), compare(*runs)
+    assert set(table["test"]) == {"sign flip"}
+    assert (table["n_subjects"] == 6).all()
+    assert (table["p"] * 32 == (table["p"] * 32).round()).all()  # six people: all 2 ** 5 flips
+    assert "subject" not in set(table["metric"])
+    np.testing.assert_array_equal(table[["a", "b", "difference", "n"]], plain[["a", "b", "difference", "n"]])
+    assert (table["ci_low"] != plain["ci_low"]).any()
+    count = table["n"].max()
+    assert describe_independence(table) == f"intervals and tests are over people: 6 on {count} images"
+    assert subject_note(a, b) == ""
+
+
+def test_subjects_of_one_run_serve_both_and_a_line_says_so(runs: tuple[Run, Run]) -> None:
+    both = compare(*(with_subjects(run, 6) for run in runs))
+    pd.testing.assert_frame_equal(compare(runs[0], with_subjects(runs[1], 6)), both)
+    assert subject_note(runs[0], with_subjects(runs[1], 6)) == (
+        "only the second run names subjects; they are used for both"
+    )
+    other = with_subjects(runs[1], 7)
+    images = len(set(runs[0].per_image["image"]))
+    differing = sum(row % 6 != row % 7 for row in range(images))
+    assert subject_note(with_subjects(runs[0], 6), other) == (
+        f"the runs name different subjects on {differing} of {images} images; those of the first run are used"
+    )
+
+
+def test_subjects_that_look_like_numbers_are_read_as_text(runs: tuple[Run, Run], tmp_path: Path) -> None:
+    run = with_subjects(runs[0], 6)
+    copytree(runs[0].path, tmp_path / "run")
+    run.per_image.to_csv(tmp_path / "run" / "per_image.csv", index=False)
+    assert set(load_run(tmp_path / "run").per_image["subject"]) == {f"00{number}" for number in range(6)}
+
+
+def test_an_interval_stays_within_what_a_metric_allows(runs: tuple[Run, Run]) -> None:
+    few = [replace(run, per_image=run.per_image[run.per_image["image"].isin(run.per_image["image"].unique()[:3])])
+           for run in runs]  # fmt: skip
+    table = compare(few[0], few[1]).query("metric != 'kl'")
+    assert (table["ci_low"].dropna() >= -1).all()
+    assert (table["ci_high"].dropna() <= 1).all()

@@ -44,7 +44,7 @@ from interpfer.errors import DataError, InterpferError
 from interpfer.runtime.processes import join_processes
 
 group = join_processes("cpu")
-read_bytes, score_batch = Path.read_bytes, module.score_batch
+open_file, score_batch = Path.open, module.score_batch
 
 def fail_on_second():
     if group.index == 1:
@@ -55,10 +55,10 @@ def bug_on_first():
         1 / 0
     fail_on_second()
 
-def refuse(path):
+def refuse(path, *arguments, **options):
     if path.name == "landmarks.txt":
         raise DataError("landmarks.txt is not readable.")
-    return read_bytes(path)
+    return open_file(path, *arguments, **options)
 
 def fail_in_scoring(session, batch, *others):
     if 15 in batch.rows:
@@ -75,9 +75,9 @@ checkpoint, root = sys.argv[3], sys.argv[7]
 report(lambda: group.run(fail_on_second))
 report(lambda: group.run(bug_on_first))
 if group.index == 1:
-    Path.read_bytes = refuse
+    Path.open = refuse
 report(lambda: score(checkpoint, "csv", data_root=root, landmarks=f"{root}/landmarks.txt", device="cpu"))
-Path.read_bytes = read_bytes
+Path.open = open_file
 if group.index == 1:
     module.score_batch = fail_in_scoring
 main(sys.argv[2:])

@@ -1,6 +1,7 @@
-"""A model that learned something, and the same with shuffled weights: the check distinguishes them."""
+"""A model that learned something, and the same with random weights: the check distinguishes them."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,11 @@ from click.testing import CliRunner
 import interpfer
 from interpfer.cli import group
 from interpfer.datasets.csv import CsvDataset
-from interpfer.metrics.randomisation import shuffled
+from interpfer.metrics.randomisation import RandomComparison, randomised
 from interpfer.models.model import Model
 from interpfer.models.small import SmallCNN
 from interpfer.scoring.options import ScoreOptions
-from interpfer.scoring.sanity import FAITHFUL, PASSES, SAME, UNFAITHFUL, check, sentences
+from interpfer.scoring.sanity import FAITHFUL, PASSES, SAME, UNDEFINED, UNFAITHFUL, _compare, check, sentences
 from interpfer.scoring.session import ScoreSession, open_session
 from tests.conftest import EXPRESSIONS
 
@@ -46,7 +47,7 @@ def learned(faces: Path) -> Model:
     return model
 
 
-def test_shuffled_weights_are_no_more_faithful_than_random_maps(learned: Model, faces: Path) -> None:
+def test_random_weights_are_no_more_faithful_than_random_maps(learned: Model, faces: Path) -> None:
     before = learned.sha256
     found = check(session(learned, faces, ("gradcam", "baseline:uniform")))
     assert learned.sha256 == before
@@ -56,13 +57,16 @@ def test_shuffled_weights_are_no_more_faithful_than_random_maps(learned: Model, 
     assert facts["faithfulness"]["verdict"] == FAITHFUL
     assert facts["faithfulness_shuffled"]["verdict"] == UNFAITHFUL
     assert facts["cascade"][0] == pytest.approx(1)
+    assert facts["similarity"] <= facts["random"]["threshold"]
+    assert facts["random"]["mean"] <= facts["random"]["threshold"]
+    assert (found["networks"], facts["random"]["pairs"], found["permuted"]) == (5, 10, [])
     assert 0 <= facts["noise"] <= 1
     assert (found["faces"], found["tried"]) == (42, 32)
     (line,) = sentences(found)
     assert line.startswith("sanity of gradcam@stages.3: passes (")
     assert "; better than random maps (" in line
 
-    with shuffled(learned):
+    with randomised(learned):
         blind = check(session(learned, faces))["maps"]["gradcam@stages.3"]
     assert blind["faithfulness"]["verdict"] == UNFAITHFUL
     assert learned.sha256 == before
@@ -83,6 +87,29 @@ def test_a_map_of_the_picture_does_not_depend_on_the_weights(faces: Path) -> Non
     facts = check(session(model, faces, ("attention",), "blur"))["maps"]["attention@blur"]
     assert facts["verdict"] == SAME
     assert facts["similarity"] == pytest.approx(1)
+    assert facts["random"]["threshold"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "pairs", "noise", "verdict"),
+    [
+        (0.3, (0.2, 0.4), 0.1, PASSES),
+        (0.45, (0.2, 0.4), 0.1, SAME),  # the 95 % quantile of .2 and .4 is .39
+        (0.395, (0.2, 0.4), 0.1, SAME),
+        (0.95, (0.97, 0.99), 0.1, SAME),  # new weights change it less than noise does
+        (0.95, (0.97, 0.99), 0.01, PASSES),
+        (math.nan, (0.2,), 0.1, UNDEFINED),
+        (0.2, (), 0.1, UNDEFINED),
+        (0.3, (0.4,), math.nan, PASSES),
+    ],
+)
+def test_the_threshold_is_that_of_random_networks(
+    similarity: float, pairs: tuple[float, ...], noise: float, verdict: str
+) -> None:
+    facts = _compare(RandomComparison(similarity, pairs), noise)
+    assert facts["verdict"] == verdict
+    if pairs:
+        assert facts["random"]["threshold"] == pytest.approx(max(pairs) - 0.05 * (max(pairs) - min(pairs)))
 
 
 def test_the_switch_writes_run_json_and_prints(faces: Path, checkpoint: Path, tmp_path: Path) -> None:

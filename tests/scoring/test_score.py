@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from interpfer.cli.run_tables import notes
 from interpfer.datasets.csv import CsvDataset
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
 from interpfer.faces.stream import FaceStream
+from interpfer.landmarks import plausibility
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps.canvas import to_canvas
-from interpfer.metrics.queries import ModelProbe
+from interpfer.metrics.queries import ModelProbe, zero_color
 from interpfer.results.run import Run, load_run
 from interpfer.scoring.score import score
 from interpfer.types import Sample
@@ -144,7 +146,8 @@ def test_metrics_that_ask_the_model_get_its_faces_right(faces: Path, checkpoint:
     label = dataset.samples[row].label
     target = torch.tensor([model.classes.index(label)])
     heat, _ = au_heatmaps(seen.landmarks.points, [label])
-    trial = ModelProbe(model.predict_probabilities, seen.faces.images, heat, target, (row,), 0)
+    zero = zero_color(model.card.input)
+    trial = ModelProbe(model.predict_probabilities, seen.faces.images, heat, target, (row,), 0, zero)
     raw = interpfer.compute_maps(model, seen.faces.images, ["gradcam"], "last", target)
     unit, _ = to_canvas(next(iter(raw.values())), attention=False)
     own = whole[(whole["image"] == dataset.samples[row].id) & (whole["map"] == "gradcam")].iloc[0]
@@ -164,7 +167,9 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     assert not (tmp_path / "cut" / "scores.csv").exists()
     with pytest.raises(RunError, match="already holds a run; pass --resume"):
         run_on(faces, checkpoint, out=tmp_path / "cut", **options)
-    with pytest.raises(RunError, match="was started with another protocol, codebook, codebook_digest, geometry"):
+    with pytest.raises(
+        RunError, match="was started with another protocol, codebook, codebook_digest, geometry, au_planes;"
+    ):
         run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, protocol="corrected", limit=20)
     run_on(faces, checkpoint, out=tmp_path / "cut", resume=True, **options)
     assert digests(tmp_path / "whole") == digests(tmp_path / "cut")
@@ -230,9 +235,45 @@ def test_bad_images_and_missing_landmarks_are_skipped_counted_and_named(
     assert "not a readable image" in skipped["unreadable"]["test_0002.png"]
     assert "no such image file" in skipped["unreadable"]["test_0009.png"]
     assert skipped["no landmarks"] == [name]
+    assert (skipped["implausible landmarks"], skipped["heatmap off the picture"]) == ({}, [])
     assert run.manifest["counts"]["images"] == 42
     assert len(set(run.per_image["image"])) == 40
     assert run.per_image[run.per_image["image"] == name]["cosine"].isna().all()
+
+
+def test_faces_with_implausible_landmarks_or_a_heatmap_off_the_picture_are_counted_under_a_reason(
+    faces: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (faces / "landmarks.txt").read_text().splitlines()
+    labels = {sample.id: sample.label for sample in CsvDataset.open(faces, "test").samples}
+
+    def change(name: str, form: Callable[[np.ndarray], np.ndarray]) -> None:
+        row = next(i for i, line in enumerate(lines) if line.startswith(f"{name},"))
+        points = np.array(lines[row].split(",")[1:], float).reshape(2, 68).T
+        lines[row] = ",".join([name, *map(str, form(points).T.ravel())])
+
+    swapped, turned, above, below = (
+        next(name for name in labels if labels[name] == label) for label in ("happiness", "sadness", "fear", "disgust")
+    )
+    change(swapped, lambda points: points[:, ::-1])
+    change(turned, lambda points: 72 - points)
+    change(above, lambda points: points - [0, points[30, 1]])  # only the mouth and the jaw are on the picture
+    change(below, lambda points: points + [0, 144])
+    (tmp_path / "landmarks.txt").write_text("\n".join(lines))
+    run = run_on(faces, checkpoint, landmarks=tmp_path / "landmarks.txt")
+    assert run.manifest["counts"]["skipped"]["implausible landmarks"][below] == "most points off the picture"
+    monkeypatch.setattr(plausibility, "MIN_INSIDE", 0)
+    run = run_on(faces, checkpoint, landmarks=tmp_path / "landmarks.txt")
+    counts = run.manifest["counts"]
+    assert counts["skipped"]["implausible landmarks"] == {swapped: "y before x", turned: "upside down"}
+    assert counts["skipped"]["heatmap off the picture"] == [below]
+    assert (counts["scored"], counts["without_truth"]) == (36 - 3, {})
+    scores = run.per_image.set_index("image")["cosine"]
+    assert scores[[swapped, turned, below]].isna().all()
+    assert scores[above].notna().any()
+    (line,) = [line for line in notes(run) if line.startswith("scored 33 of 42")]
+    assert f"2 with implausible landmarks: y before x, upside down ({swapped}, {turned})" in line
+    assert f"1 with heatmap off the picture ({below})" in line
 
 
 def test_nothing_to_score_is_one_clear_error_and_leaves_nothing(faces: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -248,7 +289,7 @@ def test_nothing_to_score_is_one_clear_error_and_leaves_nothing(faces: Path, che
 
 def test_protocols_differ_and_say_so(faces: Path, checkpoint: Path) -> None:
     paper, corrected = (run_on(faces, checkpoint, maps="attention", protocol=name) for name in ("paper", "corrected"))
-    assert corrected.manifest["arguments"]["codebook"] == "martinez2017"
+    assert corrected.manifest["arguments"]["codebook"] == "belharbi2024-printed"
     assert corrected.manifest["arguments"]["geometry"] == "scaled"
     assert abs(paper.score("attention") - corrected.score("attention")) > 1e-3
 
@@ -305,7 +346,7 @@ def test_the_model_is_left_as_found(faces: Path, checkpoint: Path) -> None:
         ),
         ({"landmarks": "embeded"}, PluginError, "unknown landmark file or provider 'embeded'"),
         ({"landmarks": "nowhere.txt"}, DataError, "landmark file not found: nowhere.txt"),
-        ({"codebook": "martinez"}, PluginError, "unknown codebook 'martinez'. Did you mean martinez2017"),
+        ({"codebook": "belharbi"}, PluginError, "unknown codebook 'belharbi'. Did you mean belharbi2024"),
         ({"device": "tpu"}, InterpferError, "device 'tpu' cannot be used"),
         ({"batch_size": 0}, InterpferError, "batch size must be at least 1, got 0"),
         ({"limit": 0}, InterpferError, "limit must be at least 1, got 0"),

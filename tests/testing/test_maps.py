@@ -65,9 +65,9 @@ def test_a_map_without_facts() -> None:
 
 def test_a_shape_that_is_not_the_grid() -> None:
     text = failures(layer(lambda layer: layer.activation.mean(1)[:, 1:]))
-    assert "on the grid of the layer: (7, 8) at stages.1, whose grid is (8, 8)" in text
+    assert "on the grid of the layer: (15, 16) at stages.0, whose grid is (16, 16)" in text
     text = failures(layer(lambda layer: layer.activation.mean(1).argmax(2, keepdim=True).expand(-1, -1, 16).int()))
-    assert "torch.int32 at stages.1; return floats" in text or "TypeCheckError" in text
+    assert "torch.int32 at stages.0; return floats" in text or "TypeCheckError" in text
 
 
 def test_single_pixels_that_are_undefined() -> None:
@@ -76,7 +76,7 @@ def test_single_pixels_that_are_undefined() -> None:
         raw[:, 0, 0] = torch.inf
         return raw
 
-    assert "a map at stages.1 has single pixels that are NaN or infinite" in failures(layer(compute))
+    assert "a map at stages.0 has single pixels that are NaN or infinite" in failures(layer(compute))
     text = failures(layer(lambda layer: layer.activation.mean(1) * torch.nan))
     assert "NaN all over where it is undefined: all maps of all images are NaN" in text
 
@@ -85,7 +85,7 @@ def test_dependence_on_the_batch() -> None:
     text = failures(layer(lambda layer: layer.activation.mean(1) - layer.activation.mean((0, 1))))
     assert text.startswith(f"map <lambda> fails 1 of {len(CHECKS)} checks:\n  - The map of an image does not depend")
     assert "in batches of 1 it differs by" in text
-    assert "at stages.1 (statistics, random numbers or normalisation over the batch?)" in text
+    assert "at stages.0 (statistics, random numbers or normalisation over the batch?)" in text
 
 
 def test_random_numbers_without_a_seed() -> None:
@@ -132,7 +132,7 @@ def test_inputs_that_are_written_to() -> None:
         return layer.activation.relu_().sub_(0.1).mean(1)
 
     text = failures(layer(compute))
-    assert "It writes into none of its inputs: it changes the activation of stages.1, which other maps share" in text
+    assert "It writes into none of its inputs: it changes the activation of stages.0, which other maps share" in text
 
     @model_map(source="test", layer=False, class_specific=False, cost="one pass")
     def shifted(context: Any) -> Tensor:

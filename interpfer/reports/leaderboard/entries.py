@@ -61,6 +61,25 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class OrderStability:
+    """How stable one order of a ranking is.
+
+    Attributes:
+        what: the order in words, such as "models by gradcam".
+        items: items, best first, with the share of resamples in which each is first.
+        tau: mean Kendall's tau between the orders of the resamples and the order; NaN where all tie.
+        n: number of images.
+        people: number of people on them; 0 where images are taken as independent.
+    """
+
+    what: str
+    items: tuple[tuple[str, float], ...]
+    tau: float
+    n: int
+    people: int
+
+
+@dataclass(frozen=True)
 class Ranking:
     """Entries that may be compared, best first.
 
@@ -71,6 +90,8 @@ class Ranking:
         metrics: metrics that any entry has.
         best: best mean per metric of the entries with a rank.
         lower: metrics where lower is better.
+        notes: sentences below the table.
+        stability: how stable orders are; empty without run folders.
     """
 
     rules: Mapping[str, str]
@@ -79,6 +100,8 @@ class Ranking:
     metrics: tuple[str, ...]
     best: Mapping[str, float]
     lower: frozenset[str]
+    notes: tuple[str, ...] = ()
+    stability: tuple[OrderStability, ...] = ()
 
     @property
     def title(self) -> str:

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from interpfer import __version__
 from interpfer.reports.escape import plain
-from interpfer.reports.leaderboard.entries import Ranking
+from interpfer.reports.leaderboard.entries import OrderStability, Ranking
 from interpfer.reports.leaderboard.text import LABELS, cell, labels
 
 
@@ -47,7 +47,21 @@ def _table(ranking: Ranking, metrics: Sequence[str]) -> dict[str, object]:
         cells += [{"kind": "count", "text": text, "key": text, "number": True} for text in (count, entry.n)]
         with_names = [{"name": head["name"]} | each for head, each in zip(heads, cells, strict=True)]
         lines.append({"cells": with_names, "is_baseline": entry.is_baseline})
-    return {"title": plain(ranking.title), "sort": ranking.sort, "heads": heads, "lines": lines}
+    return {
+        "title": plain(ranking.title),
+        "sort": ranking.sort,
+        "heads": heads,
+        "lines": lines,
+        "notes": ranking.notes,
+        "stability": [_stability_line(order) for order in ranking.stability],
+    }
+
+
+def _stability_line(order: OrderStability) -> dict[str, object]:
+    items = ", ".join(f"{plain(name)} ({share:.0%})" for name, share in order.items)
+    tau = "" if math.isnan(order.tau) else f"{order.tau:.2f}".replace("-", "\N{MINUS SIGN}")
+    drawn = f"{order.n:,} faces, {order.people:,} people" if order.people else f"{order.n:,} faces"
+    return {"what": plain(order.what), "items": items, "tau": tau, "drawn": drawn}
 
 
 def _heads(ranking: Ranking, metrics: Sequence[str]) -> list[dict[str, object]]:

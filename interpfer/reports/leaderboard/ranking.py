@@ -14,7 +14,7 @@ from dataclasses import replace
 import pandas as pd
 
 from interpfer.errors import RunError, nearest
-from interpfer.reports.leaderboard.entries import HEADLINES, RULES, Entry, Leaderboard, MeanScore, Ranking
+from interpfer.reports.leaderboard.entries import HEADLINES, RULES, Entry, Leaderboard, MeanScore, Ranking, number
 from interpfer.reports.leaderboard.rows import COLUMNS, TRAILER
 from interpfer.results.metric_facts import MetricFacts, read_leaderboard_columns
 
@@ -102,7 +102,19 @@ def _make_ranking(rules: Row, rows: Sequence[Row], facts: Mapping[str, MetricFac
     }
     scored = tuple(name for name in facts if any(not math.isnan(e.scores[name].mean) for e in entries))
     lower = frozenset(name for name, own in facts.items() if not own.higher_is_better)
-    return Ranking(rules, sort, tuple(_with_ranks(entries, sort)), scored, best, lower)
+    return Ranking(rules, sort, tuple(_with_ranks(entries, sort)), scored, best, lower, tuple(_reproductions(rows)))
+
+
+def _reproductions(rows: Iterable[Row]) -> Iterable[str]:
+    """Yield for each checkpoint with a published accuracy whether it reproduces it."""
+    lines = {}
+    for row in rows:
+        if row.get("published") and row.get("layer") != "-":
+            verdict = "reproduces" if row.get("reproduces") == "yes" else "does not reproduce"
+            measured = number(_float(row.get("accuracy", "")), 4)
+            key = row["model"], row.get("checkpoint_sha256", "")
+            lines[key] = f"{row['model']}: published accuracy {row['published']}, measured {measured}: {verdict}"
+    return lines.values()
 
 
 def _make_entries(rows: Sequence[Row], facts: Mapping[str, MetricFacts], each: bool) -> list[Entry]:

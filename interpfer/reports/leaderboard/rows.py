@@ -18,7 +18,8 @@ from filelock import FileLock
 from interpfer.errors import RunError
 from interpfer.files import csv_bytes, write_atomic
 from interpfer.reports.escape import FORMULA, guard, unguard
-from interpfer.results.metric_facts import DECIMALS, LOWER, leaderboard_columns
+from interpfer.results.metric_facts import DECIMALS, DEFINITIONS, LOWER, leaderboard_columns, separate_definitions
+from interpfer.results.published import PUBLISHED
 from interpfer.results.run import Run, load_run
 from interpfer.truth.options import CODEBOOK_SETTINGS, TruthOptions
 
@@ -38,7 +39,13 @@ COLUMNS = (
 SETTINGS = ("target", "truth", "codebook", "geometry", "align")
 """Arguments that change the meaning of a score."""
 
-TRAILER = ("date", "version", "checkpoint_sha256", "dataset_digest", "seed", *SETTINGS, LOWER, DECIMALS)
+PUBLISHED_COLUMNS = ("published", "reproduces")
+"""Accuracy published for the model, and whether the run reproduces it."""
+
+TRAILER = (
+    *("date", "version", "checkpoint_sha256", "dataset_digest", "seed"),
+    *(*SETTINGS, *PUBLISHED_COLUMNS, LOWER, DECIMALS, DEFINITIONS),
+)
 
 IDENTITY = (
     *("model", "dataset", "split", "protocol", "map", "layer", "n"),
@@ -65,6 +72,9 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
             "truth": _truth(arguments),
             "codebook": _codebook(arguments),
         }
+        if published := manifest.get(PUBLISHED):
+            verdict = "yes" if published["reproduces"] else "no"
+            row |= dict(zip(PUBLISHED_COLUMNS, (f"{published['accuracy']:g}", verdict), strict=True))
         row |= facts
         rows.append(row)
     return _order_columns(pd.DataFrame(rows))
@@ -117,7 +127,7 @@ def read_rows(sources: Iterable[Path]) -> pd.DataFrame:
             tables.append(_read(source))
         else:
             raise RunError(f"no leaderboard or run folder at {source}.")
-    return pd.concat(tables, ignore_index=True).fillna("") if tables else pd.DataFrame()
+    return separate_definitions(pd.concat(tables, ignore_index=True).fillna("")) if tables else pd.DataFrame()
 
 
 def _truth(arguments: dict[str, Any]) -> str:

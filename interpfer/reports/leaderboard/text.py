@@ -77,6 +77,7 @@ def to_markdown(rankings: Sequence[Ranking], wanted: Sequence[str] | None = None
                 text = cell(entry, name)
                 cells.append(f"**{text}**" if ranking.is_best(entry, name) else text)
             lines.append(_line([*cells, str(entry.runs) if entry.model else "", markdown(entry.n)]))
+        lines += [f"\n{markdown(note)}" for note in ranking.notes]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 

@@ -1,6 +1,7 @@
 """The headline of a run: a sentence without numbers, one with numbers, baselines and intervals, and notes."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from interpfer.reports.page.scores import (
@@ -16,6 +17,7 @@ from interpfer.reports.page.scores import (
     number,
 )
 from interpfer.results.run import Run
+from interpfer.statistics.small_samples import few_per_class
 from interpfer.truth.options import TruthOptions
 
 UNIFORM_MAP = "a uniform map"
@@ -50,7 +52,9 @@ def summarise_run(run: Run, scores: Scores) -> Headline:
     model, headline_maps = str(run.manifest["arguments"]["model"]), tuple(scores.headline_maps)
     if not headline_maps:
         return Headline(f"No map of {model} could be scored.", "Every map was undefined on every face.", ())
-    notes = tuple(filter(None, (_other_maps(scores, headline_maps), _small_classes(scores, headline_maps))))
+    people = run.manifest.get("subjects", {}).get("people_per_class", {})
+    few = _unreliable_classes(scores, headline_maps, people)
+    notes = tuple(filter(None, (_other_maps(scores, headline_maps), few, _small_classes(scores, headline_maps))))
     return Headline(_verdict(model, scores, headline_maps), _sentence(scores, headline_maps), headline_maps, notes)
 
 
@@ -152,13 +156,25 @@ def _other_maps(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     )
 
 
+def _unreliable_classes(scores: Scores, headline_maps: tuple[Key, ...], people: Mapping[str, int]) -> str:
+    """Return a note on the classes whose interval is unreliable, because they have too few people or faces."""
+    note = (
+        few_per_class(people, "people") if people else few_per_class(_faces_per_class(scores, headline_maps), "faces")
+    )
+    return f"{note[:1].upper()}{note[1:]}." if note else ""
+
+
+def _faces_per_class(scores: Scores, headline_maps: tuple[Key, ...]) -> dict[str, int]:
+    """Return the smallest number of faces of each class on which a map of the headline is defined, 0 for none."""
+    counts = {name: [scores.at(key, scores.primary, name).n for key in headline_maps] for name in scores.classes}
+    return {name: min((n for n in sizes if n), default=0) for name, sizes in counts.items()}
+
+
 def _small_classes(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     """Return a note on the classes in which a map is defined on few faces; an empty class has no weight."""
     if scores.facts(scores.primary).headline != "macro":
         return ""
-    counts = {name: [scores.at(key, scores.primary, name).n for key in headline_maps] for name in scores.classes}
-    smallest = {name: min((n for n in sizes if n), default=0) for name, sizes in counts.items()}
-    few = [f"{name} ({count})" for name, count in smallest.items() if 0 < count < FEW_FACES]
+    few = [f"{name} ({n})" for name, n in _faces_per_class(scores, headline_maps).items() if 0 < n < FEW_FACES]
     return f"Classes with few faces, which weigh as much as the others: {', '.join(few)}." if few else ""
 
 

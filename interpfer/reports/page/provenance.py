@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from interpfer.landmarks.reasons import IMPLAUSIBLE, OFF_PICTURE
 from interpfer.maps import select_maps
 from interpfer.results.run import COMMAND, Run
 
@@ -119,10 +120,18 @@ def left_out(run: Run) -> list[tuple[str, int, list[str]]]:
         reasons.append(("images without a label", counts["unlabelled"], []))
     if skipped["no landmarks"]:
         reasons.append(_reason("faces without landmarks", skipped["no landmarks"]))
+    by_fault: dict[str, list[str]] = {}
+    for name, fault in skipped.get(IMPLAUSIBLE, {}).items():
+        by_fault.setdefault(fault, []).append(name)
+    reasons += [_reason(f"faces with {IMPLAUSIBLE}: {fault}", names) for fault, names in by_fault.items()]
+    if skipped.get(OFF_PICTURE):
+        reasons.append(_reason("faces with no action unit of the label on the picture", skipped[OFF_PICTURE]))
     by_cause: dict[str, list[str]] = {}
     for name, cause in skipped["unreadable"].items():
         by_cause.setdefault(str(cause).replace(name, "…"), []).append(name)
     reasons += [_reason(f"unreadable: {cause}", names) for cause, names in by_cause.items()]
+    if cut := counts.get("partly_seen"):
+        reasons.append(("faces partly outside of what the network sees of a picture (they are scored)", cut, []))
     for key, count in counts.get("undefined_maps", {}).items():
         reasons.append((f"maps of {key} that are constant, zero or not finite", count, []))
     failed: dict[str, list[str]] = {}

@@ -18,6 +18,7 @@ from interpfer.reports.page.scores import CLASS_MEAN, UNIFORM, Scores, interval,
 from interpfer.reports.page.shades import shade_class, shade_rules
 from interpfer.reports.page.side_by_side import comparison_context
 from interpfer.results.pictures import ReportData
+from interpfer.results.published import PUBLISHED, describe_published
 from interpfer.results.run import Run
 from interpfer.results.sources import read_sources
 from interpfer.statistics.proportions import wilson_interval
@@ -51,6 +52,7 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
         "uniform": scores.at(UNIFORM, scores.primary),
         "class_mean": scores.at(CLASS_MEAN, scores.primary),
         "accuracy_interval": _accuracy_interval(manifest["classification"]),
+        "published": describe_published(manifest[PUBLISHED]) if PUBLISHED in manifest else "",
         "nan": math.nan,
         "version": manifest["versions"]["interpfer"],
         "classes": _classes(run),
@@ -110,11 +112,13 @@ def _commonest_class(run: Run) -> tuple[str, float]:
 
 
 def _accuracy_interval(classification: dict[str, Any]) -> str:
-    """Return Wilson's 95 % confidence interval of the accuracy, "" where there is none."""
+    """Return the 95 % confidence interval of the accuracy, "" where there is none; Wilson's where none is recorded."""
     accuracy, n = classification["accuracy"], classification["n"]
     if accuracy is None or not n:
         return ""
-    low, high = wilson_interval(round(accuracy * n), n)
+    low, high = classification.get("accuracy_ci") or wilson_interval(round(accuracy * n), n)
+    if low is None or low != low:
+        return ""
     return f"[{number(low)}, {number(high)}]"
 
 

@@ -11,7 +11,7 @@ from interpfer.reports.page.change import signed, signed_interval, summarise_cha
 from interpfer.reports.page.headline import baseline_phrases
 from interpfer.reports.page.scores import UNIFORM, Key, Scores, interval, number
 from interpfer.reports.page.tables import Cell, Line, Sheet, map_by_class, shaded
-from interpfer.results.comparison import compare, find_better
+from interpfer.results.comparison import compare, definition_note, describe_independence, find_better, subject_note
 from interpfer.results.run import Run
 
 MARKS = {"b": "up", "a": "down", "": ""}
@@ -43,6 +43,9 @@ def comparison_context(runs: Sequence[Run], names: Sequence[str]) -> dict[str, A
             summarise_change(_without_duplicates(lines, first, other), first, names[0], name)
             for lines, other, name in zip(comparisons, others, names[1:], strict=True)
         ],
+        "test_names": "sign-flip tests"
+        + ("" if _has_subjects(comparisons) else ", for the accuracy of McNemar's test"),
+        "independence": _independence(comparisons, runs, names),
         "overview": _overview(runs, scores, names),
         "difference_sheets": [
             _difference_sheets(lines, first, names[0], name) for lines, name in zip(comparisons, names[1:], strict=True)
@@ -63,6 +66,23 @@ def comparison_context(runs: Sequence[Run], names: Sequence[str]) -> dict[str, A
         "paper": provenance.PAPER,
         "software": provenance.cite_software(runs[0]),
     }
+
+
+def _has_subjects(comparisons: Sequence[pd.DataFrame]) -> bool:
+    return all(bool((lines["n_subjects"] > 0).any()) for lines in comparisons)
+
+
+def _independence(comparisons: Sequence[pd.DataFrame], runs: Sequence[Run], names: Sequence[str]) -> str:
+    """Return sentences on what intervals and tests take as independent: once if all comparisons agree."""
+    phrases = [
+        "; ".join(
+            filter(None, (describe_independence(lines), subject_note(runs[0], other), definition_note(runs[0], other)))
+        )
+        for lines, other in zip(comparisons, runs[1:], strict=True)
+    ]
+    if len(set(phrases)) == 1:
+        return f"{phrases[0][:1].upper()}{phrases[0][1:]}."
+    return "".join(f"{name}: {phrase}. " for name, phrase in zip(names[1:], phrases, strict=True)).strip()
 
 
 def _baselines(scores: Sequence[Scores], names: Sequence[str]) -> str:

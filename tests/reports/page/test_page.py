@@ -165,6 +165,18 @@ def with_counts(run: Run, name: str, group: str, n: int) -> Run:
     return replace(run, scores=scores)
 
 
+def test_classes_with_unreliable_intervals_are_named(run: Run) -> None:
+    few = with_counts(run, "gradcam", "fear", 4)
+    assert "Fewer than 5 faces of fear (4): its interval is unreliable." in summarise_run(few, Scores(few)).notes
+    enough = with_counts(run, "gradcam", "fear", 5)
+    assert not any("unreliable" in note for note in summarise_run(enough, Scores(enough)).notes)
+    subjects = {"people_per_class": {"anger": 9, "fear": 2, "sadness": 3}}
+    people = replace(enough, manifest=run.manifest | {"subjects": subjects})
+    assert "Fewer than 5 people of fear (2), sadness (3): their intervals are unreliable." in (
+        summarise_run(people, Scores(people)).notes
+    )
+
+
 @pytest.mark.parametrize("name", ["attention", "gradcam"])
 def test_few_faces_of_either_map_are_named(run: Run, name: str) -> None:
     few = with_counts(run, name, "fear", 3)
@@ -299,6 +311,21 @@ def test_what_was_left_out_is_named_and_counted(run: Run) -> None:
     ]  # fmt: skip
 
 
+def test_faces_with_implausible_landmarks_are_counted_by_fault(run: Run) -> None:
+    skipped = {
+        "unreadable": {},
+        "no landmarks": [],
+        "implausible landmarks": {"a.png": "upside down", "b.png": "y before x", "c.png": "upside down"},
+        "heatmap off the picture": ["d.png"],
+    }
+    manifest = run.manifest | {"counts": run.manifest["counts"] | {"skipped": skipped, "undefined_maps": {}}}
+    assert left_out(replace(run, manifest=manifest))[-3:] == [
+        ("faces with implausible landmarks: upside down", 2, ["a.png", "c.png"]),
+        ("faces with implausible landmarks: y before x", 1, ["b.png"]),
+        ("faces with no action unit of the label on the picture", 1, ["d.png"]),
+    ]
+
+
 def test_the_page_is_one_file_that_makes_no_requests(run_folder: Path) -> None:
     page = (run_folder / "report.html").read_text()
     assert page == render_run(load_run(run_folder), load_report_data(run_folder))
@@ -339,6 +366,18 @@ def test_runs_side_by_side(run_folder: Path, other_folder: Path) -> None:
     )
     with pytest.raises(RunError, match="one was scored with protocol paper, the other with x"):
         render_runs([runs[0], other], report_data, ["a", "b"])
+
+
+def test_side_by_side_says_what_is_taken_as_independent(run: Run) -> None:
+    context = comparison_context([run, run], ["a", "b"])
+    assert context["independence"] == "Images taken as independent: no subject is known."
+    assert context["test_names"] == "sign-flip tests, for the accuracy of McNemar's test"
+    people = [f"S{row % 5}" for row in range(len(run.per_image))]
+    known = replace(run, per_image=run.per_image.sort_values("image").assign(subject=sorted(people)))
+    context = comparison_context([run, known, known], ["a", "b", "c"])
+    assert context["test_names"] == "sign-flip tests"
+    assert context["independence"].startswith("Intervals and tests are over people: ")
+    assert context["independence"].endswith("only the second run names subjects; they are used for both.")
 
 
 def test_identical_maps_are_counted_once(run: Run) -> None:
