@@ -8,6 +8,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor, nn
 
+from interpfer.errors import InterpferError
+
 
 class ForwardWithArgs(nn.Module):
     """A network with the arguments that its card gives to its forward.
@@ -33,12 +35,26 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     Args:
         device: "auto", "cpu", "cuda", or "cuda:1", which becomes the current one of the process.
         precision: "no", "bf16" or "fp16".
+
+    Raises:
+        InterpferError: the device has no such mixed precision; accelerate would train in float32 without a word.
     """
     if _trains_alone():
         _renew_state()
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)
-    return Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    try:
+        accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    except ValueError as error:
+        raise InterpferError(
+            f"mixed precision {precision} is not available on the device {device} ({error}); pass --mixed-precision no."
+        ) from error
+    if precision != "no" and not accelerator.native_amp:
+        raise InterpferError(
+            f"mixed precision {precision} is not available on the device {accelerator.device.type}; pass "
+            "--mixed-precision bf16 or no, or --device cuda."
+        )
+    return accelerator
 
 
 def _trains_alone() -> bool:

@@ -14,20 +14,11 @@ from torch import Generator, Tensor
 
 from interpfer.finetuning.options import FinetuneOptions, check_fields
 from interpfer.landmarks.alignment import invert_transform, transform_points
+from interpfer.landmarks.points import MIRRORED
 from interpfer.models.input import LUMA
 from interpfer.truth.base import Truth
 from interpfer.types import CANVAS
 from interpfer.validation import require_range
-
-_PAIRS = (
-    *((i, 16 - i) for i in range(8)),
-    *((17 + i, 26 - i) for i in range(5)),
-    *((31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)),
-    *((48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)),
-)
-
-MIRRORED: tuple[int, ...] = tuple(next((b if i == a else a for a, b in _PAIRS if i in (a, b)), i) for i in range(68))
-"""The point that takes the place of each when a face is mirrored (iBUG order)."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ class Augment:
         jitter: largest relative change of brightness, contrast and saturation.
         jitter_chance: probability of such a change.
         erase: probability of a rectangle of noise.
-        cutmix: probability that a batch is mixed by rectangles (Yun et al. 2019, arXiv 1905.04899).
+        cutmix: probability that a batch is mixed by rectangles (Yun et al. 2019, arXiv 1905.04899, its beta 1).
         mixup: probability that a batch is mixed by overlay (Zhang et al. 2018, arXiv 1710.09412).
     """
 
@@ -195,28 +186,55 @@ def mix(
     augment: Augment,
     random: Generator,
 ) -> Mixture:
-    """Mix a batch by CutMix, by mixup, or not at all, at random."""
+    """Mix a batch by CutMix, by mixup, or not at all, at random.
+
+    CutMix pastes one box of another face into each face. As published, the box has the share 1 - lambda of the picture,
+    lambda ~ Beta(1, 1), its centre is uniform and it is clipped at the border; the classes weigh as the areas that are
+    seen. Heatmaps are cut and pasted with the pixels.
+
+    Args:
+        images: (n, 3, s, s).
+        targets: (n,) class index, -1 where unknown.
+        truth: heatmaps of any size.
+        augment: probabilities of the mixtures.
+        random: generator on the CPU.
+    """
     plain = Mixture(images, targets, targets, 1.0, truth, truth)
     if not augment.cutmix + augment.mixup:
         return plain
-    heat = truth.maps
-    chance, portion, top, left = torch.rand(4, generator=random).tolist()
+    chance, portion, row, column = torch.rand(4, generator=random).tolist()
     partner = torch.randperm(len(images), generator=random).to(images.device)
     if chance < augment.cutmix:
-        side = (portion / 2) ** 0.5  # the smaller share is uniform in [0, 0.5]
-        down, right, wide = (torch.tensor([value]) for value in ((1 - side) * top, (1 - side) * left, side))
-        inside = rectangles(down, right, wide, wide, images.shape[-1]).to(images.device)
-        cut = rectangles(down, right, wide, wide, heat.shape[-1]).to(images.device)
-        share = 1 - float(inside.float().mean())
-        mixed = torch.where(inside[:, None], images[partner], images)
-        own = torch.where(cut, 0, heat)
-        both = torch.where(cut, heat[partner].nan_to_num(0), own)
-    elif chance < augment.cutmix + augment.mixup:
-        share = 1 - portion / 2
-        mixed = torch.lerp(images[partner], images, share)
-        own = heat
-        both = share * heat + (1 - share) * heat[partner].nan_to_num(0)
-    else:
+        return _paste(images, targets, truth, partner, (portion, row, column))
+    if chance >= augment.cutmix + augment.mixup:
         return plain
-    valid = truth.valid & (own.flatten(1).nan_to_num(0).amax(1) > 0)
-    return Mixture(mixed, targets, targets[partner], share, Truth(both, valid), Truth(own, valid))
+    share = 1 - portion / 2
+    mixed = torch.lerp(images[partner], images, share)
+    own = truth.maps
+    both = share * own + (1 - share) * own[partner].nan_to_num(0)
+    return Mixture(mixed, targets, targets[partner], share, *_truths(both, own, truth.valid))
+
+
+def _paste(
+    images: Tensor, targets: Tensor, truth: Truth, partner: Tensor, draws: tuple[float, float, float]
+) -> Mixture:
+    """Paste a box of the partners; its area and centre are shares of the picture. The larger share comes first."""
+    area, row, column = draws
+    side = torch.tensor([area**0.5])
+    box = (row - side / 2, column - side / 2, side, side)
+    inside = rectangles(*box, images.shape[-1]).to(images.device)
+    cut = rectangles(*box, truth.maps.shape[-1]).to(images.device)
+    share = 1 - float(inside.float().mean())
+    mixed = torch.where(inside[:, None], images[partner], images)
+    outer, inner = torch.where(cut, 0, truth.maps), torch.where(cut, truth.maps[partner], 0)
+    if share >= 0.5:
+        truths = _truths(outer + inner.nan_to_num(0), outer, truth.valid)
+        return Mixture(mixed, targets, targets[partner], share, *truths)
+    truths = _truths(outer.nan_to_num(0) + inner, inner, truth.valid[partner])
+    return Mixture(mixed, targets[partner], targets, 1 - share, *truths)
+
+
+def _truths(both: Tensor, own: Tensor, valid: Tensor) -> tuple[Truth, Truth]:
+    """Return the truths for attention and for the class map, valid where the heatmap of the class is still seen."""
+    valid = valid & (own.flatten(1).nan_to_num(0).amax(1) > 0)
+    return Truth(both, valid), Truth(own, valid)

@@ -1,12 +1,13 @@
 """The comparison of a model before and after its fine-tuning: on which images, and what it shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from interpfer.datasets.base import Dataset
+from interpfer.datasets.duplicates import find_copies, name_some, read_contents
 from interpfer.datasets.subset import Subset
 from interpfer.files import csv_bytes, write_atomic
 from interpfer.finetuning.folder import AFTER, BEFORE, COMPARISON, SHEET
@@ -37,34 +38,48 @@ class BeforeAfter:
 
 
 def comparison_images(
-    training: Dataset, test: Dataset | None, heldout_rows: Sequence[int]
+    training: Dataset, test: Dataset | None, heldout_rows: Sequence[int], contents: Mapping[str, str]
 ) -> tuple[str, Dataset | None]:
     """Return the images on which before and after are compared, in words and as a data set; "" and None for none.
 
-    Images of the training split do not count; where no others are left, the held-out ones take their place.
+    Images of the training split do not count, nor images with the same pixels as one that was read for the training;
+    where no others are left, the held-out ones take their place.
 
     Args:
         training: data set of the training.
         test: data set asked for; None for no comparison.
         heldout_rows: positions in ``training`` of the held-out images.
+        contents: key -> name of the images that were read for the training, as ``FacePool.contents`` has them.
     """
     if test is None:
         return "", None
     known = {_identity(training, sample) for sample in training.samples}
     unseen = [row for row, sample in enumerate(test.samples) if _identity(test, sample) not in known]
     if test is not training and unseen:
-        excluded = len(test) - len(unseen)
-        words = f"the split '{test.split}', {len(unseen)} images not used in training"
-        if not excluded:
-            return words, test
-        return f"{words}; {excluded} more are in the training split too and are left out", Subset(
-            test, unseen, test.split
-        )
+        copies = find_copies(read_contents(test, unseen) if contents else {}, contents)
+        kept = [row for row in unseen if row not in copies]
+        if kept:
+            return _describe(test, kept, len(test) - len(unseen), copies), _subset(test, kept)
     heldout = Subset(training, heldout_rows, "held-out")
     return (
         f"the {len(heldout_rows)} held-out images, on which the best epoch was also chosen, so gains may be optimistic",
         heldout,
     )
+
+
+def _describe(test: Dataset, kept: Sequence[int], in_training: int, copies: Mapping[int, str]) -> str:
+    """Return the images of the comparison, and those left out, in words."""
+    words = [f"the split '{test.split}', {len(kept)} images not used in training"]
+    if in_training:
+        words.append(f"{in_training} more are in the training split too and are left out")
+    if copies:
+        names = name_some(f"{test.samples[row].id} = {name}" for row, name in copies.items())
+        words.append(f"left out with the same pixels as a training image: {len(copies)} ({names})")
+    return "; ".join(words)
+
+
+def _subset(test: Dataset, kept: Sequence[int]) -> Dataset:
+    return test if len(kept) == len(test) else Subset(test, kept, test.split)
 
 
 def _identity(dataset: Dataset, sample: Sample) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ import copy
 import io
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from torch import nn
 from interpfer.errors import ModelError, RunError
 from interpfer.files import write_atomic
 from interpfer.finetuning.facts import describe_change
+from interpfer.models import ARCHITECTURES
 from interpfer.models.card import ModelCard, card_path
 from interpfer.models.checkpoint import sha256_of
+from interpfer.models.hugging_face import describe_network
 from interpfer.models.input import describe_input
 from interpfer.models.model import Model
+from interpfer.models.output import parse_output
 from interpfer.truth.options import TruthOptions
 
 
@@ -28,24 +32,39 @@ def write_torch(path: Path, content: Any) -> None:
     write_atomic(path, buffer.getvalue())
 
 
+def needs_trust(module: nn.Module, card: ModelCard) -> bool:
+    """Return whether reading a checkpoint of ``write_model`` runs code: of a pickled module, or of a FILE.py."""
+    arch = storable_card(module, card).arch
+    return arch is None or arch.partition(":")[0] not in ARCHITECTURES
+
+
+def storable_card(module: nn.Module, card: ModelCard) -> ModelCard:
+    """Return a card that names the architecture, if the network is one of transformers and the card names none."""
+    fields = describe_network(module) if card.arch is None else None
+    return card if fields is None else replace(card, output=card.output or parse_output("logits", "model"), **fields)
+
+
 def write_model(path: Path, module: nn.Module, card: ModelCard) -> None:
-    """Write a checkpoint that ``interpfer score`` reads: weights, or the whole module where its card has no arch.
+    """Write a checkpoint that ``interpfer score`` reads: weights, or the whole module where no architecture is known.
 
     The architecture's own file, if it has one, is copied beside it.
     """
+    card = storable_card(module, card)
     copy_source(card, path.parent)
     write_atomic(card_path(path), yaml.safe_dump(card_fields(card), sort_keys=False).encode())
     write_torch(path, module if card.arch is None else module.state_dict())
 
 
 def read_model(path: Path, like: Model) -> Model:
-    """Read a checkpoint of ``write_model`` as a model with the card of another."""
-    weights = torch.load(path, map_location="cpu", weights_only=like.card.arch is not None)
-    if isinstance(weights, torch.nn.Module):
-        return Model(like.name, weights, like.card)
+    """Read a checkpoint of ``write_model`` as a model with the card of another, without the accuracies published."""
+    card = replace(like.card, published={})
+    is_pickled = storable_card(like.module, card).arch is None
+    weights = torch.load(path, map_location="cpu", weights_only=not is_pickled)
+    if is_pickled:
+        return Model(like.name, weights, card)
     module = copy.deepcopy(like.module).cpu()
     module.load_state_dict(weights)
-    return Model(like.name, module, like.card, sha256=sha256_of(path))
+    return Model(like.name, module, card, sha256=sha256_of(path))
 
 
 def card_fields(card: ModelCard) -> dict[str, Any]:
@@ -113,7 +132,7 @@ def require_writable(model: Model) -> None:
     Raises:
         ModelError: the card has no architecture, and the whole network cannot be pickled.
     """
-    if model.card.arch is not None:
+    if storable_card(model.module, model.card).arch is not None:
         return
     try:
         torch.save(model.module, io.BytesIO())

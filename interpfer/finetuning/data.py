@@ -1,13 +1,15 @@
 """The inputs of a training: model and data sets as the caller passed them, opened and split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
-from interpfer.errors import InterpferError, SplitError
+from interpfer.datasets.duplicates import find_copies, name_some
+from interpfer.errors import DataError, InterpferError, SplitError
+from interpfer.faces.check import check_landmarks
 from interpfer.faces.stream import FaceStream
 from interpfer.finetuning.options import NO_TEST, FinetuneOptions
 from interpfer.finetuning.pool import FacePool
@@ -15,8 +17,11 @@ from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.split import hold_out
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.resolve import resolve_landmarks
+from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
+from interpfer.runtime.progress import Progress
+from interpfer.statistics.subjects import count_unknown
 
 MARGIN = 8 / 7
 """Size of kept images over the input size, so that a crop keeps its sharpness (256 for 224)."""
@@ -29,12 +34,48 @@ class TrainingFaces:
     Attributes:
         train: pool to train on.
         heldout: pool of the held-out faces.
-        has_subjects: whether every image names its subject, so that no subject is in both.
+        has_subjects: whether any image names its subject, so that no subject is in both.
+        without_subject: number of images without a subject, each its own person; 0 where none has one.
+        notes: sentences on the split.
     """
 
     train: FacePool
     heldout: FacePool
     has_subjects: bool
+    without_subject: int = 0
+
+    notes: list[str] = field(default_factory=list)
+
+    def load(self, progress: Progress) -> None:
+        """Read all images; a held-out image with the same pixels as one to train on is left out.
+
+        Raises:
+            DataError: no image can be read, or every held-out one is such a copy.
+        """
+        for pool in (self.train, self.heldout):
+            pool.load(progress)
+        if implausible := self.train.implausible | self.heldout.implausible:
+            names = name_some(f"{self.dataset.samples[row].id}: {note}" for row, note in implausible.items())
+            self.notes.append(f"not guided, by their landmarks: {len(implausible)} ({names})")
+        copies = find_copies({row: self.heldout.contents[row] for row in self.heldout.rows}, self._names(self.train))
+        if not copies:
+            return
+        samples = self.dataset.samples
+        names = name_some(f"{samples[row].id} = {name}" for row, name in copies.items())
+        self.heldout.rows = tuple(row for row in self.heldout.rows if row not in copies)
+        if not self.heldout.rows:
+            raise DataError(f"every held-out image has the same pixels as a training image ({names}).")
+        self.notes.append(
+            f"left out of the held-out images, with the same pixels as a training image: {len(copies)} ({names})"
+        )
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Key of the pixels -> name of all images that were read."""
+        return self._names(self.heldout) | self._names(self.train)
+
+    def _names(self, pool: FacePool) -> dict[str, str]:
+        return {key: self.dataset.samples[row].id for row, key in pool.contents.items()}
 
     @property
     def dataset(self) -> Dataset:
@@ -111,9 +152,13 @@ class Inputs:
             return training, training  # without a test split, the held-out images are compared
 
     def provider(self, options: FinetuneOptions, dataset: Dataset) -> LandmarkProvider:
-        """Return the landmarks of a data set."""
+        """Return the landmarks of a data set.
+
+        Raises:
+            InterpferError: they cannot be found, or most of them are implausible.
+        """
         passed = None if isinstance(self.landmarks, str | Path) else self.landmarks
-        return resolve_landmarks(passed or options.landmarks, dataset.landmarks())
+        return check_landmarks(resolve_landmarks(passed or options.landmarks, dataset.landmarks()), dataset)
 
 
 def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:
@@ -131,7 +176,7 @@ def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:
 
 
 def split_faces(
-    dataset: Dataset, rows: Sequence[int], provider: LandmarkProvider, size: int, recipe: Recipe
+    dataset: Dataset, rows: Sequence[int], provider: LandmarkProvider, spec: InputSpec, recipe: Recipe
 ) -> TrainingFaces:
     """Hold a part of the rows out; nothing is read yet.
 
@@ -139,7 +184,7 @@ def split_faces(
         dataset: the data set.
         rows: positions of the images to use.
         provider: landmarks of the faces.
-        size: input size of the model.
+        spec: input of the model; images show what it sees of a picture.
         recipe: share to hold out, seed, and augmentations, which need larger images if they crop or rotate.
 
     Raises:
@@ -149,9 +194,13 @@ def split_faces(
     subjects = [dataset.samples[row].subject for row in rows]
     train, heldout = hold_out(labels, subjects, recipe.val_fraction, recipe.seed)
     is_warped = recipe.augment.crop < 1 or recipe.augment.rotate > 0
-    train_size = round(size * MARGIN) if is_warped else size
+    train_size = round(spec.size * MARGIN) if is_warped else spec.size
+    unknown = count_unknown(subjects) if any(subjects) else 0
+    note = f"{unknown} of {len(rows)} images name no subject; each is split as a person of its own"
     return TrainingFaces(
-        FacePool(FaceStream(dataset, provider, train_size), tuple(rows[place] for place in train)),
-        FacePool(FaceStream(dataset, provider, size), tuple(rows[place] for place in heldout)),
-        all(subjects),
+        FacePool(FaceStream(dataset, provider, train_size, input=spec), tuple(rows[place] for place in train)),
+        FacePool(FaceStream(dataset, provider, spec.size, input=spec), tuple(rows[place] for place in heldout)),
+        any(subjects),
+        unknown,
+        [note] if unknown else [],
     )

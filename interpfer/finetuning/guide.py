@@ -44,7 +44,7 @@ class Guide:
         align_layers: layers whose attention is aligned: "last", "all", or names.
         cam_layers: layers whose class maps are aligned. Deeper than the head, a class map costs a second backward
             through all layers between that one and the logits.
-        attention_map: "attention", "attention-random" (a random half of the channels), "attention-first-half", ..., or
+        attention_map: "attention", "attention-random" (each channel with probability 0.5), "attention-fixed", ..., or
             a ``LayerMap`` without gradient.
         cam_map: "gradcam", "hirescam", "layercam", ..., or a ``LayerMap``.
         loss_resize: "canvas" or "grid"; see ``FinetuneOptions``.

@@ -95,6 +95,11 @@ class Trainer:
         """The network that is validated and saved: the averaged one if there is an average."""
         return self.model.module if self._average is None else self._average.module
 
+    @property
+    def trained_model(self) -> Model:
+        """The model with the network that is validated and saved."""
+        return Model(self.model.name, self.trained_module, self.model.card, self.accelerator.device)
+
     def run_epoch(self, progress: Progress) -> Line:
         """Train one epoch and validate; return its line of the history.
 
@@ -104,9 +109,8 @@ class Trainer:
         started = time.monotonic()
         means = self._train(progress)
         recipe = self.recipe
-        trained = Model(self.model.name, self.trained_module, self.model.card, self.accelerator.device)
         protocol = recipe.guide.truth_options.protocol
-        scores = validate(trained, self.heldout_pool, self.truth, protocol, recipe.batch_size, self.share)
+        scores = validate(self.trained_model, self.heldout_pool, self.truth, protocol, recipe.batch_size, self.share)
         line = {"epoch": self.epoch + 1, "lr": self._raw_optimizer.param_groups[0]["lr"]} | means | scores
         top = max(each["val_accuracy"] for each in (*self.history, line))
         line["best"] = is_better(line, self.best, top, len(self.heldout_pool.rows), recipe.tradeoff)

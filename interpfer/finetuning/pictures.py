@@ -23,7 +23,6 @@ from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
 from interpfer.reports.style import MAPS as COLOURS
 from interpfer.reports.style import OPACITY
-from interpfer.statistics.proportions import wilson_interval
 from interpfer.truth import open_truth
 from interpfer.truth.options import TruthOptions
 from interpfer.types import CANVAS
@@ -170,8 +169,7 @@ def _weight_name(weight: float) -> str:
 
 def _accuracy_intervals(rows: pd.DataFrame) -> np.ndarray:
     """Return the lower and the upper ends of the 95 % confidence intervals of the accuracies: (2, rows)."""
-    counts = [(round(np.nan_to_num(accuracy * n)), int(n)) for accuracy, n in rows[["accuracy", "n"]].to_numpy()]
-    return np.array([wilson_interval(correct, n) for correct, n in counts]).reshape(-1, 2).T
+    return rows[["accuracy_low", "accuracy_high"]].to_numpy(float).T
 
 
 def undominated(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -190,7 +188,9 @@ def _score_maps(
 
     The AU heatmap comes first, with the cosine of a uniform map.
     """
-    batch = FaceStream(dataset, provider, CANVAS).read(rows)
+    spec = models[0].card.input
+    batch = FaceStream(dataset, provider, CANVAS, input=spec).read(rows)
+    prepared = FaceStream(dataset, provider, spec.size, input=spec).read(rows).faces.images
     images = batch.faces.images
     samples = [dataset.samples[row] for row in batch.rows]
     heat = open_truth(options).draw(samples, batch.landmarks).maps
@@ -200,7 +200,7 @@ def _score_maps(
     for side, model in zip(("before", "after"), models, strict=True):
         targets = torch.tensor(class_indices([sample.label for sample in samples], model.classes))
         layer = model.layers("last")
-        sides[side] = run_maps(model, model.preprocess(images), methods, layer, targets).maps
+        sides[side] = run_maps(model, model.normalise(prepared), methods, layer, targets).maps
     for name in SHEET_MAPS:
         for side, maps in sides.items():
             ((_, raw),) = [item for item in maps.items() if item[0][0] == name]

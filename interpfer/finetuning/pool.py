@@ -7,9 +7,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from interpfer.datasets.images import content_key
 from interpfer.errors import DataError
 from interpfer.faces.stream import FaceStream
 from interpfer.labels import class_indices
+from interpfer.landmarks.reasons import IMPLAUSIBLE
 from interpfer.runtime.progress import Progress
 from interpfer.runtime.threads import prefetch
 from interpfer.types import Sample
@@ -64,11 +66,15 @@ class FacePool:
         stream: source of the faces; its size is that of the images kept.
         rows: positions of the readable images, in order, once ``load`` has run.
         skipped: position -> why an image cannot be read.
+        implausible: position -> why its landmarks are not used, once ``load`` has run.
+        contents: position -> key that images with the same pixels share, once ``load`` has run.
     """
 
     stream: FaceStream
     rows: tuple[int, ...]
     skipped: dict[int, str] = field(default_factory=dict)
+    contents: dict[int, str] = field(default_factory=dict)
+    implausible: dict[int, str] = field(default_factory=dict)
     _images: dict[int, Tensor] = field(default_factory=dict)
     _points: dict[int, Tensor] = field(default_factory=dict)
 
@@ -86,6 +92,12 @@ class FacePool:
                 if memory > 0:
                     self._images[row] = to_bytes(image)
                     memory -= image.numel()
+            self.implausible.update(
+                (row, note)
+                for row, note in zip(batch.rows, batch.landmarks.notes, strict=False)
+                if note.startswith(IMPLAUSIBLE)
+            )
+            self.contents.update(zip(batch.rows, map(content_key, batch.sizes, batch.digests), strict=True))
             self.skipped.update(batch.skipped)
             done += len(batch.rows) + len(batch.skipped)
             progress("reading", done, total)

@@ -37,6 +37,7 @@ class FinetuneResult:
         after: score of the best epoch; None without a comparison.
         comparison: paired statistics, see ``interpfer.results.comparison.compare``; None without a comparison.
         is_main: whether this process is the one that writes files.
+        notes: sentences on the split: images without a subject, and copies that are left out.
     """
 
     model: Model
@@ -47,6 +48,7 @@ class FinetuneResult:
     after: Run | None = None
     comparison: pd.DataFrame | None = None
     is_main: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def finetune(
@@ -123,8 +125,10 @@ def _finish(session: TrainingSession) -> FinetuneResult:
     """Write the manifest, and compare the best epoch with the original model."""
     trainer, folder = session.trainer, session.folder
     best = read_model(folder / BEST, session.original)
-    compared_on, images = comparison_images(session.faces.dataset, session.test, session.faces.heldout.rows)
-    result = FinetuneResult(best, pd.DataFrame(trainer.history), folder, compared_on, is_main=session.is_main)
+    faces = session.faces
+    compared_on, images = comparison_images(faces.dataset, session.test, faces.heldout.rows, faces.contents)
+    history, notes = pd.DataFrame(trainer.history), tuple(faces.notes)
+    result = FinetuneResult(best, history, folder, compared_on, is_main=session.is_main, notes=notes)
     if session.is_main:
         finish_folder(folder, session.manifest(compared_on))
     if images is not None:

@@ -84,6 +84,8 @@ class TrainingSession:
             "counts": {"train": len(pools[0].rows), "validation": len(pools[1].rows)},
             "skipped": {str(row): why for pool in pools for row, why in pool.skipped.items()},
             "held_out_by": "subject" if self.faces.has_subjects else "image",
+            "without_subject": self.faces.without_subject,
+            "notes": list(self.faces.notes),
             "aligned": {"attention": trainer.guidance.layers, "cam": trainer.guidance.cam_layers},
             "best": trainer.best,
             "selection": f"accuracy + {tradeoff} x mean of ATT-COS and CAM-COS on the held-out images"
@@ -127,10 +129,9 @@ def open_session(inputs: Inputs, options: FinetuneOptions, recipe: Recipe, progr
     rows = usable_rows(training, original)
     _require_trainable(original)
     provider = inputs.provider(options, training)
-    faces = split_faces(training, rows, provider, original.card.input.size, recipe)
+    faces = split_faces(training, rows, provider, original.card.input, recipe)
     pools = (faces.train, faces.heldout)
-    for pool in pools:
-        pool.load(progress)
+    faces.load(progress)
     model = Model(original.name, copy.deepcopy(original.module), original.card)
     trainer = Trainer(model, recipe, *pools, accelerator)
     facts = collect_facts(original, recipe, pools, accelerator.num_processes)

@@ -11,6 +11,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from interpfer.errors import InterpferError
 from interpfer.finetuning.options import FinetuneOptions
 from interpfer.options import check_option
+from interpfer.statistics.bootstrap import Rows
+from interpfer.statistics.subjects import number_subjects
 
 MOST_FOLDS = 20
 """Most folds that subjects are divided into to approximate a fraction, unless it is smaller than one of them."""
@@ -21,8 +23,8 @@ def hold_out(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Split positions into training and validation, each class in the same proportion.
 
-    Where every image names its subject, no subject is on both sides. Otherwise each class of at least two images has
-    one on either side.
+    Where any subject is known, no subject is on both sides, and an image without one is its own person. Otherwise each
+    class of at least two images has one on either side.
 
     Args:
         labels: class per image.
@@ -37,10 +39,12 @@ def hold_out(
         InterpferError: the fraction is out of range, there is a single subject, or one side would be empty.
     """
     check_option(FinetuneOptions, "val_fraction", fraction)
-    if labels and all(subjects):
-        heldout = _hold_out_subjects(labels, [str(subject) for subject in subjects], fraction, seed)
-    else:
+    people = number_subjects(subjects)
+    if people is None:
         heldout = _hold_out_images(labels, fraction, seed)
+    else:
+        _require_several(subjects)
+        heldout = _hold_out_subjects(labels, people, fraction, seed)
     train = np.setdiff1d(np.arange(len(labels)), heldout)
     if not len(train) or not len(heldout):
         raise InterpferError(
@@ -57,22 +61,26 @@ def _hold_out_images(labels: Sequence[str], fraction: float, seed: int) -> np.nd
     return np.sort(np.concatenate([np.zeros(0, int), *drawn]))
 
 
-def _hold_out_subjects(labels: Sequence[str], subjects: Sequence[str], fraction: float, seed: int) -> np.ndarray:
-    """Return positions held out: whole subjects, in as many stratified folds as come nearest to the fraction.
+def _require_several(subjects: Sequence[str | None]) -> None:
+    """Refuse to split the images of a single subject.
 
     Raises:
         InterpferError: there is a single subject.
     """
-    people = len(set(subjects))
-    if people < 2:
+    if len(set(subjects)) == 1:
         raise InterpferError(
-            f"all {len(labels)} images are of one subject ({subjects[0]}), so no subject can be held out; "
+            f"all {len(subjects)} images are of one subject ({subjects[0]}), so no subject can be held out; "
             "remove the subject column to split by image."
         )
+
+
+def _hold_out_subjects(labels: Sequence[str], subjects: Rows, fraction: float, seed: int) -> np.ndarray:
+    """Return positions held out: whole subjects, in as many stratified folds as come nearest to the fraction."""
+    people = len(np.unique(subjects))
     finest = max(MOST_FOLDS, math.ceil(1 / min(fraction, 1 - fraction)))
     most = min(people, max(Counter(labels).values()), finest)
     if most < 2:  # no class has two images: nothing to stratify
-        order = np.random.default_rng(seed).permutation(sorted(set(subjects)))
+        order = np.random.default_rng(seed).permutation(np.unique(subjects))
         return np.flatnonzero(np.isin(subjects, order[: _nearest_count(people, fraction)]))
     folds = min(range(2, most + 1), key=lambda n: (round(abs(_nearest_count(n, fraction) / n - fraction), 6), n))
     with warnings.catch_warnings():

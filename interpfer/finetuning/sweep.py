@@ -143,4 +143,6 @@ def _table_line(run: Run, weight: float) -> dict[str, Any]:
         "att_cos": run.score("attention"),
         "cam_cos": run.score("gradcam"),
         "n": classification["n"],
+        "accuracy_low": classification["accuracy_ci"][0],
+        "accuracy_high": classification["accuracy_ci"][1],
     }

@@ -27,15 +27,20 @@ class FaceScores(NamedTuple):
         row: position in the data set.
         label: its class.
         loss: cross-entropy.
-        is_correct: whether the predicted class is the label.
+        predicted: the predicted class.
         agreement: cosine with the heatmap per column of ``VALIDATED``, NaN where undefined.
     """
 
     row: int
     label: str
     loss: float
-    is_correct: bool
+    predicted: str
     agreement: dict[str, float]
+
+    @property
+    def is_correct(self) -> bool:
+        """Whether the predicted class is the label."""
+        return self.predicted == self.label
 
 
 def validate(
@@ -51,7 +56,7 @@ def validate(
         batch_size: faces per forward.
         share: share of this process.
     """
-    scores = _score_faces(model, pool, truth, protocol, batch_size, share)
+    scores = score_faces(model, pool, truth, protocol, batch_size, share)
     if share.world > 1:
         scores = gather_object(scores)
     scores = sorted(scores, key=lambda face: face.row)
@@ -64,9 +69,11 @@ def validate(
     }
 
 
-def _score_faces(
-    model: Model, pool: FacePool, truth: TruthProvider, protocol: str, batch_size: int, share: Share
+def score_faces(
+    model: Model, pool: FacePool, truth: TruthProvider, protocol: str, batch_size: int, share: Share | None = None
 ) -> list[FaceScores]:
+    """Return the scores of each face of a pool; the arguments are those of ``validate``, without a share all faces."""
+    share = share or Share()
     methods = {name: MAPS.get(name) for name in VALIDATED.values()}
     layers = model.layers("last")
     own = pool.rows[share.rank :: share.world]
@@ -74,9 +81,9 @@ def _score_faces(
     for batch in pool.batches([own[start : start + batch_size] for start in range(0, len(own), batch_size)]):
         images = batch.images.to(model.device).float() / 255
         targets = output_indices(batch.labels, model.classes).to(model.device)
-        results = run_maps(model, model.preprocess(images), methods, layers, targets)
+        results = run_maps(model, model.normalise(images), methods, layers, targets)
         losses = F.cross_entropy(results.logits, targets, reduction="none").tolist()
-        correct = (results.logits.argmax(1) == targets).tolist()
+        predicted = [model.classes[index] for index in results.logits.argmax(1).tolist()]
         heat = truth.draw(batch.samples, Landmarks.of(batch.points.to(model.device))).maps
         agreement = {}
         for column, name in VALIDATED.items():
@@ -84,5 +91,5 @@ def _score_faces(
             agreement[column] = cosine(maps, heat).tolist()
         for i, row in enumerate(batch.rows):
             own_agreement = {column: values[i] for column, values in agreement.items()}
-            scores.append(FaceScores(row, batch.labels[i], losses[i], correct[i], own_agreement))
+            scores.append(FaceScores(row, batch.labels[i], losses[i], predicted[i], own_agreement))
     return scores

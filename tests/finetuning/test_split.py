@@ -52,6 +52,18 @@ def test_few_subjects_stay_whole_and_their_share_is_near(people: int, images: in
     assert abs(len(out) - fraction * people) <= 2
 
 
+@given(seed=st.integers(0, 99), unknown=st.integers(1, 40))
+def test_images_without_a_subject_are_people_of_their_own(seed: int, unknown: int) -> None:
+    subjects = [f"S{i // 6}" if i >= unknown else None for i in range(60)]
+    labels = [CLASSES[i % 3] for i in range(60)]
+    train, heldout = hold_out(labels, subjects, 0.2, seed)
+    assert sorted((*train, *heldout)) == list(range(60))
+    assert not {subjects[row] for row in train} & {subjects[row] for row in heldout} - {None}
+    assert 6 <= len(heldout) <= 18
+    named = [subject or f"own {row}" for row, subject in enumerate(subjects)]
+    assert not {named[row] for row in train} & {named[row] for row in heldout}
+
+
 @pytest.mark.parametrize("fraction", [0.01, 0.02, 0.05, 0.97])
 def test_small_shares_of_many_subjects(fraction: float) -> None:
     subjects = [f"S{i}" for i in range(400)]
