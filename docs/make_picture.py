@@ -31,7 +31,7 @@ PICTURE = Path(__file__).with_name("img") / "before-after.jpg"
 EXPRESSIONS = ("surprise", "happiness", "sadness")
 TITLES = (
     "Face and label",
-    "AU heatmap:\nwhere an expert looks",
+    "AU heatmap:\nwhere they are expected",
     "Grad-CAM before\nfine-tuning",
     "Grad-CAM after\nfine-tuning",
 )

@@ -1,4 +1,4 @@
-"""interpfer: where does a facial-expression classifier look, and is it where an expert would?
+"""interpfer: where does a facial-expression classifier look, and is it where the action units are?
 
 The public names are imported when they are first used, so that ``import interpfer`` is light.
 """

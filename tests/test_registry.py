@@ -138,7 +138,7 @@ def registries() -> dict[str, Registry]:
     by_group: dict[str, Registry] = {}
     for path in sorted(root.rglob("*.py")):
         name = ".".join(["interpfer", *path.relative_to(root).with_suffix("").parts]).removesuffix(".__init__")
-        for variable in re.findall(r"^([A-Z]+): \"?Registry\[.*= Registry\($", path.read_text(), re.MULTILINE):
+        for variable in re.findall(r"^([A-Z]+): \"?Registry\[.*= \w*Registry\($", path.read_text(), re.MULTILINE):
             value = getattr(import_module(name), variable)
             assert value.group not in by_group, f"two registries for {value.group}"
             by_group[value.group] = value

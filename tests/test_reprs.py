@@ -30,4 +30,4 @@ def test_a_model_shows_its_card(checkpoint: Path) -> None:
 
 
 def test_a_registry_lists_its_plugins() -> None:
-    assert repr(CODEBOOKS) == "codebooks: belharbi2024, martinez2017, emfacs, du2014"
+    assert repr(CODEBOOKS) == "codebooks: belharbi2024, belharbi2024-printed, emfacs, du2014"
