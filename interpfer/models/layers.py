@@ -117,7 +117,7 @@ class _Trace:
             classes: number of logits.
         """
         token_counts = {output.shape[1] for output, layer in self.outputs.values() if output.dim() == 3}
-        class_maps = {name for name, (_, layer) in self.outputs.items() if layer.channels in (classes, classes + 1)}
+        class_maps = {name for name, (_, layer) in self.outputs.items() if _has_class_maps(layer, classes)}
         trunk_end = max((end for name, end in self._weighted.items() if name not in class_maps), default=-1)
         layers = []
         for (name, (output, layer)), gradient in zip(self.outputs.items(), gradients, strict=True):
@@ -136,6 +136,12 @@ class _Trace:
         if known is not None and known[0] is tensor and known[1] == _version(tensor):
             return known[2]
         return self._count
+
+
+def _has_class_maps(layer: Layer, classes: int) -> bool:
+    """Return whether a layer may hold a map per class; a head may have one more, for the background."""
+    is_head = any(word in layer.name.lower() for word in ("head", "classifi"))
+    return layer.channels == classes or (is_head and layer.channels == classes + 1)
 
 
 def _version(tensor: Tensor) -> int:
