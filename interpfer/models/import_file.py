@@ -69,15 +69,11 @@ def import_file(path: Path) -> ModuleType:
         raise ModelError(f"arch: file not found: {path}.")
     with importable(path):
         try:
-            return _run(path, f"interpfer_arch_{path.stem}")
-        except ImportError as error:
-            if "relative import" not in str(error):
-                raise _error(path, error) from error
-        except SystemExit as error:
-            raise _exit_error(path) from error
-        except Exception as error:
-            raise _error(path, error) from error
-        try:
+            try:
+                return _run(path, f"interpfer_arch_{path.stem}")
+            except ImportError as error:
+                if "relative import" not in str(error):
+                    raise
             return _run(path, _name_in_package(path))
         except SystemExit as error:
             raise _exit_error(path) from error
@@ -107,9 +103,7 @@ def _run(path: Path, name: str) -> ModuleType:
 def _package_root(folder: Path) -> Path:
     """Return the outermost folder of the package that a folder belongs to; the folder itself if it is in none."""
     root = folder
-    while (root / "__init__.py").is_file() and root.parent != root:
-        if not (root.parent / "__init__.py").is_file():
-            return root
+    while all((place / "__init__.py").is_file() for place in (root, root.parent)) and root.parent != root:
         root = root.parent
     return root
 

@@ -50,7 +50,7 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
         RunError: the runs have no image or map in common, or were scored by different rules.
     """
     _require_same_rules(run_a, run_b)
-    tables = [_predictions(run) for run in (run_a, run_b)]
+    tables = [predictions_of(run) for run in (run_a, run_b)]
     shared = tables[0].index.intersection(tables[1].index, sort=False)
     if shared.empty:
         raise RunError("the runs have no image with the same name and label in common.")
@@ -70,7 +70,7 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
     lines = [compare_accuracy(correct[0], correct[1], seed, None if subjects is None else subjects[labelled])]
     if metrics:
         a, b = (
-            np.concatenate([_map_scores(run, pair[0], pair[side], metrics).loc[shared] for pair in pairs], 1)
+            np.concatenate([map_scores(run, pair[0], pair[side], metrics).loc[shared] for pair in pairs], 1)
             for side, run in ((1, run_a), (2, run_b))
         )
         lines += compare_scores(a, b, classes, names, seed, subjects)
@@ -85,7 +85,7 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
 
 def subject_note(run_a: Run, run_b: Run) -> str:
     """Return a line on subjects that only one of two runs knows, or on which they disagree, "" where all is well."""
-    tables = [_predictions(run) for run in (run_a, run_b)]
+    tables = [predictions_of(run) for run in (run_a, run_b)]
     shared = tables[0].index.intersection(tables[1].index, sort=False)
     return _shared_subjects(tables[0], tables[1], shared)[1]
 
@@ -140,13 +140,13 @@ def scoring_rules(run: Run) -> dict[str, str | None]:
     return {"truth": run.truth} | {key: arguments.get(key) for key in RULES} | settings
 
 
-def _map_scores(run: Run, name: str, layer: str, metrics: list[str]) -> pd.DataFrame:
+def map_scores(run: Run, name: str, layer: str, metrics: list[str]) -> pd.DataFrame:
     """Return the scores of a map at a layer per (image, label)."""
     rows = run.per_image[(run.per_image["map"] == name) & (run.per_image["layer"] == layer)]
     return rows.fillna({"label": ""}).set_index(["image", "label"])[metrics].astype(float)
 
 
-def _predictions(run: Run) -> pd.DataFrame:
+def predictions_of(run: Run) -> pd.DataFrame:
     """Return the predicted class and the subject per (image, label), "" where the subject is unknown."""
     table = run.per_image.assign(label=run.per_image["label"].fillna(""))
     table = table.drop_duplicates("image").set_index(["image", "label"])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.labels import class_indices
-from interpfer.results.comparison import KEYS, scoring_rules
+from interpfer.results.comparison import KEYS, map_scores, predictions_of, scoring_rules
 from interpfer.results.metric_facts import redefined_metrics
 from interpfer.results.run import SUBJECT, Run
 from interpfer.statistics.stability import kendall_tau, resample_order
@@ -126,7 +126,7 @@ def _model_tables(named: Sequence[tuple[str, Run]], rules: str) -> Iterator[_Tab
         return
     items = tuple(name for name, _ in named)
     subjects = {image: subject for _, run in named for image, subject in _subjects(run).items()}
-    frames = [_predictions(run) for _, run in named]
+    frames = [_are_correct(run) for _, run in named]
     yield _Table(MODELS, "-", rules, "accuracy", items, _join(frames), subjects, True)
     first = named[0][1]
     redefined = {name for _, run in named for name in redefined_metrics(first.metric_facts, run.metric_facts)}
@@ -202,27 +202,21 @@ def _last_layers(run: Run) -> dict[str, str]:
 
 def _subjects(run: Run) -> dict[str, str]:
     """Return image -> subject, of the images whose subject is known."""
-    if SUBJECT not in run.per_image:
-        return {}
-    rows = run.per_image.drop_duplicates("image").dropna(subset=[SUBJECT])
-    return dict(zip(rows["image"].astype(str), rows[SUBJECT].astype(str), strict=True))
+    subjects = predictions_of(run)[SUBJECT]
+    images = subjects.index.get_level_values("image")
+    return {image: subject for image, subject in zip(images, subjects, strict=True) if subject}
 
 
 def _scores(run: Run, name: str, layer: str) -> pd.DataFrame:
-    """Return the scores of a map at a layer by image and label."""
-    rows = run.per_image[(run.per_image["map"] == name) & (run.per_image["layer"] == layer)]
-    return _indexed(rows)[[column for column in rows if column not in KEYS]]
+    """Return the scores of a map at a layer by image and label, by every metric of the run."""
+    return map_scores(run, name, layer, [str(column) for column in run.per_image if column not in KEYS])
 
 
-def _predictions(run: Run) -> pd.Series:
+def _are_correct(run: Run) -> pd.Series:
     """Return whether each labelled image is classified correctly: 1 or 0."""
-    rows = _indexed(run.per_image.drop_duplicates("image"))
-    labels = rows.index.get_level_values("label")
-    return (rows["predicted"] == labels).astype(float).where(labels != "")
-
-
-def _indexed(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(image=rows["image"].astype(str), label=rows["label"].fillna("")).set_index(["image", "label"])
+    predicted = predictions_of(run)["predicted"]
+    labels = predicted.index.get_level_values("label")
+    return (predicted == labels).astype(float).where(labels != "")
 
 
 def _join(columns: Sequence[pd.Series]) -> pd.DataFrame:

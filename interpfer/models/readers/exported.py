@@ -36,8 +36,9 @@ NAME = re.compile(r"[\w.]*")
 TEXT_FIELDS = ("as_string", "as_strings", "torch_version", "guards_code")
 """Fields whose text torch stores or quotes, or does not use with ``check_guards=False``."""
 FLOAT_FIELDS = ("as_float", "as_floats", "as_float_lists", "real", "imag")
+"""Fields of numbers."""
 SPECIAL_FLOATS = ("Infinity", "-Infinity", "NaN")
-"""Fields of numbers, and the texts in which torch writes those that JSON lacks."""
+"""Texts in which torch writes the numbers that JSON lacks."""
 JSON_FIELDS = ("in_spec", "out_spec", "context")
 """Fields whose text is JSON."""
 EXPRESSION = re.compile(r"[\w\s+\-*/%(),.<>=&|~']*")
