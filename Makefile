@@ -21,7 +21,7 @@ docs:    ## Build the documentation into .site, and check that its pages load no
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict && python docs/check_site.py .site
 
 bench:   ## Run the benchmarks; only an otherwise idle machine gives comparable numbers
-	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.metrics
+	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.metrics && python -m benchmarks.faithfulness
 
 wheel:   ## Build sdist and wheel into dist/, install the wheel in a fresh environment, and run its demo
 	.ci/wheel

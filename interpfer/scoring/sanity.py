@@ -37,6 +37,7 @@ from interpfer.metrics.robustness import noise_sensitivity
 from interpfer.runtime.progress import Progress, no_progress
 from interpfer.scoring.session import ScoreSession
 from interpfer.scoring.spec import sample_rows
+from interpfer.statistics.subjects import number_subjects
 from interpfer.statistics.summary import Summary, summarise
 
 FACES = 64
@@ -190,6 +191,7 @@ def _measure(
     chance = _faithfulness(
         random.compute(BaselineContext(heat[:PROBED_FACES], None, None, rows, session.spec.seed, images)), probe
     )
+    subjects = number_subjects([sample.subject for sample in session.samples(rows)])
     results = {}
     for key, maps in raw.items():
         method = session.maps[key[0]]
@@ -197,7 +199,7 @@ def _measure(
         agreement = torch.where(valid, cosine(large, heat), torch.nan).nanmean()
         unit = normalise(large)[0] if method.attention else large
         gain = (_faithfulness(unit[:PROBED_FACES], probe) - chance).double().cpu().numpy()
-        change = summarise(gain, np.zeros(len(gain), np.intp), ("all",), session.spec.seed)[1]
+        change = summarise(gain, np.zeros(len(gain), np.intp), ("all",), session.spec.seed, subjects)[1]
         results[key] = {"cosine": float(agreement), "faithfulness": _verdict(change)}
     return results
 

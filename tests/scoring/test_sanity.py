@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,21 @@ def test_random_weights_are_no_more_faithful_than_random_maps(learned: Model, fa
         blind = check(session(learned, faces))["maps"]["gradcam@stages.3"]
     assert blind["faithfulness"]["verdict"] == UNFAITHFUL
     assert learned.sha256 == before
+
+
+def test_faithfulness_of_few_people_has_a_wide_interval(learned: Model, faces: Path) -> None:
+    independent = session(learned, faces)
+    three = session(learned, faces)
+    samples = three.dataset.samples
+    three.dataset.samples = tuple(replace(sample, subject=f"person {row % 3}") for row, sample in enumerate(samples))
+    by_image, by_person = (check(each)["maps"]["gradcam@stages.3"]["faithfulness"] for each in (independent, three))
+    assert by_person["value"] == pytest.approx(by_image["value"], abs=1e-6)
+    assert by_person["high"] - by_person["low"] != pytest.approx(by_image["high"] - by_image["low"], rel=0.05)
+    samples = tuple(replace(sample, subject="one") for sample in samples)
+    three.dataset.samples = samples
+    alone = check(three)["maps"]["gradcam@stages.3"]["faithfulness"]
+    assert math.isnan(alone["low"])
+    assert alone["verdict"] == UNFAITHFUL
 
 
 def test_a_map_of_the_picture_does_not_depend_on_the_weights(faces: Path) -> None:
