@@ -4,7 +4,8 @@ Coordinates are pixels, x to the right and y down, with the origin at the outer 
 the 68 points of iBUG 300-W, counted from 0. An undefined map is NaN everywhere, and a mask says which ones are defined.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,57 @@ LANDMARKS = 68
 
 
 @dataclass(frozen=True)
+class CodedAU:
+    """An action unit that was seen on a face.
+
+    Attributes:
+        au: FACS number.
+        intensity: in (0, 1]; NaN where it was not graded.
+        side: side of the picture, "left" or "right"; None for both.
+    """
+
+    au: int
+    intensity: float = math.nan
+    side: str | None = None
+
+
+@dataclass(frozen=True)
+class CodedAUs:
+    """What a coder, or a program, saw on a face.
+
+    Attributes:
+        active: action units that are present.
+        coded: FACS numbers that were looked for; None for all. What is looked for and not active is absent; of any
+            other number nothing is known.
+    """
+
+    active: tuple[CodedAU, ...]
+    coded: frozenset[int] | None = None
+
+    def is_present(self, au: int) -> bool | None:
+        """Return whether an action unit is present; None where it was not coded.
+
+        Examples:
+            >>> seen = CodedAUs((CodedAU(12),), frozenset({4, 12}))
+            >>> seen.is_present(12), seen.is_present(4), seen.is_present(6)
+            (True, False, None)
+        """
+        if any(unit.au == au for unit in self.active):
+            return True
+        return False if self.coded is None or au in self.coded else None
+
+    def at_least(self, threshold: float) -> "CodedAUs":
+        """Return a copy where weaker units are absent; those without a grade stay."""
+        kept = tuple(unit for unit in self.active if not unit.intensity < threshold)
+        return replace(self, active=kept)
+
+    def mirrored(self) -> "CodedAUs":
+        """Return what is seen on the mirrored picture: left and right are swapped."""
+        other = {"left": "right", "right": "left", None: None}
+        return replace(self, active=tuple(replace(unit, side=other[unit.side]) for unit in self.active))
+
+
+@dataclass(frozen=True)
 class Sample:
     """One image of a data set.
 
@@ -27,12 +79,18 @@ class Sample:
         label: canonical expression; "" if unknown.
         path: image file; None if the data set creates its images.
         subject: the person; None if unknown.
+        aus: action units that were seen on this face; None if nobody coded them.
     """
 
     id: str
     label: str
-    path: Path | None = None
+    path: str | Path | None = None
     subject: str | None = None
+    aus: CodedAUs | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.path, str):
+            object.__setattr__(self, "path", Path(self.path))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 TRUTHS: "Registry[type[TruthProvider]]" = Registry(
     "truth",
     "interpfer.truths",
-    {"codebook": "interpfer.truth.codebook:CodebookTruth"},
+    {
+        "codebook": "interpfer.truth.codebook:CodebookTruth",
+        "aus": "interpfer.truth.action_units:ActionUnitTruth",
+    },
 )
 
 

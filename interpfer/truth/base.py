@@ -127,6 +127,10 @@ class TruthProvider(ABC):
     def missing_reason(self, sample: Sample) -> str:
         """Return why a labelled sample with landmarks has no truth, in a few words that follow a count."""
 
+    def notes(self, samples: Sequence[Sample]) -> tuple[str, ...]:  # noqa: ARG002
+        """Return what a reader of the scores of these samples has to know, a line each."""
+        return ()
+
     def sources(self) -> Mapping[str, str]:
         """Return what to cite: name -> reference."""
         return {}

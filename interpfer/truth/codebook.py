@@ -82,15 +82,7 @@ class CodebookTruth(TruthProvider):
 
     def shares(self, landmarks: Landmarks) -> Float[Tensor, "n g 28 28"]:
         """Divide each cell over the action units that cover it, the rest going to the background."""
-        points = landmarks.points
-        first = [group[0] for group in self.parts.groups]
-        planes = au_planes(points * (GRID / CANVAS), first, GRID, self._geometry)
-        maps = planes.maps.nan_to_num(0)
-        covered = maps.amax(1, keepdim=True)
-        total = maps.sum(1, keepdim=True)
-        divided = torch.cat([maps * (covered / total.where(total > 0, 1)), 1 - covered], 1)
-        found = points.isfinite().flatten(1).all(1)
-        return torch.where(found[:, None, None, None], divided, torch.nan)
+        return divide_cells(landmarks, [group[0] for group in self.parts.groups], self._geometry)
 
     def expected_parts(self, label: str) -> NDArray[np.bool_]:
         """Return the regions of the action units that the codebook lists for a label."""
@@ -108,6 +100,26 @@ class CodebookTruth(TruthProvider):
     def sources(self) -> dict[str, str]:
         """Return the codebook's citation."""
         return {f"codebook {self._codebook.name}": self._codebook.citation}
+
+
+def divide_cells(landmarks: Landmarks, aus: Sequence[int], geometry: str) -> Float[Tensor, "n g 28 28"]:
+    """Divide each cell of a 28 x 28 grid over the action units that cover it; the rest is the background, the last.
+
+    Args:
+        landmarks: on the canvas.
+        aus: FACS number of each region.
+        geometry: name.
+
+    Returns:
+        Shares that add up to 1 in each cell; NaN for a face without landmarks.
+    """
+    points = landmarks.points
+    maps = au_planes(points * (GRID / CANVAS), aus, GRID, geometry).maps.nan_to_num(0)
+    covered = maps.amax(1, keepdim=True)
+    total = maps.sum(1, keepdim=True)
+    divided = torch.cat([maps * (covered / total.where(total > 0, 1)), 1 - covered], 1)
+    found = points.isfinite().flatten(1).all(1)
+    return torch.where(found[:, None, None, None], divided, torch.nan)
 
 
 @cache

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from interpfer.au import drawing
+from interpfer.au import drawing, raster
 from interpfer.au.codebook import ActionUnit, Codebook, load_codebook
 from interpfer.au.drawing import au_heatmaps, au_planes
 from interpfer.au.geometry import TABLE
@@ -232,16 +232,14 @@ def test_the_heatmaps_of_an_accelerator_are_those_of_a_cpu(
     """The accelerator's merge, run on the CPU: a maximum does not depend on how planes are grouped."""
     merged: list[Tensor] = []
 
-    def merge(
-        coverage: Tensor, planes: drawing._Planes, faces: int, size: int, normalise: bool
-    ) -> tuple[Tensor, Tensor]:
+    def merge(coverage: Tensor, planes: raster.Planes, faces: int, size: int, normalise: bool) -> tuple[Tensor, Tensor]:
         merged.append(torch.empty(faces, size, size))
-        drawing._merge_chunks_(merged[-1], coverage, planes, normalise)
+        raster._merge_chunks_(merged[-1], coverage, planes, normalise)
         return on_cpu(coverage, planes, faces, size, normalise)
 
-    on_cpu = drawing._merge
-    monkeypatch.setattr(drawing, "GPU_CHUNK", chunk)
-    monkeypatch.setattr(drawing, "_merge", merge)
+    on_cpu = drawing.merge_planes
+    monkeypatch.setattr(raster, "GPU_CHUNK", chunk)
+    monkeypatch.setattr(drawing, "merge_planes", merge)
     names = [[*EXPRESSIONS, "neutral"][i % 7] for i in range(len(demo_points))]
     maps, valid = au_heatmaps(demo_points, names)
     assert valid.sum() == 12
@@ -260,8 +258,8 @@ def test_normalised_planes_all_reach_their_weight(
     assert (peaks[:, 0] < 0.5).any(), "the eyelids alone stay under the threshold of the masks"
     expected = (planes / peaks * torch.tensor([1, 1, 0.5])[None, :, None, None]).amax(1)
     if chunk:
-        monkeypatch.setattr(drawing, "GPU_CHUNK", chunk)
-        monkeypatch.setattr(drawing, "_merge", merge_as_on_an_accelerator)
+        monkeypatch.setattr(raster, "GPU_CHUNK", chunk)
+        monkeypatch.setattr(drawing, "merge_planes", merge_as_on_an_accelerator)
     maps, valid = au_heatmaps(demo_points, ["surprise"] * len(demo_points), 224, codebook, "scaled", normalise=True)
     torch.testing.assert_close(maps[valid], expected[valid], atol=1e-5, rtol=0)
     eyelids = planes[:, 0] == peaks[:, 0]
@@ -271,10 +269,10 @@ def test_normalised_planes_all_reach_their_weight(
 
 
 def merge_as_on_an_accelerator(
-    coverage: Tensor, planes: drawing._Planes, faces: int, size: int, normalise: bool
+    coverage: Tensor, planes: raster.Planes, faces: int, size: int, normalise: bool
 ) -> tuple[Tensor, Tensor]:
     merged = torch.empty(faces, size, size)
-    drawing._merge_chunks_(merged, coverage, planes, normalise)
+    raster._merge_chunks_(merged, coverage, planes, normalise)
     return merged, merged[:, 0, 0].isfinite()
 
 

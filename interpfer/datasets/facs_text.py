@@ -1,0 +1,76 @@
+"""Action units written as FACS text, such as ``1+2+L12b+25``."""
+
+import re
+from collections.abc import Mapping
+
+from interpfer.errors import DataError
+from interpfer.types import CodedAU, CodedAUs
+
+LEVELS: Mapping[str, float] = {letter: (place + 1) / 5 for place, letter in enumerate("abcde")}
+"""Letter of FACS -> intensity in [0, 1]."""
+
+LARGEST = 79
+"""Largest FACS number of an action unit."""
+
+NOT_CODED = "?"
+"""Text of a face that nobody coded."""
+
+NOTHING = ("", "0", "null", "none")
+"""Texts of a face that was coded and shows no action unit."""
+
+SIDES: Mapping[str, str | None] = {"l": "left", "r": "right"}
+"""Prefix -> side of the person; T and B (top, bottom) and U (one side, unknown which) are drawn on both."""
+
+TOKEN = re.compile(r"(?P<side>[lrtbu]?)(?:au)?0*(?P<au>\d+)(?P<level>[a-e]?)", re.IGNORECASE)
+
+
+def parse_facs(text: str, where: str) -> CodedAUs | None:
+    """Read the action units of a face.
+
+    The text lists what is present; every action unit that it does not list is absent. Left and right are those of the
+    person, as in FACS, and are returned as sides of the picture.
+
+    Args:
+        text: units joined by ``+`` (or blanks, commas): a FACS number, before it L or R for one side, behind it a
+            letter a to e for the intensity. Empty, ``0``, ``null`` or ``none``: coded, none present; ``?``: not coded.
+        where: file and row, for messages.
+
+    Returns:
+        The coded action units; None where the face was not coded.
+
+    Raises:
+        DataError: the text is not FACS; the message names the unit.
+
+    Examples:
+        >>> parse_facs("1+L12b", "row 2").active
+        (CodedAU(au=1, intensity=nan, side=None), CodedAU(au=12, intensity=0.4, side='right'))
+        >>> parse_facs("", "row 3").active, parse_facs("?", "row 4")
+        ((), None)
+    """
+    plain = text.strip()
+    if plain == NOT_CODED:
+        return None
+    if plain.lower() in NOTHING:
+        return CodedAUs(())
+    units: dict[tuple[int, str | None], CodedAU] = {}
+    for token in re.split(r"\s*[+,;]\s*|\s+", plain):
+        unit = _parse_token(token, text, where)
+        earlier = units.setdefault((unit.au, unit.side), unit)
+        if earlier.intensity != earlier.intensity or unit.intensity > earlier.intensity:
+            units[unit.au, unit.side] = unit
+    return CodedAUs(tuple(units.values()))
+
+
+def _parse_token(token: str, text: str, where: str) -> CodedAU:
+    match = TOKEN.fullmatch(token)
+    if match is None:
+        raise DataError(
+            f"{where}: '{token}' in '{text.strip()}' is not an action unit; write FACS numbers such as 1+2+L12b+25, "
+            "nothing for none, ? for not coded."
+        )
+    number = int(match["au"])
+    if not 1 <= number <= LARGEST:
+        raise DataError(f"{where}: AU {match['au']} must be between 1 and {LARGEST}, in '{text.strip()}'.")
+    side = SIDES.get(match["side"].lower())
+    of_picture = {"left": "right", "right": "left"}.get(side or "")
+    return CodedAU(number, LEVELS.get(match["level"].lower(), float("nan")), of_picture)
