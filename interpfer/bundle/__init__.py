@@ -1,0 +1,1 @@
+"""One file to send: runs, their comparison, tables, figures, hashes and commands in a zip that opens from disk."""
