@@ -1,12 +1,13 @@
 """Paired comparison of two runs: differences on the same images, with intervals and p-values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.labels import class_indices
+from interpfer.results.hypotheses import ACCURACY, Hypotheses
 from interpfer.results.metric_facts import MetricFacts, facts_of, redefined_metrics
 from interpfer.results.run import SUBJECT, Run
 from interpfer.statistics.comparison import Difference, compare_accuracy, compare_scores, holm
@@ -24,7 +25,7 @@ KEYS = ("image", "label", "predicted", SUBJECT, "map", "layer")
 SIGNIFICANCE = 0.05
 
 
-def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
+def compare(run_a: Run, run_b: Run, seed: int = 0, hypotheses: Hypotheses | None = None) -> pd.DataFrame:
     """Compare two runs, image by image.
 
     Maps are matched by name, and their layers in the order of each run. A data-set metric such as ``pxap`` is compared
@@ -38,6 +39,7 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
         run_a: the run to compare with.
         run_b: the other run.
         seed: random seed of bootstrap and tests.
+        hypotheses: the lines to test; None for all.
 
     Returns:
         One line for the accuracy (map and layers "-"), then one per map, pair of layers and metric: the values of both
@@ -49,14 +51,13 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
     Raises:
         RunError: the runs have no image or map in common, or were scored by different rules.
     """
-    _require_same_rules(run_a, run_b)
+    require_same_rules(run_a, run_b)
+    hypotheses = hypotheses or Hypotheses()
     tables = [predictions_of(run) for run in (run_a, run_b)]
     shared = tables[0].index.intersection(tables[1].index, sort=False)
     if shared.empty:
         raise RunError("the runs have no image with the same name and label in common.")
-    pairs = _layer_pairs(run_a, run_b)
-    if not pairs:
-        raise RunError("the runs have no map in common except baselines.")
+    pairs = hypotheses.choose_pairs(layer_pairs(run_a, run_b))
     predictions = [table.loc[shared, "predicted"].to_numpy() for table in tables]
     labels = shared.get_level_values("label").to_numpy()
     subjects = number_subjects(_shared_subjects(tables[0], tables[1], shared)[0])
@@ -64,17 +65,19 @@ def compare(run_a: Run, run_b: Run, seed: int = 0) -> pd.DataFrame:
     correct = [(predicted == labels)[labelled] for predicted in predictions]
     names = tuple(dict.fromkeys(labels[labelled].tolist()))
     classes = np.array(class_indices(labels.tolist(), names), np.intp)
-    skipped = (*KEYS, *redefined_metrics(run_a.metric_facts, run_b.metric_facts))
-    metrics = [str(name) for name in run_a.per_image if name not in skipped and name in run_b.per_image]
-    keys = [("-", "-", "-", "accuracy"), *((*pair, metric) for pair in pairs for metric in metrics)]
-    lines = [compare_accuracy(correct[0], correct[1], seed, None if subjects is None else subjects[labelled])]
+    chosen = hypotheses.choose_metrics(common_metrics([run_a, run_b]))
+    metrics = [name for name in chosen if name != ACCURACY]
+    keys, lines = [(*pair, metric) for pair in pairs for metric in metrics], list[Difference]()
+    if ACCURACY in chosen:
+        keys.insert(0, ("-", "-", "-", ACCURACY))
+        lines = [compare_accuracy(correct[0], correct[1], seed, None if subjects is None else subjects[labelled])]
     if metrics:
         a, b = (
             np.concatenate([map_scores(run, pair[0], pair[side], metrics).loc[shared] for pair in pairs], 1)
             for side, run in ((1, run_a), (2, run_b))
         )
         lines += compare_scores(a, b, classes, names, seed, subjects)
-    bounds = [_bounds(key[-1], run_a) for key in keys]
+    bounds = [largest_difference(key[-1], run_a) for key in keys]
     table = pd.DataFrame(
         [(*key, *_within(limit, line)) for key, line, limit in zip(keys, lines, bounds, strict=True)],
         columns=[name for name in COLUMNS if name != "p_holm"],
@@ -125,7 +128,12 @@ def find_better(
     return sides
 
 
-def _require_same_rules(run_a: Run, run_b: Run) -> None:
+def require_same_rules(run_a: Run, run_b: Run) -> None:
+    """Check that two runs were scored by the same rules.
+
+    Raises:
+        RunError: they were not.
+    """
     rules_a, rules_b = (scoring_rules(run) for run in (run_a, run_b))
     for key in dict.fromkeys([*rules_a, *rules_b]):
         a, b = rules_a.get(key), rules_b.get(key)
@@ -169,28 +177,48 @@ def _shared_subjects(a: pd.DataFrame, b: pd.DataFrame, shared: pd.Index) -> tupl
     return subjects, note if count else ""
 
 
-def _bounds(metric: str, run: Run) -> float:
+def _within(limit: float, line: Difference) -> Difference:
+    low, high = cut_interval(limit, line.low, line.high)
+    return line._replace(low=low, high=high)
+
+
+def largest_difference(metric: str, run: Run) -> float:
     """Return the largest difference that a metric allows."""
     least, largest = (0, 1) if metric == "accuracy" else facts_of(metric, run.metric_facts).bounds
     return float(largest - least)
 
 
-def _within(limit: float, line: Difference) -> Difference:
+def cut_interval(limit: float, low: float, high: float) -> tuple[float, float]:
     """Cut off what of an interval no difference can reach."""
-    low, high = np.clip([line.low, line.high], -limit, limit).tolist()
-    return line._replace(low=low, high=high)
+    low, high = np.clip([low, high], -limit, limit).tolist()
+    return low, high
 
 
-def _layer_pairs(run_a: Run, run_b: Run) -> list[tuple[str, str, str]]:
-    """Return (map, layer of a, layer of b) of the maps in both runs, without baselines."""
+def common_metrics(runs: Sequence[Run]) -> list[str]:
+    """Return the metrics per image that all runs have by the same definition."""
+    first, *others = runs
+    left_out = {*KEYS, *(name for run in others for name in redefined_metrics(first.metric_facts, run.metric_facts))}
+    names = [str(name) for name in first.per_image if name not in left_out]
+    return [name for name in names if all(name in run.per_image for run in others)]
+
+
+def layer_pairs(run_a: Run, run_b: Run) -> list[tuple[str, str, str]]:
+    """Return (map, layer of a, layer of b) of the maps in both runs, without baselines.
+
+    Raises:
+        RunError: there are none.
+    """
     layers = []
     for run in (run_a, run_b):
         columns = run.per_image[["map", "layer"]].drop_duplicates()
         columns = columns[columns["layer"] != "-"]
         layers.append({str(name): [str(x) for x in rows["layer"]] for name, rows in columns.groupby("map", sort=False)})
-    return [
+    pairs = [
         (name, a, b)
         for name in layers[0]
         if name in layers[1]
         for a, b in zip(layers[0][name], layers[1][name], strict=False)
     ]
+    if not pairs:
+        raise RunError("the runs have no map in common except baselines.")
+    return pairs

@@ -119,12 +119,13 @@ _ARRAYS = ("mean_maps", "mean_points", "members", "points", "maps", "other")
 _JPEGS = ("mean_faces", "faces")
 
 
-def load_report_data(folder: Path) -> ReportData | None:
+def load_report_data(folder: str | Path) -> ReportData | None:
     """Read the pictures of a run folder; None where the run was scored without a report.
 
     Raises:
         RunError: the file is damaged.
     """
+    folder = Path(folder)
     path = folder / REPORT_DATA
     if not path.is_file():
         return None

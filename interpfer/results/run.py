@@ -65,11 +65,31 @@ class Run:
         return str(self.manifest["arguments"].get("truth", TruthOptions.truth))
 
     @property
+    def dataset(self) -> str:
+        """Name of the data set, with its kind where that is another."""
+        arguments = self.manifest["arguments"]
+        kind = str(arguments["dataset"])
+        name = str(arguments.get("dataset_name", kind))
+        return name if name == kind else f"{name} ({kind})"
+
+    @property
+    def landmarks(self) -> str:
+        """Name of the landmark provider or file; of a run of an older version the start of its digest."""
+        digest = str(self.manifest["landmarks_digest"])
+        name = str(self.manifest["arguments"].get("landmarks", digest))
+        return f"#{digest[:8]}" if name == digest else name
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """``architecture``, ``parameters`` and ``lineage`` of the model; empty texts in a run of an older version."""
+        return {"architecture": "", "parameters": "", "lineage": "", **self.manifest.get("network", {})}
+
+    @property
     def title(self) -> str:
         """Model, data set, protocol, accuracy and number of scored images, on one line."""
         facts, counts = self.manifest["arguments"], self.manifest["counts"]
         return (
-            f"{facts['model']} on {facts['dataset']} {facts['split']}, protocol {facts['protocol']}: accuracy "
+            f"{facts['model']} on {self.dataset} {facts['split']}, protocol {facts['protocol']}: accuracy "
             f"{self.manifest['classification']['accuracy']:.3f}, {counts['scored']} of {counts['images']} images scored"
         )
 

@@ -79,8 +79,17 @@ class Tables:
 
     @cached_property
     def faceless(self) -> dict[str, Any]:
-        """Kind of reason -> the images without landmarks, or whose heatmap is off the picture."""
-        notes = {self.dataset.samples[row].id: note for part in self.parts for row, note in part.faceless.items()}
+        """Kind of reason -> the images without landmarks, or whose heatmap is off the picture.
+
+        Images that are neutral or unlabelled are counted as that alone.
+        """
+        samples = self.dataset.samples
+        notes = {
+            samples[row].id: note
+            for part in self.parts
+            for row, note in part.faceless.items()
+            if samples[row].label not in ("", NEUTRAL)
+        }
         implausible = {
             name: detail.strip()
             for name, (kind, _, detail) in ((name, note.partition(":")) for name, note in notes.items())
@@ -258,7 +267,7 @@ class Tables:
             "images": len(self.rows) + len(self.skipped),
             "scored": int(self.valid.sum()),
             "neutral": sum(label == NEUTRAL and not ok for label, ok in zip(self.labels, self.valid, strict=True)),
-            "unlabelled": self.labels.count(""),
+            "unlabelled": sum(not label and not ok for label, ok in zip(self.labels, self.valid, strict=True)),
             "without_truth": self._without_truth(),
             "skipped": {"unreadable": self.skipped, **self.faceless},
             "undefined_maps": undefined,

@@ -35,6 +35,38 @@ def count_by_subject(members: Sequence[Rows], subjects: Rows | None) -> tuple[Ar
     return counts.reshape(len(people), len(members)).astype(float), np.ones(len(people))
 
 
+def variance_correction(counts: Array, times: Array, shares: Array) -> tuple[float, float]:
+    """Return the factor of the bootstrap variance of a mean of class means, and its degrees of freedom.
+
+    Args:
+        counts: (g, classes) number of images of a subject in each class.
+        times: (g,) number of subjects of each kind.
+        shares: (classes,) weight of each class mean; 0 for a class without images.
+
+    Returns:
+        Both are NaN where the variance cannot be estimated, as with a single image or subject.
+
+    Examples:
+        For the mean of five images they are 5 / 4 and 4.
+
+        >>> [round(value, 4) for value in variance_correction(np.eye(1), np.array([5.0]), np.ones(1))]
+        [1.25, 4.0]
+    """
+    known = shares > 0
+    counts, shares = counts[:, known], shares[known]
+    n = times @ counts
+    leverage = shares**2 / n**3
+    variance = counts @ (shares / n) ** 2
+    explained = counts**2 @ leverage
+    expected = float(times @ (variance - explained))
+    total = float(times @ variance)
+    if not expected > 1e-12 * total:
+        return np.nan, np.nan
+    gram = counts.T @ (times[:, None] * counts)
+    square = float(times @ (variance**2 - 2 * variance * explained) + leverage @ gram**2 @ leverage)
+    return total / expected, expected**2 / square
+
+
 def interval_factor(counts: Array, times: Array, shares: Array) -> float:
     """Return by how much the deviations of bootstrap quantiles from a mean of class means must be multiplied.
 
@@ -54,20 +86,9 @@ def interval_factor(counts: Array, times: Array, shares: Array) -> float:
         >>> round(float((5 / 4) ** 0.5 * t.ppf(0.975, 4) / norm.ppf(0.975)), 4)
         1.5838
     """
-    known = shares > 0
-    counts, shares = counts[:, known], shares[known]
-    n = times @ counts
-    leverage = shares**2 / n**3
-    variance = counts @ (shares / n) ** 2
-    explained = counts**2 @ leverage
-    expected = float(times @ (variance - explained))
-    total = float(times @ variance)
-    if not expected > 1e-12 * total:
-        return np.nan
-    gram = counts.T @ (times[:, None] * counts)
-    square = float(times @ (variance**2 - 2 * variance * explained) + leverage @ gram**2 @ leverage)
+    ratio, freedom = variance_correction(counts, times, shares)
     upper = (1 + LEVEL) / 2
-    return float(np.sqrt(total / expected) * t.ppf(upper, expected**2 / square) / norm.ppf(upper))
+    return float(np.sqrt(ratio) * t.ppf(upper, freedom) / norm.ppf(upper))
 
 
 def interval_factors(members: Sequence[Rows], names: Sequence[str], subjects: Rows | None) -> dict[str, float]:
