@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from interpfer.finetuning.guide import alignment_loss
     from interpfer.finetuning.run import finetune
     from interpfer.maps.compute import compute_maps
+    from interpfer.maps.watch import Watch
     from interpfer.models.loading import load_model
     from interpfer.models.model import Model
     from interpfer.results.run import Run, load_run
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Model": "interpfer.models.model",
     "Run": "interpfer.results.run",
+    "Watch": "interpfer.maps.watch",
     "alignment_loss": "interpfer.finetuning.guide",
     "au_heatmaps": "interpfer.au.drawing",
     "au_planes": "interpfer.au.drawing",
@@ -36,6 +38,7 @@ _PUBLIC = {
 __all__ = [
     "Model",
     "Run",
+    "Watch",
     "alignment_loss",
     "au_heatmaps",
     "au_planes",

@@ -13,6 +13,12 @@ PROTOCOL_TRUTH = {"paper": ("belharbi2024", "reference"), "corrected": ("belharb
 GEOMETRIES = ("reference", "scaled")
 """How action units are placed: the pixel rules of the reference, or in units of the face."""
 
+AU_WEIGHTS = ("present", "intensity")
+"""How strongly coded action units are drawn: all alike, or by their intensity."""
+
+AU_SIDES = ("subject", "picture")
+"""Whose left and right the codes of action units name."""
+
 TARGETS = ("label", "predicted")
 """The class that class-specific maps explain."""
 
@@ -49,6 +55,9 @@ AUGMENTS = ("none", "flip", "light", "paper")
 
 PRECISIONS = ("no", "bf16", "fp16")
 """Mixed precision of fine-tuning, in the words of accelerate; "no" is float32."""
+
+PIVOTS = ("maps", "layers", "protocols")
+"""What the columns of a leaderboard of one metric can be."""
 
 HALF = "half"
 """Value of ``--freeze`` for the first half of a network."""

@@ -11,12 +11,13 @@ from interpfer.errors import InterpferError
 from interpfer.options import RUN_OPTIONS, Option, Options, default_of, option_fields
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: str | Path) -> dict[str, Any]:
     """Read named values out of a YAML file, or out of a run.json.
 
     Raises:
         InterpferError: the file cannot be read, or contains no mapping of names.
     """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Yaml)

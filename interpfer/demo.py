@@ -47,7 +47,7 @@ class DemoResult:
     folder: Path
 
 
-def run_demo(folder: Path, seed: int = 0, progress: Progress = no_progress) -> DemoResult:
+def run_demo(folder: str | Path, seed: int = 0, progress: Progress = no_progress) -> DemoResult:
     """Draw faces, train a classifier on them, score it, fine-tune it, and compare.
 
     Args:
@@ -58,6 +58,7 @@ def run_demo(folder: Path, seed: int = 0, progress: Progress = no_progress) -> D
     Raises:
         RunError: the folder is not empty.
     """
+    folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} is not an empty folder; choose another one with --out.")
     splits = {split: DemoDataset(split, seed) for split in ("train", "test")}

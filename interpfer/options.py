@@ -59,6 +59,7 @@ class Option:
         flag: its spelling on the command line where that is not its name; "" for no flag at all.
         required: whether a call cannot do without it.
         repeats: whether a run that is repeated takes it over; False for where results go.
+        former_flag: a spelling that it had before; typing it names the present one.
     """
 
     help: str
@@ -73,6 +74,7 @@ class Option:
     flag: str | None = None
     required: bool = False
     repeats: bool = True
+    former_flag: str = ""
 
     def __post_init__(self) -> None:
         assert self.kind in KINDS, self.kind

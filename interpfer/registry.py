@@ -6,7 +6,7 @@ names imports nothing; a plugin is imported when it is first used.
 """
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
@@ -59,6 +59,35 @@ class Registry(Generic[T]):
         """Return the name of the package that provides a plugin."""
         return self._targets[name][1]
 
+    def resolve(self, name: str) -> str | None:
+        """Return the name of the plugin that a spelling stands for; None if there is none, or more than one.
+
+        Case, hyphens, underscores and spaces make no difference; where that finds nothing, the aliases that plugins
+        state (``aliases``) are searched, which imports them.
+
+        Args:
+            name: a name, in any spelling, or an alias.
+        """
+        if name in self:
+            return name
+        if not name or name[-1] in "-_ ":  # the beginning of another name
+            return None
+        wanted = fold_name(name)
+        found = [known for known in self if fold_name(known) == wanted] or self._by_alias.get(wanted, [])
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _by_alias(self) -> dict[str, list[str]]:
+        named: dict[str, list[str]] = {}
+        for name in self:
+            try:
+                aliases = getattr(self.get(name), "aliases", ())
+            except PluginError:
+                continue
+            for alias in aliases if isinstance(aliases, tuple) else ():
+                named.setdefault(fold_name(alias), []).append(name)
+        return named
+
     def __repr__(self) -> str:
         return f"{self.kind}s: {', '.join(self)}"
 
@@ -89,6 +118,36 @@ class Registry(Generic[T]):
             raise PluginError(
                 f"{self.kind} '{name}' of {origin} cannot be loaded ({target}): {type(error).__name__}: {error}"
             ) from error
+
+
+def also_called(*aliases: str) -> Callable[[T], T]:
+    """Return a decorator that gives a map or a metric other names, for ``--maps`` and ``--metrics``.
+
+    Args:
+        aliases: the names; case, hyphens, underscores and spaces make no difference.
+
+    Examples:
+        >>> @also_called("CAM-COS", "ATT-COS")
+        ... def cosine(maps, heat): ...
+        >>> cosine.aliases
+        ('CAM-COS', 'ATT-COS')
+    """
+
+    def wrap(plugin: T) -> T:
+        object.__setattr__(plugin, "aliases", aliases)
+        return plugin
+
+    return wrap
+
+
+def fold_name(name: str) -> str:
+    """Return a name without case, hyphens, underscores and spaces.
+
+    Examples:
+        >>> fold_name("Grad-CAM++"), fold_name("cosine_skill")
+        ('gradcam++', 'cosineskill')
+    """
+    return "".join(character for character in name.casefold() if character not in "-_ ")
 
 
 def missing_package(error: ModuleNotFoundError) -> str:

@@ -159,10 +159,10 @@ def test_every_flag_of_a_verb_is_a_field_of_its_options(name: str) -> None:
     fields = {each.name: each for each in option_fields(command.kind)}
     assert set(command.from_options) == {
         each for each, field in fields.items() if field.metadata["option"].flag != ""
-    } | {param.name for param in command.params if isinstance(param, click.Argument)}
+    } | {param.name for param in command.params if isinstance(param, click.Argument) and param.name != "others"}
     for param in command.params:
         if param.name not in fields:
-            assert param.name in {"config", "print_config", "json_wanted", "quiet"}
+            assert param.name in {"config", "print_config", "json_wanted", "quiet", "others"}
             continue
         facts = fields[param.name].metadata["option"]
         assert param.default is None or str(param.default) == "Sentinel.UNSET", "the options own the default"

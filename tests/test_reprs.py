@@ -13,12 +13,12 @@ def test_a_run_shows_its_headlines(faces: Path, checkpoint: Path) -> None:
     assert run.summary.index.tolist() == [("attention", "stages.3"), ("gradcam", "stages.3"), ("baseline:uniform", "-")]
     assert list(run.summary) == ["cosine", "cosine_skill", "pxap"]
     assert run.summary.loc[("gradcam", "stages.3"), "pxap"] == run.score("gradcam", "pxap", "micro")
-    assert repr(run).startswith("Run: model on csv all, protocol paper: accuracy ")
+    assert repr(run).startswith(f"Run: model on {faces.name} (csv) all, protocol paper: accuracy ")
     assert "36 of 42 images scored" in repr(run)
     assert len(repr(run)) < 1000
     hostile = replace(run, manifest=run.manifest | {"arguments": run.manifest["arguments"] | {"model": "<b>x"}})
     assert "<b>" not in hostile._repr_html_()
-    assert "&lt;b&gt;x on csv all" in hostile._repr_html_()
+    assert f"&lt;b&gt;x on {faces.name} (csv) all" in hostile._repr_html_()
 
 
 def test_a_model_shows_its_card(checkpoint: Path) -> None:

@@ -21,6 +21,8 @@ COMMANDS = {
     "leaderboard": "Rank leaderboards and runs: a table, CSV, Markdown, LaTeX or a page.",
     "report": "Rebuild the report page of a run, or of several runs side by side; figures for a paper.",
     "compare": "Compare two runs on the same images, with confidence intervals and p-values.",
+    "robustness": "Show how conclusions depend on protocol, codebook, geometry and landmarks.",
+    "bundle": "Pack runs into one zip to send: tables, figures, comparisons, hashes and commands.",
     "ls": "List maps, metrics, datasets, landmarks, truths, codebooks, models, presets or class orders.",
 }
 

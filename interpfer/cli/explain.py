@@ -1,5 +1,6 @@
 """interpfer explain."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from interpfer.explain.explanation import Explanation
+    from interpfer.explain.output import OutputPaths
 
 
 @verb("explain", ExplainOptions, arguments=("image",))
@@ -22,7 +24,9 @@ def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
 
     IMAGE is a face, a photograph with a face in it, or a folder of such. One picture is written per image: landmarks,
     probabilities, the AU heatmap of the prediction, attention and CAMs with their cosines beside that of a uniform
-    map. Of a folder there is a summary.csv and a summary.jsonl as well; a bad image is skipped, counted and named.
+    map. Class-specific maps explain the prediction (--target) and are judged by it; of an expression without action
+    units, such as neutral, nothing is judged. Of a folder there is a summary.csv and a summary.jsonl as well; a bad
+    image is skipped, counted and named.
 
     \b
     interpfer explain face.jpg --model model.pt --label happiness --out why.png
@@ -32,7 +36,7 @@ def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
     from interpfer.datasets.images import read_image
     from interpfer.errors import DataError
     from interpfer.explain.explainer import Explainer, pictures_in
-    from interpfer.explain.facs import facts, sentence
+    from interpfer.explain.facs import facts, rules_text, sentence
     from interpfer.explain.output import OutputPaths, write_explanation, write_summary
     from interpfer.files import json_bytes
 
@@ -65,18 +69,23 @@ def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
     elif not folder:
         stdout().print(_table(explanation))
         stdout().print(sentence(explanation), markup=False)
+        stdout().print(f"{rules_text(explanation).capitalize()}.", markup=False)
     else:
         click.echo(f"{len(explanations)} of {len(images)} pictures explained")
-    if quiet:
-        return
+    for note in () if quiet else _notes(skipped, target):
+        print_note(note)
+
+
+def _notes(skipped: Mapping[str, str], target: "OutputPaths") -> Iterator[str]:
+    """Yield what was skipped, and where the pictures are."""
     for name, why in list(skipped.items())[:10]:
-        print_note(f"skipped: {name}: {why}")
+        yield f"skipped: {name}: {why}"
     if len(skipped) > 10:
-        print_note(f"and {len(skipped) - 10} more: {target.folder}/summary.jsonl")
-    if folder and target.folder is not None:
-        print_note(f"written to {target.folder}")
-    elif not folder and target.paths:
-        print_note(f"look at {target.paths[image]}")
+        yield f"and {len(skipped) - 10} more: {target.folder}/summary.jsonl"
+    if target.folder is not None:
+        yield f"written to {target.folder}"
+    elif target.paths:
+        yield f"look at {next(iter(target.paths.values()))}"
 
 
 def _table(explanation: "Explanation") -> "Table":
@@ -96,9 +105,10 @@ def _table(explanation: "Explanation") -> "Table":
             table.add_column(f"{what}\n{name}", justify="right", no_wrap=True)
     for item in explanation.maps:
         cells = [f"{value:.3f}" for score in item.scores.values() for value in (score.cosine, score.skill)]
-        table.add_row(item.name, item.layer, *cells)
-    if explanation.heat and explanation.maps:
+        table.add_row(item.name, item.layer, *(cells or ["-"] * 2 * len(explanation.heat)))
+    judged = next((item for item in explanation.maps if item.scores), None)
+    if judged is not None:
         table.add_section()
-        uniform = [text for score in explanation.maps[0].scores.values() for text in (f"{score.uniform:.3f}", "0.000")]
+        uniform = [text for score in judged.scores.values() for text in (f"{score.uniform:.3f}", "0.000")]
         table.add_row("baseline:uniform", "-", *uniform)
     return table

@@ -25,6 +25,7 @@ def command(options: FinetuneOptions) -> None:
     \b
     interpfer finetune model.pt --dataset rafdb --data-root RAF-DB --out tuned
     interpfer finetune model.pt --dataset csv --data-root faces --out swept --sweep 0,1,4,9
+    interpfer finetune model.pt --dataset csv --data-root faces --out seeds --seeds 0,1,2
     """
     from interpfer.cli.run_tables import history_line
     from interpfer.cli.terminal import print_note, progress_bars
@@ -35,8 +36,13 @@ def command(options: FinetuneOptions) -> None:
     assert options.out is not None
     if options.resume and not Path(options.out).exists():
         print_note(f"nothing to resume in {options.out}; starting a new training")
+    if options.sweep is not None and options.seeds is not None:
+        raise click.UsageError("--sweep and --seeds cannot be combined; pass one.")
     if options.sweep is not None:
         _sweep(options)
+        return
+    if options.seeds is not None:
+        _train_seeds(options)
         return
     with _advice_on_interrupt(), progress_bars() as update:
         result = finetune(
@@ -72,6 +78,31 @@ def _sweep(options: FinetuneOptions) -> None:
         stdout().print(sweep_table(table))
         print_note(f"compared on {table.attrs['compared_on']}")
         print_note(f"written to {options.out}; look at {Path(options.out) / 'sweep.png'}")
+
+
+def _train_seeds(options: FinetuneOptions) -> None:
+    from interpfer.cli.seed_tables import seeds_line, seeds_table
+    from interpfer.cli.terminal import print_note, progress_bars, stdout
+    from interpfer.finetuning.seeds import SEEDS_TABLE, seeds_notes, train_seeds
+
+    assert options.model is not None
+    assert options.dataset is not None
+    assert options.out is not None
+    assert options.seeds is not None
+    with _advice_on_interrupt(), progress_bars() as update:
+        table = train_seeds(
+            options.model,
+            options.dataset,
+            options.seeds,
+            options=options,
+            progress=update,
+            report=lambda seed, lines: print_note(seeds_line(seed, lines)),
+        )
+    if len(table):
+        stdout().print(seeds_table(table))
+        for note in seeds_notes(table, Path(options.out)):
+            print_note(note)
+        print_note(f"written to {Path(options.out) / SEEDS_TABLE}")
 
 
 def _print_result(result: "FinetuneResult") -> None:

@@ -22,28 +22,37 @@ def command(sources: tuple[Path, ...], options: LeaderboardOptions, json_wanted:
     """Rank the rows of leaderboard files and run folders.
 
     Rows are ranked together only if data set, split, protocol, target, codebook, geometry and alignment agree, and the
-    images are the same. Identical runs, recognised by their hashes, count once. Checkpoints of one model name are
-    seeds: the table shows mean and standard deviation. Baselines have no rank. Of run folders, the page also says how
-    stable the orders are when images are drawn again.
+    images and landmarks are the same. Identical runs, recognised by their hashes, count once. Checkpoints of one name,
+    architecture and training are seeds: the table shows mean and standard deviation. Baselines have no rank. Of run
+    folders, the page also says how stable the orders are when images are drawn again.
 
     \b
     interpfer leaderboard leaderboard.csv
     interpfer leaderboard a.csv b.csv runs/mine --sort pxap --out board.html
     interpfer leaderboard leaderboard.csv --format latex --metrics accuracy,cosine
+    interpfer leaderboard runs/a runs/b --maps gradcam,layercam --best-layer --pivot maps --format latex
+    interpfer leaderboard runs/a runs/b --out references.bib
     """
     from interpfer.cli.terminal import print_note
     from interpfer.files import json_bytes, write_atomic
     from interpfer.reports.leaderboard.ranking import rank_rows, require_metrics
     from interpfer.reports.leaderboard.rows import read_rows
+    from interpfer.reports.leaderboard.selection import keep_best_layers, select_rows, with_decimals
     from interpfer.reports.leaderboard.text import records
 
     if json_wanted and (options.format or options.out):
         raise click.UsageError("--json cannot be combined with --format or --out.")
     write = _find_writer(options)
-    board = rank_rows(read_rows(sources), options.sort, options.each)
+    rows = select_rows(read_rows(sources), *map(_names, (options.maps, options.layers, options.models)))
+    board = rank_rows(rows, options.sort, options.each)
+    board = keep_best_layers(board) if options.best_layer else board
+    board = board if options.decimals is None else with_decimals(board, options.decimals)
     if write is not None and write is FORMATS.get("html") and any(source.is_dir() for source in sources):
         board = _with_stability(board, [source for source in sources if source.is_dir()])
-    wanted = None if options.metrics is None else _split_names(options.metrics)
+    wanted = _names(options.metrics)
+    if options.pivot is not None:
+        _write_pivot(board, options, options.pivot)
+        return
     require_metrics(wanted or (), dict.fromkeys(name for ranking in board.rankings for name in ranking.metrics))
     hidden_columns: list[str] = []
     if json_wanted:
@@ -79,7 +88,31 @@ def _find_writer(options: LeaderboardOptions) -> "Format | None":
     return FORMATS.get(SUFFIXES[suffix])
 
 
-def _split_names(names: str | Sequence[str]) -> list[str]:
+def _write_pivot(board: "Leaderboard", options: LeaderboardOptions, by: str) -> None:
+    """Print a table of one metric, or write it.
+
+    Raises:
+        RunError: the format has no such table.
+    """
+    from interpfer.errors import RunError
+    from interpfer.files import write_atomic
+    from interpfer.reports.leaderboard.pivot import PIVOT_FORMATS, make_pivots
+
+    suffix = SUFFIXES.get(Path(options.out).suffix.lower(), "") if options.out else "md"
+    name = options.format or suffix
+    if name not in PIVOT_FORMATS:
+        raise RunError(f"--pivot has the formats {', '.join(PIVOT_FORMATS)}, got '{name or options.out}'.")
+    text = PIVOT_FORMATS[name](make_pivots(board.rankings, by, options.sort))
+    if options.out is None:
+        click.echo(text, nl=False)
+        return
+    Path(options.out).parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(Path(options.out), text.encode())
+
+
+def _names(names: str | Sequence[str] | None) -> list[str] | None:
+    if names is None:
+        return None
     return [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
 
 

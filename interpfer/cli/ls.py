@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "maps": ("interpfer.maps:MAPS", "Maps of where a model looks, for --maps (groups: all, everything, baselines)"),
-    "metrics": ("interpfer.metrics:METRICS", "Scores of a map, for --metrics (groups: all, agreement, faithfulness)"),
+    "metrics": ("interpfer.metrics:METRICS", "Scores of a map (groups: all, agreement, faithfulness, regions)"),
     "datasets": ("interpfer.datasets:DATASETS", "Data sets, for --dataset"),
     "landmarks": ("interpfer.landmarks:PROVIDERS", "Landmark providers (68 points per face), for --landmarks"),
     "truths": ("interpfer.truth:TRUTHS", "What maps are compared with, for --truth"),
@@ -79,9 +79,14 @@ def _plugins(registry: "Registry[Any]") -> dict[str, dict[str, str]]:
     listed: dict[str, dict[str, str]] = {}
     for plugin in registry:
         try:
-            listed[plugin] = listing(registry.get(plugin))
+            facts = listing(item := registry.get(plugin))
         except PluginError as error:
-            listed[plugin] = {"what": str(error)}
+            facts, item = {"what": str(error)}, None
+        if isinstance(aliases := getattr(item, "aliases", None), tuple) and aliases:
+            facts["also called"] = ", ".join(aliases)
+        if (package := registry.origin(plugin)) != "interpfer" and facts.get("by", "interpfer") == "interpfer":
+            facts["by"] = package
+        listed[plugin] = facts
     return listed
 
 

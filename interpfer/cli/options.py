@@ -39,7 +39,14 @@ class VerbCommand(click.Command):
             UsageError: something is missing, or two options cannot be combined.
             InterpferError: a value is not allowed.
         """
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            for each in option_fields(self.kind):
+                if each.metadata["option"].former_flag == error.option_name:
+                    text = f"{error.option_name} of interpfer {self.name} is now {flag_of(each)}."
+                    raise click.UsageError(text, ctx) from None
+            raise
         flags = {name: ctx.params.pop(name) for name in self.from_options}
         config, wants_config = ctx.params.pop("config"), ctx.params.pop("print_config")
         values = read_config(config) if config else {}

@@ -47,7 +47,7 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
     if run.manifest.get("limit"):
         images = f"{run.manifest['limit']} images" + ("" if is_all else f" of {arguments['split']}")
     table = Table(
-        title=f"{arguments['model']} on {arguments['dataset']}, {images}, protocol {arguments['protocol']}",
+        title=f"{arguments['model']} on {run.dataset}, {images}, protocol {arguments['protocol']}",
         title_justify="left",
     )
     for title in ("map", "layer"):
@@ -90,7 +90,7 @@ def comparison_table(
     for line, side in zip(table.to_dict("records"), find_better(table, recorded), strict=True):
         places = facts_of(str(line["metric"]), recorded).decimals
         layer = line["layer_a"] if line["layer_a"] == line["layer_b"] else f"{line['layer_a']} / {line['layer_b']}"
-        values = [f"{line[name]:.{places}f}" for name in ("a", "b")]
+        values = [f"{line[name]:.{places}f}{_std(line, name, places)}" for name in ("a", "b")]
         difference = f"{line['difference']:+.{places}f}"
         interval = f"[{line['ci_low']:+.{places}f}, {line['ci_high']:+.{places}f}]"
         p_and_n = [f"{line['p_holm']:.2g}", str(line["n"])]
@@ -109,6 +109,12 @@ def comparison_table(
     for row in rows:
         layout.add_row(*(Text(separator.join(row[place] for place in group)) for group in groups))
     return layout
+
+
+def _std(line: Mapping[Any, Any], side: str, places: int) -> str:
+    """Return the standard deviation over the runs of a group, "" for a single run."""
+    std = line.get(f"std_{side}", float("nan"))
+    return f" +- {std:.{places}f}" if std == std else ""
 
 
 def comparison_notes(table: pd.DataFrame, recorded: Mapping[str, MetricFacts] | None = None) -> Iterator[str]:

@@ -44,7 +44,7 @@ class AffectNetDataset(CroppedDataset):
     release: Release | None = None
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "AffectNetDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "AffectNetDataset":  # noqa: ARG003
         """Read the annotations, without opening images.
 
         Raises:

@@ -71,10 +71,10 @@ class Dataset(ABC):
     published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {}
     """Split -> counts published by the authors, one for each release."""
 
-    def __init__(self, samples: Sequence[Sample], split: str, root: Path | None = None) -> None:
+    def __init__(self, samples: Sequence[Sample], split: str, root: str | Path | None = None) -> None:
         self.samples = tuple(samples)
         self.split = split
-        self.root = root
+        self.root = None if root is None else Path(root)
         self.left_out: dict[str, int] = {}
         self.notes: tuple[str, ...] = ()
         labels = {sample.label for sample in self.samples}
@@ -85,7 +85,7 @@ class Dataset(ABC):
 
     @classmethod
     @abstractmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "Dataset":
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "Dataset":
         """Read the list of samples, without opening images.
 
         Args:
@@ -98,7 +98,7 @@ class Dataset(ABC):
         """
 
     @classmethod
-    def available_splits(cls, root: Path | None) -> tuple[str, ...]:  # noqa: ARG003
+    def available_splits(cls, root: str | Path | None) -> tuple[str, ...]:  # noqa: ARG003
         """Return the splits of the data set in ``root``, for ``interpfer check-data``."""
         return cls.splits
 
@@ -125,7 +125,7 @@ class Dataset(ABC):
         return split
 
     @classmethod
-    def missing_error(cls, root: Path, *expected: str) -> DataError:
+    def missing_error(cls, root: str | Path, *expected: str) -> DataError:
         """Return the error for a folder without the expected files.
 
         Args:
@@ -179,7 +179,7 @@ class Dataset(ABC):
             ids.add(sample.id)
 
 
-def require_root(root: Path | None, name: str) -> Path:
+def require_root(root: str | Path | None, name: str) -> Path:
     """Return the folder of a data set that needs one.
 
     Raises:
@@ -187,9 +187,10 @@ def require_root(root: Path | None, name: str) -> Path:
     """
     if root is None:
         raise DataError(f"data set {name} needs its folder: pass --data-root DIR.")
-    if not root.is_dir():
-        raise DataError(f"data set {name}: folder not found: {root}.")
-    return root
+    folder = Path(root)
+    if not folder.is_dir():
+        raise DataError(f"data set {name}: folder not found: {folder}.")
+    return folder
 
 
 def require_split(split: str, known: Sequence[str], where: str) -> None:

@@ -57,7 +57,7 @@ class CkPlusDataset(Dataset):
     points: Path | None = None
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "CkPlusDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "CkPlusDataset":  # noqa: ARG003
         """Read the labels, without opening images.
 
         Raises:

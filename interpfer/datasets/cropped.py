@@ -25,7 +25,11 @@ class CroppedDataset(Dataset):
     """
 
     def __init__(
-        self, samples: Sequence[Sample], split: str, root: Path | None = None, boxes: Sequence[Box | None] | None = None
+        self,
+        samples: Sequence[Sample],
+        split: str,
+        root: str | Path | None = None,
+        boxes: Sequence[Box | None] | None = None,
     ) -> None:
         super().__init__(samples, split, root)
         self.boxes = tuple(boxes) if boxes is not None else (None,) * len(self.samples)

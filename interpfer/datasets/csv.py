@@ -8,6 +8,7 @@ from typing import ClassVar
 import pandas as pd
 
 from interpfer.datasets.base import ALL, Dataset, require_root, require_split
+from interpfer.datasets.facs_text import parse_facs
 from interpfer.datasets.images import existing_path
 from interpfer.errors import DataError
 from interpfer.labels import canonical
@@ -18,7 +19,7 @@ SAMPLE = 20
 
 
 class CsvDataset(Dataset):
-    """DIR/labels.csv with the columns image, label and optionally split and subject.
+    """DIR/labels.csv with the columns image, label and optionally split, subject and aus (FACS text).
 
     Image names are relative to DIR/images or to DIR, with slashes or backslashes; of a path that does not exist, such
     as one of another machine, the longest end that does is used. Without the column split, every row belongs to every
@@ -26,10 +27,10 @@ class CsvDataset(Dataset):
     """
 
     name: ClassVar[str] = "csv"
-    summary: ClassVar[str] = "DIR/labels.csv with columns image,label[,split,subject]; images in DIR/images or DIR"
+    summary: ClassVar[str] = "DIR/labels.csv with columns image,label[,split,subject,aus]; images in DIR/images or DIR"
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "CsvDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "CsvDataset":  # noqa: ARG003
         """Read labels.csv.
 
         Raises:
@@ -50,16 +51,18 @@ class CsvDataset(Dataset):
         names = [image.strip() for image in table["image"]]
         paths, note = find_images(folder, names, path)
         subjects = table["subject"] if "subject" in table else [""] * len(table)
+        codes = table["aus"] if "aus" in table else ["?"] * len(table)
         samples = []
-        columns = table.index + 2, names, paths, table["label"], subjects
-        for line, name, image, label, subject in zip(*columns, strict=True):
+        columns = table.index + 2, names, paths, table["label"], subjects, codes
+        for line, name, image, label, subject, aus in zip(*columns, strict=True):
             if not name:
                 raise DataError(f"{path}, line {line}: the name of the image is missing.")
             try:
                 expression = canonical(label) if label.strip() else ""
             except DataError as error:
                 raise DataError(f"{path}, line {line}: {error}") from error
-            samples.append(Sample(name, expression, image, subject.strip() or None))
+            units = parse_facs(aus, f"{path}, line {line}")
+            samples.append(Sample(name, expression, image, subject.strip() or None, units))
         if not samples:
             raise DataError(f"{path} has no rows; it needs the columns image and label, and one line per image.")
         dataset = cls(samples, split if "split" in table else ALL, folder)
@@ -69,7 +72,7 @@ class CsvDataset(Dataset):
         return dataset
 
     @classmethod
-    def available_splits(cls, root: Path | None) -> tuple[str, ...]:
+    def available_splits(cls, root: str | Path | None) -> tuple[str, ...]:
         """Return the splits named in the file; "all" if it has no column split."""
         table = _read(require_root(root, cls.name) / "labels.csv")
         return tuple(sorted(set(table["split"].str.strip()))) if "split" in table else (ALL,)

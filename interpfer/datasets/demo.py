@@ -1,6 +1,8 @@
 """The data set `demo`: synthetic faces, so that everything can be tried without a download."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +16,7 @@ from interpfer.datasets.drawn.drawing import paint_face
 from interpfer.datasets.drawn.shape import FaceShape, shape_face
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.types import LANDMARKS, Landmarks, Sample
+from interpfer.types import LANDMARKS, CodedAU, CodedAUs, Landmarks, Sample
 
 COUNTS = {"train": 700, "test": 210}
 """Split -> number of images."""
@@ -41,17 +43,21 @@ class DemoDataset(Dataset):
 
     def __init__(self, split: str = "test", seed: int = 0, count: int | None = None, size: int = 112) -> None:
         require_split(split, self.splits, f"data set {self.name}")
-        expressions = tuple(AUS_OF)
         samples = [
-            Sample(f"{split}_{index + 1:04d}.png", expressions[index % len(expressions)])
-            for index in range(COUNTS[split] if count is None else count)
+            Sample(f"{split}_{index + 1:04d}.png", name)
+            for index, name in zip(range(COUNTS[split] if count is None else count), cycle(AUS_OF))
         ]
         super().__init__(samples, split)
         self.seed = seed
         self.side = size
+        moved = (self.shape(index).intensity for index in range(len(samples)))
+        self.samples = tuple(
+            replace(sample, aus=CodedAUs(tuple(map(CodedAU, intensity, intensity.values()))))
+            for sample, intensity in zip(samples, moved, strict=True)
+        )
 
     @classmethod
-    def open(cls, root: Path | None = None, split: str = "test", seed: int = 0) -> "DemoDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None = None, split: str = "test", seed: int = 0) -> "DemoDataset":  # noqa: ARG003
         """List the faces of a split, without drawing any.
 
         Args:

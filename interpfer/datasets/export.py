@@ -6,7 +6,7 @@ from pathlib import Path
 from interpfer.datasets.base import Dataset
 
 
-def write_csv_layout(dataset: Dataset, folder: Path) -> None:
+def write_csv_layout(dataset: Dataset, folder: str | Path) -> None:
     """Write the images, the labels and, if the data set has them, the landmarks.
 
     Files are ``images/ID``, ``labels.csv`` with the columns image and label, and ``landmarks.txt`` with one line
@@ -16,6 +16,7 @@ def write_csv_layout(dataset: Dataset, folder: Path) -> None:
         dataset: the data set.
         folder: folder to write; created if it does not exist.
     """
+    folder = Path(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     provider = dataset.landmarks()
     with (folder / "labels.csv").open("w", newline="") as labels:

@@ -36,7 +36,7 @@ class ExpwDataset(CroppedDataset):
     published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {"all": (dict(zip(ORDER, COUNTS, strict=True)),)}
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "ExpwDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "ExpwDataset":  # noqa: ARG003
         """Read the list, without opening images.
 
         Raises:

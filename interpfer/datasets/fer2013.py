@@ -35,7 +35,7 @@ class PixelDataset(Dataset):
         self,
         samples: Sequence[Sample],
         split: str,
-        root: Path | None = None,
+        root: str | Path | None = None,
         table: PixelTable | None = None,
         rows: Sequence[int] = (),
     ) -> None:
@@ -83,7 +83,7 @@ class Fer2013Dataset(PixelDataset):
     }
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "Fer2013Dataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "Fer2013Dataset":  # noqa: ARG003
         """Find the rows of the table, or list the folders.
 
         Raises:
@@ -101,9 +101,9 @@ class Fer2013Dataset(PixelDataset):
         raise cls.missing_error(folder, *TABLES, f"folders {split}/angry to {split}/neutral")
 
     @classmethod
-    def available_splits(cls, root: Path | None) -> tuple[str, ...]:
+    def available_splits(cls, root: str | Path | None) -> tuple[str, ...]:
         """Return the splits; class folders usually contain only train and test."""
-        if root is None or find_path(root, *TABLES) or find_class_folders(root, SPLIT_FOLDERS["val"]):
+        if root is None or find_path(Path(root), *TABLES) or find_class_folders(Path(root), SPLIT_FOLDERS["val"]):
             return cls.splits
         return ("train", "test")
 

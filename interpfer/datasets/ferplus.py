@@ -43,7 +43,7 @@ class FerPlusDataset(PixelDataset):
     probabilities: NDArray[np.float64]
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "FerPlusDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "FerPlusDataset":  # noqa: ARG003
         """Read the votes and find the pictures.
 
         Raises:

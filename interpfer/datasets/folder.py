@@ -27,7 +27,7 @@ class FolderDataset(Dataset):
     summary: ClassVar[str] = "one folder per expression: DIR/[SPLIT/]happy/*.jpg"
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "FolderDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "FolderDataset":  # noqa: ARG003
         """List the images, sorted by class folder and name.
 
         Raises:
@@ -58,7 +58,7 @@ class FolderDataset(Dataset):
         return dataset
 
     @classmethod
-    def available_splits(cls, root: Path | None) -> tuple[str, ...]:
+    def available_splits(cls, root: str | Path | None) -> tuple[str, ...]:
         """Return the splits that have a folder; "all" if none has."""
         return tuple(_splits_in(require_root(root, cls.name))) or (ALL,)
 

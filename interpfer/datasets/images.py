@@ -37,7 +37,7 @@ SIGNATURES = {
 """First bytes of a file -> format."""
 
 
-def read_image(path: Path) -> Image.Image:
+def read_image(path: str | Path) -> Image.Image:
     """Return an image as RGB, rotated upright by its EXIF orientation, with transparency on black.
 
     Of an animation this is the first frame. An image that Pillow considers a decompression bomb is refused.
@@ -45,17 +45,19 @@ def read_image(path: Path) -> Image.Image:
     Raises:
         DataError: the file does not exist, or is not a readable image.
     """
+    path = Path(path)
     with _opened(path) as image:
         image.load()
         return to_rgb(_upright(image))
 
 
-def read_size(path: Path) -> tuple[int, int]:
+def read_size(path: str | Path) -> tuple[int, int]:
     """Return (width, height) of ``read_image(path)``, from the header of the file.
 
     Raises:
         DataError: the file does not exist, or is not an image.
     """
+    path = Path(path)
     with _opened(path) as image:
         width, height = image.size
         return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)

@@ -42,7 +42,7 @@ class IntegrityReport:
 
 
 def open_splits(
-    dataset_class: type[Dataset], root: Path | None, splits: Sequence[str] | None = None
+    dataset_class: type[Dataset], root: str | Path | None, splits: Sequence[str] | None = None
 ) -> tuple[list[Dataset], IntegrityReport]:
     """Open the splits of a data set and compare their counts with the published ones, without reading images.
 
@@ -110,7 +110,7 @@ def read_images(datasets: Sequence[Dataset], report: IntegrityReport, progress: 
         progress: called after every ``CHUNK`` images.
     """
     pairs = [(dataset, index) for dataset in datasets for index in range(len(dataset))]
-    images: dict[tuple[Path | None, str], list[tuple[Dataset, int]]] = {}
+    images: dict[tuple[str | Path | None, str], list[tuple[Dataset, int]]] = {}
     for dataset, i in pairs:
         images.setdefault((dataset.samples[i].path, dataset.samples[i].id), []).append((dataset, i))
     places, contents = list(images.values()), list[tuple[str, str, str]]()
@@ -137,5 +137,5 @@ def _read(image: tuple[Dataset, int]) -> tuple[str, tuple[str, str] | None]:
         return read_content(dataset, index), None
     except DataError as error:
         path = dataset.samples[index].path
-        kind = "images missing" if path is not None and not path.exists() else "images not readable"
+        kind = "images missing" if path is not None and not Path(path).exists() else "images not readable"
         return "", (kind, f"{dataset.samples[index].id}: {error}")

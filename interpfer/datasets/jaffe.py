@@ -36,7 +36,7 @@ class JaffeDataset(Dataset):
     published: ClassVar[Mapping[str, tuple[Counts, ...]]] = {"all": (dict(zip(CODES.values(), COUNTS, strict=True)),)}
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "JaffeDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "JaffeDataset":  # noqa: ARG003
         """List the files.
 
         Raises:

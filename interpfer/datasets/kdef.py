@@ -41,7 +41,7 @@ class KdefDataset(Dataset):
     views: ClassVar[tuple[str, ...]] = ("S",)
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "KdefDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "KdefDataset":  # noqa: ARG003
         """List the files.
 
         Raises:

@@ -49,7 +49,7 @@ class RafDbDataset(Dataset):
     }
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "RafDbDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "RafDbDataset":  # noqa: ARG003
         """Read the list of labels, or list the folders.
 
         Raises:

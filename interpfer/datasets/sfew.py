@@ -33,7 +33,7 @@ class SfewDataset(Dataset):
     }
 
     @classmethod
-    def open(cls, root: Path | None, split: str, seed: int = 0) -> "SfewDataset":  # noqa: ARG003
+    def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "SfewDataset":  # noqa: ARG003
         """List the folders.
 
         Raises:

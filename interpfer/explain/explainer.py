@@ -1,20 +1,22 @@
 """Explains one picture: the face in it, the prediction of a classifier, and where the classifier looks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
 from interpfer.datasets.base import IMAGE_SUFFIXES
 from interpfer.datasets.images import read_image, to_rgb
-from interpfer.errors import DataError
-from interpfer.explain.explanation import ExplainedMap, Explanation, Region, Score
+from interpfer.errors import DataError, InterpferError
+from interpfer.explain.explanation import ExplainedMap, Explanation, Score
 from interpfer.explain.options import ExplainOptions
+from interpfer.explain.regions import share_of_aus, share_of_face
 from interpfer.faces.stream import view_transform
 from interpfer.labels import canonical
 from interpfer.landmarks.alignment import (
@@ -34,7 +36,6 @@ from interpfer.maps.canvas import normalise, to_canvas
 from interpfer.maps.compute import model_maps
 from interpfer.maps.engine import require_named, run_maps
 from interpfer.metrics.agreement import cosine, cosine_skill
-from interpfer.metrics.au_profile import USED, profile
 from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
@@ -109,10 +110,11 @@ class Explainer:
             label: the expression it should be, in any spelling.
 
         Raises:
-            DataError: the label is no expression.
+            DataError: the label is no expression, or no output of the model where it is to be explained.
             ModelError: a map that was requested by name cannot be computed.
         """
         wanted = canonical(label) if label else ""
+        target = self._target(wanted)
         picture = to_rgb(picture)
         landmarks = reject_implausible(self.provider.locate([name], [picture]), [picture.size])
         transform, cropped = self._place(landmarks, picture.size)
@@ -123,20 +125,16 @@ class Explainer:
         points = transform_points(landmarks.points.double(), transform[None])
 
         x = self.model.normalise(image)
-        results = run_maps(self.model, x, self.methods, self.layers, None, self.options.seed)
+        results = run_maps(self.model, x, self.methods, self.layers, target, self.options.seed)
         require_named(results.refused, self.methods, self.layers, set(self.requested), self.model.name)
         chances = self.model.probabilities(results.logits.cpu().double())[0].tolist()
         predicted = self.model.classes[int(results.logits[0].argmax())]
 
         expressions = list(dict.fromkeys([predicted, *([wanted] if wanted else [])]))
         landmarks = Landmarks.of(points)
-        truth = self.truth.draw(
-            [Sample(name, label) for label in expressions], Landmarks.of(points.expand(len(expressions), -1, -1))
-        )
-        drawn = {
-            name: plane for name, plane, ok in zip(expressions, truth.maps, truth.valid.tolist(), strict=True) if ok
-        }
-        expected = next(iter(drawn), "")
+        drawn = self._draw(name, expressions, points)
+        explained = predicted if target is None else wanted
+        expected = explained if explained in drawn else ""
         maps = tuple(
             self._show(key, raw, drawn, expected, landmarks)
             for key, raw in results.maps.items()
@@ -158,7 +156,28 @@ class Explainer:
             expected=expected,
             refused={"@".join(key): why for key, why in results.refused.items()},
             rules={"protocol": self.options.protocol, **self.truth.settings},
+            explained=explained,
         )
+
+    def _draw(
+        self, name: str, expressions: Sequence[str], points: Float[Tensor, "1 68 2"]
+    ) -> dict[str, Float[Tensor, "S S"]]:
+        """Return the truth of each expression that has one."""
+        samples = [Sample(name, label) for label in expressions]
+        truth = self.truth.draw(samples, Landmarks.of(points.expand(len(expressions), -1, -1)))
+        planes = zip(expressions, truth.maps, truth.valid.tolist(), strict=True)
+        return {label: plane for label, plane, is_valid in planes if is_valid}
+
+    def _target(self, label: str) -> Int[Tensor, " 1"] | None:
+        """Return the output that class-specific maps explain; None for the predicted one."""
+        if self.options.target == "predicted":
+            return None
+        if not label:
+            raise InterpferError("--target label explains the label of the picture; pass --label.")
+        if label not in self.model.classes:
+            known = ", ".join(self.model.classes)
+            raise DataError(f"label must be one of {known} with --target label, got '{label}'")
+        return torch.tensor([self.model.classes.index(label)])
 
     def _place(self, landmarks: Landmarks, size: tuple[int, int]) -> tuple[Float[Tensor, "2 3"], bool]:
         """Return the map from the picture to the canvas, and whether it cuts something out."""
@@ -199,7 +218,8 @@ class Explainer:
         method = self.methods[key[0]]
         large = to_canvas(raw.float().cpu(), method.attention, self.options.protocol)[0]
         scores = {}
-        for name, plane in drawn.items():
+        judged_by = drawn if expected or not method.class_specific else {}
+        for name, plane in judged_by.items():
             blank = cosine(torch.ones_like(plane)[None], plane[None])
             scores[name] = Score(
                 float(cosine(large, plane[None])), float(cosine_skill(large, plane[None])), float(blank)
@@ -210,18 +230,8 @@ class Explainer:
             method.class_specific,
             normalise(large)[0][0],
             scores,
-            self._regions(large, expected, landmarks),
-        )
-
-    def _regions(self, large: Float[Tensor, "1 s s"], expected: str, landmarks: Landmarks) -> tuple[Region, ...]:
-        if not bool(landmarks.found.all()) or not bool(large.isfinite().all()):
-            return ()
-        shares = self.truth.shares(landmarks)
-        energy, uniform = (profile(maps, shares)[0].tolist() for maps in (large, torch.ones_like(large)))
-        wanted = self.truth.expected_aus(expected)
-        return tuple(
-            Region(aus, tuple(au for au in aus if au in wanted), share, blank, share >= USED * blank > 0)
-            for aus, share, blank in zip(self.truth.parts.groups, energy, uniform, strict=False)
+            share_of_aus(large, expected, landmarks, self.truth),
+            share_of_face(large, landmarks),
         )
 
 

@@ -30,6 +30,31 @@ class Region:
 
 
 @dataclass(frozen=True)
+class FaceRegion:
+    """How much of a map's energy lies in a named region of the face.
+
+    Attributes:
+        name: one of ``interpfer.au.face_regions.FACE_REGIONS``.
+        share: share of the map's energy, in [0, 1]; those of all regions add up to 1.
+        uniform: share of the energy of a uniform map.
+    """
+
+    name: str
+    share: float
+    uniform: float
+
+    @property
+    def ratio(self) -> float:
+        """The share as a multiple of the uniform map's; 0 for a region off the picture."""
+        return self.share / self.uniform if self.uniform > 0 else 0.0
+
+    @property
+    def skill(self) -> float:
+        """The share on a scale where a uniform map has 0 and all energy inside 1; 0 where the region is the picture."""
+        return (self.share - self.uniform) / (1 - self.uniform) if self.uniform < 1 else 0.0
+
+
+@dataclass(frozen=True)
 class Score:
     """Agreement of a map with the AU heatmap of an expression.
 
@@ -51,10 +76,12 @@ class ExplainedMap:
     Attributes:
         name: name of the map.
         layer: "input" for a map that has none.
-        class_specific: whether it explains the predicted class, rather than the face at large.
+        class_specific: whether it explains one class (``Explanation.explained``), rather than the face at large.
         values: (S, S) on the canvas, in [0, 1]; NaN where undefined.
-        scores: expression -> agreement with its heatmap; only expressions that have one.
+        scores: expression -> agreement with its heatmap; only expressions that have one, and none where the map
+            explains an expression that has none.
         regions: energy per region of action units; none without landmarks.
+        face_regions: energy per named region of the face; none without landmarks.
     """
 
     name: str
@@ -63,6 +90,7 @@ class ExplainedMap:
     values: Float[Tensor, "s s"]
     scores: Mapping[str, Score]
     regions: tuple[Region, ...]
+    face_regions: tuple[FaceRegion, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,9 +110,10 @@ class Explanation:
         label: the true expression, or "".
         heat: expression -> (S, S) AU heatmap, of the prediction and of the label, as far as they have one.
         maps: in the order requested.
-        expected: the expression whose action units ``regions`` expect, or "" where none has any.
+        expected: the expression whose action units ``regions`` expect: ``explained``, or "" where it has none.
         refused: map@layer -> why it could not be made.
         rules: protocol, codebook and geometry.
+        explained: the expression that class-specific maps explain.
     """
 
     image: str
@@ -102,6 +131,7 @@ class Explanation:
     expected: str
     refused: Mapping[str, str]
     rules: Mapping[str, str]
+    explained: str = ""
 
     def __repr__(self) -> str:
         maps = ", ".join(f"{item.name} at {item.layer}" for item in self.maps)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from interpfer.au.face_regions import OUTSIDE
 from interpfer.au.names import format_aus
 from interpfer.explain.explanation import ExplainedMap, Explanation, Region
-from interpfer.labels import NEUTRAL
 from interpfer.landmarks.alignment import invert_transform, transform_points
+from interpfer.metrics.au_profile import USED
 
 NAMED = 3
 """How many regions a list names at most."""
@@ -24,6 +25,9 @@ def facts(explanation: Explanation) -> dict[str, Any]:
         "model": explanation.model,
         "predicted": explanation.predicted,
         "label": explanation.label or None,
+        "explained": explanation.explained or explanation.predicted,
+        "judged_by": explanation.expected or None,
+        "used_factor": USED,
         "probabilities": dict(explanation.probabilities),
         "sentence": sentence(explanation),
         **explanation.rules,
@@ -47,20 +51,30 @@ def _map_facts(item: ExplainedMap) -> dict[str, Any]:
         "defined": bool(item.values.isfinite().all()),
         "scores": {name: vars(score) for name, score in item.scores.items()},
         "regions": regions,
+        "face_regions": [vars(each) | {"ratio": each.ratio, "skill": each.skill} for each in item.face_regions],
     }
 
 
 def sentence(explanation: Explanation) -> str:
-    """Return sentences: the prediction, the action units that the main map lies on, and the expected ones it misses."""
+    """Return sentences: the prediction, where in the face the main map looks, and which action units it lies on.
+
+    Of an expression without action units nothing is judged.
+    """
     sentences = [_prediction(explanation)]
     if not explanation.has_face:
         return " ".join([*sentences, "No face was found, so there is no AU heatmap to compare the maps with."])
     if explanation.main is None:
         return " ".join([*sentences, "No map is defined."])
-    sentences.append(_energy(explanation.main))
+    sentences += [_energy(explanation.main), *_face(explanation.main)]
     if not explanation.expected:
-        return " ".join([*sentences, f"{NEUTRAL.capitalize()} has no action units, so nothing is expected."])
+        return " ".join([*sentences, *_not_judged(explanation)])
     return " ".join([*sentences, *_expected(explanation.expected, explanation.main.regions)])
+
+
+def rules_text(explanation: Explanation) -> str:
+    """Return protocol, codebook and geometry on one line."""
+    names = ("protocol", "codebook", "geometry")
+    return ", ".join(f"{name} {explanation.rules[name]}" for name in names if name in explanation.rules)
 
 
 def _prediction(explanation: Explanation) -> str:
@@ -75,6 +89,33 @@ def _prediction(explanation: Explanation) -> str:
         else ""
     )
     return f"{explanation.model} predicts {chance}; the label is {explanation.label}{own}."
+
+
+def _face(item: ExplainedMap) -> list[str]:
+    """Say which named region of the face stands out most over a uniform map."""
+    within = [each for each in item.face_regions if each.name != OUTSIDE]
+    if not within:
+        return []
+    most = max(within, key=lambda each: each.skill)
+    if most.ratio >= USED:
+        return [
+            f"It looks at the {most.name} with {_percent(most.share)} of its energy, {most.ratio:.1f} times what a "
+            "uniform map would."
+        ]
+    outside = next(each for each in item.face_regions if each.name == OUTSIDE)
+    return [
+        f"It looks at no named region of the face with {USED:g} times what a uniform map would; "
+        f"{_percent(outside.share)} of its energy lies outside of these "
+        f"(of a uniform map: {_percent(outside.uniform)})."
+    ]
+
+
+def _not_judged(explanation: Explanation) -> list[str]:
+    explained = explanation.explained or explanation.predicted
+    sentences = [f"{explained.capitalize()} has no action units, so nothing is judged."]
+    if explanation.label in explanation.heat:
+        sentences.append(f"To explain {explanation.label} and judge the map by it, pass --target label.")
+    return sentences
 
 
 def _energy(item: ExplainedMap) -> str:
@@ -106,7 +147,7 @@ def _expected(expression: str, regions: Sequence[Region]) -> list[str]:
         sentences.append(f"It lies on the region of no action unit expected for {expression}: {_list(missed)}.")
     if others:
         sentences.append(f"It also lies on regions of action units that are not expected: {_list(others)}.")
-    return sentences
+    return [*sentences, f"A map lies on a region where it has at least {USED:g} times the energy of a uniform map."]
 
 
 def _list(regions: Sequence[Region]) -> str:

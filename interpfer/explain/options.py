@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interpfer.choices import CROPS
+from interpfer.choices import CROPS, PROTOCOLS, TARGETS
 from interpfer.models.options import ModelOptions
 from interpfer.options import option
 from interpfer.truth.options import TruthOptions
@@ -20,7 +20,10 @@ class ExplainOptions(ModelOptions, TruthOptions):
         image: a picture, or a folder of pictures.
         model: the checkpoint.
         label: the expression that the face shows, in any spelling.
-        maps: names or groups; class-specific ones explain the predicted class.
+        maps: names or groups; class-specific ones explain the class of ``target``.
+        target: "predicted" or "label": the expression that class-specific maps explain, and are judged by.
+        protocol: as for a score, but "corrected" by default: "paper" expects AU 5 of disgust, an error of the paper's
+            code.
         layers: "last", "all", or names.
         landmarks: the name of a provider, or a landmark file; None for the embedded network.
         crop: "auto" cuts the face out where it is small in the picture; "face" always; "aligned" rotates it as well;
@@ -41,6 +44,10 @@ class ExplainOptions(ModelOptions, TruthOptions):
     )
     maps: str | Sequence[str] = option(
         EXPLAINED_MAPS, "Maps or groups (see `ls maps`)", kind="names", metavar="LIST", example="attention,gradcam"
+    )
+    target: str = option("predicted", "Expression that class-specific maps explain and are judged by", choices=TARGETS)
+    protocol: str = option(
+        "corrected", "Rules: corrected, or paper with the errors of published numbers", choices=PROTOCOLS
     )
     layers: str | Sequence[str] = option(
         "last", "Layers: last, all, or names", kind="names", metavar="LIST", example="layer4"

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from interpfer.au.names import format_aus
 from interpfer.errors import RunError
+from interpfer.explain.captions import CAPTION, PANEL, fit_title, map_caption, shorten, wrap_caption
 from interpfer.explain.explanation import ExplainedMap, Explanation
-from interpfer.explain.facs import sentence
+from interpfer.explain.facs import rules_text, sentence
 from interpfer.labels import NEUTRAL
 from interpfer.landmarks.alignment import invert_transform, transform_points
+from interpfer.metrics.au_profile import USED
 from interpfer.reports.escape import plain
 from interpfer.reports.style import ACCENT, INK, LOW, SOFT
 from interpfer.reports.style import MAPS as COLOURS
@@ -31,11 +33,14 @@ from interpfer.types import CANVAS
 SUFFIXES = (".png", ".svg", ".pdf")
 
 COLUMNS = 4
-PANEL, SIDE = 1.85, 1.64
-"""Inches from panel to panel, and of a picture's side."""
+SIDE = 1.64
+"""Inches of a picture's side."""
 
 HEAD, LINE = 0.27, 0.125
 """Inches of a panel's title, and of a line below it."""
+
+SENTENCE = 0.148
+"""Inches of a line of the sentence."""
 
 OPACITY = 0.6
 PALE = "#b3bcc5"
@@ -65,7 +70,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def explanation_sheet(explanation: Explanation, path: Path) -> None:
+def explanation_sheet(explanation: Explanation, path: str | Path) -> None:
     """Draw an explanation.
 
     Args:
@@ -75,6 +80,7 @@ def explanation_sheet(explanation: Explanation, path: Path) -> None:
     Raises:
         RunError: the suffix is not one of these, or the file cannot be written.
     """
+    path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise RunError(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}.")
     with mpl.rc_context(STYLE), warnings.catch_warnings():
@@ -92,9 +98,13 @@ def _draw(explanation: Explanation) -> Figure:
     columns = max(COLUMNS, len(first))
     rows = [first, *([_map_panel(explanation, item) for item in row] for row in _rows(explanation.maps, columns))]
     main = explanation.main if explanation.main is not None and explanation.main.regions else None
-    foot = 0.85 + 0.15 * len(main.regions) if main else 1.2
-    below = 0.12 + LINE * max((_scores(explanation, item).count("\n") + 1 for item in explanation.maps), default=1)
-    width, height = columns * PANEL, len(rows) * (HEAD + SIDE + below) + foot + 0.14
+    width = columns * PANEL
+    left = 3.95 if main else 0.15
+    words = _lines(sentence(explanation), width - left)
+    foot = max(1.0 + 0.15 * len(main.regions) if main else 1.4, 1.1 + SENTENCE * len(words))
+    lines = max((len(wrap_caption(map_caption(explanation, item))) for item in explanation.maps), default=1)
+    below = 0.12 + LINE * lines
+    height = len(rows) * (HEAD + SIDE + below) + foot + 0.14
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
     side = (PANEL - SIDE) / 2 / width
@@ -105,12 +115,10 @@ def _draw(explanation: Explanation) -> Figure:
     for row, panels in enumerate(rows):
         for column, draw in enumerate(panels):
             draw(figure.add_subplot(grid[row, column]))
-    left = 0.15 / width
     if main:
-        box = (1.75 / width, 0.5 / height, 1.9 / width, (foot - 0.75) / height)
+        box = (1.75 / width, 0.6 / height, 1.9 / width, (foot - 0.85) / height)
         _energy_per_region(figure.add_axes(box), main, explanation.expected)
-        left = 3.95 / width
-    _words(figure, explanation, left, foot)
+    _words(figure, explanation, words, left, foot)
     return figure
 
 
@@ -124,18 +132,21 @@ def _rows(maps: Sequence[ExplainedMap], columns: int) -> Iterator[Sequence[Expla
         yield from (row[start : start + columns] for start in range(0, len(row), columns))
 
 
-def _words(figure: Figure, explanation: Explanation, left: float, foot: float) -> None:
+def _lines(text: str, width: float) -> list[str]:
+    """Break a text into lines of at most a width in inches."""
+    return textwrap.wrap(plain(_kept_together(text)), int(width * 15.5))
+
+
+def _words(figure: Figure, explanation: Explanation, words: Sequence[str], left: float, foot: float) -> None:
     """Write the sentence, the rules and the scale of colours."""
     width, height = figure.get_size_inches()
-    letters = int((1 - left) * width * 15.5)
-    text = "\n".join(textwrap.wrap(plain(_kept_together(sentence(explanation))), letters))
+    note_width, left = width - left, left / width
     figure.text(left, (foot - 0.1) / height, "In FACS terms", weight="bold", size=8, va="top")
-    figure.text(left, (foot - 0.3) / height, text, va="top", size=7.5, linespacing=1.4)
-    names = ("protocol", "codebook", "geometry")
-    rules = ", ".join(f"{name} {explanation.rules[name]}" for name in names if name in explanation.rules)
-    note = textwrap.wrap(
-        plain(f"{rules.capitalize()}. A high score means that a map lies where the codebook says, no more."), letters
+    figure.text(left, (foot - 0.3) / height, "\n".join(words), va="top", size=7.5, linespacing=1.4)
+    rules = (
+        f"{rules_text(explanation).capitalize()}. A high score means that a map lies where the codebook says, no more."
     )
+    note = _lines(rules, note_width)
     figure.text(left, 0.32 / height, "\n".join(note), size=6.3, color=SOFT, va="bottom", linespacing=1.4)
     figure.text(left, 0.12 / height, "Each map, minimum to maximum:", size=6.3, color=SOFT, va="bottom")
     bar = figure.add_axes((left + 2.05 / width, 0.135 / height, 0.8 / width, 0.07 / height))
@@ -170,14 +181,16 @@ def _heat_panel(explanation: Explanation, name: str) -> Panel:
 def _map_panel(explanation: Explanation, item: ExplainedMap) -> Panel:
     values = item.values if bool(item.values.isfinite().all()) else None
     why = "undefined: constant, zero or not finite"
-    return lambda axis: _map(axis, explanation, values, item.name, _scores(explanation, item), why)
+    return lambda axis: _map(axis, explanation, values, item.name, map_caption(explanation, item), why)
 
 
 def _bare(axis: Axes, title: str, below: str = "") -> None:
     axis.set_xticks([])
     axis.set_yticks([])
-    axis.set_title(plain(title))
-    axis.set_xlabel(below, fontsize=6.8, color=SOFT, linespacing=1.3, labelpad=4)
+    axis.set_title(fit_title(title))
+    axis.set_xlabel(
+        "\n".join(wrap_caption(below)), fontsize=CAPTION.get_size(), color=SOFT, linespacing=1.3, labelpad=4
+    )
     for spine in axis.spines.values():
         spine.set_visible(False)
 
@@ -222,7 +235,7 @@ def _scene(axis: Axes, explanation: Explanation) -> None:
     axis.set_xlim(0, explanation.picture.width)
     axis.set_ylim(explanation.picture.height, 0)
     axis.set_anchor("N")
-    _bare(axis, _short(explanation.image), below)
+    _bare(axis, shorten(explanation.image), below)
 
 
 def _chances(axis: Axes, explanation: Explanation) -> None:
@@ -242,7 +255,7 @@ def _chances(axis: Axes, explanation: Explanation) -> None:
     axis.set_xlim(0, 1)
     axis.set_ylim(len(names) - 0.4, -0.75)
     axis.set_box_aspect(1)
-    _bare(axis, "prediction", plain(_short(explanation.model)))
+    _bare(axis, "prediction", plain(shorten(explanation.model)))
 
 
 def _map(
@@ -251,16 +264,6 @@ def _map(
     grey = np.repeat(_pixels(explanation.face).mean(2, keepdims=True), 3, 2)
     axis.imshow(grey if values is None else _blend(grey, values.numpy()), interpolation="bilinear")
     _bare(axis, title, below if values is not None else why)
-
-
-def _scores(explanation: Explanation, item: ExplainedMap) -> str:
-    if len(item.scores) == 1:
-        name, score = next(iter(item.scores.items()))
-        whom = "" if name == explanation.predicted else f" with {name}"
-        skill = f"{round(score.skill, 2) + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}")
-        return f"cosine{whom} {score.cosine:.2f} (uniform {score.uniform:.2f})\nskill {skill}, at {item.layer}"
-    pairs = [f"{name} {score.cosine:.2f} (uniform {score.uniform:.2f})" for name, score in item.scores.items()]
-    return "\n".join([f"at {item.layer}, cosine with" if pairs else f"at {item.layer}", *pairs])
 
 
 def _energy_per_region(axis: Axes, item: ExplainedMap, expected: str) -> None:
@@ -279,8 +282,9 @@ def _energy_per_region(axis: Axes, item: ExplainedMap, expected: str) -> None:
         label.set_fontweight("bold" if region.expected_aus else "normal")
     axis.set_ylim(len(regions) - 0.4, -0.6)
     axis.tick_params(length=0, labelsize=6.3)
+    judged = f"\nblue: expected, at least {USED:g} x uniform\norange: expected, missed (less than {USED:g} x uniform)"
     axis.set_xlabel(
-        "% of the map's energy; tick: uniform map;\nblue: expected, at least 1.1 x uniform; orange: expected, missed",
+        "% of the map's energy; tick: uniform map" + (judged if expected else ""),
         fontsize=6.3,
         labelpad=2,
     )
@@ -288,7 +292,3 @@ def _energy_per_region(axis: Axes, item: ExplainedMap, expected: str) -> None:
     axis.set_title(f"{item.name} per action unit{whom}", loc="right", fontsize=7.5)
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
-
-
-def _short(name: str, length: int = 26) -> str:
-    return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-length // 2 + 1 :]}"

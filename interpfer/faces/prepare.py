@@ -66,7 +66,7 @@ def count_reasons(notes: Iterable[str]) -> str:
 
 
 def prepare(
-    dataset: Dataset, provider: LandmarkProvider, out: Path, progress: Progress = no_progress
+    dataset: Dataset, provider: LandmarkProvider, out: str | Path, progress: Progress = no_progress
 ) -> PreparedLandmarks:
     """Find the landmarks of all images of a data set; files are written once all images are done.
 
@@ -81,6 +81,7 @@ def prepare(
     Raises:
         RunError: ``out`` cannot be written.
     """
+    out = Path(out)
     lines = io.StringIO()
     table = csv.writer(lines, lineterminator="\n")
     failed: dict[str, str] = {}

@@ -84,7 +84,7 @@ def _subset(test: Dataset, kept: Sequence[int]) -> Dataset:
 
 def _identity(dataset: Dataset, sample: Sample) -> tuple[object, ...]:
     """Return what distinguishes an image from all others: its file, else its name in its data set."""
-    return (sample.path.resolve(),) if sample.path is not None else (dataset.name, dataset.root, sample.id)
+    return (Path(sample.path).resolve(),) if sample.path is not None else (dataset.name, dataset.root, sample.id)
 
 
 def compare_models(

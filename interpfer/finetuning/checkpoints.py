@@ -16,7 +16,7 @@ from interpfer.errors import ModelError, RunError
 from interpfer.files import write_atomic
 from interpfer.finetuning.facts import describe_change
 from interpfer.models import ARCHITECTURES
-from interpfer.models.card import ModelCard, card_path
+from interpfer.models.card import ModelCard, card_path, read_card
 from interpfer.models.checkpoint import sha256_of
 from interpfer.models.hugging_face import describe_network
 from interpfer.models.input import describe_input
@@ -56,8 +56,10 @@ def write_model(path: Path, module: nn.Module, card: ModelCard) -> None:
 
 
 def read_model(path: Path, like: Model) -> Model:
-    """Read a checkpoint of ``write_model`` as a model with the card of another, without the accuracies published."""
-    card = replace(like.card, published={})
+    """Read a checkpoint of ``write_model`` as a model with the card of another, but with its own name and lineage."""
+    written = read_card(card_path(path))
+    name, lineage = written.get("name", like.name), written.get("lineage", "")
+    card = replace(like.card, published={}, name=name, lineage=lineage)
     is_pickled = storable_card(like.module, card).arch is None
     weights = torch.load(path, map_location="cpu", weights_only=not is_pickled)
     if is_pickled:
@@ -72,6 +74,8 @@ def card_fields(card: ModelCard) -> dict[str, Any]:
     source, colon, name = (card.arch or "").rpartition(":")
     arch = f"{Path(source).name}:{name}" if colon and source.endswith(".py") else card.arch
     fields: dict[str, Any] = {
+        "name": card.name or None,
+        "lineage": card.lineage or None,
         "arch": arch,
         "arch_args": dict(card.arch_args) or None,
         "classes": list(card.classes),

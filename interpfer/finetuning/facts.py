@@ -38,6 +38,21 @@ def collect_facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], proce
     )
 
 
+def describe_lineage(model: Model, recipe: Recipe) -> str:
+    """Return which weights were trained how, such as "fine-tuned from poster, guide 1 + 1.5, seed 2".
+
+    The numbers of the guide are the weights of its attention term and its class-map term.
+
+    Args:
+        model: the model before the training.
+        recipe: all choices.
+    """
+    earlier = f" ({model.card.lineage})" if model.card.lineage else ""
+    weights = recipe.guide.weights
+    guide = f"guide {' + '.join(f'{weight:g}' for weight in weights)}" if any(weights) else "without guide"
+    return f"fine-tuned from {model.name}{earlier}, {guide}, seed {recipe.seed}"
+
+
 def describe_change(name: str, before: Any, now: Any) -> str:
     """Return a fact that has changed as a clause."""
     return f"the {name} differs" if str(now).startswith(DIGEST) else f"{name} was {before} and is {now}"

@@ -6,6 +6,7 @@ last one, each with a card beside it; ``state.pt`` belongs to the last finished 
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 from interpfer.errors import RunError
 from interpfer.files import csv_bytes, json_bytes, write_atomic
 from interpfer.finetuning.checkpoints import write_model, write_torch
+from interpfer.finetuning.facts import describe_lineage
 from interpfer.finetuning.history import Line
 from interpfer.finetuning.loop import Trainer
 from interpfer.models.checkpoint import sha256_of
@@ -83,7 +85,8 @@ def begin_folder(folder: Path, overwrite: bool, manifest: Mapping[str, Any]) -> 
 
 def save_epoch(folder: Path, trainer: Trainer, facts: Mapping[str, Any], line: Line) -> None:
     """Write an epoch: the checkpoints first, then the state that makes it count, then the history."""
-    card = trainer.model.card
+    model = trainer.model
+    card = replace(model.card, name=model.name, lineage=describe_lineage(model, trainer.recipe))
     write_model(folder / LAST, trainer.trained_module, card)
     if line["best"]:
         write_model(folder / BEST, trainer.trained_module, card)

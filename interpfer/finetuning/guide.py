@@ -7,13 +7,13 @@ aligns the class map of the true class, which is what a CAM shows. Both use the 
 A face without a heatmap (neutral, no landmarks) and a map that is undefined (constant) are left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interpfer.errors import InterpferError, nearest
@@ -122,9 +122,13 @@ class Guide:
         return self.distance(maps.flatten(1), heat.flatten(1), epoch).mean()
 
 
+Features = Float[Tensor, "n _ _ _"]
+Heat = Float[Tensor, "n 1 S S"] | Float[Tensor, "n S S"] | tuple[Float[Tensor, "n S S"], Bool[Tensor, " n"]]
+
+
 def alignment_loss(
-    features: Sequence[Float[Tensor, "n _ _ _"]],
-    heat: Float[Tensor, "n 1 S S"],
+    features: Features | Sequence[Features] | Mapping[str, Features],
+    heat: Heat,
     kind: str | Distance = FinetuneOptions.loss,
     *,
     attention_map: str | LayerMap = FinetuneOptions.attention_map,
@@ -137,8 +141,9 @@ def alignment_loss(
     """Return the distance of the attention of some layers from the heatmaps: the regulariser R of Belharbi et al. 2024.
 
     Args:
-        features: activations of the aligned layers, each (n, c, h, w).
-        heat: (n, 1, S, S) heatmaps in [0, 1]; a face with any value that is not finite has none and is left out.
+        features: activation of a layer, (n, c, h, w), or a list of them, or layer -> activation as ``Watch`` has them.
+        heat: (n, S, S) or (n, 1, S, S) heatmaps in [0, 1], or heatmaps and validity as ``au_heatmaps`` returns them. A
+            face that is not valid, or has any value that is not finite, has no heatmap and is left out.
         kind: cosine, std-cosine, l1, l2, kl, log-barrier, or a function; see ``Guide.loss``.
         attention_map: see ``Guide``.
         resize: "grid" as the paper, "canvas" as the metric.
@@ -157,10 +162,14 @@ def alignment_loss(
         The attention (4, 0, 0, 0) and the heatmap (1, 1, 1, 1) have the cosine 4 / (4 x 2):
 
         >>> features = torch.tensor([[[[4.0, 0.0], [0.0, 0.0]]]])
-        >>> alignment_loss([features], torch.ones(1, 1, 2, 2))
+        >>> alignment_loss(features, torch.ones(1, 2, 2))
         tensor(0.5000)
     """
-    if not features:
+    if isinstance(features, Tensor):
+        activations = [features]
+    else:
+        activations = list(features.values() if isinstance(features, Mapping) else features)
+    if not activations:
         raise InterpferError("alignment_loss needs the features of at least one layer.")
     guide = Guide(
         loss=kind,
@@ -170,13 +179,20 @@ def alignment_loss(
         truth_options=TruthOptions(protocol=protocol),
     )
     method = find_layer_map(attention_map, gradient=False)
-    truth = Truth(heat[:, 0], heat.isfinite().flatten(1).all(1))
-    seeds = tuple(seed + i for i in range(len(heat)))
+    truth = _as_truth(heat)
+    seeds = tuple(seed + i for i in range(len(truth.maps)))
     losses = [
         guide.align(method(LayerCapture(layer.float(), None, seeds=lambda: seeds)), truth, True, epoch)
-        for layer in features
+        for layer in activations
     ]
     return torch.stack(losses).mean()
+
+
+def _as_truth(heat: Heat) -> Truth:
+    maps, valid = heat if isinstance(heat, tuple) else (heat, None)
+    maps = maps[:, 0] if maps.dim() == 4 else maps
+    finite = maps.isfinite().flatten(1).all(1)
+    return Truth(maps, finite if valid is None else finite & valid)
 
 
 def find_layer_map(method: str | LayerMap, gradient: bool) -> LayerMap:
@@ -189,7 +205,7 @@ def find_layer_map(method: str | LayerMap, gradient: bool) -> LayerMap:
     Raises:
         InterpferError: it is no such map, or needs a gradient where there is none.
     """
-    layer_map = MAPS.get(method) if isinstance(method, str) else method
+    layer_map = MAPS.get(MAPS.resolve(method) or method) if isinstance(method, str) else method
     if isinstance(layer_map, LayerMap) and (gradient or not layer_map.gradient):
         return layer_map
     allowed = "a map of a layer" if gradient else "a map of a layer's activations alone"

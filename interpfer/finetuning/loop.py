@@ -5,8 +5,8 @@ of a generator, and ends with the same weights.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,7 +153,7 @@ class Trainer:
         batches = self._batches(self.epoch)
         sums = EpochSums()
         what = f"epoch {self.epoch + 1}/{recipe.epochs}"
-        with own_randomness(), _recording(recorder), _twice_differentiable(bool(self.guidance.cam_layers)):
+        with own_randomness(), recorder.attached(), _twice_differentiable(bool(self.guidance.cam_layers)):
             self._network.train()
             set_frozen_to_eval(self.model.module, self.frozen, recipe.freeze_bn)
             for step, batch in enumerate(self.train_pool.batches(batches)):
@@ -247,17 +247,6 @@ class Trainer:
         samples, classes = self.train_pool.stream.dataset.samples, self.model.classes
         targets = output_indices([samples[row].label for row in self.train_pool.rows], classes)
         return class_weights(targets, len(classes)).to(self.accelerator.device)
-
-
-@contextmanager
-def _recording(recorder: LayerRecorder) -> Iterator[None]:
-    """Record layers without a change of the network's mode, as ``interpfer.models.hooks.hooked`` would make."""
-    handles = [module.register_forward_hook(hook) for module, hook in recorder.hooks.items()]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _twice_differentiable(needed: bool) -> AbstractContextManager[Any]:

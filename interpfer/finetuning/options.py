@@ -42,6 +42,7 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         loss_shift: subtract the minimum of attention where that is negative, as the metric does. It only matters to
             networks whose layer has negative values.
         sweep: weights of the guide; each is trained in a folder of its own.
+        seeds: seeds; each is a training in a folder of its own.
         epochs: passes over the training images.
         batch_size: faces per forward and process.
         lr: largest learning rate.
@@ -106,6 +107,10 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     )
     sweep: str | Sequence[float] | None = option(
         None, "Weights of the guide, one training each", kind="numbers", metavar="LIST", example="0,1,4,9"
+    )
+
+    seeds: str | Sequence[float] | None = option(
+        None, "Random seeds, one training each", kind="numbers", metavar="LIST", example="0,1,2"
     )
 
     epochs: int = option(16, "Passes over the training images", kind="integer", metavar="N", example="20", least=1)

@@ -113,6 +113,8 @@ def open_session(inputs: Inputs, options: FinetuneOptions, recipe: Recipe, progr
     """
     if options.sweep is not None:
         raise InterpferError("finetune trains one model: for several weights, call interpfer.finetuning.sweep.sweep.")
+    if options.seeds is not None:
+        raise InterpferError("finetune trains one model: for several seeds, call finetuning.seeds.train_seeds.")
     options = inputs.named_in(options)
     folder = training_folder(options)
     original = inputs.open_model(options)

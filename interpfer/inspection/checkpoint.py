@@ -40,7 +40,7 @@ class _Network:
 
 
 def inspect_checkpoint(
-    path: Path,
+    path: str | Path,
     trust: bool = False,
     *,
     name: str | None = None,
@@ -65,6 +65,7 @@ def inspect_checkpoint(
         ModelError: the file or the card cannot be read.
         TrustError: the file holds code that no weights need.
     """
+    path = Path(path)
     info = read_with_card(path, trust, key=key, overrides=card_fields(overrides, preset))
     data, has_arch = info.data, info.raw.get("arch") is not None
     weights = _find_weights(data)

@@ -40,10 +40,10 @@ class CachedLandmarks:
     summary: ClassVar[str] = "results of another provider, cached"
     needs_images: ClassVar[bool] = True
 
-    def __init__(self, provider: LandmarkProvider, path: Path | None = None) -> None:
+    def __init__(self, provider: LandmarkProvider, path: str | Path | None = None) -> None:
         self.provider = provider
         self.digest = provider.digest
-        self.path = path or user_cache_path("interpfer") / "landmarks.sqlite"
+        self.path = Path(path) if path else user_cache_path("interpfer") / "landmarks.sqlite"
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:
         """Return the points of each image, from the cache if the same pixels have been seen before."""

@@ -58,7 +58,8 @@ class FileLandmarks:
     summary: ClassVar[str] = "text file with one line image,x1..x68,y1..y68 per image, with or without a header"
     needs_images: ClassVar[bool] = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
         if not path.is_file():
             raise DataError(f"landmark file not found: {path}.")
         self.path = path

@@ -34,6 +34,10 @@ class MapRegistry(Registry[AnyMap]):
 
         return rise_map(int(match[1]))
 
+    def resolve(self, name: str) -> str | None:
+        """Return the name of the map that a spelling stands for; None if there is none."""
+        return name.casefold() if RISE.fullmatch(name.casefold()) else super().resolve(name)
+
     def origin(self, name: str) -> str:
         """Return the name of the package that provides a map."""
         return super().origin("rise" if RISE.fullmatch(name) else name)
@@ -110,11 +114,13 @@ GROUPS = {
 def select_maps(selection: str | Iterable[str]) -> tuple[str, ...]:
     """Resolve a comma-separated text or a list of map names and groups, each map once.
 
+    Names may be written as papers do (Grad-CAM++, LayerCAM), or be an alias that a map states.
+
     Raises:
         PluginError: a name is neither a map nor a group.
 
     Examples:
-        >>> select_maps("gradcam, attention, gradcam")
+        >>> select_maps("gradcam, attention, Grad-CAM")
         ('gradcam', 'attention')
         >>> select_maps("baselines")[:2]
         ('baseline:uniform', 'baseline:center')
@@ -139,7 +145,8 @@ def named_maps(selection: str | Iterable[str]) -> set[str]:
 
 
 def _split(selection: str | Iterable[str]) -> list[str]:
-    return [name.strip() for name in selection.split(",")] if isinstance(selection, str) else list(selection)
+    names = [name.strip() for name in selection.split(",")] if isinstance(selection, str) else list(selection)
+    return [name if name in GROUPS else MAPS.resolve(name) or name for name in names]
 
 
 def _members(group: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from interpfer.errors import ModelError
 from interpfer.maps.base import RawMap, layer_map
 from interpfer.maps.capture import LayerCapture
+from interpfer.registry import also_called
 
 ATTENTION = "Zagoruyko and Komodakis 2017, arXiv 1612.03928; Belharbi et al. 2024"
 
@@ -16,6 +17,7 @@ KEPT = 0.5
 """Probability with which attention-random keeps a channel."""
 
 
+@also_called("ATT", "attention map")
 @layer_map(source=ATTENTION, attention=True)
 def attention(layer: LayerCapture) -> RawMap:
     """Mean over the channels."""

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from interpfer.maps.base import BaselineContext, RawMap, baseline
 from interpfer.maps.canvas import resize
+from interpfer.registry import also_called
 
 CENTRE_WIDTH = 0.25
 """Standard deviation of the centre Gaussian, in sides of the canvas."""
@@ -14,6 +15,7 @@ RANDOM_GRID = 7
 """Side of the grid of random values: that of the last layer of many networks."""
 
 
+@also_called("uniform")
 @baseline()
 def uniform(context: BaselineContext) -> RawMap:
     """The same value everywhere."""

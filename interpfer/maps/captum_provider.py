@@ -15,6 +15,7 @@ from interpfer.errors import ModelError
 from interpfer.maps.base import ONE_PASS, MapContext, RawMap, model_map
 from interpfer.maps.gradcam_provider import Logits, add_problem
 from interpfer.models.layers import split_call
+from interpfer.registry import also_called
 
 PROVIDER = "captum"
 STEPS = 32
@@ -33,6 +34,7 @@ def integrated_gradients(context: MapContext) -> RawMap:
     return _attribute("integrated-gradients", context, IntegratedGradients, n_steps=STEPS, internal_batch_size=size)
 
 
+@also_called("vanilla gradient")
 @model_map(source="Simonyan et al. 2013, arXiv 1312.6034", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS)
 def saliency(context: MapContext) -> RawMap:
     """Absolute gradient of the input."""

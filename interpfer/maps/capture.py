@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
-from interpfer.models.hooks import Hook, first_tensor, hooked, replace_first
+from interpfer.models.hooks import Hook, first_tensor, hooked, in_forward, replace_first
 from interpfer.models.layers import split_call
 from interpfer.models.model import Model
 
@@ -186,6 +186,20 @@ class LayerRecorder:
         """One forward hook per module."""
         return dict.fromkeys(self._wanted, self._record)
 
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Record inside the block as the network is: its mode and its parameters stay as they are."""
+        handles = [module.register_forward_hook(in_forward(hook)) for module, hook in self.hooks.items()]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def forget(self) -> None:
+        """Drop what an unfinished forward recorded."""
+        self._calls, self._outputs = {}, {}
+
     def collect(self) -> dict[str, Tensor]:
         """Return the outputs of the last forward, in the layout of the network, and forget them.
 
@@ -193,7 +207,7 @@ class LayerRecorder:
             ModelError: a layer did not run, or ran more than once.
         """
         calls, outputs = self._calls, self._outputs
-        self._calls, self._outputs = {}, {}
+        self.forget()
         for module, names in self._wanted.items():
             _require_calls(self._model, calls.get(module, 0), names)
         return {layer: outputs[layer] for layer in self._layers}

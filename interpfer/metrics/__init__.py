@@ -42,6 +42,20 @@ METRICS: "Registry[Metric]" = Registry(
         "average_drop": "interpfer.metrics.faithfulness:average_drop",
         "increase": "interpfer.metrics.faithfulness:increase",
         "au_occlusion": "interpfer.metrics.faithfulness:au_occlusion",
+        "region_mouth": "interpfer.metrics.regions:region_mouth",
+        "region_mouth_skill": "interpfer.metrics.regions:region_mouth_skill",
+        "region_eyes": "interpfer.metrics.regions:region_eyes",
+        "region_eyes_skill": "interpfer.metrics.regions:region_eyes_skill",
+        "region_brows": "interpfer.metrics.regions:region_brows",
+        "region_brows_skill": "interpfer.metrics.regions:region_brows_skill",
+        "region_nose": "interpfer.metrics.regions:region_nose",
+        "region_nose_skill": "interpfer.metrics.regions:region_nose_skill",
+        "region_cheeks": "interpfer.metrics.regions:region_cheeks",
+        "region_cheeks_skill": "interpfer.metrics.regions:region_cheeks_skill",
+        "region_chin": "interpfer.metrics.regions:region_chin",
+        "region_chin_skill": "interpfer.metrics.regions:region_chin_skill",
+        "region_outside": "interpfer.metrics.regions:region_outside",
+        "region_outside_skill": "interpfer.metrics.regions:region_outside_skill",
     },
 )
 
@@ -54,19 +68,21 @@ DEFAULT_METRICS = ("cosine", "cosine_skill", "pxap")
 def select_metrics(selection: str | Iterable[str]) -> tuple[str, ...]:
     """Resolve a comma-separated text or a list of metric names and groups, each metric once.
 
-    Groups are those of ``metric_groups``. Names alone import no metric.
+    Groups are those of ``metric_groups``. Names alone import no metric; they may be written as papers do (PxAP), or be
+    an alias that a metric states (CAM-COS, ATT-COS).
 
     Raises:
         PluginError: a name is neither a metric nor a group.
 
     Examples:
-        >>> select_metrics("pxap, cosine, pxap")
+        >>> select_metrics("PxAP, CAM-COS, cosine")
         ('pxap', 'cosine')
         >>> "deletion" in select_metrics("faithfulness")
         True
     """
     names = [name.strip() for name in selection.split(",")] if isinstance(selection, str) else list(selection)
     groups = {} if all(name in METRICS for name in names) else metric_groups()
+    names = [name if name in groups else METRICS.resolve(name) or name for name in names]
     for name in names:
         if name not in METRICS and name not in groups:
             known = suggest_names(name, [*groups, *METRICS], METRICS.command)
@@ -81,7 +97,7 @@ def metric_groups() -> dict[str, tuple[str, ...]]:
 
     Examples:
         >>> sorted(metric_groups())
-        ['agreement', 'all', 'faithfulness']
+        ['agreement', 'all', 'faithfulness', 'regions']
     """
     groups: dict[str, tuple[str, ...]] = {ALL: ()}
     for name in METRICS:

@@ -9,6 +9,7 @@ from torch import Tensor
 from interpfer.metrics.base import MapBatch, Scores, energy, extent, image_metric
 from interpfer.metrics.caching import cached_per_batch
 from interpfer.metrics.histograms import inside
+from interpfer.registry import also_called
 
 PAPER = "Belharbi et al. 2024, arXiv 2402.00281"
 SALIENCY = "Bylinskii et al. 2019, arXiv 1604.03605"
@@ -17,6 +18,7 @@ KL_FLOOR = 1e-3
 """Share of a map that ``kl`` spreads evenly over the pixels."""
 
 
+@also_called("CAM-COS", "ATT-COS", "cosine similarity")
 @image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source=PAPER)
 def cosine(maps: MapBatch, heat: MapBatch) -> Scores:
     """Cosine of map and heatmap as vectors: CAM-COS for a CAM, ATT-COS for attention.
@@ -107,6 +109,7 @@ def kl(maps: MapBatch, heat: MapBatch) -> Scores:
     return divergence
 
 
+@also_called("energy-based pointing game")
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Wang et al. 2020, Score-CAM, arXiv 1910.01279")
 def ebpg(maps: MapBatch, heat: MapBatch) -> Scores:
     """Share of the map's energy that lies in the mask (energy-based pointing game).

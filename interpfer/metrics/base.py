@@ -139,7 +139,25 @@ class ModelMetric(BaseMetric):
         return self.compute(maps, probe)
 
 
-Metric = ImageMetric | DatasetMetric | ModelMetric
+@dataclass(frozen=True)
+class LandmarkMetric(BaseMetric):
+    """One score per image, out of the map and the landmarks of the face: no truth is asked.
+
+    Attributes:
+        compute: (n, S, S) maps, not negative, and (n, 68, 2) landmarks in their pixels to (n,) scores, NaN where
+            undefined.
+        facts: direction, bounds, source, headline and group.
+    """
+
+    compute: Callable[[MapBatch, Float[Tensor, "n 68 2"]], Scores]
+    facts: Facts
+
+    def __call__(self, maps: MapBatch, points: Float[Tensor, "n 68 2"]) -> Scores:
+        """Return the (n,) scores of (n, S, S) maps of faces with (n, 68, 2) landmarks."""
+        return self.compute(maps, points)
+
+
+Metric = ImageMetric | DatasetMetric | ModelMetric | LandmarkMetric
 M = TypeVar("M", bound=BaseMetric)
 
 
@@ -205,6 +223,26 @@ def model_metric(
         about = _summary(compute)
         facts = Facts(higher_is_better, bounds, source, about, decimals, headline, group, difference, definition)
         return _documented(ModelMetric(where_defined, facts), compute)
+
+    return wrap
+
+
+def landmark_metric(
+    higher_is_better: bool,
+    bounds: tuple[float, float],
+    source: str,
+    group: str,
+    decimals: int = 3,
+    headline: str = MACRO,
+    difference: str = "",
+    definition: int = 1,
+) -> Callable[[Callable[[MapBatch, Float[Tensor, "n 68 2"]], Scores]], LandmarkMetric]:
+    """Turn a function of maps and landmarks into a metric; the first line of its docstring is the summary."""
+
+    def wrap(compute: Callable[[MapBatch, Float[Tensor, "n 68 2"]], Scores]) -> LandmarkMetric:
+        about = _summary(compute)
+        facts = Facts(higher_is_better, bounds, source, about, decimals, headline, group, difference, definition)
+        return _documented(LandmarkMetric(compute, facts), compute)
 
     return wrap
 

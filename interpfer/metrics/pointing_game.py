@@ -8,6 +8,7 @@ from torch import Tensor
 from interpfer.metrics.base import MapBatch, Scores, defined, extent, image_metric
 from interpfer.metrics.caching import cached_per_batch
 from interpfer.metrics.histograms import inside, reached
+from interpfer.registry import also_called
 
 TOLERANCE = 15 / 224
 """Largest distance from the mask that still counts, as a share of the side of the canvas."""
@@ -15,6 +16,7 @@ TOLERANCE = 15 / 224
 ZHANG = "Zhang et al. 2018, arXiv 1608.00507"
 
 
+@also_called("pointing game")
 @image_metric(
     higher_is_better=True,
     bounds=(0.0, 1.0),

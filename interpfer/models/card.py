@@ -11,6 +11,8 @@ A YAML file beside the checkpoint with the same stem, or an entry ``card`` insid
     layers: [layer1, layer2, layer3, layer4]   # optional, shallow to deep
     forward_args: {phase: test}                # optional: arguments of forward beside the images
     published: {rafdb/test: 0.9221}            # optional: accuracy per data set and split, as published
+    name: poster                               # optional: name in tables
+    lineage: fine-tuned from poster, seed 2    # optional: where the weights come from; written by finetune
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +28,7 @@ from interpfer.models.input import InputSpec, parse_input
 from interpfer.models.output import Output, parse_output
 from interpfer.models.published import Published, parse_published
 
-FIELDS = ("arch", "arch_args", "classes", "input", "output", "layers", "forward_args", "published")
+FIELDS = ("arch", "arch_args", "classes", "input", "output", "layers", "forward_args", "published", "name", "lineage")
 """Fields of a card."""
 
 
@@ -44,6 +46,8 @@ class ModelCard:
         folder: folder that FILE.py is relative to.
         forward_args: arguments of ``forward`` beside the images.
         published: DATASET/SPLIT -> accuracy as published; it decides no score.
+        name: of the model in tables; "" for none.
+        lineage: which weights were trained how, in words; "" where nothing is known.
     """
 
     arch: str | None
@@ -55,6 +59,8 @@ class ModelCard:
     folder: Path = Path()
     forward_args: Mapping[str, Any] = field(default_factory=dict)
     published: Mapping[str, Published] = field(default_factory=dict, repr=False)
+    name: str = field(default="", repr=False)
+    lineage: str = field(default="", repr=False)
 
     @property
     def identity(self) -> str:
@@ -62,17 +68,19 @@ class ModelCard:
         return repr(replace(self, folder=Path()))
 
 
-def card_path(checkpoint: Path) -> Path:
+def card_path(checkpoint: str | Path) -> Path:
     """Return the path of the card of a checkpoint."""
+    checkpoint = Path(checkpoint)
     return checkpoint.with_suffix(".yaml")
 
 
-def read_card(path: Path) -> dict[str, Any]:
+def read_card(path: str | Path) -> dict[str, Any]:
     """Read the raw fields of a card file.
 
     Raises:
         ModelError: the file is not YAML, or not a mapping.
     """
+    path = Path(path)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -82,7 +90,7 @@ def read_card(path: Path) -> dict[str, Any]:
     return raw
 
 
-def parse_card(raw: Mapping[str, Any], where: str, folder: Path, has_module: bool = False) -> ModelCard:
+def parse_card(raw: Mapping[str, Any], where: str, folder: str | Path, has_module: bool = False) -> ModelCard:
     """Check the fields of a card.
 
     Args:
@@ -99,6 +107,7 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: Path, has_module: boo
         >>> parse_card(fields, "model.yaml", Path()).classes
         ('anger', 'happiness')
     """
+    folder = Path(folder)
     _require_known(raw, FIELDS, f"model card {where}")
     if raw.get("arch") is None and not has_module:
         raise ModelError(
@@ -125,6 +134,8 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: Path, has_module: boo
         folder=folder,
         forward_args=_parse_mapping(raw, where, "forward_args"),
         published=parse_published(raw.get("published") or {}, where),
+        name=_parse_text(raw, where, "name"),
+        lineage=_parse_text(raw, where, "lineage"),
     )
 
 
@@ -133,6 +144,13 @@ def _parse_mapping(raw: Mapping[str, Any], where: str, name: str) -> dict[str, A
     if not isinstance(value, Mapping):
         raise ModelError(f"model card {where}: {name} must be a mapping, got {value!r}.")
     return {str(key): item for key, item in value.items()}
+
+
+def _parse_text(raw: Mapping[str, Any], where: str, name: str) -> str:
+    value = raw.get(name)
+    if not isinstance(value, str | int | float | None):
+        raise ModelError(f"model card {where}: {name} must be a text, got {value!r}.")
+    return "" if value is None else str(value).strip()
 
 
 def _parse_names(value: Any, where: str, name: str) -> list[str]:

@@ -15,7 +15,7 @@ CHUNK = 1 << 20
 
 
 def read_checkpoint(
-    path: Path, trust: bool = False, source: Path | None = None, key: str | None = None
+    path: str | Path, trust: bool = False, source: str | Path | None = None, key: str | None = None
 ) -> CheckpointData:
     """Read a checkpoint file or folder.
 
@@ -32,6 +32,8 @@ def read_checkpoint(
         TrustError: the file would run code; the message names it.
         ModelError: there is no such file, it holds no weights, or a package is missing.
     """
+    path = Path(path)
+    source = None if source is None else Path(source)
     if not path.exists():
         raise ModelError(f"checkpoint not found: {path}.")
     if path.is_file() and path.stat().st_size == 0:
@@ -45,12 +47,13 @@ def read_checkpoint(
     return replace(data, sha256=data.sha256 or sha256_of(path))
 
 
-def require_module(data: CheckpointData, path: Path) -> None:
+def require_module(data: CheckpointData, path: str | Path) -> None:
     """Check that a pickled module was loaded, for a checkpoint without an architecture.
 
     Raises:
         TrustError: the module was left out because its code would run.
     """
+    path = Path(path)
     if data.module is None and data.imports:
         raise code_error(path, data.imports)
 
@@ -60,8 +63,9 @@ def sha256_of_part(sha256: str, key: str) -> str:
     return hashlib.sha256(f"{sha256}:{key}".encode()).hexdigest()
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: str | Path) -> str:
     """Return the hash of a file, or of the names and files in a folder."""
+    path = Path(path)
     digest = hashlib.sha256()
     files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
     for item in files:

@@ -34,7 +34,7 @@ def hooked(network: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[None
             module.training = False
         for parameter in trainable:
             parameter.requires_grad_(False)
-        handles += [module.register_forward_hook(_in_forward(hook)) for module, hook in hooks.items()]
+        handles += [module.register_forward_hook(in_forward(hook)) for module, hook in hooks.items()]
         with _uncompiled(network), _without_checkpointing():
             yield
     finally:
@@ -51,7 +51,7 @@ def _uncompiled(network: nn.Module) -> AbstractContextManager[Any]:
     return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
-def _in_forward(hook: Hook) -> Hook:
+def in_forward(hook: Hook) -> Hook:
     """Return a hook that does nothing while a backward runs: a module that runs there is recomputed."""
 
     def guarded(module: nn.Module, arguments: Any, output: Any) -> Any:

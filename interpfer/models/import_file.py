@@ -59,12 +59,13 @@ def _names_beside(folder: Path, root: Path) -> set[str]:
     return files | packages | {root.name}
 
 
-def import_file(path: Path) -> ModuleType:
+def import_file(path: str | Path) -> ModuleType:
     """Run a FILE.py, and return it as a module; one that imports relatively runs as part of the package around it.
 
     Raises:
         ModelError: there is no such file, or running it fails.
     """
+    path = Path(path)
     if not path.is_file():
         raise ModelError(f"arch: file not found: {path}.")
     with importable(path):

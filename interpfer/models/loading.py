@@ -54,7 +54,7 @@ def load_model(
         model: a checkpoint file or folder with a card beside or inside it, or a module in memory.
         trust: allow code of the card or of a pickle to run.
         device: device of the model.
-        name: name in tables; by default the file's stem or the module's class.
+        name: name in tables; by default that of the card, else the file's stem or the module's class.
         preset: a published classifier, such as "poster/rafdb" (``interpfer ls presets``); it overrides the card, and
             ``overrides`` override it.
         key: place of the network in a file that holds several, such as "fold_0"; keys are joined with dots.
@@ -83,7 +83,7 @@ def load_model(
         if key is not None:
             raise ModelError(f"a module in memory holds one network: key={key!r} must be None.")
         card = parse_card(fields, type(model).__name__, Path(), has_module=True)
-        return Model(name or type(model).__name__, model, card, device=device)
+        return Model(name or card.name or type(model).__name__, model, card, device=device)
     path = Path(model)
     info = read_with_card(path, trust, key=key, overrides=fields)
     _require_class_order(preset, info)
@@ -91,7 +91,7 @@ def load_model(
     card = parse_card(raw, info.where, info.folder, has_module=info.data.module is not None)
     assembled = assemble(info.data, card, trust, path, has_arch=info.raw.get("arch") is not None)
     return Model(
-        name or "-".join(filter(None, (_default_name(path, info.data.file), key))),
+        name or "-".join(filter(None, (card.name or _default_name(path, info.data.file), key))),
         assembled.module,
         card,
         device=device,

@@ -34,17 +34,21 @@ from interpfer.results.run import Run
 DASHES = ("--", ":", "-")
 
 
-def write_figures(run: Run, report_data: ReportData | None, folder: Path) -> Iterator[Path]:
+def write_figures(
+    run: Run, report_data: ReportData | None, folder: str | Path, formats: Sequence[str] = FORMATS
+) -> Iterator[Path]:
     """Write every figure of a run as PDF, SVG and PNG; yield the files.
 
     Args:
         run: a finished score.
         report_data: its pictures; None leaves out the mean maps.
         folder: folder of the figures; created.
+        formats: some of "pdf", "svg" and "png".
 
     Raises:
         RunError: the folder cannot be written.
     """
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,7 +64,7 @@ def write_figures(run: Run, report_data: ReportData | None, folder: Path) -> Ite
     for name, make in makers.items():
         figure = draw(make)  # type: ignore[arg-type]
         if figure is not None:
-            yield from (save(figure, folder / f"{name}.{suffix}") for suffix in FORMATS)
+            yield from (save(figure, folder / f"{name}.{suffix}") for suffix in formats)
 
 
 def scores_figure(scores: Scores) -> Figure | None:

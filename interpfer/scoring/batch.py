@@ -15,7 +15,7 @@ from interpfer.maps.base import BaselineContext, BaselineMap
 from interpfer.maps.canvas import normalise, to_canvas
 from interpfer.maps.engine import Key, MapResults, find_duplicates, require_named, run_maps
 from interpfer.metrics.au_profile import cells, profile
-from interpfer.metrics.base import DatasetMetric, ImageMetric, ModelMetric
+from interpfer.metrics.base import DatasetMetric, ImageMetric, LandmarkMetric, ModelMetric
 from interpfer.metrics.queries import ModelProbe, zero_color
 from interpfer.models.channels_last import channels_last
 from interpfer.results.folder import BatchResult
@@ -63,7 +63,13 @@ class _ChunkScores(NamedTuple):
     small_maps: Bytes
 
 
-def score_batch(session: ScoreSession, batch: Batch, means: TruthMeans | None, content: ReportContent) -> BatchResult:
+def score_batch(
+    session: ScoreSession,
+    batch: Batch,
+    means: TruthMeans | None,
+    content: ReportContent,
+    results: MapResults | None = None,
+) -> BatchResult:
     """Run the model once on a batch, and score all its maps a few faces at a time.
 
     Args:
@@ -71,9 +77,9 @@ def score_batch(session: ScoreSession, batch: Batch, means: TruthMeans | None, c
         batch: images that could be read; there may be none.
         means: sums of the truth of the whole data set, where a baseline needs them.
         content: what is kept for the report.
+        results: those of ``run_model`` on the batch; None to run the model.
     """
-    count = len(batch.rows)
-    results = _run_model(session, batch) if count else MapResults(torch.zeros(0, len(session.model.classes)))
+    count, results = len(batch.rows), results or run_model(session, batch)
     logits, raw = results.logits.cpu(), results.maps
     twins = {
         key: twin
@@ -149,7 +155,8 @@ def _score_chunk(
     profiles = torch.full((n, columns + 2, len(session.truth.parts.names)), torch.nan, dtype=torch.float64)
     places = {key: place for place, key in enumerate(session.shown)} if content.maps else {}
     pictures = empty_maps(n, len(places) + 1)
-    shares = session.truth.shares(chunk.landmarks.to(session.model.device))
+    landmarks = chunk.landmarks.to(session.model.device)
+    shares = session.truth.shares(landmarks)
     small = cells(heat)
     pictures[:, -1] = to_bytes(small)
     for place, picture in ((-2, torch.ones_like(small)), (-1, small)):
@@ -165,7 +172,11 @@ def _score_chunk(
         for index, metric in enumerate(session.image_metrics):
             if isinstance(metric, ImageMetric):
                 value = metric(unit if metric.unit else large, heat)
-                scores[:, column, index] = torch.where(valid, value, torch.nan).cpu().double()
+            elif isinstance(metric, LandmarkMetric):
+                value = metric(large, landmarks.points)
+            else:
+                continue
+            scores[:, column, index] = torch.where(valid, value, torch.nan).cpu().double()
         for name, counter in counters.items():
             single[name][:, column] = counter.score(counter.count(unit, heat)).cpu()
         for count, name in tables.items():
@@ -239,9 +250,11 @@ def _pictures(session: ScoreSession, batch: Batch, maps: Bytes, content: ReportC
     return Pictures(maps, points.numpy(), *sum_faces(batch.faces.images, points, classes))
 
 
-def _run_model(session: ScoreSession, batch: Batch) -> MapResults:
+def run_model(session: ScoreSession, batch: Batch) -> MapResults:
     """Return the logits per image, and the raw map of each (map, layer) out of one forward and backward."""
     spec, model = session.spec, session.model
+    if not batch.rows:
+        return MapResults(torch.zeros(0, len(model.classes)))
     x = model.normalise(batch.faces.images)
     results = run_maps(model, x, session.maps, spec.layers, session.targets(batch.rows), spec.seed)
     require_named(results.refused, session.maps, spec.layers, set(session.requested), model.name)

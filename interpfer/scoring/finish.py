@@ -16,14 +16,17 @@ from interpfer.labels import NEUTRAL
 from interpfer.landmarks.reasons import IMPLAUSIBLE, NO_FACE, OFF_PICTURE, UNREADABLE
 from interpfer.maps.canvas import conventions
 from interpfer.metrics.au_profile import summarise_profiles
+from interpfer.models.model import Model
 from interpfer.options import RUN_OPTIONS, write_command
 from interpfer.results.folder import RunFolder
 from interpfer.results.metric_facts import METRIC_FACTS, leaderboard_columns, record_metric_facts
 from interpfer.results.pictures import ReportContent, ReportData
 from interpfer.results.published import PUBLISHED, compare_published
+from interpfer.results.regions import REGIONS_FILE, region_table
 from interpfer.results.run import COMMAND, Run
 from interpfer.results.sources import SOURCES, collect_sources
 from interpfer.results.tables import Tables
+from interpfer.scoring.accounts import account_notes
 from interpfer.scoring.gallery import collect_report_data
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.session import ScoreSession
@@ -87,6 +90,8 @@ def finish_run(
         "confusion.csv": run.confusion,
         "au_profile.csv": profile,
     }
+    if len(regions := region_table(run)):
+        written[REGIONS_FILE] = regions
     folder.finish(written, manifest, None if report_data is None else report_data.to_bytes())
     return run, report_data
 
@@ -99,7 +104,9 @@ def _manifest(
     warnings = [
         *session.dataset.notes,
         *session.model.notes,
+        *session.truth.notes(session.samples(session.spec.rows)),
         wrong_order(classification.confusion, session.model.classes),
+        *account_notes(tables),
     ]
     accuracy = classification.facts() | _accuracy_interval(tables)
     low, high = accuracy["accuracy_ci"]
@@ -116,7 +123,8 @@ def _manifest(
         "versions": {"interpfer": __version__} | {name: version(name) for name in PACKAGES},
         "checkpoint_sha256": spec.checkpoint,
         "dataset_digest": _digest(tables),
-        "landmarks_digest": spec.landmarks,
+        "landmarks_digest": spec.landmarks_digest,
+        "network": _network(session.model),
         "limit": len(spec.rows) if len(spec.rows) < len(session.dataset) else None,
         "conventions": conventions(spec.protocol),
         "counts": tables.counts(),
@@ -133,6 +141,13 @@ def _manifest(
         },
         "refused": {"@".join(key): reason for key, reason in (session.probe.failed | tables.refused).items()},
     }
+
+
+def _network(model: Model) -> dict[str, Any]:
+    """Return architecture, number of parameters and lineage of a model."""
+    arch = model.card.arch or type(model.module).__name__
+    count = sum(parameter.numel() for parameter in model.module.parameters())
+    return {"architecture": arch, "parameters": count, "lineage": model.card.lineage}
 
 
 def _accuracy_interval(tables: Tables) -> dict[str, Any]:

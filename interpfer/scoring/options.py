@@ -21,12 +21,14 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         model: the checkpoint.
         maps: names or groups, a list or one comma-separated text; None for the default, which a model that can only be
             called narrows down to maps of the input.
+        dataset_name: the data set's own name in tables; None for that of its folder, where any folder can be one.
         layers: "last", "all", or names.
         target: "label" or "predicted": the class that class-specific maps explain.
         metrics: names or groups; None for the default.
-        align: rotate, scale and shift each face by its landmarks first.
-        limit: score a seeded random sample of so many images.
-        seed: of the bootstrap, of ``limit`` and of synthetic data sets.
+        align: rotate, scale and shift each face by its landmarks first (``--align-faces``).
+        limit: score a random sample of so many images, each class in proportion.
+        sample_seed: random seed of that sample.
+        seed: of the bootstrap, of random maps and of synthetic data sets.
         batch_size: faces per forward, or "auto" for as many as fit into memory; results do not depend on it beyond
             rounding.
         device: "auto", "cpu", "cuda", ...
@@ -47,21 +49,36 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
     maps: str | Sequence[str] | None = option(
         None, "Maps or groups (see `ls maps`)", kind="names", metavar="LIST", example="gradcam,attention,baselines"
     )
+    dataset_name: str | None = option(
+        None, "Name of the data set in tables; default: that of its folder", metavar="NAME", example="clinic-2026"
+    )
     layers: str | Sequence[str] = option(
         "last", "Layers: last, all, or names", kind="names", metavar="LIST", example="layer3,layer4"
     )
     target: str = option("label", "Class that class-specific maps explain", choices=TARGETS)
     metrics: str | Sequence[str] | None = option(
         None,
-        "Metrics or groups: agreement, faithfulness, all (see `ls metrics`)",
+        "Metrics or groups: agreement, faithfulness, regions, all (see `ls metrics`)",
         kind="names",
         metavar="LIST",
         example="cosine,pxap",
     )
-    align: bool = option(False, "Rotate, scale and shift each face by its landmarks first", kind="switch")
-    limit: int | None = option(
-        None, "Score a random sample of N images", kind="integer", metavar="N", example="100", least=1
+    align: bool = option(
+        False,
+        "Rotate, scale and shift each face by its landmarks first",
+        kind="switch",
+        flag="--align-faces",
+        former_flag="--align",
     )
+    limit: int | None = option(
+        None,
+        "Score a random sample of N images, each class in proportion",
+        kind="integer",
+        metavar="N",
+        example="100",
+        least=1,
+    )
+    sample_seed: int = option(0, "Random seed of the sample of --limit", kind="integer", metavar="N", example="1")
     seed: int = option(0, "Random seed", kind="integer", metavar="N", example="1")
     batch_size: int | str = option(
         DEFAULT_BATCH, "Faces per forward", kind="count", metavar="N|auto", example="auto", least=1

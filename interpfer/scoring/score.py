@@ -179,7 +179,7 @@ def _score_missing(
     """Score the images that no finished batch covers."""
     done = group.from_main(group.run(lambda: folder.done() if group.is_main else set[int]()))
     todo = group.share([row for row in session.spec.rows if row not in done], batch_size)
-    means = _sum_truth(session, group, progress) if session.needs_means else None
+    means = sum_truth(session, group, progress) if session.needs_means else None
 
     def score_batches() -> None:
         finished, total = len(done), len(done) + len(todo)
@@ -192,7 +192,7 @@ def _score_missing(
     group.run(score_batches)
 
 
-def _sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> TruthMeans:
+def sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> TruthMeans:
     """Sum the truth of all images before any is scored.
 
     Raises:

@@ -20,7 +20,7 @@ from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_
 from interpfer.maps.compute import default_maps
 from interpfer.maps.engine import Key, detached_maps, find_duplicates, require_named, run_maps, unsupported_maps
 from interpfer.metrics import METRICS
-from interpfer.metrics.base import DatasetMetric, ImageMetric, Metric, ModelMetric
+from interpfer.metrics.base import DatasetMetric, ImageMetric, LandmarkMetric, Metric, ModelMetric
 from interpfer.models.model import Model
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.spec import ScoreSpec, make_spec
@@ -94,7 +94,7 @@ class ScoreSession:
         return tuple(key for key in own if key in kept)
 
     @property
-    def image_metrics(self) -> list[ImageMetric | ModelMetric]:
+    def image_metrics(self) -> list[ImageMetric | ModelMetric | LandmarkMetric]:
         """The metrics with one score per image, in the order of the tables."""
         return [metric for metric in self.metrics.values() if not isinstance(metric, DatasetMetric)]
 
@@ -148,7 +148,11 @@ class ScoreSession:
 
 
 def open_session(
-    options: ScoreOptions, model: Model, dataset: Dataset, landmarks: LandmarkProvider | None = None
+    options: ScoreOptions,
+    model: Model,
+    dataset: Dataset,
+    landmarks: LandmarkProvider | None = None,
+    probe: MapProbe | None = None,
 ) -> ScoreSession:
     """Open what a score needs, and try the quick maps on a few images.
 
@@ -157,6 +161,7 @@ def open_session(
         model: on its device, in the precision of the score.
         dataset: the faces.
         landmarks: a provider that is open; None for that of the options.
+        probe: that of a session of the same model, images and maps; None to make it.
 
     Raises:
         InterpferError: a name is unknown, or a map that was requested by name cannot be computed.
@@ -169,7 +174,7 @@ def open_session(
     metrics = {name: METRICS.get(name) for name in spec.metrics}
     requested = frozenset(named_maps(default_maps(model) if options.maps is None else options.maps))
     requested -= _left_out(model, maps, spec.layers)
-    probe = probe_maps(spec, model, stream, maps, requested)
+    probe = probe or probe_maps(spec, model, stream, maps, requested)
     return ScoreSession(spec, model, dataset, stream, truth, maps, metrics, requested, probe)
 
 

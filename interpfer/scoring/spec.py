@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from interpfer.datasets.base import Dataset
+from interpfer.datasets.csv import CsvDataset
+from interpfer.datasets.folder import FolderDataset
 from interpfer.errors import PluginError
 from interpfer.landmarks.base import LandmarkProvider
+from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps import select_maps
 from interpfer.maps.compute import default_maps
 from interpfer.metrics import DEFAULT_METRICS, select_metrics
@@ -31,7 +34,9 @@ class ScoreSpec:
         dataset: name of the data set.
         split: its split.
         images: sha256 of the names and labels of the images.
-        landmarks: digest of the landmark provider.
+        dataset_name: the data set's own name, such as that of its folder.
+        landmarks: name of the landmark provider or file.
+        landmarks_digest: digest of the landmark provider.
         maps: names, in the order of the tables.
         layers: of the maps that have one.
         metrics: names, in the order of the tables.
@@ -50,8 +55,10 @@ class ScoreSpec:
     card: str
     dataset: str
     split: str
+    dataset_name: str
     images: str
     landmarks: str
+    landmarks_digest: str
     maps: tuple[str, ...]
     layers: tuple[str, ...]
     metrics: tuple[str, ...]
@@ -79,8 +86,10 @@ class ScoreSpec:
             "card": self.card,
             "dataset": self.dataset,
             "split": self.split,
+            "dataset_name": self.dataset_name,
             "images": self.images,
             "landmarks": self.landmarks,
+            "landmarks_digest": self.landmarks_digest,
             "maps": list(self.maps),
             "layers": list(self.layers),
             "metrics": list(self.metrics),
@@ -108,7 +117,8 @@ def make_spec(
     Raises:
         InterpferError: a map, a metric or a layer is unknown.
     """
-    rows = sample_rows(len(dataset), options.limit, options.seed)
+    labels = [sample.label for sample in dataset.samples]
+    rows = sample_by_class(labels, options.limit, options.sample_seed)
     names = "\n".join(f"{dataset.samples[row].id},{dataset.samples[row].label}" for row in rows)
     return ScoreSpec(
         model=model.name,
@@ -117,7 +127,9 @@ def make_spec(
         dataset=dataset.name,
         split=dataset.split,
         images=hashlib.sha256(names.encode()).hexdigest(),
-        landmarks=landmarks.digest,
+        dataset_name=options.dataset_name or default_name(dataset),
+        landmarks=landmarks.path.name if isinstance(landmarks, FileLandmarks) else landmarks.name,
+        landmarks_digest=landmarks.digest,
         maps=select_maps(default_maps(model) if options.maps is None else options.maps),
         layers=model.layers(options.layers),
         metrics=select_metrics(DEFAULT_METRICS if options.metrics is None else options.metrics),
@@ -130,6 +142,48 @@ def make_spec(
         seed=options.seed,
         rows=rows,
     )
+
+
+def default_name(dataset: Dataset) -> str:
+    """Return the name of the folder of a data set that any folder can be, else that of its kind."""
+    is_any_folder = dataset.name in (CsvDataset.name, FolderDataset.name)
+    return dataset.root.resolve().name if is_any_folder and dataset.root is not None else dataset.name
+
+
+def sample_by_class(labels: Sequence[str], limit: int | None, seed: int) -> tuple[int, ...]:
+    """Return all positions, or a random sample of ``limit`` of them in order that holds each class in proportion.
+
+    Each class has its share of the sample, rounded by the largest remainder, and at least one image where the sample
+    has as many images as there are classes.
+
+    Args:
+        labels: class of each position.
+        limit: size of the sample; None for all positions.
+        seed: random seed.
+
+    Examples:
+        >>> labels = ["fear"] * 2 + ["happiness"] * 18
+        >>> rows = sample_by_class(labels, 5, seed=0)
+        >>> [labels[row] for row in rows]
+        ['fear', 'happiness', 'happiness', 'happiness', 'happiness']
+    """
+    if limit is None or limit >= len(labels):
+        return tuple(range(len(labels)))
+    names, counts = np.unique(np.array(labels), return_counts=True)
+    shares = limit * counts / len(labels)
+    sizes = np.maximum(np.floor(shares), 1 if limit >= len(names) else 0)
+    while sizes.sum() != limit:
+        step = 1 if sizes.sum() < limit else -1
+        missing = (shares - sizes) * step
+        missing[sizes + step > counts] = -np.inf
+        missing[sizes + step < (1 if limit >= len(names) else 0)] = -np.inf
+        sizes[missing.argmax()] += step
+    rng, positions = np.random.default_rng(seed), np.array(labels)
+    rows = [
+        rng.choice(np.flatnonzero(positions == name), int(size), replace=False)
+        for name, size in zip(names, sizes, strict=True)
+    ]
+    return tuple(sorted(np.concatenate(rows).tolist()))
 
 
 def sample_rows(total: int, limit: int | None, seed: int) -> tuple[int, ...]:

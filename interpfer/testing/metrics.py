@@ -8,7 +8,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interpfer.metrics.base import AGREEMENT, DatasetMetric, ImageMetric, MapBatch, Metric, ModelMetric, Scores
+from interpfer.landmarks.points import MEAN_FACE
+from interpfer.metrics.base import (
+    AGREEMENT,
+    DatasetMetric,
+    ImageMetric,
+    LandmarkMetric,
+    MapBatch,
+    Metric,
+    ModelMetric,
+    Scores,
+)
 from interpfer.metrics.queries import Images, ModelProbe
 from interpfer.testing.checks import TOLERANCE, name_of, relative_difference, require, run_checks, smooth_maps
 from interpfer.types import CANVAS
@@ -33,8 +43,8 @@ def check_metric(metric: Metric) -> None:
     an image metric has them, are finite and reach the own map alone.
 
     Args:
-        metric: the decorated function, such as ``interpfer.metrics.cosine``: an ``ImageMetric``, a ``DatasetMetric`` or
-            a ``ModelMetric``.
+        metric: the decorated function, such as ``interpfer.metrics.cosine``: an ``ImageMetric``, a ``DatasetMetric``, a
+            ``ModelMetric`` or a ``LandmarkMetric``.
 
     Raises:
         AssertionError: a check fails; the message lists all that do, with what was seen and what to fix.
@@ -93,6 +103,9 @@ class _MetricRun:
             return self.metric.score(self.metric.count(maps, heat))
         if isinstance(self.metric, ImageMetric):
             return self.metric(maps, heat)
+        if isinstance(self.metric, LandmarkMetric):
+            face = torch.tensor(MEAN_FACE).to(maps) + CANVAS / 2
+            return self.metric(maps, face + 0 * heat[:, :1, :1])  # NaN where the heatmap is
         whole = self.probe
         probe = replace(
             whole,

@@ -1,6 +1,7 @@
 import io
 import json
 from pathlib import Path
+from shutil import copytree
 
 import pandas as pd
 import pytest
@@ -94,3 +95,29 @@ def test_the_leaderboard_page_of_runs_shows_how_stable_its_orders_are(two_runs: 
     text = page.read_text()
     assert text.count("How stable these orders are") == 2, "one per protocol"
     assert "maps of model" in text
+
+
+def test_groups_and_different_images_from_the_command_line(two_runs: list[str], tmp_path: Path) -> None:
+    first, out = two_runs[0], tmp_path / "groups.csv"
+    for name in ("c", "d"):
+        copytree(first, tmp_path / name)
+    sides = ["--group", f"one={first}", "--group", f"two={tmp_path / 'c'},{tmp_path / 'd'}"]
+    done = CliRunner().invoke(group, ["compare", *sides, "--metrics", "cosine", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "a: one (1 run), b: two (2 runs)" in done.stdout
+    assert "a single run, so the result holds for that run and not for its training: one" in done.stderr
+    table = pd.read_csv(out)
+    assert (table["difference"] == 0).all()
+    assert table["std_b"].tolist() == [0, 0]
+
+    for words, message in (
+        ([first, *sides], "--group takes all runs"),
+        (sides[:2], "--group must be passed at least twice"),
+        (["--group", "one", *sides], "--group must be NAME=RUN,RUN with a name of its own, got 'one'"),
+        ([first], "missing: RUN_B"),
+    ):
+        refused = CliRunner().invoke(group, ["compare", *words])
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+    unpaired = CliRunner().invoke(group, ["compare", first, str(tmp_path / "c"), "--unpaired", "--json"])
+    assert {line["test"] for line in json.loads(unpaired.stdout)} == {"Welch t"}

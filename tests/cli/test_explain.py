@@ -96,3 +96,17 @@ def test_pictures_are_not_overwritten_by_their_explanations(call: list[str | Pat
     assert "a.png is an input picture; pass another folder" in done.stderr
     done = invoke(tmp_path / "none.png", "--model", call[2], "--json")
     assert (done.exit_code, done.stderr) == (1, f"error: {tmp_path}/none.png: no such image file.\n")
+
+
+def test_the_protocol_and_what_is_not_judged_are_said(call: list[str | Path]) -> None:
+    done = invoke(*call, "--maps", "gradcam", "--out", Path(call[0]).parent.parent / "why.json")
+    assert done.exit_code == 0, done.output
+    words = " ".join(done.stdout.split())
+    assert "Protocol corrected, codebook belharbi2024-printed, geometry scaled." in words
+    done = invoke(*call, "--protocol", "paper", "--json")
+    assert json.loads(done.stdout)["protocol"] == "paper"
+    done = invoke(*call, "--target", "label")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "error: --target label explains the label of the picture; pass --label.\n",
+    )

@@ -64,7 +64,10 @@ def test_json_is_one_record_per_line(board: Path) -> None:
         (["--sort", "cosin"], "error: no row has a metric 'cosin'. Did you mean cosine?"),
         (["--metrics", "pxp"], "error: no row has a metric 'pxp'. Did you mean pxap?"),
         (["--format", "latx"], "error: unknown leaderboard format 'latx'. Did you mean latex?"),
-        (["--out", "board.doc"], "error: cannot infer the format from board.doc: pass --format csv|md|latex|html."),
+        (
+            ["--out", "board.doc"],
+            "error: cannot infer the format from board.doc: pass --format csv|md|latex|bibtex|html.",
+        ),
         (["nowhere.csv"], "error: no leaderboard or run folder at nowhere.csv."),
     ],
 )

@@ -25,7 +25,7 @@ def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path
     done = invoke(*arguments(faces, checkpoint), "--out", tmp_path / "run", "--leaderboard", tmp_path / "board.csv")
     assert done.exit_code == 0, done.output
     for text in (
-        "model on csv, all images, protocol paper",
+        f"model on {faces.name} (csv), all images, protocol paper",
         "gradcam++",
         "baseline:class-mean-au",
         "cosine_skill",
@@ -129,3 +129,14 @@ def test_identical_maps_are_marked_and_impossible_ones_named(faces: Path, checkp
     assert "hirescam = gradcam" in done.stdout
     assert "computed once" in done.stderr
     assert "attention cannot be rolled out" in done.stderr
+
+
+def test_the_former_spelling_of_aligned_faces_names_the_present_one(checkpoint: Path, faces: Path) -> None:
+    call = ["score", str(checkpoint), "--dataset", "csv", "--data-root", str(faces), "--align"]
+    done = CliRunner().invoke(group, call)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == "Error: --align of interpfer score is now --align-faces."
+    done = CliRunner().invoke(group, [*call[:-1], "--align-faces", "--print-config"])
+    assert "align: true" in done.stdout
+    for wrong in ("--aline", "--align-face"):
+        assert "No such option" in CliRunner().invoke(group, [*call[:-1], wrong]).stderr

@@ -5,15 +5,19 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 import interpfer
+from interpfer.au.face_regions import FACE_REGIONS
 from interpfer.au.names import AU_NAMES, format_aus
 from interpfer.choices import CROPS
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
+from interpfer.explain.captions import CAPTION, PANEL, map_caption, wrap_caption
 from interpfer.explain.explainer import Explainer, explain_image, pictures_in
-from interpfer.explain.explanation import ExplainedMap, Explanation, Region, Score
-from interpfer.explain.facs import facts, sentence
+from interpfer.explain.explanation import ExplainedMap, Explanation, FaceRegion, Region, Score
+from interpfer.explain.facs import facts, rules_text, sentence
 from interpfer.explain.options import ExplainOptions
 from interpfer.explain.sheet import STYLE, _draw, _rows, explanation_sheet
 from interpfer.landmarks.alignment import face_crop_transform, invert_transform, resize_transform, transform_points
@@ -21,6 +25,7 @@ from interpfer.landmarks.files import FileLandmarks
 from interpfer.landmarks.points import MEAN_FACE
 from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
+from interpfer.truth import open_truth
 from interpfer.types import Landmarks
 
 
@@ -42,13 +47,15 @@ def explanation(model: Model, faces: Path, face: Path) -> Explanation:
 def test_scores_are_those_of_the_score(model: Model, faces: Path) -> None:
     run = interpfer.score(
         model, "csv", data_root=faces, landmarks=faces / "landmarks.txt", target="predicted", device="cpu",
-        metrics="cosine,cosine_skill",
+        metrics="cosine,cosine_skill", protocol="corrected",
     )  # fmt: skip
     for _, line in run.per_image[run.per_image["layer"] != "-"].iloc[:8].iterrows():
         explanation = explain_image(faces / "images" / line["image"], model, line["label"], maps=[line["map"]],
                               landmarks=faces / "landmarks.txt", device="cpu")  # fmt: skip
         assert explanation.predicted == line["predicted"]
-        if line["label"] != "neutral":
+        if explanation.predicted == "neutral" and explanation.maps[0].class_specific:
+            assert not explanation.maps[0].scores
+        elif line["label"] != "neutral":
             score = explanation.maps[0].scores[line["label"]]
             assert score.cosine == pytest.approx(line["cosine"], abs=2e-6)
             assert score.skill == pytest.approx(line["cosine_skill"], abs=2e-6)
@@ -121,6 +128,7 @@ def _changed(explanation: Explanation, predicted: str, label: str, expected: str
     return replace(
         explanation,
         predicted=predicted,
+        explained=predicted,
         label=label,
         expected=expected,
         maps=(item,),
@@ -140,7 +148,8 @@ def test_the_sentence_speaks_facs(explanation: Explanation) -> None:
         "net predicts happiness (75 %). 60 % of the energy of gradcam at layer4 lies on regions of action units (of a "
         "uniform map: 40 %), most on AU 6 Cheek Raiser (30 %) and AU 4 Brow Lowerer (20 %). Of the action units "
         "expected for happiness, it lies on the regions of AU 6 Cheek Raiser, not on those of AU 12 Lip Corner Puller. "
-        "It also lies on regions of action units that are not expected: AU 4 Brow Lowerer."
+        "It also lies on regions of action units that are not expected: AU 4 Brow Lowerer. A map lies on a region "
+        "where it has at least 1.1 times the energy of a uniform map."
     )
     both = sentence(_changed(explanation, "happiness", "anger", "happiness", regions[:1]))
     assert "net predicts happiness (75 %); the label is anger (0 %)." in both
@@ -149,8 +158,87 @@ def test_the_sentence_speaks_facs(explanation: Explanation) -> None:
     assert "as labelled" in none
     assert "It lies on the region of no action unit expected for happiness: AU 12 Lip Corner Puller." in none
     assert sentence(_changed(explanation, "neutral", "", "", regions)).endswith(
-        "Neutral has no action units, so nothing is expected."
+        "Neutral has no action units, so nothing is judged."
     )
+
+
+def test_the_sentence_names_the_region_of_the_face_that_stands_out(explanation: Explanation) -> None:
+    def of(*regions: FaceRegion) -> str:
+        changed = _changed(explanation, "happiness", "", "", [Region((6,), (), 0.3, 0.1, True)])
+        return sentence(replace(changed, maps=(replace(changed.maps[0], face_regions=regions),)))
+
+    outside = FaceRegion("outside", 0.5, 0.77)
+    mouth, nose = FaceRegion("mouth", 0.312, 0.13), FaceRegion("nose", 0.188, 0.1)
+    assert "It looks at the mouth with 31 % of its energy, 2.4 times what a uniform map would." in of(
+        nose, mouth, outside
+    )
+    weak = of(FaceRegion("mouth", 0.14, 0.13), FaceRegion("nose", 0.06, 0.1), FaceRegion("outside", 0.8, 0.77))
+    assert (
+        "It looks at no named region of the face with 1.1 times what a uniform map would; 80 % of its energy lies "
+        "outside of these (of a uniform map: 77 %)."
+    ) in weak
+    assert "It looks at" not in of()
+
+
+def test_shares_of_the_face_are_those_of_a_score(model: Model, faces: Path) -> None:
+    run = interpfer.score(
+        model, "csv", data_root=faces, landmarks=faces / "landmarks.txt", target="predicted", device="cpu",
+        metrics="regions", maps="gradcam", protocol="corrected",
+    )  # fmt: skip
+    for _, line in run.per_image[run.per_image["label"] != "neutral"].iloc[:3].iterrows():
+        explained = explain_image(faces / "images" / line["image"], model, maps="gradcam", device="cpu",
+                                  landmarks=faces / "landmarks.txt")  # fmt: skip
+        regions = explained.maps[0].face_regions
+        assert [region.name for region in regions] == list(FACE_REGIONS)
+        for region, written in zip(regions, facts(explained)["maps"][0]["face_regions"], strict=True):
+            assert region.share == pytest.approx(line[f"region_{region.name}"], abs=2e-6)
+            assert region.skill == pytest.approx(line[f"region_{region.name}_skill"], abs=2e-6)
+            assert written["ratio"] == pytest.approx(region.share / region.uniform)
+
+
+def test_a_map_is_judged_by_the_expression_that_it_explains_or_not_at_all(
+    model: Model, faces: Path, face: Path, tmp_path: Path
+) -> None:
+    usual = {"landmarks": faces / "landmarks.txt", "device": "cpu", "maps": "attention,gradcam"}
+    first = explain_image(face, model, **usual)
+    others = [name for name in model.classes if name != "neutral"]
+    others.insert(model.classes.index(first.predicted), "neutral")
+    turned = Model("turned", model.module, replace(model.card, classes=tuple(others)))
+    explained = explain_image(face, turned, "happiness", **usual)
+    assert (explained.predicted, explained.explained, explained.expected) == ("neutral", "neutral", "")
+    attention, gradcam = explained.maps
+    assert set(attention.scores) == {"happiness"}
+    assert not gradcam.scores
+    assert not any(region.expected_aus for region in gradcam.regions)
+    assert sentence(explained).endswith(
+        "Neutral has no action units, so nothing is judged. To explain happiness and judge the map by it, pass "
+        "--target label."
+    )
+    assert facts(explained)["judged_by"] is None
+    assert map_caption(explained, gradcam).endswith("for neutral, not judged")
+    assert "cosine with happiness" in map_caption(explained, attention)
+    explanation_sheet(explained, tmp_path / "neutral.png")
+    by_label = explain_image(face, turned, "happiness", target="label", **usual)
+    assert (by_label.predicted, by_label.explained, by_label.expected) == ("neutral", "happiness", "happiness")
+    assert set(by_label.maps[1].scores) == {"happiness"}
+    assert "expected for happiness" in sentence(by_label)
+    assert not torch.equal(by_label.maps[1].values, gradcam.values)
+    with pytest.raises(InterpferError, match="--target label explains the label of the picture; pass --label"):
+        explain_image(face, turned, target="label", **usual)
+    with pytest.raises(DataError, match="label must be one of .* with --target label, got 'contempt'"):
+        explain_image(face, turned, "contempt", target="label", **usual)
+
+
+def test_the_corrected_protocol_is_the_default_and_is_said(explanation: Explanation) -> None:
+    assert explanation.rules["protocol"] == "corrected"
+    assert rules_text(explanation) == "protocol corrected, codebook belharbi2024-printed, geometry scaled"
+    assert facts(explanation)["protocol"] == "corrected"
+    paper, corrected = (
+        open_truth(ExplainOptions(protocol=name) if name else ExplainOptions()).expected_aus("disgust")
+        for name in ("paper", "")
+    )
+    assert 5 in paper
+    assert 5 not in corrected
 
 
 def test_of_several_layers_the_sentence_uses_the_deepest_and_each_map_has_its_row(model: Model, face: Path) -> None:
@@ -162,16 +250,54 @@ def test_of_several_layers_the_sentence_uses_the_deepest_and_each_map_has_its_ro
     assert [len(row) for row in _rows(once.maps, 3)] == [3, 1]
 
 
-def test_no_caption_of_a_sheet_runs_into_the_title_below(explanation: Explanation) -> None:
-    heat = explanation.heat | {"fear": explanation.heat["happiness"]}
-    many = replace(explanation, label="fear", heat=heat, maps=tuple(_scored(item) for item in explanation.maps * 2))
+def _texts(explanation: Explanation) -> list[Bbox]:
+    """Return the boxes of all texts of a sheet, in pixels, after they were drawn."""
     with mpl.rc_context(STYLE):
-        figure = _draw(many)
+        figure = _draw(explanation)
         figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for axis in figure.axes for text in (axis.title, axis.xaxis.label)
-             if text.get_text()]  # fmt: skip
+    texts = [text for axis in figure.axes for text in (axis.title, axis._right_title, axis.xaxis.label, *axis.texts)]
+    return [text.get_window_extent() for text in [*texts, *figure.texts] if text.get_text()]
+
+
+@pytest.mark.parametrize("layers", [1, 5])
+@pytest.mark.parametrize("layer", ["layer4", "encoder.layers.encoder_layer_11.ln_1 and more", "block" * 30])
+def test_no_text_of_a_sheet_overlaps_another(explanation: Explanation, layers: int, layer: str) -> None:
+    heat = explanation.heat | {"fear": explanation.heat["happiness"]}
+    maps = tuple(
+        replace(
+            _scored(item), layer=f"{place}{layer}", name=item.name + ("" if layer == "layer4" else "-of-a-plugin" * 3)
+        )
+        for item in explanation.maps
+        for name in (item.name,)
+        for place in range(layers)
+    )
+    many = replace(explanation, label="fear", heat=heat, maps=maps)
+    boxes = _texts(many)
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
+
+
+@pytest.mark.parametrize("letters", [5, 150, 400])
+def test_a_long_sentence_does_not_overlap_the_rules_below_it(explanation: Explanation, letters: int) -> None:
+    alone = replace(explanation, label="", model="name " * (letters // 5))
+    assert len(alone.maps) == 4
+    boxes = _texts(replace(alone, heat={alone.predicted: explanation.heat["happiness"]}))
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
+
+
+def test_a_caption_is_wrapped_without_losing_a_letter() -> None:
+    text = "at encoder.layers.encoder_layer_11.ln_1 for happiness, cosine with\nhappiness 0.50 (uniform 0.40)"
+    lines = wrap_caption(text)
+    assert lines[0] == "at"
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert lines[-1] == "happiness 0.50 (uniform 0.40)"
+    assert wrap_caption("short") == ["short"]
+    with mpl.rc_context(STYLE):
+        figure = Figure(dpi=72)
+        for line in lines:
+            drawn = figure.text(0, 0, line, fontproperties=CAPTION)
+            assert drawn.get_window_extent().width / 72 < PANEL
 
 
 def _scored(explanation: ExplainedMap) -> ExplainedMap:
@@ -226,3 +352,16 @@ def test_a_picture_of_any_name_shape_and_crop_is_drawn(model: Model, face: Path,
     assert "cosine" not in repr(explanation)
     with pytest.raises(RunError, match=r"why\.gif: the suffix must be one of \.png, \.svg, \.pdf"):
         explanation_sheet(explanation, tmp_path / "why.gif")
+
+
+def test_the_legend_names_the_factor_where_something_is_judged(explanation: Explanation) -> None:
+    def legend(expected: str) -> str:
+        with mpl.rc_context(STYLE):
+            figure = _draw(replace(explanation, expected=expected))
+        return figure.axes[-2].get_xlabel()
+
+    assert legend("happiness") == (
+        "% of the map's energy; tick: uniform map\nblue: expected, at least 1.1 x uniform\n"
+        "orange: expected, missed (less than 1.1 x uniform)"
+    )
+    assert legend("") == "% of the map's energy; tick: uniform map"

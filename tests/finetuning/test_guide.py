@@ -165,3 +165,21 @@ def test_what_cannot_be_aligned_is_refused() -> None:
         alignment_loss([torch.rand(1, 2, 4, 4)], torch.rand(1, 1, 8, 8), attention_map="gradcam")
     with pytest.raises(InterpferError, match="alignment_loss needs the features of at least one layer"):
         alignment_loss([], torch.rand(1, 1, 8, 8))
+
+
+def test_heatmaps_and_features_may_have_any_of_the_usual_shapes(demo_points: torch.Tensor) -> None:
+    features = torch.rand(3, 4, 7, 7)
+    maps, valid = interpfer.au_heatmaps(demo_points[:3], ["happiness", "neutral", "anger"])
+    assert valid.tolist() == [True, False, True]
+    expected = alignment_loss([features[[0, 2]]], maps[[0, 2], None])
+    for heat in ((maps, valid), maps, maps[:, None]):
+        for given in (features, [features], (features,), {"last": features}):
+            torch.testing.assert_close(alignment_loss(given, heat), expected)
+    filled = maps.nan_to_num(0.5)
+    torch.testing.assert_close(alignment_loss(features, (filled, valid)), expected)
+
+
+def test_no_features_are_refused() -> None:
+    for nothing in ([], {}):
+        with pytest.raises(InterpferError, match="^alignment_loss needs the features of at least one layer.$"):
+            alignment_loss(nothing, torch.ones(1, 2, 2))

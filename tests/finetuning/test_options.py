@@ -25,7 +25,7 @@ from interpfer.options import default_of, option_fields, write_command
 
 PARTS = {Guide: guide, Optim: optim, Augment: augment, Recipe: recipe}
 NOT_IN_A_RECIPE = {
-    "dataset", "data_root", "split", "landmarks", "test_split", "model", "sweep", "device", "compare_maps",
+    "dataset", "data_root", "split", "landmarks", "test_split", "model", "sweep", "seeds", "device", "compare_maps",
     "compare_metrics", "tensorboard", "out", "resume", "overwrite", "trust", "name", "preset", "key", "arch", "classes",
     "input", "input_size", "color", "scale", "mean", "std", "output", "card_layers", "arch_args", "forward_args",
 }  # fmt: skip
@@ -138,7 +138,7 @@ def test_the_default_options_are_the_default_recipe() -> None:
         ({"lr": 0}, "lr must be above 0, got 0."),
         ({"align": "both of them"}, "align must be one of attention, cam, both, got 'both of them'."),
         ({"augment": "fliip"}, "augment must be one of none, flip, light, paper, got 'fliip'. Did you mean flip?"),
-        ({"wieght": 1}, "interpfer finetune has no option 'wieght'. Did you mean weight or cam_weight?"),
+        ({"wieght": 1}, "interpfer finetune has no option 'wieght'. Did you mean weight or cam_weight or au_weights?"),
     ],
 )
 def test_wrong_values_are_one_line(values: dict[str, object], message: str) -> None:

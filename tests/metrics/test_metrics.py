@@ -9,7 +9,15 @@ import pytest
 from interpfer import metrics, registry
 from interpfer.errors import PluginError
 from interpfer.metrics import DEFAULT_METRICS, METRICS, metric_groups, select_metrics
-from interpfer.metrics.base import DatasetMetric, Facts, ModelMetric, dataset_metric, image_metric, model_metric
+from interpfer.metrics.base import (
+    DatasetMetric,
+    Facts,
+    LandmarkMetric,
+    ModelMetric,
+    dataset_metric,
+    image_metric,
+    model_metric,
+)
 from interpfer.registry import Registry
 
 MODEL_METRICS = {
@@ -22,7 +30,9 @@ def test_names_and_groups() -> None:
     assert select_metrics("cosine, pxap,cosine") == ("cosine", "pxap")
     assert select_metrics(["pxap", "all"])[0] == "pxap"
     assert set(select_metrics("faithfulness")) == MODEL_METRICS
-    assert set(select_metrics("agreement")) == set(METRICS) - MODEL_METRICS
+    regions = {name for name in METRICS if name.startswith("region_")}
+    assert set(select_metrics("regions")) == regions
+    assert set(select_metrics("agreement")) == set(METRICS) - MODEL_METRICS - regions
     assert select_metrics("all") == tuple(METRICS)
     assert set(DEFAULT_METRICS) <= set(METRICS)
 
@@ -49,7 +59,8 @@ def test_facts(name: str) -> None:
     assert facts.source
     assert facts.summary.endswith(".")
     assert facts.headline == ("micro" if isinstance(metric, DatasetMetric) else "macro")
-    assert facts.group == ("faithfulness" if isinstance(metric, ModelMetric) else "agreement")
+    groups = {ModelMetric: "faithfulness", LandmarkMetric: "regions"}
+    assert facts.group == groups.get(type(metric), "agreement")
     assert metric.listing()["group"] == facts.group
     assert metric.listing()["headline"] == facts.headline
     assert metric.listing()["difference"] == facts.difference

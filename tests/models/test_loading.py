@@ -32,7 +32,7 @@ VALUES = {
 
 def test_every_option_of_a_model_is_a_field_of_its_card() -> None:
     others = [name for name in OVERRIDES if name not in INPUT_OPTIONS]
-    assert sorted(others) == sorted(set(FIELDS) - {"published"})
+    assert sorted(others) == sorted(set(FIELDS) - {"published", "name", "lineage"})
     assert set(INPUT_OPTIONS.values()) < set(INPUT_FIELDS)
     assert set(INPUT_OPTIONS) <= set(OVERRIDES)
     assert len(OVERRIDES) + len(NO_CARD_FIELD) == len(option_fields(ModelOptions))

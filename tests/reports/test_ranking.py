@@ -168,7 +168,7 @@ def test_latex_is_booktabs_with_deviations_and_the_best_in_bold() -> None:
     rows = table(*(row("a", sha=str(i), cosine=value, pxap=20 + i) for i, value in enumerate((0.4, 0.6))),
                  row("b", sha="9", cosine=0.3, pxap=50))  # fmt: skip
     text = FORMATS.get("latex")(rank_rows(rows).rankings, None)
-    assert text.startswith("% \\usepackage{booktabs}\n\\begin{table}")
+    assert text.startswith("% \\usepackage{booktabs,longtable}\n\\begin{table}")
     for name in ("table", "tabular"):
         assert text.count(f"\\begin{{{name}}}") == text.count(f"\\end{{{name}}}") == 1
     for name in ("toprule", "midrule", "bottomrule"):

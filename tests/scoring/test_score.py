@@ -319,7 +319,8 @@ def test_a_class_the_model_does_not_know_has_no_class_map(faces: Path, checkpoin
 
 def test_limit_takes_a_seeded_sample(faces: Path, checkpoint: Path) -> None:
     picked = [
-        set(run_on(faces, checkpoint, maps="attention", limit=10, seed=seed).per_image["image"]) for seed in (0, 0, 1)
+        set(run_on(faces, checkpoint, maps="attention", limit=10, sample_seed=seed).per_image["image"])
+        for seed in (0, 0, 1)
     ]
     assert len(picked[0]) == 10
     assert picked[0] == picked[1] != picked[2]

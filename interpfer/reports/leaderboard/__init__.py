@@ -18,9 +18,10 @@ FORMATS: "Registry[Format]" = Registry(
         "csv": "interpfer.reports.leaderboard.text:to_csv",
         "md": "interpfer.reports.leaderboard.text:to_markdown",
         "latex": "interpfer.reports.leaderboard.latex:to_latex",
+        "bibtex": "interpfer.reports.leaderboard.bibliography:to_bibtex",
         "html": "interpfer.reports.leaderboard.page:to_html",
     },
 )
 
-SUFFIXES = {".csv": "csv", ".md": "md", ".tex": "latex", ".html": "html", ".htm": "html"}
+SUFFIXES = {".csv": "csv", ".md": "md", ".tex": "latex", ".bib": "bibtex", ".html": "html", ".htm": "html"}
 """Suffix of a file -> its format."""

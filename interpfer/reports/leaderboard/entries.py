@@ -8,7 +8,7 @@ from interpfer.reports.leaderboard.rows import SETTINGS
 from interpfer.results.metric_facts import MetricFacts
 from interpfer.truth.options import TruthOptions
 
-RULES = ("dataset", "split", "protocol", *SETTINGS, "dataset_digest")
+RULES = ("dataset", "split", "protocol", *SETTINGS, "dataset_digest", "landmarks_digest")
 """Columns that rows must have in common to be ranked together."""
 
 HEADLINES = ("accuracy", "macro_f1", "cosine", "cosine_skill", "pxap")
@@ -92,6 +92,8 @@ class Ranking:
         lower: metrics where lower is better.
         notes: sentences below the table.
         stability: how stable orders are; empty without run folders.
+        dataset_name: the data set's own name; "" if unknown.
+        landmarks: names of the landmarks at which the truth was drawn; "" if unknown.
     """
 
     rules: Mapping[str, str]
@@ -102,16 +104,19 @@ class Ranking:
     lower: frozenset[str]
     notes: tuple[str, ...] = ()
     stability: tuple[OrderStability, ...] = ()
+    dataset_name: str = ""
+    landmarks: str = ""
 
     @property
     def title(self) -> str:
         """Data set and rules, on one line."""
         rules = self.rules
-        words = [f"{rules['dataset']} {rules['split']}".strip() or "data set unknown"]
+        words = [f"{self.dataset_name or rules['dataset']} {rules['split']}".strip() or "data set unknown"]
         words.append(f"protocol {rules['protocol'] or 'unknown'}")
         words += [f"truth {rules['truth']}"] if rules["truth"] not in ("", TruthOptions.truth) else []
         words += [f"{name} {rules[name]}" for name in ("target", "codebook", "geometry") if rules[name]]
         words += ["aligned"] if rules["align"] == "True" else []
+        words += [f"landmarks {self.landmarks}"] if self.landmarks else []
         words += [f"images {rules['dataset_digest'][:8]}"] if rules["dataset_digest"] else []
         return ", ".join(words)
 

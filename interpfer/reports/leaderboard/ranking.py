@@ -7,6 +7,7 @@ order of their scores, without a rank.
 """
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,12 @@ MODEL_METRICS = ("accuracy", "macro_f1")
 
 FACTS = {*COLUMNS, *TRAILER, "same_as"} - set(HEADLINES)
 """Columns that are not scores."""
+
+SAME_BASELINE = 1e-6
+"""Largest difference of two values of one baseline on the same faces."""
+
+SEED = re.compile(r", seed \d+$")
+"""End of a lineage in which seeds of one training differ."""
 
 Row = Mapping[str, str]
 
@@ -102,7 +109,43 @@ def _make_ranking(rules: Row, rows: Sequence[Row], facts: Mapping[str, MetricFac
     }
     scored = tuple(name for name in facts if any(not math.isnan(e.scores[name].mean) for e in entries))
     lower = frozenset(name for name, own in facts.items() if not own.higher_is_better)
-    return Ranking(rules, sort, tuple(_with_ranks(entries, sort)), scored, best, lower, tuple(_reproductions(rows)))
+    notes = (*_reproductions(rows), *_unequal_repetitions(rows), *_unequal_baselines(rows))
+    return Ranking(rules, sort, tuple(_with_ranks(entries, sort)), scored, best, lower, notes, (), *_names(rows))
+
+
+def _names(rows: Iterable[Row]) -> tuple[str, str]:
+    """Return the names that rows give to the data set and to the landmarks."""
+    table = list(rows)
+    dataset, landmarks = (
+        " / ".join(dict.fromkeys(row[name] for row in table if row.get(name))) for name in ("dataset_name", "landmarks")
+    )
+    return dataset, landmarks
+
+
+def _unequal_repetitions(rows: Iterable[Row]) -> Iterable[str]:
+    """Yield a line on each model whose weights were scored more than once by the same rules, with other results."""
+    groups: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        if row.get("layer") != "-" and row.get("checkpoint_sha256"):
+            key = row["model"], row["checkpoint_sha256"], row["map"], row.get("layer", "")
+            groups.setdefault(key, set()).add(row.get("cosine", ""))
+    for name in dict.fromkeys(key[0] for key, values in groups.items() if len(values) > 1):
+        yield f"{name}: the same weights were scored with different results; both rows are in the mean"
+
+
+def _unequal_baselines(rows: Iterable[Row]) -> Iterable[str]:
+    """Yield a line on each baseline whose values differ between models, as where their input sizes differ."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        if row.get("layer") == "-":
+            values.setdefault(row["map"], []).append(_float(row.get("cosine", "")))
+    for name, found in values.items():
+        known = [value for value in found if not math.isnan(value)]
+        if known and max(known) - min(known) > SAME_BASELINE:
+            yield (
+                f"{name} differs between models (cosine {min(known):.3f} to {max(known):.3f}), as it sees pictures of "
+                "their sizes; its row is the mean"
+            )
 
 
 def _reproductions(rows: Iterable[Row]) -> Iterable[str]:
@@ -120,11 +163,12 @@ def _reproductions(rows: Iterable[Row]) -> Iterable[str]:
 def _make_entries(rows: Sequence[Row], facts: Mapping[str, MetricFacts], each: bool) -> list[Entry]:
     """Return an entry per model, map and layer: the mean over its checkpoints, identical maps as aliases."""
     present = {(row["model"], row.get("checkpoint_sha256"), row["map"], row.get("layer")) for row in rows}
+    titles = _model_titles(rows)
     groups: dict[tuple[str, str, str], list[Row]] = {}
     aliases: dict[tuple[str, str, str], dict[str, None]] = {}
     for row in rows:
         layer, sha = row.get("layer", ""), row.get("checkpoint_sha256", "")
-        model = "" if layer == "-" else f"{row['model']} ({sha[:8]})" if each and sha else row["model"]
+        model = "" if layer == "-" else f"{row['model']} ({sha[:8]})" if each and sha else titles[_kind_of(row)]
         twin = row.get("same_as", "")
         if twin and (row["model"], row.get("checkpoint_sha256"), twin, row.get("layer")) in present:
             aliases.setdefault((model, twin, layer), {})[row["map"]] = None
@@ -142,6 +186,24 @@ def _make_entries(rows: Sequence[Row], facts: Mapping[str, MetricFacts], each: b
         counts = " / ".join(dict.fromkeys(row.get("n", "") for row in group))
         entries.append(Entry(None, model, name, layer, tuple(aliases.get(key, ())), len(group), counts, scores))
     return entries
+
+
+def _kind_of(row: Row) -> tuple[str, ...]:
+    """Return what checkpoints that are seeds of one model have in common."""
+    lineage = SEED.sub("", row.get("lineage", ""))
+    return row["model"], row.get("architecture", ""), row.get("parameters", ""), lineage
+
+
+def _model_titles(rows: Iterable[Row]) -> dict[tuple[str, ...], str]:
+    """Return the name of each model, with what tells it apart from another one of the same name."""
+    kinds = list(dict.fromkeys(_kind_of(row) for row in rows if row.get("layer") != "-"))
+    titles = {}
+    for kind in kinds:
+        others = [other for other in kinds if other[0] == kind[0] and other != kind]
+        facts = [value for place, value in enumerate(kind) if place and any(other[place] != value for other in others)]
+        words = [fact or "not fine-tuned" for fact in facts]
+        titles[kind] = f"{kind[0]} ({', '.join(words)})" if others else kind[0]
+    return titles
 
 
 def _with_ranks(entries: Iterable[Entry], sort: str) -> Iterable[Entry]:

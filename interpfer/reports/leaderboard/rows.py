@@ -42,15 +42,24 @@ SETTINGS = ("target", "truth", "codebook", "geometry", "align")
 PUBLISHED_COLUMNS = ("published", "reproduces")
 """Accuracy published for the model, and whether the run reproduces it."""
 
+DATA_COLUMNS = ("dataset_name", "landmarks", "landmarks_digest")
+"""The data set's own name, and the landmarks at which the truth was drawn."""
+
+NETWORK_COLUMNS = ("architecture", "parameters", "lineage")
+"""What tells models of one name apart."""
+
 TRAILER = (
     *("date", "version", "checkpoint_sha256", "dataset_digest", "seed"),
-    *(*SETTINGS, *PUBLISHED_COLUMNS, LOWER, DECIMALS, DEFINITIONS),
+    *(*SETTINGS, *PUBLISHED_COLUMNS, LOWER, DECIMALS, DEFINITIONS, *DATA_COLUMNS, *NETWORK_COLUMNS),
 )
 
-IDENTITY = (
+RUN = (
     *("model", "dataset", "split", "protocol", "map", "layer", "n"),
     *("checkpoint_sha256", "dataset_digest", "seed", *SETTINGS),
 )
+"""Columns of every version in which a repetition of a row agrees with it."""
+
+IDENTITY = (*RUN, *DATA_COLUMNS, *NETWORK_COLUMNS)
 """Columns in which a repetition of a row agrees with it."""
 
 
@@ -75,33 +84,40 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
         if published := manifest.get(PUBLISHED):
             verdict = "yes" if published["reproduces"] else "no"
             row |= dict(zip(PUBLISHED_COLUMNS, (f"{published['accuracy']:g}", verdict), strict=True))
-        row |= facts
+        row |= {"dataset_name": arguments.get("dataset_name", arguments["dataset"]), "landmarks": run.landmarks}
+        row |= {"landmarks_digest": manifest["landmarks_digest"]} | run.network | facts
         rows.append(row)
     return _order_columns(pd.DataFrame(rows))
 
 
-def append_rows(path: Path, rows: pd.DataFrame) -> None:
+def append_rows(path: str | Path, rows: pd.DataFrame) -> None:
     """Append rows to a leaderboard under a file lock; columns that either side lacks stay empty.
 
     Raises:
         RunError: the file is not a leaderboard, or cannot be written.
     """
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             new = _read(io.BytesIO(_bytes(rows)))
-            table = pd.concat([_drop_repeated(_read(path), new), new], ignore_index=True) if path.exists() else new
+            if path.exists():
+                table = _fill_unknown(pd.concat([_read(path), new], ignore_index=True).fillna(""))
+                table = pd.concat([_drop_repeated(table[: -len(new)], new), new], ignore_index=True)
+            else:
+                table = new
             write_atomic(path, _bytes(_order_columns(table)))
     except OSError as error:
         raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; pass another file.") from error
 
 
-def require_leaderboard(path: Path) -> None:
+def require_leaderboard(path: str | Path) -> None:
     """Refuse a file that ``append_rows`` could not append to, before any work is done for it.
 
     Raises:
         RunError: the file is not a leaderboard, or cannot be written.
     """
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
@@ -113,21 +129,23 @@ def require_leaderboard(path: Path) -> None:
         raise RunError(f"cannot write the leaderboard {path}: {error.strerror}; pass another file.") from error
 
 
-def read_rows(sources: Iterable[Path]) -> pd.DataFrame:
+def read_rows(sources: Iterable[str | Path]) -> pd.DataFrame:
     """Return the rows of leaderboards and run folders as text; columns that a source lacks are empty.
 
     Raises:
         RunError: a source is neither.
     """
     tables = []
-    for source in sources:
+    for source in map(Path, sources):
         if source.is_dir():
             tables.append(_read(io.BytesIO(_bytes(leaderboard_rows(load_run(source))))))
         elif source.is_file():
             tables.append(_read(source))
         else:
             raise RunError(f"no leaderboard or run folder at {source}.")
-    return separate_definitions(pd.concat(tables, ignore_index=True).fillna("")) if tables else pd.DataFrame()
+    if not tables:
+        return pd.DataFrame()
+    return separate_definitions(_fill_unknown(pd.concat(tables, ignore_index=True).fillna("")))
 
 
 def _truth(arguments: dict[str, Any]) -> str:
@@ -142,6 +160,18 @@ def _codebook(arguments: dict[str, str]) -> str:
     name = arguments.get("codebook", "")
     digest = arguments.get("codebook_digest", "")
     return f"{Path(name).name}#{digest[:8]}" if name.endswith((".yaml", ".yml")) else name
+
+
+def _fill_unknown(table: pd.DataFrame) -> pd.DataFrame:
+    """Give rows of older versions, which name no landmarks and no network, those of the row that they repeat."""
+    added = [*DATA_COLUMNS, *NETWORK_COLUMNS]
+    if not {*RUN, *added, "accuracy"} <= set(table):
+        return table
+    keys = list(table[[*RUN, "accuracy"]].itertuples(index=False, name=None))
+    values = table[added].to_numpy().tolist()
+    known = {key: row for key, row in zip(keys, values, strict=True) if any(row)}
+    filled = [row if any(row) else known.get(key, row) for key, row in zip(keys, values, strict=True)]
+    return table.assign(**dict(zip(added, map(list, zip(*filled, strict=True)), strict=True)))
 
 
 def _drop_repeated(table: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,9 @@ MAX_NAMED = 12
 PLACEHOLDERS = ("MODEL", "DIR")
 """Words of a command that stand for inputs known by their hashes alone."""
 
+FORMER_FLAGS = {"--align": "--align-faces"}
+"""Spelling of a flag of ``score`` in older runs -> the present one."""
+
 PAPER = """@inproceedings{belharbi2024guided,
   title     = {Guided Interpretable Facial Expression Recognition via Spatial Action Unit Cues},
   author    = {Belharbi, Soufiane and Pedersoli, Marco and Koerich, Alessandro Lameiras and Bacon, Simon and
@@ -29,7 +32,7 @@ def reproduce_command(run: Run) -> str:
 
     A run of an older version does not record its options: MODEL and DIR stand for its inputs.
     """
-    words = run.manifest.get(COMMAND) or _command_of_arguments(run)
+    words = command_words(run)
     lines: list[str] = []
     for word in [*words[3:], "--out", "RUN"]:
         if word.startswith("--") or not lines:
@@ -37,6 +40,12 @@ def reproduce_command(run: Run) -> str:
         else:
             lines[-1] += f" {shlex.quote(word)}"
     return " \\\n    ".join([shlex.join(words[:3]), *lines])
+
+
+def command_words(run: Run) -> list[str]:
+    """Return the words of the command that repeats a run, without ``--out``; see ``reproduce_command``."""
+    words = run.manifest.get(COMMAND) or _command_of_arguments(run)
+    return [FORMER_FLAGS.get(word, word) for word in words]
 
 
 def placeholder_note(run: Run) -> str:
@@ -67,7 +76,7 @@ def _command_of_arguments(run: Run) -> list[str]:
         ("autocast", None if arguments.get("autocast") == "off" else arguments.get("autocast")),
     ]
     flags = [word for name, value in options if value not in (None, "") for word in (f"--{name}", str(value))]
-    return ["interpfer", "score", "MODEL", *flags, *(["--align"] if arguments.get("align") else [])]
+    return ["interpfer", "score", "MODEL", *flags, *(["--align-faces"] if arguments.get("align") else [])]
 
 
 def _with_groups(maps: list[str]) -> list[str]:
@@ -92,7 +101,9 @@ def scoring_rules(run: Run) -> list[tuple[str, str]]:
     """Return the rules by which a run was scored."""
     arguments = run.manifest["arguments"]
     rules = [
-        ("data set", f"{arguments['dataset']}, split {arguments['split']}"),
+        ("model", describe_model(run)),
+        ("data set", f"{run.dataset}, split {arguments['split']}"),
+        ("landmarks", run.landmarks),
         ("protocol", arguments["protocol"]),
         ("truth", arguments.get("truth")),
         ("codebook", arguments.get("codebook")),
@@ -104,6 +115,15 @@ def scoring_rules(run: Run) -> list[tuple[str, str]]:
         ("seed", arguments["seed"]),
     ]
     return [(name, str(value)) for name, value in rules if value is not None]
+
+
+def describe_model(run: Run) -> str:
+    """Return name, architecture, size and lineage of the model."""
+    network = run.network
+    size = f"{network['parameters']:,} parameters" if network["parameters"] else ""
+    return ", ".join(
+        filter(None, (run.manifest["arguments"]["model"], network["architecture"], size, network["lineage"]))
+    )
 
 
 def left_out(run: Run) -> list[tuple[str, int, list[str]]]:

@@ -14,6 +14,7 @@ from interpfer.reports.page import action_units, provenance, tables
 from interpfer.reports.page.charts import distributions, score_chart
 from interpfer.reports.page.headline import summarise_run
 from interpfer.reports.page.pictures import colour_stops, gallery_groups, picture_data
+from interpfer.reports.page.regions import region_sheets
 from interpfer.reports.page.scores import CLASS_MEAN, UNIFORM, Scores, interval, number
 from interpfer.reports.page.shades import shade_class, shade_rules
 from interpfer.reports.page.side_by_side import comparison_context
@@ -36,6 +37,8 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
     context = {
         "title": f"Where {manifest['arguments']['model']} looks",
         "arguments": manifest["arguments"],
+        "dataset": run.dataset,
+        "landmarks": run.landmarks,
         "counts": manifest["counts"],
         "classification": manifest["classification"],
         "commonest": _commonest_class(run),
@@ -46,6 +49,7 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
         "confusion": tables.confusion_sheet(run),
         "max_ratio": action_units.MAX_RATIO,
         "au": action_units.au_sheets(run, scores),
+        "regions": region_sheets(run, scores),
         "distributions": distributions(run, scores),
         "scores": scores,
         "facts": scores.facts(scores.primary),
@@ -94,8 +98,9 @@ def render_runs(runs: Sequence[Run], report_data: Sequence[ReportData | None], n
     return _render("runs.html.j2", context)
 
 
-def write_page(run: Run, report_data: ReportData | None, path: Path) -> None:
+def write_page(run: Run, report_data: ReportData | None, path: str | Path) -> None:
     """Write the page of one run."""
+    path = Path(path)
     write_atomic(path, page_bytes(render_run(run, report_data)))
 
 

@@ -12,6 +12,7 @@ from interpfer.reports.page.headline import baseline_phrases
 from interpfer.reports.page.scores import UNIFORM, Key, Scores, interval, number
 from interpfer.reports.page.tables import Cell, Line, Sheet, map_by_class, shaded
 from interpfer.results.comparison import compare, definition_note, describe_independence, find_better, subject_note
+from interpfer.results.comparison_notes import landmark_note
 from interpfer.results.run import Run
 
 MARKS = {"b": "up", "a": "down", "": ""}
@@ -37,6 +38,9 @@ def comparison_context(runs: Sequence[Run], names: Sequence[str]) -> dict[str, A
         "title": " → ".join(names) if len(names) == 2 else f"{len(names)} runs side by side",
         "names": list(names),
         "arguments": runs[0].manifest["arguments"],
+        "datasets": list(dict.fromkeys(run.dataset for run in runs)),
+        "landmark_note": landmark_note(runs),
+        "landmarks": list(dict.fromkeys(run.landmarks for run in runs)),
         "baselines": _baselines(scores, names),
         "has_uniform": any(UNIFORM in each.baselines for each in scores),
         "changes": [
@@ -55,6 +59,7 @@ def comparison_context(runs: Sequence[Run], names: Sequence[str]) -> dict[str, A
         "runs": [
             {
                 "name": name,
+                "model": provenance.describe_model(run),
                 "hashes": provenance.input_hashes(run),
                 "command": provenance.reproduce_command(run),
                 "placeholders": provenance.placeholder_note(run),

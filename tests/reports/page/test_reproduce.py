@@ -50,7 +50,7 @@ def test_the_command_of_a_score_repeats_its_bytes(faces: Path, untrusted: Path, 
         "--data-root", faces, "--landmarks", faces / "landmarks.txt", "--trust", "--classes",
         "anger,disgust,fear,happiness,neutral,sadness,surprise", "--mean", "0.4,0.5,0.6", "--std", "0.3",
         "--maps", "attention,gradcam,baselines", "--layers", "all", "--metrics", "cosine,kl", "--protocol", "corrected",
-        "--target", "predicted", "--align", "--limit", 20, "--seed", 3, "--batch-size", 7, "--device", "cpu",
+        "--target", "predicted", "--align-faces", "--limit", 20, "--seed", 3, "--batch-size", 7, "--device", "cpu",
         "--no-faces",
     ]  # fmt: skip
     run_cli("score", untrusted, "--dataset", "csv", *options, "--out", tmp_path / "run")
