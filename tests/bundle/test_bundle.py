@@ -62,7 +62,7 @@ def test_it_holds_everything_about_each_run(bundle: Path, study: list[Path]) -> 
     assert {"index.html", "manifest.json", "commands.sh", "leaderboard/leaderboard.html"} <= set(found)
     assert b"\\toprule" in found["leaderboard/table.tex"]
     assert b"@inproceedings{belharbi2024guided" in found["leaderboard/references.bib"]
-    assert b"@software{interpfer" in found["leaderboard/references.bib"]
+    assert b"@misc{interpfer" in found["leaderboard/references.bib"]
     assert b"% gradcam: Selvaraju et al. 2017, arXiv 1610.02391\n" in found["leaderboard/references.bib"]
     assert bundle.stat().st_size < archive.MAX_BYTES / 5
 

@@ -1,6 +1,8 @@
 """Filters, pivots, long tables and BibTeX of a leaderboard."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -114,13 +116,28 @@ def test_decimals_and_captions_and_a_long_table() -> None:
 
 def test_bibtex_has_the_tool_and_each_source_once() -> None:
     text = to_bibtex(rank_rows(table(*LINES)).rankings)
-    assert text.startswith("@software{interpfer,")
+    assert text.startswith("@misc{interpfer,")
     assert text.count("eprint        = {1610.02391}") == 1
     assert "for gradcam}" in text
     assert text.count("@") == text.count("\n}") == 4  # the tool, two maps, cosine
     keys = re.findall(r"@\w+\{([^,]+),", text)
     assert len(set(keys)) == len(keys)
     assert "doi    = {10.1109/TIP.2003.819861}" in make_entry("Wang et al. 2004, doi 10.1109/TIP.2003.819861", ["ssim"])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex with booktabs")
+def test_latex_compiles(tmp_path: Path) -> None:
+    lines = [(f"m_{place}", "gradcam++", "blocks.3", place / 100) for place in range(60)]
+    rankings = rank_rows(
+        pd.concat([table(*LINES), table(*lines, protocol="corrected", dataset_name="50 % & more")])
+    ).rankings
+    parts = [FORMATS.get("latex")(rankings, None), pivot_to_latex(make_pivots(rankings, "protocols", "cosine"))]
+    head = "\\documentclass{article}\\usepackage{booktabs,longtable}\\begin{document}\n"
+    (tmp_path / "table.tex").write_text("\n".join([head, *parts, "\\end{document}"]))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "table.pdf").stat().st_size > 1000
 
 
 def invoke(*args: object) -> Result:
@@ -136,7 +153,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = invoke(path, "--pivot", "maps", "--out", tmp_path / "x.html")
     assert (done.exit_code, done.stderr) == (1, "error: --pivot has the formats csv, md, latex, got 'html'.\n")
     assert invoke(path, "--out", tmp_path / "refs.bib").exit_code == 0
-    assert (tmp_path / "refs.bib").read_text().startswith("@software")
+    assert (tmp_path / "refs.bib").read_text().startswith("@misc")
     done = invoke(path, "--models", "c")
     assert done.exit_code == 1
     assert "no row has the model 'c'" in done.stderr

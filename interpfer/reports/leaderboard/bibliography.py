@@ -13,7 +13,7 @@ REFERENCE = re.compile(r"(?P<authors>[A-Z][\w-]+(?: and [A-Z][\w-]+| et al\.)?),
 ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 DOI = re.compile(r"doi (10\.\S+?)(?=[;,\s]|$)")
 
-TOOL = f"@software{{interpfer,\n  title   = {{interpfer}},\n  version = {{{__version__}}}\n}}"
+TOOL = f"@misc{{interpfer,\n  key   = {{interpfer}},\n  title = {{interpfer}},\n  note  = {{version {__version__}}}\n}}"
 
 
 def to_bibtex(rankings: Sequence[Ranking], wanted: Sequence[str] | None = None) -> str:

@@ -71,9 +71,8 @@ def _place(entry: Entry, ranking: Ranking, by: str) -> tuple[tuple[str, ...], st
     """Return the labels of the row, and the column, of an entry."""
     model = entry.model or "-"
     if by == "maps":
-        several = len({other.layer for other in ranking.entries if not other.is_baseline}) > 1
-        name = f"{map_label(entry)} {entry.layer}" if several and not entry.is_baseline else map_label(entry)
-        return (model,), name
+        layers = {other.layer for other in ranking.entries if (other.model, other.map) == (entry.model, entry.map)}
+        return (model,), f"{map_label(entry)} {entry.layer}" if len(layers) > 1 else map_label(entry)
     if by == "layers":
         return (model, map_label(entry)), entry.layer
     return (model, map_label(entry), entry.layer), ranking.rules["protocol"]

@@ -149,8 +149,9 @@ def read_rows(sources: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def _truth(arguments: dict[str, Any]) -> str:
-    """Return the name of a truth; of one with settings beside codebook and geometry, with their digest."""
-    own = {name: arguments[name] for name in arguments.get("truth_settings", ()) if name not in CODEBOOK_SETTINGS}
+    """Return the name of a truth; of one with settings beside codebook, geometry and protocol, with their digest."""
+    decided = (*CODEBOOK_SETTINGS, *(["au_planes"] if arguments.get("truth") == TruthOptions.truth else []))
+    own = {name: arguments[name] for name in arguments.get("truth_settings", ()) if name not in decided}
     digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
     return str(arguments.get("truth", TruthOptions.truth)) + (f"#{digest}" if own else "")
 
