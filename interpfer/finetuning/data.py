@@ -1,5 +1,6 @@
 """The inputs of a training: model and data sets as the caller passed them, opened and split."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ class TrainingFaces:
         has_subjects: whether any image names its subject, so that no subject is in both.
         without_subject: number of images without a subject, each its own person; 0 where none has one.
         notes: sentences on the split.
+        copies: held-out images that are left out, with the pixels of a training image.
     """
 
     train: FacePool
@@ -45,6 +47,7 @@ class TrainingFaces:
     without_subject: int = 0
 
     notes: list[str] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)
 
     def load(self, progress: Progress) -> None:
         """Read all images; a held-out image with the same pixels as one to train on is left out.
@@ -61,6 +64,7 @@ class TrainingFaces:
         if not copies:
             return
         samples = self.dataset.samples
+        self.copies.extend(samples[row].id for row in copies)
         names = name_some(f"{samples[row].id} = {name}" for row, name in copies.items())
         self.heldout.rows = tuple(row for row in self.heldout.rows if row not in copies)
         if not self.heldout.rows:
@@ -68,6 +72,24 @@ class TrainingFaces:
         self.notes.append(
             f"left out of the held-out images, with the same pixels as a training image: {len(copies)} ({names})"
         )
+
+    def counts(self, classes: Sequence[str]) -> dict[str, Any]:
+        """Return how many images of the data set are used for what, and how many are left out for which reason.
+
+        Args:
+            classes: of the model.
+        """
+        labels = Counter(sample.label for sample in self.dataset.samples)
+        unreadable = self.train.skipped | self.heldout.skipped
+        return {
+            "images": len(self.dataset),
+            "train": len(self.train.rows),
+            "validation": len(self.heldout.rows),
+            "unlabelled": labels.pop("", 0),
+            "unknown_class": {label: count for label, count in labels.items() if label not in classes},
+            "unreadable": len(unreadable),
+            "copies": len(self.copies),
+        }
 
     @property
     def contents(self) -> dict[str, str]:

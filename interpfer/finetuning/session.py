@@ -81,7 +81,7 @@ class TrainingSession:
         trainer, pools = self.trainer, (self.faces.train, self.faces.heldout)
         tradeoff = trainer.recipe.tradeoff
         return self.basis | {
-            "counts": {"train": len(pools[0].rows), "validation": len(pools[1].rows)},
+            "counts": self.faces.counts(self.original.classes),
             "skipped": {str(row): why for pool in pools for row, why in pool.skipped.items()},
             "held_out_by": "subject" if self.faces.has_subjects else "image",
             "without_subject": self.faces.without_subject,
