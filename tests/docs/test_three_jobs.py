@@ -60,7 +60,8 @@ def test_a_papers_table(demo: Path, answered: dict[str, str]) -> None:
 
 
 def test_a_reviewers_question(demo: Path, answered: dict[str, str]) -> None:
-    assert len(list(commands(QUESTION))) == 3
+    assert len(list(commands(QUESTION))) == 4
+    assert (demo / "study" / "robustness" / "conclusions.csv").is_file()
     assert load_run(demo / "study" / "corrected").manifest["sanity"]
     assert (demo / "answer.png").stat().st_size > 10_000
     stability = next(output for call, output in answered.items() if "--stability" in call)
