@@ -1,5 +1,6 @@
 """interpfer report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -19,8 +20,9 @@ def command(runs: tuple[Path, ...], options: ReportOptions) -> None:
     \b
     interpfer report runs/mine --figures
     interpfer report runs/before runs/after --out before-after.html
+    interpfer report p0 p1 p2 g0 g1 g2 --groups plain,plain,plain,guided,guided,guided
     """
-    names = _run_names(runs, options)
+    names, groups = _run_names(runs, options), _one_per_run("groups", options.groups, runs)
 
     from interpfer.cli.terminal import print_note
     from interpfer.files import write_atomic
@@ -35,7 +37,7 @@ def command(runs: tuple[Path, ...], options: ReportOptions) -> None:
     if len(runs) == 1:
         page, default = render_run(loaded[0], report_data[0]), runs[0] / REPORT
     else:
-        page, default = render_runs(loaded, report_data, names), Path("comparison.html")
+        page, default = render_runs(loaded, report_data, names, groups), Path("comparison.html")
     out = default if options.out is None else Path(options.out)
     write_atomic(out, page_bytes(page))
     click.echo(out)
@@ -49,10 +51,17 @@ def command(runs: tuple[Path, ...], options: ReportOptions) -> None:
 
 def _run_names(runs: tuple[Path, ...], options: ReportOptions) -> list[str]:
     """Return the names of the options, else the last parts of the folders, or the whole paths where those repeat."""
-    if options.names is not None:
-        names = options.names.split(",") if isinstance(options.names, str) else list(options.names)
-        if len(names) != len(runs):
-            raise click.UsageError(f"--names must have one name per run ({len(runs)}), got {len(names)}.")
+    if (names := _one_per_run("names", options.names, runs)) is not None:
         return names
     short = [path.resolve().name for path in runs]
     return short if len(set(short)) == len(short) else [str(path) for path in runs]
+
+
+def _one_per_run(what: str, given: str | Sequence[str] | None, runs: tuple[Path, ...]) -> list[str] | None:
+    """Return the names of an option, one per run."""
+    if given is None:
+        return None
+    names = [name.strip() for name in given.split(",")] if isinstance(given, str) else list(given)
+    if len(names) != len(runs):
+        raise click.UsageError(f"--{what} must have one name per run ({len(runs)}), got {len(names)}.")
+    return names

@@ -14,6 +14,7 @@ class ReportOptions(Options):
     Attributes:
         out: the page; None for report.html in the run folder, or comparison.html of several runs.
         figures: also write the figures into each run folder.
+        groups: name of the group of each run, such as the training whose seeds they are; None for no groups.
         names: name of each run on the page, a list or one comma-separated text; None for the names of the folders.
     """
 
@@ -26,6 +27,10 @@ class ReportOptions(Options):
         repeats=False,
     )
     figures: bool = option(False, "Also write the figures into RUN/figures (PDF, SVG, PNG)", kind="switch")
+    groups: str | Sequence[str] | None = option(
+        None, "Group of each run, to compare groups of seeds as well", kind="names", metavar="LIST",
+        example="plain,plain,guided,guided",
+    )  # fmt: skip
     names: str | Sequence[str] | None = option(
         None, "Names of the runs on the page", kind="names", metavar="LIST", example="before,after"
     )

@@ -1,11 +1,18 @@
+import statistics
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
+import interpfer
 from interpfer.cli import group
+from interpfer.models.small import SmallCNN
+from interpfer.results.group_comparison import compare_run_groups
+from interpfer.results.run import load_run
 from interpfer.scoring.score import score
+from tests.conftest import EXPRESSIONS
 
 FIGURES = ("scores", "layers-by-class", "confusion", "au-profile", "mean-maps")
 
@@ -42,6 +49,33 @@ def test_two_runs_and_their_names(runs: Path, tmp_path: Path) -> None:
     wrong = invoke("report", runs / "a", runs / "b", "--names", "one")
     assert wrong.exit_code == 2
     assert "--names must have one name per run (2), got 1." in wrong.stderr
+
+
+def test_groups_of_runs_are_compared_as_compare_does(faces: Path, tmp_path: Path) -> None:
+    folders = []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        model = interpfer.load_model(SmallCNN(7), classes=EXPRESSIONS, input_size=48)
+        folders.append(tmp_path / f"run{seed}")
+        score(model, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", maps="attention",
+              metrics="cosine", out=folders[-1])  # fmt: skip
+    out = tmp_path / "groups.html"
+    done = invoke("report", *folders, "--groups", "plain,plain,guided,guided", "--out", out)
+    assert done.exit_code == 0, done.output
+    page = out.read_text()
+    assert "guided (2 runs) compared with plain (2 runs)" in page
+    own = [load_run(folder) for folder in folders]
+    line = compare_run_groups({"plain": own[:2], "guided": own[2:]}).set_index("metric").loc["cosine"]
+    assert f"{line['a']:.3f} ± {line['std_a']:.3f}" in page
+    assert f"{line['b']:.3f} ± {line['std_b']:.3f}" in page
+    values = [run.score("attention") for run in own[:2]]
+    assert line["a"] == pytest.approx(sum(values) / 2, abs=1e-5)
+    assert line["std_a"] == pytest.approx(statistics.stdev(values), abs=1e-5)
+    alone = invoke("report", *folders[:2], "--groups", "plain,plain", "--out", out)
+    assert (alone.exit_code, alone.stderr) == (
+        1,
+        "error: --groups must name two groups at least, got 'plain' for all runs.\n",
+    )
 
 
 def test_figures_are_vectors_and_pictures(runs: Path) -> None:

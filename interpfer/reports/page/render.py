@@ -12,6 +12,7 @@ from markupsafe import Markup
 from interpfer.files import write_atomic
 from interpfer.reports.page import action_units, provenance, tables
 from interpfer.reports.page.charts import distributions, score_chart
+from interpfer.reports.page.groups import group_context
 from interpfer.reports.page.headline import summarise_run
 from interpfer.reports.page.pictures import colour_stops, gallery_groups, picture_data
 from interpfer.reports.page.regions import region_sheets
@@ -78,13 +79,19 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
     return _render("run.html.j2", context)
 
 
-def render_runs(runs: Sequence[Run], report_data: Sequence[ReportData | None], names: Sequence[str]) -> str:
+def render_runs(
+    runs: Sequence[Run],
+    report_data: Sequence[ReportData | None],
+    names: Sequence[str],
+    groups: Sequence[str] | None = None,
+) -> str:
     """Return one page of several runs side by side as HTML; the others are compared with the first.
 
     Args:
         runs: at least two.
         report_data: pictures of each run, or None.
         names: name of each run on the page.
+        groups: name of the group of each run; None for no groups.
 
     Raises:
         RunError: the runs cannot be compared.
@@ -92,6 +99,7 @@ def render_runs(runs: Sequence[Run], report_data: Sequence[ReportData | None], n
     context = comparison_context(runs, names) | {
         "data": picture_data(runs, report_data, names),
         "groups": [],
+        "run_groups": [] if groups is None else group_context(runs, groups),
         "classes": _classes(runs[0]),
         "has_photographs": all(bool(each and each.faces) for each in report_data),
     }
