@@ -76,8 +76,10 @@ class RobustnessOptions(ModelOptions, DataOptions):
         example="100",
         least=1,
     )
-    sample_seed: int = option(0, "Random seed of the sample of --limit", kind="integer", metavar="N", example="1")
-    seed: int = option(0, "Random seed of bootstrap and tests", kind="integer", metavar="N", example="1")
+    sample_seed: int = option(
+        0, "Random seed of the sample of --limit", kind="integer", metavar="N", example="1", least=0
+    )
+    seed: int = option(0, "Random seed of bootstrap and tests", kind="integer", metavar="N", example="1", least=0)
     batch_size: int = option(32, "Faces per forward", kind="integer", metavar="N", example="64", least=1)
     device: str = option("auto", "Device", metavar="NAME", example="cuda")
     out: str | Path | None = option(

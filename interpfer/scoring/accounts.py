@@ -1,25 +1,28 @@
 """What a reader must know about the images behind the means of a score."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from interpfer.labels import NEUTRAL
+from interpfer.metrics.base import DatasetMetric
 from interpfer.results.tables import Tables
 from interpfer.statistics.summary import macro_mean
 
 
-def account_notes(tables: Tables) -> Iterator[str]:
+def account_notes(tables: Tables, expected: Sequence[str] = ()) -> Iterator[str]:
     """Yield a sentence on classes without a scored image, and one on each map that is undefined on some faces.
 
     Args:
         tables: the finished batches of a run.
+        expected: classes that an image could have shown, beside those of the data set.
     """
     scored = {label for label, is_valid in zip(tables.labels, tables.valid.tolist(), strict=True) if is_valid}
-    absent = [name for name in tables.dataset.classes if name not in (*scored, NEUTRAL)]
+    known = dict.fromkeys([*tables.dataset.classes, *expected])
+    absent = [name for name in known if name not in (*scored, NEUTRAL)]
     if absent:
-        count = len(scored - {"", NEUTRAL})
-        yield f"macro means are over {count} classes: no image of {', '.join(absent)} was scored"
+        found = [name for name in known if name in scored and name != NEUTRAL]
+        yield f"macro means are over {', '.join(found) or 'no class'}: no image of {', '.join(absent)} was scored"
     yield from _undefined(tables)
 
 
@@ -27,7 +30,7 @@ def _undefined(tables: Tables) -> Iterator[str]:
     """Compare each map that is undefined on some faces with the baselines on the same faces."""
     if not tables.values:
         return
-    metric, scores = next(iter(tables.values.items()))
+    metric, scores = min(tables.values.items(), key=lambda item: isinstance(tables.metrics[item[0]], DatasetMetric))
     labels = np.array(tables.labels)
     baselines = [place for place, (_, layer) in enumerate(tables.columns) if layer == "-"]
     for place, (name, layer) in enumerate(tables.columns):
@@ -41,5 +44,5 @@ def _undefined(tables: Tables) -> Iterator[str]:
         ]
         yield (
             f"{name}@{layer} is undefined on {missing} of {int(tables.valid.sum())} faces; over the other "
-            f"{int(defined.sum())}, {metric} is: {', '.join(means)}"
+            f"{int(defined.sum())}, the mean {metric} is: {', '.join(means)}"
         )

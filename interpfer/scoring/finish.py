@@ -106,7 +106,7 @@ def _manifest(
         *session.model.notes,
         *session.truth.notes(session.samples(session.spec.rows)),
         wrong_order(classification.confusion, session.model.classes),
-        *account_notes(tables),
+        *account_notes(tables, [name for name in session.model.classes if session.truth.expected_parts(name).any()]),
     ]
     accuracy = classification.facts() | _accuracy_interval(tables)
     low, high = accuracy["accuracy_ci"]

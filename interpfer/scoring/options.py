@@ -78,8 +78,10 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         example="100",
         least=1,
     )
-    sample_seed: int = option(0, "Random seed of the sample of --limit", kind="integer", metavar="N", example="1")
-    seed: int = option(0, "Random seed", kind="integer", metavar="N", example="1")
+    sample_seed: int = option(
+        0, "Random seed of the sample of --limit", kind="integer", metavar="N", example="1", least=0
+    )
+    seed: int = option(0, "Random seed", kind="integer", metavar="N", example="1", least=0)
     batch_size: int | str = option(
         DEFAULT_BATCH, "Faces per forward", kind="count", metavar="N|auto", example="auto", least=1
     )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import interpfer
+from interpfer.errors import InterpferError
 from interpfer.models.model import Model
 from interpfer.models.small import SmallCNN
 from interpfer.scoring.spec import sample_by_class
@@ -121,8 +122,26 @@ def test_classes_without_a_scored_image_are_named(model: Model, faces: Path, tmp
         maps="gradcam",
         device="cpu",
     )
-    note = "macro means are over 2 classes: no image of disgust, fear, sadness, surprise was scored"
+    note = "macro means are over anger, happiness: no image of disgust, fear, sadness, surprise was scored"
     assert note in run.manifest["warnings"]
+
+
+def test_a_class_that_the_data_set_lacks_is_named(model: Model, faces: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(faces, folder)
+    lines = (folder / "labels.csv").read_text().splitlines()
+    (folder / "labels.csv").write_text("\n".join(line for line in lines if "fear" not in line))
+    run = interpfer.score(
+        model, "csv", data_root=folder, landmarks=folder / "landmarks.txt", maps="gradcam", device="cpu"
+    )
+    found = "anger, disgust, happiness, sadness, surprise"
+    assert f"macro means are over {found}: no image of fear was scored" in run.manifest["warnings"]
+
+
+def test_seeds_are_not_negative(model: Model) -> None:
+    for name in ("seed", "sample_seed"):
+        with pytest.raises(InterpferError, match=f"{name.replace('_', ' ')} must be at least 0, got -1"):
+            interpfer.score(model, "demo", **{name: -1})
 
 
 class OnlyAnger(SmallCNN):
@@ -156,6 +175,7 @@ def test_a_map_that_is_undefined_somewhere_is_set_beside_baselines_of_the_same_f
     layer = run.manifest["arguments"]["layers"][0]
     note = (
         f"gradcam@{layer} is undefined on {len(table) - len(defined)} of {len(table)} faces; over the other "
-        f"{len(defined)}, cosine is: gradcam {means['gradcam']:.3f}, baseline:center {means['baseline:center']:.3f}"
+        f"{len(defined)}, the mean cosine is: gradcam {means['gradcam']:.3f}, "
+        f"baseline:center {means['baseline:center']:.3f}"
     )
     assert note in run.manifest["warnings"]
