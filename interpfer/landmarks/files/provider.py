@@ -1,83 +1,66 @@
-"""Landmarks from a text file: one line per image, 68 x and 68 y in pixels of the image.
+"""The provider ``file``: points by the name of the image, out of a landmark file or a folder of them."""
 
-The file is either as the reference code writes it, without a header and with all x before all y::
-
-    train_00001.jpg,x1,...,x68,y1,...,y68
-
-or CSV with a header that names the columns ``image``, ``x1`` to ``x68``, ``y1`` to ``y68`` in any order. ``inf``,
-``nan`` or an empty cell marks a face that was not found.
-"""
-
-import csv
 import hashlib
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from interpfer.errors import DataError
+from interpfer.landmarks.files.content import LandmarkContent
+from interpfer.landmarks.files.reader import read_content
+from interpfer.landmarks.files.table import plain_name
 from interpfer.landmarks.reasons import NO_FACE
 from interpfer.types import LANDMARKS, Landmarks
 
-COLUMNS = ("image", *(f"{axis}{i}" for axis in "xy" for i in range(1, LANDMARKS + 1)))
-"""Columns in the order of a file without a header."""
-
-MISSING_WORDS = ("", "none", "null")
-"""Cells, in lower case, that mark a face that was not found, as do inf and nan."""
-
-
-class LandmarkTable(NamedTuple):
-    """The content of a landmark file.
-
-    Attributes:
-        rows: image name -> position in ``points``.
-        points: (n, 68, 2) in pixels of each image; NaN for a face that was not found.
-    """
-
-    rows: dict[str, int]
-    points: NDArray[np.float64]
-
 
 class FileLandmarks:
-    """Landmarks read from a file, by image name.
+    """Landmarks read from a file or a folder, by image name.
 
     Args:
-        path: the file.
+        path: the file or folder.
+        content: what it holds, if it is read already.
 
     Raises:
         DataError: the file does not exist, or a line is malformed; the message names the line.
+
+    Attributes:
+        form: program or data set that the file is of, its number of points and their unit.
+        notes: what a reader of scores with these points has to know, a line each.
     """
 
     name: ClassVar[str] = "file"
-    summary: ClassVar[str] = "text file with one line image,x1..x68,y1..y68 per image, with or without a header"
+    summary: ClassVar[str] = "file: lines image,x1..x68,y1..y68, or of OpenFace, py-feat, LibreFace, 300-W, WFLW, LaPa"
     needs_images: ClassVar[bool] = False
 
-    def __init__(self, path: str | Path) -> None:
-        path = Path(path)
-        if not path.is_file():
-            raise DataError(f"landmark file not found: {path}.")
-        self.path = path
-        with path.open("rb") as content:
-            self.digest = hashlib.file_digest(content, "sha256").hexdigest()
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            self._table = parse_landmarks(lines, str(path))
+    def __init__(self, path: str | Path, content: LandmarkContent | None = None) -> None:
+        self.path = Path(path)
+        content = read_content(self.path) if content is None else content
+        self._table, self._is_fraction = content.table, content.is_fraction
+        self.form, self.notes = content.form, content.notes
+        self.digest = _hash(self.path)
 
-    def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:  # noqa: ARG002
+    def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:
         """Return the points of each image by its name.
 
         The file may list an image without its folders, or with more of them where only one name in the file ends so.
+
+        Raises:
+            DataError: the file holds fractions of pictures, and ``images`` is None.
         """
+        if self._is_fraction and images is None:
+            raise DataError(f"landmark file {self.path} holds fractions of pictures: their sizes are needed.")
         rows = [self._row(key) for key in ids]
         points = np.full((len(ids), LANDMARKS, 2), np.nan)
         for place, row in enumerate(rows):
             if row is not None:
                 points[place] = self._table.points[row]
+        if self._is_fraction and images:
+            points *= np.array([image.size for image in images], np.float64)[:, None]
         example = next(iter(self._table.rows), "none")
         absent = f"not in the landmark file: {self.path.name} has names such as {example}"
         notes = (
@@ -113,14 +96,22 @@ class FileLandmarks:
         return [group for group in groups.values() if len(group) > 1]
 
     def _row(self, key: str) -> int | None:
-        """Return the position of an image in the table; None if the file does not list it."""
+        """Return the position of an image in the table; None if the file does not list it, with or without its ending.
+
+        Folders of files, one per image, and some lists name images without their endings.
+        """
+        row = self._named(key)
+        path = PurePosixPath(plain_name(key))
+        return self._named(str(path.with_suffix(""))) if row is None and path.suffix else row
+
+    def _named(self, key: str) -> int | None:
         rows = self._table.rows
         if (row := rows.get(key)) is not None:
             return row
         for name in _aliases(key):
             if (row := rows.get(name)) is not None:
                 return row
-        plain = _plain(key)
+        plain = plain_name(key)
         longer = [name for name in self._by_file_name.get(PurePosixPath(plain).name, ()) if name.endswith(f"/{plain}")]
         return rows[longer[0]] if len(longer) == 1 else None
 
@@ -141,106 +132,36 @@ def _aliases(key: str) -> list[str]:
         >>> _aliases("happy/1.jpg")
         ['happy/1.jpg', '1.jpg', '1_aligned.jpg']
     """
-    parts = _plain(key).split("/")
+    parts = plain_name(key).split("/")
     path = PurePosixPath(parts[-1])
     return [*("/".join(parts[i:]) for i in range(len(parts))), f"{path.stem}_aligned{path.suffix}"]
 
 
-def _plain(name: str) -> str:
-    """Return a name with slashes for the backslashes of Windows."""
-    return name.strip().replace("\\", "/").removeprefix("./")
+class FractionLandmarks(FileLandmarks):
+    """Landmarks of a file that holds fractions of pictures, such as MediaPipe's: the pictures give their sizes."""
+
+    name: ClassVar[str] = "file"
+    summary: ClassVar[str] = "file of fractions of pictures"
+    needs_images: ClassVar[bool] = True
 
 
-def parse_landmarks(lines: Iterable[str], where: str) -> LandmarkTable:
-    """Read the lines of a landmark file, one at a time.
-
-    Args:
-        lines: lines of the file.
-        where: name of the file, for messages.
+def open_landmarks(path: str | Path) -> FileLandmarks:
+    """Return the provider of a landmark file or a folder of them.
 
     Raises:
-        DataError: a line is malformed; the message names it.
-
-    Examples:
-        >>> table = parse_landmarks(["a.jpg," + ",".join(["1"] * 68 + ["2"] * 68)], "landmarks.txt")
-        >>> table.rows, table.points.shape, table.points[0, 0].tolist()
-        ({'a.jpg': 0}, (1, 68, 2), [1.0, 2.0])
+        DataError: as ``FileLandmarks``.
     """
-    order: list[int] | None = None
-    width, max_width = len(COLUMNS), len(COLUMNS)
-    values = array("d")
-    rows: dict[str, int] = {}
-    numbers: list[int] = []
-    has_lines = False
-    for number, cells in _read_cells(lines, where):
-        if not has_lines and cells[0].strip().lower() in ("image", "name", "file", "filename", "id"):
-            order, max_width = _read_header(cells, where), len(cells)
-            width = max(order) + 1
-            has_lines = True
-            continue
-        has_lines = True
-        line = f"landmark file {where}, line {number}"
-        if len(cells) < width or any(map(str.strip, cells[max_width:])):
-            raise DataError(
-                f"landmark file {where}, line {number}: expected {width} values (image, 68 x, 68 y), got {len(cells)}."
-            )
-        texts = cells[:width] if order is None else [cells[i] for i in order]
-        face = _read_face(texts[1:], line)
-        name = _plain(texts[0])
-        if (row := rows.get(name)) is not None:
-            if not np.array_equal(face, values[row * len(face) : (row + 1) * len(face)], equal_nan=True):
-                raise DataError(f"{line}: '{name}' has different landmarks on line {numbers[row]}.")
-            continue
-        rows[name] = len(numbers)
-        numbers.append(number)
-        values.extend(face)
-    if not has_lines:
-        raise DataError(f"landmark file {where} is empty.")
-    points = np.frombuffer(values, np.float64).reshape(-1, 2, LANDMARKS) if rows else np.zeros((0, 2, LANDMARKS))
-    return LandmarkTable(rows, points.transpose(0, 2, 1))
+    content = read_content(Path(path))
+    return (FractionLandmarks if content.is_fraction else FileLandmarks)(path, content)
 
 
-def _read_cells(lines: Iterable[str], where: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the cells of every line that is not blank."""
-    reader = csv.reader(lines)
-    try:
-        for cells in reader:
-            if any(map(str.strip, cells)):
-                yield reader.line_num, cells
-    except csv.Error as error:
-        raise DataError(f"landmark file {where}, line {reader.line_num}: not a CSV line ({error}).") from error
-
-
-def _read_header(cells: Sequence[str], where: str) -> list[int]:
-    """Return the positions of ``COLUMNS`` in a header."""
-    header = ["image", *(cell.strip().lower().replace("_", "") for cell in cells[1:])]
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise DataError(
-            f"landmark file {where}: the header must name image, x1..x68, y1..y68; it lacks {', '.join(missing[:4])}."
-        )
-    return [header.index(name) for name in COLUMNS]
-
-
-def _read_face(texts: Sequence[str], line: str) -> "array[float]":
-    """Return the coordinates of a line; NaN if one of them is missing."""
-    try:
-        face = array("d", map(float, texts))
-    except ValueError:
-        for text in texts:
-            if not _is_coordinate(text):
-                raise DataError(f"{line}: '{text.strip()}' is not a coordinate.") from None
-        return NOT_FOUND
-    return face if np.isfinite(face).all() else NOT_FOUND
-
-
-def _is_coordinate(text: str) -> bool:
-    """Return whether a cell is a number, or marks a face that was not found."""
-    try:
-        float(text)
-    except ValueError:
-        return text.strip().lower() in MISSING_WORDS
-    return True
-
-
-NOT_FOUND = array("d", [np.nan] * (2 * LANDMARKS))
+def _hash(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of the files of a folder."""
+    if path.is_file():
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for each in sorted(each for each in path.rglob("*") if each.is_file()):
+        digest.update(f"{each.relative_to(path).as_posix()}\n".encode())
+        digest.update(hashlib.sha256(each.read_bytes()).digest())
+    return digest.hexdigest()
