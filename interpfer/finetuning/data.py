@@ -16,6 +16,7 @@ from interpfer.finetuning.options import NO_TEST, FinetuneOptions
 from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.split import hold_out
+from interpfer.labels import list_names
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.models.input import InputSpec
@@ -23,6 +24,7 @@ from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.runtime.progress import Progress
 from interpfer.statistics.subjects import count_unknown
+from interpfer.truth.base import TruthProvider
 
 MARGIN = 8 / 7
 """Size of kept images over the input size, so that a crop keeps its sharpness (256 for 224)."""
@@ -140,8 +142,11 @@ class Inputs:
         """Return the model, loaded with the options where a checkpoint was passed."""
         if isinstance(self.model, Model):
             options.require_unset(self.model.name)
-            return self.model
-        return load_model(self.model, **options.model_values())
+            model = self.model
+        else:
+            model = load_model(self.model, **options.model_values())
+        model.require_classes()
+        return model
 
     def open_datasets(self, options: FinetuneOptions, seed: int) -> tuple[Dataset, Dataset | None]:
         """Return the data set to train on, and the one to compare before and after on; None for no comparison.
@@ -173,14 +178,15 @@ class Inputs:
                 raise
             return training, training  # without a test split, the held-out images are compared
 
-    def provider(self, options: FinetuneOptions, dataset: Dataset) -> LandmarkProvider:
-        """Return the landmarks of a data set.
+    def provider(self, options: FinetuneOptions, dataset: Dataset, truth: TruthProvider) -> LandmarkProvider:
+        """Return the landmarks of a data set, none for a truth that needs none.
 
         Raises:
-            InterpferError: they cannot be found, or most of them are implausible.
+            InterpferError: they cannot be found, or most of them are implausible; or the truth is not of the data set.
         """
-        passed = None if isinstance(self.landmarks, str | Path) else self.landmarks
-        return check_landmarks(resolve_landmarks(passed or options.landmarks, dataset.landmarks()), dataset)
+        truth.check(dataset.samples)
+        choice = options.landmarks if isinstance(self.landmarks, str | Path) else self.landmarks or options.landmarks
+        return check_landmarks(resolve_landmarks(choice, dataset.landmarks(), truth.needs_landmarks), dataset)
 
 
 def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:
@@ -192,7 +198,8 @@ def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:
     rows = tuple(row for row, sample in enumerate(dataset.samples) if sample.label in model.classes)
     if not rows:
         raise InterpferError(
-            f"no image of the data set {dataset.name} has a label that the model knows ({', '.join(model.classes)})."
+            f"no image of the data set {dataset.name} has a label that the model knows ({list_names(model.classes)}); "
+            f"it has {list_names(dataset.classes) or 'none'}."
         )
     return rows
 

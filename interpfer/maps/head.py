@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
+from interpfer.models.keras_network.heads import as_torch_layer
 from interpfer.models.reference import PEAK_WINDOW, log_sum_exp, mean_of_peaks
 
 FINE, COARSE = 1e-4, 3e-2
@@ -83,8 +84,9 @@ def class_map(
 def _candidates(network: nn.Module, activation: Tensor, classes: int) -> Iterator[_Candidate]:
     """Yield the heads that the modules of a network may be; a first output for the background may be left out."""
     channels = activation.shape[1]
-    for name, module in network.named_modules():
-        if not isinstance(module, nn.Linear | nn.Conv2d) or module.weight.shape[1] != channels:
+    for name, each in network.named_modules():
+        module = as_torch_layer(each)
+        if module is None or module.weight.shape[1] != channels:
             continue
         background = module.weight.shape[0] - classes
         if background not in (0, 1):
