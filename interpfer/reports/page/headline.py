@@ -20,6 +20,9 @@ from interpfer.truth.options import MASK, TruthOptions
 
 UNIFORM_MAP = "a uniform map"
 
+CODED = "aus"
+"""Name of the truth of coded action units."""
+
 STEPS = ((0.05, "hardly more"), (0.25, "a little more"), (0.75, "clearly more"))
 """Largest share of the distance from the uniform map to the class-mean heatmap -> its phrase."""
 
@@ -69,7 +72,7 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     name, layer = headline_maps[0]
     subject = f"the {ATTENTION}" if name == ATTENTION else name
     sentence = (
-        f"On {estimates[0].n:,} {scores.words.many}, {subject} at {layer} reaches a {metric} of {parts[0]} with the "
+        f"On {estimates[0].n:,} {scores.counted}, {subject} at {layer} reaches a {metric} of {parts[0]} with the "
     )
     sentence += _truth_phrase(scores) + "".join(
         f", and {name if layer == headline_maps[0][1] else f'{name} at {layer}'} {part}"
@@ -82,10 +85,14 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
 
 
 def _truth_phrase(scores: Scores) -> str:
+    if scores.truth == CODED:
+        return "heatmaps of the coded action units"
     return scores.words.compared if _has_words(scores) else f"maps of the truth {scores.truth}"
 
 
 def _expectation(scores: Scores) -> str:
+    if scores.truth == CODED:
+        return "the coded action units"
     return scores.words.expected if _has_words(scores) else f"the truth {scores.truth}"
 
 

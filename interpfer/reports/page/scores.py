@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from interpfer.choices import AU
 from interpfer.errors import PluginError
 from interpfer.labels import sort_classes
 from interpfer.maps import MAPS, MEANS
@@ -58,6 +59,7 @@ class Scores:
         layers: layers with maps, shallow to deep.
         truth: name of what maps were compared with.
         words: how pages call it.
+        counted: what the numbers of scores count, in the plural.
         class_mean: key of the baseline that is the mean truth of the class.
         phrases: baselines that maps are compared with -> phrase.
         distinct: ``maps`` without duplicates; of a map in the headline and its duplicates, the headline's stays.
@@ -66,6 +68,8 @@ class Scores:
     def __init__(self, run: Run) -> None:
         self.recorded = run.metric_facts
         self.truth, self.words = run.truth, words_of(run.noun)
+        by_au = run.manifest["arguments"].get("target") == AU
+        self.counted = "pairs of a face and an action unit" if by_au else self.words.many
         mean, class_mean = MEANS.get(run.noun, MEANS[AU_HEATMAP])
         self.class_mean: Key = (class_mean, "-")
         self.phrases = {
