@@ -22,6 +22,9 @@ AU_SIDES = ("subject", "picture")
 TARGETS = ("label", "predicted")
 """The class that class-specific maps explain."""
 
+AU = "au"
+"""Target of maps that explain each action unit that is present on a face; beside it and ``TARGETS``, any class."""
+
 AUTOCAST = {"off": None, "bf16": "bfloat16", "fp16": "float16"}
 """Precision of the network while maps are made -> the data type of torch; None for that of the weights."""
 

@@ -37,18 +37,21 @@ class DemoResult:
     """Results of the demo.
 
     Attributes:
-        run: score of the classifier on the test faces.
+        run: score of the classifier on the test faces, with the codebook's heatmap of each label.
+        coded: the same with the action units that each face moves.
         finetuning: the classifier fine-tuned towards the action units, with its comparison.
-        folder: folder with train/, test/, model.pt, model.yaml, run/, leaderboard.csv, maps.png and tuned/.
+        folder: folder with train/, test/, model.pt, model.yaml, run/, run-coded/, leaderboard.csv, maps.png and
+            tuned/.
     """
 
     run: Run
+    coded: Run
     finetuning: FinetuneResult
     folder: Path
 
 
 def run_demo(folder: str | Path, seed: int = 0, progress: Progress = no_progress) -> DemoResult:
-    """Draw faces, train a classifier on them, score it, fine-tune it, and compare.
+    """Draw faces, train a classifier on them, score it with two truths, fine-tune it, and compare.
 
     Args:
         folder: a new or empty folder.
@@ -67,17 +70,21 @@ def run_demo(folder: str | Path, seed: int = 0, progress: Progress = no_progress
         write_csv_layout(dataset, folder / split)
     progress("drawing", len(splits), len(splits))
     checkpoint = train_small(splits["train"], folder, seed, progress)
-    run = score(
-        checkpoint,
-        "csv",
-        data_root=folder / "test",
-        landmarks=folder / "test" / "landmarks.txt",
-        maps=MAPS,
-        out=folder / "run",
-        leaderboard=folder / "leaderboard.csv",
-        device="cpu",
-        seed=seed,
-        progress=progress,
+    run, coded = (
+        score(
+            checkpoint,
+            "csv",
+            data_root=folder / "test",
+            landmarks=folder / "test" / "landmarks.txt",
+            truth=truth,
+            maps=MAPS,
+            out=folder / name,
+            leaderboard=folder / "leaderboard.csv",
+            device="cpu",
+            seed=seed,
+            progress=progress,
+        )
+        for truth, name in (("codebook", "run"), ("aus", "run-coded"))
     )
     map_sheet(load_model(checkpoint), splits["test"], folder / "maps.png")
     result = finetune(
@@ -88,7 +95,7 @@ def run_demo(folder: str | Path, seed: int = 0, progress: Progress = no_progress
         options=replace(FINETUNE_OPTIONS, seed=seed),
         progress=progress,
     )
-    return DemoResult(run, result, folder)
+    return DemoResult(run, coded, result, folder)
 
 
 def train_small(dataset: DemoDataset, folder: Path, seed: int, progress: Progress) -> Path:

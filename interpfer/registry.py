@@ -15,7 +15,16 @@ from interpfer.errors import PluginError, suggest_names
 
 T = TypeVar("T")
 
-EXTRAS = {"timm": "timm", "transformers": "hf", "onnx": "onnx", "onnxruntime": "onnx", "onnx2torch": "onnx"}
+EXTRAS = {
+    "timm": "timm",
+    "transformers": "hf",
+    "huggingface_hub": "hub",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "ai_edge_litert": "tflite",
+    "keras": "keras",
+    "h5py": "keras",
+}
 """Optional package -> the extra of interpfer that installs it."""
 
 

@@ -5,7 +5,8 @@ the 68 points of iBUG 300-W, counted from 0. An undefined map is NaN everywhere,
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -76,10 +77,11 @@ class Sample:
 
     Attributes:
         id: name within the data set, as in landmark files and tables.
-        label: canonical expression; "" if unknown.
+        label: canonical name of its class; "" if unknown.
         path: image file; None if the data set creates its images.
         subject: the person; None if unknown.
         aus: action units that were seen on this face; None if nobody coded them.
+        attributes: what else the data set states of the image: column -> text.
     """
 
     id: str
@@ -87,6 +89,7 @@ class Sample:
     path: str | Path | None = None
     subject: str | None = None
     aus: CodedAUs | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.path, str):
@@ -118,6 +121,27 @@ class Faces:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where pictures lie on the canvas, for a truth that is given in pixels of the picture.
+
+    Attributes:
+        transforms: (n, 2, 3) from pixels (x, y) of each picture to pixels of the canvas; one that mirrors moves what is
+            drawn on the picture with it.
+        sizes: n (width, height) of the pictures; (0, 0) if unknown.
+    """
+
+    transforms: Float[Tensor, "n 2 3"]
+    sizes: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.transforms) != len(self.sizes):
+            raise ValueError(f"transforms and sizes differ: {len(self.transforms)} and {len(self.sizes)}")
+
+    def __getitem__(self, rows: slice) -> "Placement":
+        return Placement(self.transforms[rows], self.sizes[rows])
+
+
+@dataclass(frozen=True)
 class Landmarks:
     """68 points per face.
 
@@ -126,28 +150,33 @@ class Landmarks:
         found: (n,) whether all 68 points are finite.
         notes: n texts "reason: detail" on why a face was not found, or why it is doubtful; "" for no note. Empty if the
             provider writes no notes.
+        placement: where the n pictures lie on the canvas, of landmarks on the canvas; None where it is not known.
     """
 
     points: Float[Tensor, "n 68 2"]
     found: Bool[Tensor, " n"]
     notes: tuple[str, ...] = ()
+    placement: Placement | None = None
 
     def __post_init__(self) -> None:
         if self.notes and len(self.notes) != len(self.points):
             raise ValueError(f"notes must be one per face, got {len(self.notes)} for {len(self.points)} faces")
 
     @classmethod
-    def of(cls, points: Float[Tensor, "n 68 2"], notes: tuple[str, ...] = ()) -> "Landmarks":
+    def of(
+        cls, points: Float[Tensor, "n 68 2"], notes: tuple[str, ...] = (), placement: Placement | None = None
+    ) -> "Landmarks":
         """Return landmarks from raw points; a face with a non-finite coordinate counts as not found and becomes NaN."""
         found = points.isfinite().flatten(1).all(1)
-        return cls(torch.where(found[:, None, None], points, torch.nan), found, notes)
+        return cls(torch.where(found[:, None, None], points, torch.nan), found, notes, placement)
 
     def to(self, device: torch.device) -> "Landmarks":
-        """Return a copy on a device."""
-        return Landmarks(self.points.to(device), self.found.to(device), self.notes)
+        """Return a copy on a device; where pictures lie is only asked for on the CPU."""
+        return Landmarks(self.points.to(device), self.found.to(device), self.notes, self.placement)
 
     def __getitem__(self, rows: slice) -> "Landmarks":
-        return Landmarks(self.points[rows], self.found[rows], self.notes[rows])
+        placement = None if self.placement is None else self.placement[rows]
+        return Landmarks(self.points[rows], self.found[rows], self.notes[rows], placement)
 
     def note(self, row: int) -> str:
         """Return the note on a face; "" for none."""

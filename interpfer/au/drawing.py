@@ -11,9 +11,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interpfer.au.codebook import ActionUnit, Codebook, load_codebook
+from interpfer.au.codebook import SIDES, ActionUnit, Codebook, load_codebook
 from interpfer.au.geometry import Geometry, Regions, load_geometry
-from interpfer.au.raster import cover_cells, enlarge, merge_planes, plan_planes
+from interpfer.au.raster import (
+    Planes,
+    cover_cells,
+    enlarge,
+    merge_planes,
+    normalise_,
+    peak_at_weight,
+    plan_planes,
+)
 from interpfer.errors import DataError, nearest
 from interpfer.labels import canonical, class_indices
 from interpfer.types import CANVAS, AUHeatmaps
@@ -125,6 +133,46 @@ def _draw(
     planes = plan_planes(entries, row, has_landmarks)
     coverage, _ = cover_cells(regions, planes)
     return merge_planes(coverage * planes.weight[:, None, None], planes, len(points), size, normalise)
+
+
+def draw_each(
+    points: Float[Tensor, "n 68 2"],
+    units: Sequence[tuple[int, Sequence[ActionUnit]]],
+    size: int = CANVAS,
+    geometry: str | Geometry = "reference",
+    normalise: bool = False,
+) -> tuple[Float[Tensor, "q {size} {size}"], Bool[Tensor, " q"]]:
+    """Draw q heatmaps on n faces: of each the action units in one entry, such as a single one.
+
+    Args:
+        points: landmarks in pixels of a ``size`` x ``size`` image.
+        units: q pairs of a face and what is drawn of it, ordered by face; all must have a region.
+        size: side of the heatmaps in pixels.
+        geometry: name or function.
+        normalise: see ``au_heatmaps``.
+
+    Returns:
+        As ``draw_units`` of faces with these action units.
+    """
+    regions = _regions(points, size, geometry)
+    entries = [
+        (face, regions.shared[_column(unit.au, regions)], unit.weight, (*SIDES, None).index(unit.side), row)
+        for row, (face, own) in enumerate(units)
+        for unit in own
+    ]
+    table = torch.tensor(entries, dtype=torch.float64, device=points.device).reshape(len(entries), 5)
+    face, column, weight, side, row = table.unbind(1)
+    planes = Planes(face.long(), column.long(), weight.float(), side.long())
+    coverage, _ = cover_cells(regions, planes)
+    maps = enlarge(coverage * planes.weight[:, None, None], size)
+    maps = peak_at_weight(maps, planes.weight) if normalise else maps
+    if len(entries) > len(units):  # both sides of an action unit, of different intensity
+        merged = maps.new_zeros(len(units), size, size)
+        maps = merged.scatter_reduce_(0, row.long()[:, None, None].expand_as(maps), maps, "amax")
+    normalise_(maps)
+    places = torch.tensor([place for place, _ in units], dtype=torch.long, device=points.device)
+    has_landmarks = points.isfinite().flatten(1).all(1)[places]
+    return maps, maps[:, 0, 0].isfinite() & has_landmarks
 
 
 def _weighted(face: Mapping[int, float] | None, row: int) -> tuple[ActionUnit, ...]:

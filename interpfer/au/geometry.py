@@ -3,7 +3,7 @@
 ``TABLE`` lists them in pixels of a typical 224 px crop. Two geometries use it: ``reference`` as Belharbi et al. 2024
 (arXiv 2402.00281) do, in whole pixels of an upright canvas, including the errors of their code; ``scaled`` in units of
 the inter-ocular distance, in a frame that rolls with the head, without these errors: the regions of a mirrored face are
-the mirrored regions of the face.
+the mirrored regions of the face. ``OWN_PLACES`` adds action units that the reference does not draw, by the same rules.
 
 The first ellipse of a pair is the one on the left of an upright picture (the subject's right).
 """
@@ -92,6 +92,27 @@ TABLE: dict[int, tuple[Ellipse, ...]] = {
 }
 """FACS number -> its ellipse, or one for each side."""
 
+_NOSE_WINGS = (_round(31, (14, 14)), _round(35, (14, 14)))
+_HOLLOW_CHEEKS = (Ellipse((48, 4), (48, 4), _CHEEK), Ellipse((54, 12), (54, 12), _CHEEK))
+
+OWN_PLACES: dict[int, tuple[Ellipse, ...]] = {
+    **dict.fromkeys((8, 18, 19, 22, 28, 32), _MOUTH),
+    11: (Ellipse((31, 48), (31, 50), right=-10), Ellipse((35, 54), (35, 52), right=10)),
+    13: (Ellipse((48, 48), (31, 48)), Ellipse((54, 54), (35, 54))),
+    **dict.fromkeys((33, 34, 35), _HOLLOW_CHEEKS),
+    **dict.fromkeys((38, 39), _NOSE_WINGS),
+    **dict.fromkeys((41, 42, 44, 45, 46), TABLE[43]),
+}
+"""Ellipses of action units that no reference code draws, placed by interpfer where FACS describes their muscle.
+
+- 8, 18, 22, 28 (orbicularis oris, incisivii labii) and 19, 32 (tongue show, bite) move the lips as a whole: the mouth.
+- 11 (zygomaticus minor) deepens the upper half of the nasolabial furrow: between wing of the nose and upper lip.
+- 13 (levator anguli oris) pulls the corners of the lips straight up: between corner and height of the nose.
+- 33, 34, 35 (blow, puff, suck; buccinator) move the cheeks between corner of the lips and jaw.
+- 38, 39 (nasalis) widen and narrow the nostrils: the wings of the nose.
+- 41, 42, 44, 45, 46 (lid droop, slit, squint, blink, wink) lie where closed eyes are.
+"""
+
 REFERENCE_ERRORS: dict[int, tuple[Ellipse, ...]] = {
     10: (_at(48, 50), _at(52, 54)),
     17: (_box(59, 8, 59, 8, least=5),),
@@ -150,12 +171,12 @@ def _layout(table: Mapping[int, tuple[Ellipse, ...]], device: torch.device) -> _
 
 @cache
 def _reference_layout(device: torch.device) -> _Layout:
-    return _layout(TABLE | REFERENCE_ERRORS, device)
+    return _layout(TABLE | OWN_PLACES | REFERENCE_ERRORS, device)
 
 
 @cache
 def _scaled_layout(device: torch.device) -> _Layout:
-    return _layout(TABLE, device)
+    return _layout(TABLE | OWN_PLACES, device)
 
 
 def reference(points: Float[Tensor, "n 68 2"]) -> Regions:

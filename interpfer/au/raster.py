@@ -114,14 +114,14 @@ def merge_planes(
             part = slice(start, end)
             if end > start:
                 maps = enlarge(coverage[part], size)
-                torch.amax(_peak_at_weight(maps, planes.weight[part]) if normalise else maps, 0, out=target)
+                torch.amax(peak_at_weight(maps, planes.weight[part]) if normalise else maps, 0, out=target)
             else:
                 target.zero_()
-            _normalise_(target[None])
+            normalise_(target[None])
     return merged, merged[:, 0, 0].isfinite()
 
 
-def _peak_at_weight(maps: Float[Tensor, "p S S"], weight: Float[Tensor, " p"]) -> Float[Tensor, "p S S"]:
+def peak_at_weight(maps: Float[Tensor, "p S S"], weight: Float[Tensor, " p"]) -> Float[Tensor, "p S S"]:
     """Scale each plane so that its largest value is its weight; an empty one stays empty."""
     top = maps.amax((1, 2))
     return maps * (weight / top.where(top > 0, 1))[:, None, None]
@@ -135,12 +135,12 @@ def _merge_chunks_(
     for start in range(0, len(coverage), GPU_CHUNK):
         part = slice(start, start + GPU_CHUNK)
         enlarged = enlarge(coverage[part], merged.shape[-1])
-        enlarged = _peak_at_weight(enlarged, planes.weight[part]) if normalise else enlarged
+        enlarged = peak_at_weight(enlarged, planes.weight[part]) if normalise else enlarged
         merged.scatter_reduce_(0, planes.face[part, None, None].expand_as(enlarged), enlarged, "amax")
-    _normalise_(merged)
+    normalise_(merged)
 
 
-def _normalise_(maps: Float[Tensor, "n S S"]) -> None:
+def normalise_(maps: Float[Tensor, "n S S"]) -> None:
     """Stretch each map to [0, 1] in place; a constant one becomes NaN."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     maps.sub_(low).mul_(1 / (high - low))

@@ -17,7 +17,7 @@ from interpfer.results.run import Run
 HEADLINES = ("cosine", "cosine_skill", "pxap")
 """Metrics of the tables, where the runs have them."""
 
-RULES = ("protocol", "codebook", "geometry", "target", "landmarks")
+RULES = ("protocol", "codebook", "geometry", "masks", "target", "landmarks")
 """Arguments of a run that are named where runs differ in them; the protocol always is."""
 
 Row = tuple[str, str, str]

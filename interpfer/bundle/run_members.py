@@ -14,7 +14,7 @@ from interpfer.reports.page import page_bytes, render_run
 from interpfer.results.pictures import ReportData, load_report_data
 from interpfer.results.run import MANIFEST, Run, load_run
 
-TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "au_profile.csv", "regions.csv", MANIFEST)
+TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "au_profile.csv", "au_recall.csv", "regions.csv", MANIFEST)
 """Files of a run folder that a bundle copies byte by byte, where they exist."""
 
 CARD = "model-card.yaml"

@@ -23,11 +23,12 @@ def command(ctx: click.Context, options: CheckDataOptions) -> None:
     interpfer check-data --dataset rafdb --data-root RAF-DB
     """
     from rich.table import Table
+    from rich.text import Text
 
     from interpfer.cli.terminal import progress_bars, stdout
     from interpfer.datasets import DATASETS
     from interpfer.datasets.integrity import open_splits, read_images
-    from interpfer.labels import EXPRESSIONS
+    from interpfer.labels import EXPRESSIONS, ask_about, list_names, sort_classes
 
     assert options.dataset is not None
     name, data_root, split = options.dataset, options.data_root, options.split
@@ -42,14 +43,16 @@ def command(ctx: click.Context, options: CheckDataOptions) -> None:
         table.add_column(column, justify="right")
     labels = {label for counts in report.counts.values() for label in counts}
     numbered = dataset_class.order
-    order = [*numbered, *(label for label in EXPRESSIONS if label in labels and label not in numbered)]
+    order = [*numbered, *(label for label in sort_classes(labels) if label not in numbered)]
     for label in [*order, *([""] if "" in labels else [])]:
-        table.add_row(label or "no label", *(str(counts.get(label, 0)) for counts in report.counts.values()))
+        table.add_row(Text(label or "no label"), *(str(counts.get(label, 0)) for counts in report.counts.values()))
     table.add_section()
     table.add_row("images", *(str(sum(counts.values())) for counts in report.counts.values()))
     for reason in dict.fromkeys(reason for counts in report.left_out.values() for reason in counts):
         table.add_row(f"left out: {reason}", *(str(counts.get(reason, 0)) for counts in report.left_out.values()))
     stdout().print(table)
+    if own := [ask_about(name) for name in sort_classes(labels) if name not in EXPRESSIONS]:
+        click.echo(f"classes outside the eight expressions, matched with those of a model by name: {list_names(own)}")
     for kind, lines in report.copies.items():
         _print_lines(f"groups of images with the same pixels {kind}", lines)
     for problem, lines in report.problems.items():

@@ -25,7 +25,7 @@ def command(out: Path, seed: int) -> None:
     interpfer demo --out demo
     interpfer score demo/model.pt --dataset csv --data-root demo/test --landmarks demo/test/landmarks.txt --layers all
     """
-    from interpfer.cli.run_tables import comparison_notes, comparison_table, notes, score_tables
+    from interpfer.cli.run_tables import comparison_notes, comparison_table, notes, score_tables, truth_table
     from interpfer.cli.terminal import print_note, progress_bars, stdout
     from interpfer.demo import run_demo
 
@@ -36,6 +36,11 @@ def command(out: Path, seed: int) -> None:
         console.print(table)
     for note in notes(result.run):
         print_note(note)
+    console.print(truth_table({"codebook": result.run, "coded on each face": result.coded}))
+    print_note(
+        "the codebook gives all faces of a class the same action units, so that the class mean alone agrees with it; "
+        "those coded on each face differ from face to face"
+    )
     if result.finetuning.comparison is not None:
         names = ("original", "fine-tuned towards the action units")
         console.print(comparison_table(result.finetuning.comparison, *names, console.width))

@@ -109,6 +109,7 @@ def _print_result(result: "FinetuneResult") -> None:
     from interpfer.cli.run_tables import comparison_notes, comparison_table
     from interpfer.cli.terminal import print_note, stdout
     from interpfer.finetuning.checkpoints import needs_trust
+    from interpfer.finetuning.facts import describe_counts
     from interpfer.finetuning.folder import BEST, SHEET
 
     if result.comparison is not None:
@@ -119,7 +120,7 @@ def _print_result(result: "FinetuneResult") -> None:
         print_note(f"compared on {result.compared_on}")
         if (sheet := result.folder / SHEET).is_file():
             print_note(f"look at {sheet}")
-    for note in result.notes:
+    for note in (describe_counts(result.counts), *result.notes):
         print_note(note)
     trust = " --trust" if needs_trust(result.model.module, result.model.card) else ""
     print_note(f"written to {result.folder}; score it: interpfer score {result.folder / BEST}{trust} ...")

@@ -7,28 +7,39 @@ from rich.table import Table
 
 from interpfer.inspection.candidates import Candidate
 from interpfer.inspection.card_search import CardSearch
-from interpfer.inspection.report import LayerInfo, Report
+from interpfer.inspection.heads import HeadTrial
+from interpfer.inspection.report import Head, LayerInfo, Report
 from interpfer.models.input import InputSpec, describe_input
 from interpfer.models.match import Match
 from interpfer.models.messages import list_few
 
+MAX_HEADS = 8
+"""Outputs that a table lists."""
 MAX_MATCHES, MAX_CANDIDATES, MAX_IMPORTS, MAX_TWINS, MAX_TENSORS = 6, 8, 6, 4, 2
 """Items that a table lists."""
 
 
-def list_sections(report: Report, search: CardSearch | None, which: str) -> Iterator[Table | str]:
+def list_sections(
+    report: Report, search: CardSearch | None, which: str, trial: HeadTrial | None = None
+) -> Iterator[Table | str]:
     """Yield the sections of the output, from the format of the file to what is missing.
 
     Args:
         report: the inspection.
         search: model cards that were tried on labelled faces; None if there were no faces.
         which: layers to list: "stages", "spatial" or "all".
+        trial: outputs that were compared on labelled faces; None if there was nothing to compare.
     """
     yield _facts_table(report)
     if report.keys:
         yield _weights_table(report)
     if report.matches:
         yield _matches_table(report.matches)
+    if len(report.heads) > 1 or any(":" in head.guess for head in report.heads):
+        yield _heads_table("outputs", report.heads)
+    if trial is not None:
+        yield _heads_table(f"outputs tried on {trial.heads[0].n} labelled faces", trial.heads[:MAX_HEADS])
+        yield f"{trial.verdict}\n"
     if report.layers:
         spatial = sum(layer.spatial for layer in report.layers)
         yield f"layers: {spatial} of {len(report.layers)} are spatial; --layers spatial or all lists more"
@@ -84,6 +95,17 @@ def _matches_table(matches: Sequence[Match]) -> Table:
         share = f"{match.share:.1%}" if match.is_complete or match.share < 0.9995 else "99.9%"
         remarks = "; ".join(_list_remarks(match))
         table.add_row(match.arch, share, str(match.classes or "-"), str(match.channels), str(match.size), remarks)
+    return table
+
+
+def _heads_table(title: str, heads: Sequence[Head]) -> Table:
+    table = Table(title=title, title_justify="left")
+    has_accuracy = any(head.accuracy is not None for head in heads)
+    for name in ("output:", "values", "may be", *(("accuracy", "class order") if has_accuracy else ())):
+        table.add_column(name)
+    for head in heads:
+        tried = (f"{head.accuracy:.1%}", head.order) if head.accuracy is not None else ()
+        table.add_row(_escape(head.output) or "itself", head.shape, head.guess, *tried)
     return table
 
 

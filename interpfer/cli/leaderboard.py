@@ -1,6 +1,6 @@
 """interpfer leaderboard."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,13 +43,15 @@ def command(sources: tuple[Path, ...], options: LeaderboardOptions, json_wanted:
     if json_wanted and (options.format or options.out):
         raise click.UsageError("--json cannot be combined with --format or --out.")
     write = _find_writer(options)
-    rows = select_rows(read_rows(sources), *map(_names, (options.maps, options.layers, options.models)))
+    table = read_rows(sources)
+    maps = _resolve(_names(options.maps), {*table["map"], "baselines"}, "map")
+    rows = select_rows(table, maps, *map(_names, (options.layers, options.models)))
     board = rank_rows(rows, options.sort, options.each)
     board = keep_best_layers(board) if options.best_layer else board
     board = board if options.decimals is None else with_decimals(board, options.decimals)
     if write is not None and write is FORMATS.get("html") and any(source.is_dir() for source in sources):
         board = _with_stability(board, [source for source in sources if source.is_dir()])
-    wanted = _names(options.metrics)
+    wanted = _resolve(_names(options.metrics), table.columns, "metric")
     if options.pivot is not None:
         _write_pivot(board, options, options.pivot)
         return
@@ -114,6 +116,17 @@ def _names(names: str | Sequence[str] | None) -> list[str] | None:
     if names is None:
         return None
     return [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+
+
+def _resolve(names: list[str] | None, known: Collection[str], kind: str) -> list[str] | None:
+    """Return the names of maps or metrics that other spellings and aliases stand for, as ``interpfer score`` does."""
+    if names is None or all(name in known for name in names):
+        return names
+    from interpfer.maps import MAPS
+    from interpfer.metrics import METRICS
+
+    resolve = MAPS.resolve if kind == "map" else METRICS.resolve
+    return [name if name in known else resolve(name) or name for name in names]
 
 
 def _print_tables(board: "Leaderboard", wanted: Sequence[str] | None) -> list[str]:

@@ -1,5 +1,6 @@
 """From the options value of a verb to its command: flags, ``--config`` and ``--print-config``."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field
 from pathlib import Path
@@ -10,6 +11,9 @@ import click
 from interpfer.config import read_config, write_config
 from interpfer.models.options import ModelOptions
 from interpfer.options import Option, Options, default_of, flag_of, option_fields
+
+OTHERS = "more_models"
+"""Key in a config file for the checkpoints after the first."""
 
 
 class VerbCommand(click.Command):
@@ -50,13 +54,17 @@ class VerbCommand(click.Command):
         flags = {name: ctx.params.pop(name) for name in self.from_options}
         config, wants_config = ctx.params.pop("config"), ctx.params.pop("print_config")
         values = read_config(config) if config else {}
+        if "others" in ctx.params:
+            more = values.pop(OTHERS, None) or ()
+            if flags.get("model") is None:
+                ctx.params["others"] = tuple(map(Path, more))
         values |= {name: value for name, value in flags.items() if value is not None}
         missing = self._missing(values)
         if missing and not wants_config:
             raise click.UsageError(f"missing: {', '.join(missing)}", ctx)
         options = self.kind.of(values, str(self.name))
         if wants_config:
-            click.echo(write_config(options), nl=False)
+            click.echo(write_config(options) + _write_others(ctx.params.get("others", ())), nl=False)
             ctx.exit()
         if getattr(options, "resume", False):
             if getattr(options, "overwrite", False):
@@ -90,6 +98,11 @@ def verb(name: str, kind: type[Options], arguments: Sequence[str] = ()) -> Calla
         return command
 
     return wrap
+
+
+def _write_others(models: Sequence[Path]) -> str:
+    """Return the line of a config file with the checkpoints after the first; "" for none."""
+    return f"\n# Further checkpoints.\n{OTHERS}: {json.dumps([str(path) for path in models])}\n" if models else ""
 
 
 _CONFIG_OPTIONS = [

@@ -1,5 +1,6 @@
 """Tables and notes of runs, comparisons and trainings for the terminal."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -8,7 +9,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from interpfer.landmarks.reasons import IMPLAUSIBLE, OFF_PICTURE
+from interpfer.landmarks.reasons import EMPTY_MASK, IMPLAUSIBLE, OFF_PICTURE, OUT_OF_VIEW
 from interpfer.reports.page.headline import summarise_run
 from interpfer.reports.page.scores import Scores
 from interpfer.results.comparison import describe_independence, find_better
@@ -71,6 +72,33 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
             n = max(n, int(row["n"]))
         twin = run.manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         table.add_row(f"{name} = {twin}" if twin else str(name), str(layer), *cells, str(n))
+    return table
+
+
+def truth_table(runs: Mapping[str, Run], metric: str = "cosine") -> Table:
+    """Return one line per map and layer with the headline value of a metric in runs of the same maps by several truths.
+
+    Args:
+        runs: name of the truth -> run.
+        metric: one that all runs have.
+    """
+    table = Table(title=f"{metric} by the truth that maps are compared with", title_justify="left")
+    for title in ("map", "layer"):
+        table.add_column(title, overflow="fold")
+    values: dict[tuple[str, str], list[str]] = {}
+    for title, run in runs.items():
+        facts = run.metric_facts[metric]
+        rows = run.scores[(run.scores["metric"] == metric) & (run.scores["group"] == facts.headline)]
+        table.add_column(f"{title} (n {rows['n'].max()})", justify="right", no_wrap=True)
+        for name, layer, *numbers in rows[["map", "layer", "value", "ci_low", "ci_high"]].itertuples(index=False):
+            value, low, high = (f"{number:.{facts.decimals}f}" for number in numbers)
+            values.setdefault((str(name), str(layer)), []).append(rf"{value} \[{low}, {high}]")
+    has_baselines = False
+    for (name, layer), cells in values.items():
+        if layer == "-" and not has_baselines:
+            table.add_section()
+            has_baselines = True
+        table.add_row(name, layer, *cells)
     return table
 
 
@@ -158,10 +186,14 @@ def notes(run: Run) -> Iterator[str]:
     yield f"{headline.verdict} {headline.sentence}"
     yield from headline.notes
     classification = run.manifest["classification"]
-    yield (
-        f"accuracy {classification['accuracy']:.3f}, macro F1 {classification['macro_f1']:.3f} "
-        f"on {classification['n']} labelled images"
-    )
+    if classification["n"]:
+        yield (
+            f"accuracy {classification['accuracy']:.3f}, macro F1 {classification['macro_f1']:.3f} "
+            f"on {classification['n']} labelled images"
+        )
+    if aus := classification.get("aus"):
+        mean = math.nan if aus["mean_f1"] is None else aus["mean_f1"]
+        yield f"mean F1 {mean:.3f} of {len(aus['f1'])} AU outputs ({aus['output']} above {aus['threshold']})"
     if published := run.manifest.get(PUBLISHED):
         yield describe_published(published)
     yield _image_counts(run)
@@ -191,7 +223,7 @@ def _image_counts(run: Run) -> str:
         *([_count_names(skipped["no landmarks"], "without landmarks")] if skipped["no landmarks"] else []),
         *(
             _count_names([*skipped[kind]], f"with {kind}{_main_faults(skipped[kind])}")
-            for kind in (IMPLAUSIBLE, OFF_PICTURE)
+            for kind in (IMPLAUSIBLE, OFF_PICTURE, EMPTY_MASK, OUT_OF_VIEW)
             if skipped.get(kind)
         ),
         *([_count_names(list(skipped["unreadable"]), "unreadable")] if skipped["unreadable"] else []),

@@ -1,4 +1,4 @@
-"""The interface of data sets: a list of samples, each an image with an expression."""
+"""The interface of data sets: a list of samples, each an image with a class."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from PIL import Image
 
 from interpfer.datasets.images import read_image, read_size
 from interpfer.errors import DataError, SplitError, nearest
-from interpfer.labels import EXPRESSIONS
+from interpfer.labels import sort_classes
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.types import Sample
 
@@ -47,7 +47,7 @@ class Dataset(ABC):
         samples: samples in the order in which they are scored.
         split: name of the split.
         root: folder of the data set.
-        classes: expressions that occur, in canonical order.
+        classes: classes that occur: expressions in canonical order, then others by the alphabet.
         left_out: reason -> number of images that the data set lists, but that are not samples.
         notes: sentences to report with every result.
     """
@@ -64,6 +64,10 @@ class Dataset(ABC):
     """Other name -> split; for instance "test" if only the validation split is labelled."""
     order: ClassVar[tuple[str, ...]] = ()
     """Classes in the order in which the data set numbers them."""
+    has_labels: ClassVar[bool] = True
+    """Whether its images have labels of classes."""
+    action_units: ClassVar[str] = ""
+    """Which action units it codes, and how, in a few words."""
     licence: ClassVar[str] = ""
     """Terms of use in one line."""
     request: ClassVar[str] = ""
@@ -77,8 +81,7 @@ class Dataset(ABC):
         self.root = None if root is None else Path(root)
         self.left_out: dict[str, int] = {}
         self.notes: tuple[str, ...] = ()
-        labels = {sample.label for sample in self.samples}
-        self.classes = tuple(name for name in EXPRESSIONS if name in labels)
+        self.classes = sort_classes(sample.label for sample in self.samples)
         if not self.samples:
             raise SplitError(f"data set {self.name}: the split '{split}' of {root} contains no images.")
         self._require_unique_ids()
@@ -94,7 +97,7 @@ class Dataset(ABC):
             seed: random seed of synthetic data sets.
 
         Raises:
-            DataError: the folder or the split does not exist, or a label is not an expression.
+            DataError: the folder or the split does not exist, or a label is not the name of a class.
         """
 
     @classmethod
@@ -107,7 +110,8 @@ class Dataset(ABC):
         """Return column -> text for ``interpfer ls datasets``."""
         return {
             "what": cls.summary,
-            "classes in order": ", ".join(cls.order) or "by name",
+            "classes in order": ", ".join(cls.order) or ("by name" if cls.has_labels else "none"),
+            "action units": cls.action_units or "-",
             "splits": ", ".join(cls.splits),
             "licence": cls.licence or "-",
             "requested at": cls.request,
@@ -163,6 +167,13 @@ class Dataset(ABC):
         """Return (width, height) of ``image(index)``, from the header of the file where possible."""
         path = self.samples[index].path
         return self.image(index).size if path is None else read_size(path)
+
+    def frame(self, index: int) -> tuple[int, int, int, int] | None:  # noqa: ARG002
+        """Return (left, top) of ``image(index)`` in its picture, and the picture's (width, height); None for all of it.
+
+        Truths that are given in pixels of the picture are moved by it.
+        """
+        return None
 
     def landmarks(self) -> LandmarkProvider | None:
         """Return the landmarks of the data set; None if it has none."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from interpfer.datasets.discovery import folders_below, image_names, subfolders
 from interpfer.errors import DataError
-from interpfer.labels import canonical
+from interpfer.labels import known_expression, require_expression
 from interpfer.types import Sample
 
 SPLIT_FOLDERS = {
@@ -83,7 +83,7 @@ def iterate_class_folders(root: Path, names: Sequence[str] | None = None) -> Ite
 def _expression(path: Path, order: Sequence[str], first: int) -> str:
     if not path.name.isdigit():
         try:
-            return canonical(path.name)
+            return require_expression(path.name)
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
     number = int(path.name) - first
@@ -97,7 +97,4 @@ def _expression(path: Path, order: Sequence[str], first: int) -> str:
 def _is_class(name: str) -> bool:
     if name.isdigit():
         return int(name) <= 10
-    try:
-        return bool(canonical(name))
-    except DataError:
-        return False
+    return known_expression(name) is not None

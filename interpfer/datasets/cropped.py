@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from interpfer.datasets.base import Dataset
-from interpfer.datasets.images import read_image
+from interpfer.datasets.images import read_image, read_size
 from interpfer.errors import DataError
 from interpfer.types import Sample
 
@@ -58,6 +58,11 @@ class CroppedDataset(Dataset):
         """Return (width, height) of the box, or of the picture if there is no box."""
         box = self._box(index)
         return super().size(index) if box is None else (box[2] - box[0], box[3] - box[1])
+
+    def frame(self, index: int) -> tuple[int, int, int, int] | None:
+        """Return (left, top) of the box and the (width, height) of the picture; None if there is no box."""
+        box, path = self._box(index), self.samples[index].path
+        return None if box is None or path is None else (*box[:2], *read_size(path))
 
     def _box(self, index: int) -> Box | None:
         box = self.boxes[index]

@@ -14,6 +14,9 @@ from interpfer.errors import DataError
 from interpfer.labels import canonical
 from interpfer.types import Sample
 
+COLUMNS = ("image", "label", "split", "subject", "aus")
+"""Columns with a meaning of their own."""
+
 SAMPLE = 20
 """Images of a table that are looked for before all are."""
 
@@ -21,12 +24,15 @@ SAMPLE = 20
 class CsvDataset(Dataset):
     """DIR/labels.csv with the columns image, label and optionally split, subject and aus (FACS text).
 
+    Any other column is an attribute of the images.
+
     Image names are relative to DIR/images or to DIR, with slashes or backslashes; of a path that does not exist, such
     as one of another machine, the longest end that does is used. Without the column split, every row belongs to every
     split.
     """
 
     name: ClassVar[str] = "csv"
+    action_units: ClassVar[str] = "the column aus"
     summary: ClassVar[str] = "DIR/labels.csv with columns image,label[,split,subject,aus]; images in DIR/images or DIR"
 
     @classmethod
@@ -53,8 +59,8 @@ class CsvDataset(Dataset):
         subjects = table["subject"] if "subject" in table else [""] * len(table)
         codes = table["aus"] if "aus" in table else ["?"] * len(table)
         samples = []
-        columns = table.index + 2, names, paths, table["label"], subjects, codes
-        for line, name, image, label, subject, aus in zip(*columns, strict=True):
+        columns = table.index + 2, names, paths, table["label"], subjects, codes, _attributes(table)
+        for line, name, image, label, subject, aus, attributes in zip(*columns, strict=True):
             if not name:
                 raise DataError(f"{path}, line {line}: the name of the image is missing.")
             try:
@@ -62,7 +68,7 @@ class CsvDataset(Dataset):
             except DataError as error:
                 raise DataError(f"{path}, line {line}: {error}") from error
             units = parse_facs(aus, f"{path}, line {line}")
-            samples.append(Sample(name, expression, image, subject.strip() or None, units))
+            samples.append(Sample(name, expression, image, subject.strip() or None, units, attributes))
         if not samples:
             raise DataError(f"{path} has no rows; it needs the columns image and label, and one line per image.")
         dataset = cls(samples, split if "split" in table else ALL, folder)
@@ -117,6 +123,14 @@ def _find(places: Sequence[Path], name: str) -> tuple[Path | None, bool]:
             if option and existing_path(place / option).is_file():
                 return place / option, option not in (name, plain)
     return None, False
+
+
+def _attributes(table: pd.DataFrame) -> list[dict[str, str]]:
+    """Return the cells of each row in the columns that have no meaning of their own, without empty ones."""
+    names = [name for name in table.columns if name not in COLUMNS]
+    cells = [table[name].str.strip().tolist() for name in names]
+    rows = zip(*cells, strict=True) if names else ((),) * len(table)
+    return [{name: cell for name, cell in zip(names, row, strict=True) if cell} for row in rows]
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from interpfer.types import LANDMARKS, CodedAU, CodedAUs, Landmarks, Sample
 COUNTS = {"train": 700, "test": 210}
 """Split -> number of images."""
 
-VERSION = 1
+VERSION = 2
 """Version of the faces; it increases when the same seed draws another face."""
 
 
@@ -39,6 +39,7 @@ class DemoDataset(Dataset):
 
     name: ClassVar[str] = "demo"
     needs_root: ClassVar[bool] = False
+    action_units: ClassVar[str] = "as drawn"
     summary: ClassVar[str] = "synthetic faces of seven expressions with exact landmarks; needs no download"
 
     def __init__(self, split: str = "test", seed: int = 0, count: int | None = None, size: int = 112) -> None:
@@ -50,11 +51,8 @@ class DemoDataset(Dataset):
         super().__init__(samples, split)
         self.seed = seed
         self.side = size
-        moved = (self.shape(index).intensity for index in range(len(samples)))
-        self.samples = tuple(
-            replace(sample, aus=CodedAUs(tuple(map(CodedAU, intensity, intensity.values()))))
-            for sample, intensity in zip(samples, moved, strict=True)
-        )
+        shapes = (self.shape(index) for index in range(len(samples)))
+        self.samples = tuple(replace(sample, aus=_moved(shape)) for sample, shape in zip(samples, shapes, strict=True))
 
     @classmethod
     def open(cls, root: str | Path | None = None, split: str = "test", seed: int = 0) -> "DemoDataset":  # noqa: ARG003
@@ -119,3 +117,9 @@ class DrawnLandmarks:
         for row, name in enumerate(ids):
             points[row] = self.dataset.shape(self._index[name]).points
         return Landmarks.of(torch.from_numpy(points).float())
+
+
+def _moved(shape: FaceShape) -> CodedAUs:
+    """Return the action units that a face moves; beyond full intensity there is none."""
+    active = (CodedAU(au, min(value, 1.0), shape.sides.get(au)) for au, value in shape.intensity.items())
+    return CodedAUs(tuple(active))

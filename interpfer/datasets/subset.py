@@ -44,6 +44,10 @@ class Subset(Dataset):
         """Return (width, height) of ``image(index)``."""
         return self._dataset.size(self._rows[index])
 
+    def frame(self, index: int) -> tuple[int, int, int, int] | None:
+        """Return where ``image(index)`` lies in its picture."""
+        return self._dataset.frame(self._rows[index])
+
     def landmarks(self) -> LandmarkProvider | None:
         """Return the landmarks of the data set; None if it has none."""
         return self._dataset.landmarks()

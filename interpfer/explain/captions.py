@@ -15,6 +15,9 @@ TITLE, CAPTION = FontProperties(size=8, weight="bold"), FontProperties(size=6.8)
 GAP = 0.08
 """Inches left free between the texts of neighbouring panels."""
 
+MAX_CLASSES = 11
+"""Most classes whose probabilities are drawn."""
+
 
 def map_caption(explanation: Explanation, item: ExplainedMap) -> str:
     """Return the caption of a map: its layer, the expression that it explains, and its cosines."""
@@ -72,3 +75,10 @@ def fit_title(text: str) -> str:
 def shorten(name: str, length: int = 26) -> str:
     """Leave out the middle of a name that is longer than so many letters."""
     return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-length // 2 + 1 :]}"
+
+
+def shown_classes(explanation: Explanation) -> list[str]:
+    """Return the classes whose probabilities are drawn: of many, the most probable and the label, in output order."""
+    names = list(explanation.probabilities)
+    ranked = sorted(names, key=lambda name: (name != explanation.label, -explanation.probabilities[name]))
+    return [name for name in names if name in ranked[:MAX_CLASSES]]

@@ -43,8 +43,11 @@ from interpfer.models.preparation import prepare_pixels
 from interpfer.options import resolve_options
 from interpfer.runtime.device import pick_device
 from interpfer.truth import open_truth
-from interpfer.truth.base import TruthProvider
-from interpfer.types import CANVAS, Landmarks, Sample
+from interpfer.truth.base import Truth, TruthProvider
+from interpfer.types import CANVAS, Landmarks, Placement, Sample
+
+LANDMARK_CROPS = ("face", "aligned")
+"""Values of ``--crop`` that need landmarks, whatever the truth."""
 
 SMALL = 0.5
 """A face whose landmarks span less than this share of a side of the picture is cut out."""
@@ -90,11 +93,13 @@ class Explainer:
             options.require_unset(model.name)
         else:
             model = load_model(model, **options.model_values())
-        model.to(pick_device(options.device))
+        model.to(pick_device(options.device)).require_classes()
+        truth = open_truth(options)
+        is_needed = truth.needs_landmarks or options.crop in LANDMARK_CROPS
         return cls(
             model=model,
-            provider=resolve_landmarks(landmarks or options.landmarks),
-            truth=open_truth(options),
+            provider=resolve_landmarks(landmarks or options.landmarks, is_needed=is_needed),
+            truth=truth,
             methods=model_maps(options.maps),
             layers=model.layers(options.layers),
             requested=frozenset(named_maps(options.maps)),
@@ -132,11 +137,12 @@ class Explainer:
 
         expressions = list(dict.fromkeys([predicted, *([wanted] if wanted else [])]))
         landmarks = Landmarks.of(points)
-        drawn = self._draw(name, expressions, points)
+        truths = self._draw(name, expressions, points, Placement(transform[None], (picture.size,)))
+        drawn = {label: truth.maps[0] for label, truth in truths.items()}
         explained = predicted if target is None else wanted
         expected = explained if explained in drawn else ""
         maps = tuple(
-            self._show(key, raw, drawn, expected, landmarks)
+            self._show(key, raw, truths, expected, landmarks)
             for key, raw in results.maps.items()
             if key not in results.refused or key[0] in self.requested
         )
@@ -157,16 +163,16 @@ class Explainer:
             refused={"@".join(key): why for key, why in results.refused.items()},
             rules={"protocol": self.options.protocol, **self.truth.settings},
             explained=explained,
+            noun=self.truth.noun,
         )
 
     def _draw(
-        self, name: str, expressions: Sequence[str], points: Float[Tensor, "1 68 2"]
-    ) -> dict[str, Float[Tensor, "S S"]]:
+        self, name: str, expressions: Sequence[str], points: Float[Tensor, "1 68 2"], placement: Placement
+    ) -> dict[str, Truth]:
         """Return the truth of each expression that has one."""
-        samples = [Sample(name, label) for label in expressions]
-        truth = self.truth.draw(samples, Landmarks.of(points.expand(len(expressions), -1, -1)))
-        planes = zip(expressions, truth.maps, truth.valid.tolist(), strict=True)
-        return {label: plane for label, plane, is_valid in planes if is_valid}
+        landmarks = Landmarks.of(points, placement=placement)
+        truths = {label: self.truth.draw([Sample(name, label)], landmarks) for label in expressions}
+        return {label: truth for label, truth in truths.items() if bool(truth.valid[0])}
 
     def _target(self, label: str) -> Int[Tensor, " 1"] | None:
         """Return the output that class-specific maps explain; None for the predicted one."""
@@ -211,19 +217,19 @@ class Explainer:
         self,
         key: tuple[str, str],
         raw: Float[Tensor, "1 h w"],
-        drawn: dict[str, Float[Tensor, "s s"]],
+        truths: dict[str, Truth],
         expected: str,
         landmarks: Landmarks,
     ) -> ExplainedMap:
         method = self.methods[key[0]]
         large = to_canvas(raw.float().cpu(), method.attention, self.options.protocol)[0]
         scores = {}
-        judged_by = drawn if expected or not method.class_specific else {}
-        for name, plane in judged_by.items():
-            blank = cosine(torch.ones_like(plane)[None], plane[None])
-            scores[name] = Score(
-                float(cosine(large, plane[None])), float(cosine_skill(large, plane[None])), float(blank)
-            )
+        judged_by = truths if expected or not method.class_specific else {}
+        for name, truth in judged_by.items():
+            heat, ignore = truth.maps, truth.ignore
+            uniform = cosine(torch.ones_like(heat), heat, ignore)
+            own, skill = cosine(large, heat, ignore), cosine_skill(large, heat, ignore)
+            scores[name] = Score(float(own), float(skill), float(uniform))
         return ExplainedMap(
             key[0],
             key[1],

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
+from interpfer.truth.options import AU_HEATMAP, MASK
+
 
 @dataclass(frozen=True)
 class Region:
@@ -108,12 +110,13 @@ class Explanation:
         probabilities: expression -> probability, in the order of the outputs.
         predicted: the most probable expression.
         label: the true expression, or "".
-        heat: expression -> (S, S) AU heatmap, of the prediction and of the label, as far as they have one.
+        heat: expression -> (S, S) truth, of the prediction and of the label, as far as they have one.
         maps: in the order requested.
         expected: the expression whose action units ``regions`` expect: ``explained``, or "" where it has none.
         refused: map@layer -> why it could not be made.
         rules: protocol, codebook and geometry.
         explained: the expression that class-specific maps explain.
+        noun: what the truth is called.
     """
 
     image: str
@@ -132,11 +135,17 @@ class Explanation:
     refused: Mapping[str, str]
     rules: Mapping[str, str]
     explained: str = ""
+    noun: str = AU_HEATMAP
 
     def __repr__(self) -> str:
         maps = ", ".join(f"{item.name} at {item.layer}" for item in self.maps)
         chance = f"{100 * self.probabilities[self.predicted]:.0f} %"
         return f"Explanation of {self.image}: {self.model} predicts {self.predicted} ({chance}); maps: {maps}"
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether maps are compared with masks, not with AU heatmaps of a face."""
+        return self.noun == MASK
 
     @property
     def has_face(self) -> bool:

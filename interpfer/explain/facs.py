@@ -61,6 +61,8 @@ def sentence(explanation: Explanation) -> str:
     Of an expression without action units nothing is judged.
     """
     sentences = [_prediction(explanation)]
+    if explanation.has_masks:
+        return " ".join([*sentences, *_agreement_with_masks(explanation)])
     if not explanation.has_face:
         return " ".join([*sentences, "No face was found, so there is no AU heatmap to compare the maps with."])
     if explanation.main is None:
@@ -71,9 +73,24 @@ def sentence(explanation: Explanation) -> str:
     return " ".join([*sentences, *_expected(explanation.expected, explanation.main.regions)])
 
 
+def _agreement_with_masks(explanation: Explanation) -> list[str]:
+    """Say how well the main map agrees with the masks of the picture."""
+    main = explanation.main
+    if main is None:
+        return ["No map is defined."]
+    if not main.scores:
+        wanted = explanation.explained or explanation.predicted
+        return [f"The picture has no mask of {wanted}, so there is nothing to compare the maps with."]
+    return [
+        f"The cosine of {main.name} at {main.layer} with the mask of {name} is {score.cosine:.2f} (of a uniform map: "
+        f"{score.uniform:.2f})."
+        for name, score in main.scores.items()
+    ]
+
+
 def rules_text(explanation: Explanation) -> str:
-    """Return protocol, codebook and geometry on one line."""
-    names = ("protocol", "codebook", "geometry")
+    """Return protocol, codebook and geometry, or masks, on one line."""
+    names = ("protocol", "codebook", "geometry", "masks")
     return ", ".join(f"{name} {explanation.rules[name]}" for name in names if name in explanation.rules)
 
 

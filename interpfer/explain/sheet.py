@@ -19,7 +19,7 @@ from torch import Tensor
 
 from interpfer.au.names import format_aus
 from interpfer.errors import RunError
-from interpfer.explain.captions import CAPTION, PANEL, fit_title, map_caption, shorten, wrap_caption
+from interpfer.explain.captions import CAPTION, PANEL, fit_title, map_caption, shorten, shown_classes, wrap_caption
 from interpfer.explain.explanation import ExplainedMap, Explanation
 from interpfer.explain.facs import rules_text, sentence
 from interpfer.labels import NEUTRAL
@@ -141,11 +141,11 @@ def _words(figure: Figure, explanation: Explanation, words: Sequence[str], left:
     """Write the sentence, the rules and the scale of colours."""
     width, height = figure.get_size_inches()
     note_width, left = width - left, left / width
-    figure.text(left, (foot - 0.1) / height, "In FACS terms", weight="bold", size=8, va="top")
+    title = "In words" if explanation.has_masks else "In FACS terms"
+    figure.text(left, (foot - 0.1) / height, title, weight="bold", size=8, va="top")
     figure.text(left, (foot - 0.3) / height, "\n".join(words), va="top", size=7.5, linespacing=1.4)
-    rules = (
-        f"{rules_text(explanation).capitalize()}. A high score means that a map lies where the codebook says, no more."
-    )
+    where = "where the mask is" if explanation.has_masks else "where the codebook says"
+    rules = f"{rules_text(explanation).capitalize()}. A high score means that a map lies {where}, no more."
     note = _lines(rules, note_width)
     figure.text(left, 0.32 / height, "\n".join(note), size=6.3, color=SOFT, va="bottom", linespacing=1.4)
     figure.text(left, 0.12 / height, "Each map, minimum to maximum:", size=6.3, color=SOFT, va="bottom")
@@ -174,8 +174,9 @@ def _heat_panel(explanation: Explanation, name: str) -> Panel:
     roles = [role for role, who in (("prediction", explanation.predicted), ("label", explanation.label)) if name == who]
     why = f"{name} has no action units" if name == NEUTRAL else "not in the codebook"
     why = why if explanation.has_face else "no face found"
-    plane = explanation.heat.get(name)
-    return lambda axis: _map(axis, explanation, plane, f"AUs of {name}", f"the {' and the '.join(roles)}", why)
+    why = "the picture has none" if explanation.has_masks else why
+    plane, what = explanation.heat.get(name), "mask" if explanation.has_masks else "AUs"
+    return lambda axis: _map(axis, explanation, plane, f"{what} of {name}", f"the {' and the '.join(roles)}", why)
 
 
 def _map_panel(explanation: Explanation, item: ExplainedMap) -> Panel:
@@ -211,7 +212,8 @@ def _face(axis: Axes, explanation: Explanation) -> None:
         axis.scatter(points[:, 0], points[:, 1], s=3.2, c=DOTS, edgecolors="black", linewidths=0.25)
     axis.set_xlim(-0.5, CANVAS - 0.5)
     axis.set_ylim(CANVAS - 0.5, -0.5)
-    _bare(axis, "model input", "with 68 landmarks" if explanation.has_face else "no face found")
+    absent = "" if explanation.has_masks else "no face found"
+    _bare(axis, "model input", "with 68 landmarks" if explanation.has_face else absent)
 
 
 def _scene(axis: Axes, explanation: Explanation) -> None:
@@ -239,7 +241,7 @@ def _scene(axis: Axes, explanation: Explanation) -> None:
 
 
 def _chances(axis: Axes, explanation: Explanation) -> None:
-    names = list(explanation.probabilities)
+    names = shown_classes(explanation)
     values = [explanation.probabilities[name] for name in names]
     colours = [ACCENT if name == explanation.predicted else PALE for name in names]
     places = np.arange(len(names))
@@ -255,7 +257,9 @@ def _chances(axis: Axes, explanation: Explanation) -> None:
     axis.set_xlim(0, 1)
     axis.set_ylim(len(names) - 0.4, -0.75)
     axis.set_box_aspect(1)
-    _bare(axis, "prediction", plain(shorten(explanation.model)))
+    count = len(explanation.probabilities)
+    what = f"prediction, {len(names)} of {count} classes" if len(names) < count else "prediction"
+    _bare(axis, what, plain(shorten(explanation.model)))
 
 
 def _map(

@@ -75,7 +75,7 @@ class FilteredLandmarks:
 
     def __init__(self, provider: LandmarkProvider, reasons: Mapping[str, str]) -> None:
         self.provider, self.reasons = provider, reasons
-        self.digest = provider.digest
+        self.digest, self.notes = provider.digest, landmark_notes(provider)
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None) -> Landmarks:
         """Return the points of each image; none for an image that is left out."""
@@ -84,6 +84,17 @@ class FilteredLandmarks:
         notes = [self.reasons.get(key) or landmarks.note(row) for row, key in enumerate(ids)]
         points[[row for row, key in enumerate(ids) if key in self.reasons]] = torch.nan
         return Landmarks.of(points, tuple(notes))
+
+
+class FilteredFractions(FilteredLandmarks):
+    """The same, of points that are fractions of the pictures."""
+
+    needs_images: ClassVar[bool] = True
+
+
+def landmark_notes(provider: LandmarkProvider) -> tuple[str, ...]:
+    """Return what a reader of scores with these landmarks has to know, a line each."""
+    return provider.notes if isinstance(provider, FileLandmarks | FilteredLandmarks) else ()
 
 
 def check_landmarks(provider: LandmarkProvider, dataset: Dataset) -> LandmarkProvider:
@@ -102,7 +113,7 @@ def check_landmarks(provider: LandmarkProvider, dataset: Dataset) -> LandmarkPro
     Raises:
         DataError: most faces have the same fault, or a name in the file stands for several images.
     """
-    if provider.needs_images:
+    if provider.needs_images and not isinstance(provider, FileLandmarks):
         return provider
     where = f"landmarks '{provider.name}' of the data set {dataset.name}"
     if isinstance(provider, FileLandmarks):
@@ -121,13 +132,17 @@ def check_landmarks(provider: LandmarkProvider, dataset: Dataset) -> LandmarkPro
         )
     reasons = _equal_points(provider, dataset, where) if isinstance(provider, FileLandmarks) else {}
     _compare_with_network(sample.plausible(), dataset, where)
-    return FilteredLandmarks(provider, reasons) if reasons else provider
+    filtered = FilteredFractions if provider.needs_images else FilteredLandmarks
+    return filtered(provider, reasons) if reasons else provider
 
 
 def _draw(provider: LandmarkProvider, dataset: Dataset) -> _Sample:
-    """Return the faces of an even sample that have points, without decoding pictures."""
-    rows = _spread(range(len(dataset)), SAMPLE)
-    landmarks = provider.locate([dataset.samples[row].id for row in rows], None)
+    """Return the faces of an even sample that have points; pictures are decoded only for points that need them."""
+    rows, pictures = _spread(range(len(dataset)), SAMPLE), None
+    if provider.needs_images:
+        read = [(row, picture) for row in rows if (picture := _picture(dataset, row)) is not None]
+        rows, pictures = [row for row, _ in read], [picture for _, picture in read]
+    landmarks = provider.locate([dataset.samples[row].id for row in rows], pictures)
     found, points = landmarks.found.tolist(), landmarks.points.double().cpu().numpy()
     places, sizes = [], []
     for place, row in enumerate(rows):
@@ -138,6 +153,13 @@ def _draw(provider: LandmarkProvider, dataset: Dataset) -> _Sample:
             except DataError:
                 continue
     return _Sample([rows[place] for place in places], points[places], sizes)
+
+
+def _picture(dataset: Dataset, row: int) -> Image.Image | None:
+    try:
+        return dataset.image(row)
+    except DataError:
+        return None
 
 
 def _spread(rows: Sequence[int], count: int) -> list[int]:

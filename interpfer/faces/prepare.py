@@ -15,7 +15,7 @@ from PIL import Image
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
 from interpfer.faces.stream import FaceStream
-from interpfer.files import csv_bytes, write_atomic
+from interpfer.files import csv_bytes, json_bytes, write_atomic
 from interpfer.landmarks.alignment import invert_transform, transform_points
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.cache import CachedLandmarks
@@ -44,6 +44,7 @@ class PreparedLandmarks:
         failed: image name -> "reason: detail"; the reason is "unreadable image" or that of the provider, such as "no
             face", "several faces", "low confidence".
         doubtful: image name -> "reason: detail" of faces that were found, but are doubtful.
+        counts: JSON file with the numbers of images, of faces found, and of failed and doubtful ones by reason.
     """
 
     landmarks: Path
@@ -52,6 +53,7 @@ class PreparedLandmarks:
     found: int
     failed: dict[str, str]
     doubtful: dict[str, str]
+    counts: Path
 
 
 def count_reasons(notes: Iterable[str]) -> str:
@@ -110,8 +112,12 @@ def prepare(
     image = io.BytesIO()
     draw_sheet(_title(dataset, provider), _blocks(dataset, points, failed, doubtful)).save(image, "png")
     write_atomic(sheet, image.getvalue())
+    counts = out.with_suffix(".counts.json")
+    kinds = {"failed": failed, "doubtful": doubtful}
+    reasons = {kind: Counter(note.partition(":")[0] for note in notes.values()) for kind, notes in kinds.items()}
+    write_atomic(counts, json_bytes({"images": len(dataset), "found": len(points), **reasons}))
     write_atomic(out, lines.getvalue().encode())
-    return PreparedLandmarks(out, failures, sheet, len(points), failed, doubtful)
+    return PreparedLandmarks(out, failures, sheet, len(points), failed, doubtful, counts)
 
 
 def _failure_table(kinds: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from interpfer.landmarks.reasons import UNREADABLE
 from interpfer.models.input import InputSpec
 from interpfer.models.preparation import FieldOfView, prepare_pixels
 from interpfer.runtime.threads import prefetch
-from interpfer.types import CANVAS, LANDMARKS, Faces, Landmarks
+from interpfer.types import CANVAS, LANDMARKS, Faces, Landmarks, Placement
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class FaceStream:
                 aligned = similarity_transform(landmarks.points[i : i + 1], CANVAS)[0]
                 picture = warp_image(picture, aligned * (side / CANVAS), side)
             images[i] = prepare_pixels(np.array(picture), self.spec)
-        on_canvas = Landmarks.of(transform_points(landmarks.points, transforms), landmarks.notes)
+        placement = self._placement(tuple(pictures), transforms, sizes)
+        on_canvas = Landmarks.of(transform_points(landmarks.points, transforms), landmarks.notes, placement)
         faces = Faces(tuple(self._ids(pictures)), images, self._labels(pictures), self.dataset.classes)
         cut = self._partly_seen(tuple(pictures), on_canvas)
         return Batch(tuple(pictures), faces, on_canvas, transforms, tuple(digests), skipped, sizes, cut)
@@ -129,7 +130,7 @@ class FaceStream:
             points[[rows.index(row) for row in batch.rows]] = batch.landmarks.points
             notes = dict(zip(batch.rows, batch.landmarks.notes, strict=False))
             notes |= {row: f"{UNREADABLE}: {reason}" for row, reason in batch.skipped.items()}
-            return Landmarks.of(points, tuple(notes.get(row, "") for row in rows))
+            return Landmarks.of(points, tuple(notes.get(row, "") for row in rows), self._spread(rows, batch))
         sizes, unreadable = [], dict[int, str]()
         for i, row in enumerate(rows):
             try:
@@ -138,8 +139,36 @@ class FaceStream:
                 sizes.append((0, 0))
                 unreadable[i] = f"{UNREADABLE}: {error}"
         landmarks = reject_implausible(self.provider.locate(self._ids(rows), None), sizes)
-        points = transform_points(landmarks.points, self._transforms(landmarks, sizes))
-        return Landmarks.of(points, tuple(unreadable.get(i) or landmarks.note(i) for i in range(len(rows))))
+        transforms = self._transforms(landmarks, sizes)
+        points = transform_points(landmarks.points, transforms)
+        reasons = tuple(unreadable.get(i) or landmarks.note(i) for i in range(len(rows)))
+        return Landmarks.of(points, reasons, self._placement(rows, transforms, tuple(sizes)))
+
+    def _placement(
+        self, rows: Sequence[int], transforms: Float[Tensor, "n 2 3"], sizes: tuple[tuple[int, int], ...]
+    ) -> Placement:
+        """Return where the pictures lie on the canvas; of an image cut out of a larger picture, the larger one."""
+        frames = [self.dataset.frame(row) if all(size) else None for row, size in zip(rows, sizes, strict=True)]
+        if not any(frames):
+            return Placement(transforms, sizes)
+        shift = torch.zeros(len(rows), 2, 3, dtype=torch.float64)
+        shift[:, 0, 0] = shift[:, 1, 1] = 1
+        for i, frame in enumerate(frames):
+            if frame is not None:
+                shift[i, :, 2] = -torch.tensor(frame[:2], dtype=torch.float64)
+        whole = (frame[2:] if frame else size for frame, size in zip(frames, sizes, strict=True))
+        return Placement(compose_transforms(transforms, shift), tuple(whole))
+
+    @staticmethod
+    def _spread(rows: Sequence[int], batch: Batch) -> Placement:
+        """Return the placement of the images of a batch among all rows; that of an unreadable one is unknown."""
+        placement = batch.landmarks.placement
+        assert placement is not None
+        places = [rows.index(row) for row in batch.rows]
+        transforms = torch.full((len(rows), 2, 3), torch.nan, dtype=torch.float64)
+        transforms[places] = placement.transforms
+        sizes = dict(zip(places, placement.sizes, strict=True))
+        return Placement(transforms, tuple(sizes.get(place, (0, 0)) for place in range(len(rows))))
 
     def _transforms(self, landmarks: Landmarks, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "n 2 3"]:
         resizes = [

@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
 from interpfer.finetuning.options import FinetuneOptions, check_fields
-from interpfer.landmarks.alignment import invert_transform, transform_points
+from interpfer.landmarks.alignment import compose_transforms, invert_transform, transform_points
 from interpfer.landmarks.points import MIRRORED
 from interpfer.models.input import LUMA
 from interpfer.truth.base import Truth
-from interpfer.types import CANVAS
+from interpfer.types import CANVAS, Landmarks, Placement
 from interpfer.validation import require_range
 
 
@@ -70,28 +70,32 @@ AUGMENTS: Mapping[str, Augment] = {
 
 def augment_geometry(
     images: Float[Tensor, "n 3 l l"],
-    points: Float[Tensor, "n 68 2"],
+    landmarks: Landmarks,
     size: int,
     augment: Augment,
     random: Generator,
-) -> tuple[Float[Tensor, "n 3 {size} {size}"], Float[Tensor, "n 68 2"], Bool[Tensor, " n"]]:
+) -> tuple[Float[Tensor, "n 3 {size} {size}"], Landmarks, Bool[Tensor, " n"]]:
     """Rotate, crop and mirror images with their landmarks.
 
     Args:
         images: (n, 3, l, l) of any size.
-        points: (n, 68, 2) in pixels of the canvas.
+        landmarks: on the canvas, on any device.
         size: side of the images returned.
         augment: strength of each augmentation.
         random: generator on the CPU.
 
     Returns:
-        Images, landmarks on the canvas in iBUG order, and which faces are mirrored.
+        Images, landmarks on the canvas in iBUG order with where the pictures lie now, and which faces are mirrored.
     """
     transform, flipped = draw_transforms(len(images), augment, random)
     warped = warp_batch(images, transform, size)
+    points, placement = landmarks.points, landmarks.placement
     moved = transform_points(points, transform.to(points.device))
     swapped = moved[:, list(MIRRORED)]
-    return warped, torch.where(flipped.to(points.device)[:, None, None], swapped, moved), flipped
+    moved = torch.where(flipped.to(points.device)[:, None, None], swapped, moved)
+    if placement is not None:
+        placement = Placement(compose_transforms(transform, placement.transforms), placement.sizes)
+    return warped, Landmarks.of(moved, landmarks.notes, placement), flipped
 
 
 def draw_transforms(n: int, augment: Augment, random: Generator) -> tuple[Float[Tensor, "n 2 3"], Bool[Tensor, " n"]]:
@@ -190,7 +194,7 @@ def mix(
 
     CutMix pastes one box of another face into each face. As published, the box has the share 1 - lambda of the picture,
     lambda ~ Beta(1, 1), its centre is uniform and it is clipped at the border; the classes weigh as the areas that are
-    seen. Heatmaps are cut and pasted with the pixels.
+    seen. Heatmaps, and pixels to ignore, are cut and pasted with the pixels.
 
     Args:
         images: (n, 3, s, s).
@@ -210,9 +214,10 @@ def mix(
         return plain
     share = 1 - portion / 2
     mixed = torch.lerp(images[partner], images, share)
-    own = truth.maps
+    own, ignore = truth.maps, truth.ignore
     both = share * own + (1 - share) * own[partner].nan_to_num(0)
-    return Mixture(mixed, targets, targets[partner], share, *_truths(both, own, truth.valid))
+    either = None if ignore is None else ignore | ignore[partner]
+    return Mixture(mixed, targets, targets[partner], share, *_truths(both, own, truth.valid, either))
 
 
 def _paste(
@@ -227,14 +232,16 @@ def _paste(
     share = 1 - float(inside.float().mean())
     mixed = torch.where(inside[:, None], images[partner], images)
     outer, inner = torch.where(cut, 0, truth.maps), torch.where(cut, truth.maps[partner], 0)
+    ignore = truth.ignore
+    ignore = None if ignore is None else torch.where(cut, ignore[partner], ignore)
     if share >= 0.5:
-        truths = _truths(outer + inner.nan_to_num(0), outer, truth.valid)
+        truths = _truths(outer + inner.nan_to_num(0), outer, truth.valid, ignore)
         return Mixture(mixed, targets, targets[partner], share, *truths)
-    truths = _truths(outer.nan_to_num(0) + inner, inner, truth.valid[partner])
+    truths = _truths(outer.nan_to_num(0) + inner, inner, truth.valid[partner], ignore)
     return Mixture(mixed, targets[partner], targets, 1 - share, *truths)
 
 
-def _truths(both: Tensor, own: Tensor, valid: Tensor) -> tuple[Truth, Truth]:
+def _truths(both: Tensor, own: Tensor, valid: Tensor, ignore: Tensor | None) -> tuple[Truth, Truth]:
     """Return the truths for attention and for the class map, valid where the heatmap of the class is still seen."""
     valid = valid & (own.flatten(1).nan_to_num(0).amax(1) > 0)
-    return Truth(both, valid), Truth(own, valid)
+    return Truth(both, valid, ignore), Truth(own, valid, ignore)

@@ -78,9 +78,11 @@ def card_fields(card: ModelCard) -> dict[str, Any]:
         "lineage": card.lineage or None,
         "arch": arch,
         "arch_args": dict(card.arch_args) or None,
-        "classes": list(card.classes),
+        "classes": list(card.classes) or None,
         "input": describe_input(card.input),
         "output": None if card.output is None else str(card.output),
+        "aus": list(card.aus) or None,
+        "aus_output": None if card.aus_output is None else str(card.aus_output),
         "layers": None if card.layers is None else list(card.layers),
         "forward_args": dict(card.forward_args) or None,
     }

@@ -18,7 +18,7 @@ from interpfer.finetuning.options import NO_TEST, FinetuneOptions
 from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.split import hold_out
-from interpfer.labels import resolve_classes
+from interpfer.labels import list_names, resolve_classes
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.models.heads.attach import attach_head
@@ -28,6 +28,7 @@ from interpfer.models.model import Model
 from interpfer.models.new_network import is_library_name, new_network
 from interpfer.runtime.progress import Progress
 from interpfer.statistics.subjects import count_unknown
+from interpfer.truth.base import TruthProvider
 
 MARGIN = 8 / 7
 """Size of kept images over the input size, so that a crop keeps its sharpness (256 for 224)."""
@@ -154,6 +155,7 @@ class Inputs:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)  # random weights are those of the seed
             model = self.model if isinstance(self.model, Model) else self._load(options)
+            model.require_classes()
             if options.head is None:
                 return model
             named = options.classes.split(",") if isinstance(options.classes, str) else options.classes
@@ -203,14 +205,15 @@ class Inputs:
                 raise
             return training, training  # without a test split, the held-out images are compared
 
-    def provider(self, options: FinetuneOptions, dataset: Dataset) -> LandmarkProvider:
-        """Return the landmarks of a data set.
+    def provider(self, options: FinetuneOptions, dataset: Dataset, truth: TruthProvider) -> LandmarkProvider:
+        """Return the landmarks of a data set, none for a truth that needs none.
 
         Raises:
-            InterpferError: they cannot be found, or most of them are implausible.
+            InterpferError: they cannot be found, or most of them are implausible; or the truth is not of the data set.
         """
-        passed = None if isinstance(self.landmarks, str | Path) else self.landmarks
-        return check_landmarks(resolve_landmarks(passed or options.landmarks, dataset.landmarks()), dataset)
+        truth.check(dataset.samples)
+        choice = options.landmarks if isinstance(self.landmarks, str | Path) else self.landmarks or options.landmarks
+        return check_landmarks(resolve_landmarks(choice, dataset.landmarks(), truth.needs_landmarks), dataset)
 
 
 def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:
@@ -222,7 +225,8 @@ def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:
     rows = tuple(row for row, sample in enumerate(dataset.samples) if sample.label in model.classes)
     if not rows:
         raise InterpferError(
-            f"no image of the data set {dataset.name} has a label that the model knows ({', '.join(model.classes)})."
+            f"no image of the data set {dataset.name} has a label that the model knows ({list_names(model.classes)}); "
+            f"it has {list_names(dataset.classes) or 'none'}."
         )
     return rows
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe
+from interpfer.labels import list_names
 from interpfer.models.model import Model
 
 DIGEST = "sha256:"
@@ -31,7 +32,7 @@ def collect_facts(model: Model, recipe: Recipe, pools: Sequence[FacePool], proce
             "list of images": _digest(repr([(sample.id, sample.label) for sample in samples]).encode()),
             "part held out": _digest(repr([pool.rows for pool in pools]).encode()),
             "set of landmarks": _digest(b"".join(points[row] for row in sorted(points))),
-            "codebook's content": _truth_digest(recipe.guide.open_truth().settings),
+            **_truth_digest(recipe.guide.open_truth().settings),
         }
         | recipe.to_dict()
         | {"number of processes": processes}
@@ -50,7 +51,32 @@ def describe_lineage(model: Model, recipe: Recipe) -> str:
     earlier = f" ({model.card.lineage})" if model.card.lineage else ""
     weights = recipe.guide.weights
     guide = f"guide {' + '.join(f'{weight:g}' for weight in weights)}" if any(weights) else "without guide"
-    return f"fine-tuned from {model.name}{earlier}, {guide}, seed {recipe.seed}"
+    method = f"method {recipe.method}, " if recipe.method else ""
+    return f"fine-tuned from {model.name}{earlier}, {method}{guide}, seed {recipe.seed}"
+
+
+def describe_counts(counts: Mapping[str, Any]) -> str:
+    """Return what became of every image of the data set, in words.
+
+    Args:
+        counts: the entry of finetune.json.
+
+    Examples:
+        >>> none = {"unlabelled": 0, "unknown_class": {}, "unreadable": 0, "copies": 0}
+        >>> describe_counts({"images": 9, "train": 6, "validation": 2, **none, "unknown_class": {"pain": 1}})
+        '9 images: 6 to train on, 2 held out; left out: 1 of classes that the model lacks (pain 1)'
+    """
+    unknown = counts["unknown_class"]
+    names = list_names([f"{label} {count}" for label, count in unknown.items()])
+    reasons = {
+        "without a label": counts["unlabelled"],
+        f"of classes that the model lacks ({names})": sum(unknown.values()),
+        "unreadable": counts["unreadable"],
+        "held out with the same pixels as a training image": counts["copies"],
+    }
+    left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+    used = f"{counts['images']} images: {counts['train']} to train on, {counts['validation']} held out"
+    return f"{used}; left out: {left_out}" if left_out else used
 
 
 def describe_change(name: str, before: Any, now: Any) -> str:
@@ -58,11 +84,11 @@ def describe_change(name: str, before: Any, now: Any) -> str:
     return f"the {name} differs" if str(now).startswith(DIGEST) else f"{name} was {before} and is {now}"
 
 
-def _truth_digest(settings: Mapping[str, str]) -> str:
+def _truth_digest(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the digest of a codebook, which the other facts name; of any other truth, of all its settings."""
     if "codebook_digest" in settings:
-        return DIGEST + settings["codebook_digest"]
-    return _digest(json.dumps(settings).encode())
+        return {"codebook's content": DIGEST + settings["codebook_digest"]}
+    return {"truth's content": _digest(json.dumps(settings).encode())}
 
 
 def _digest(content: bytes) -> str:

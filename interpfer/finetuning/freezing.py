@@ -73,8 +73,13 @@ def set_frozen_to_eval(module: nn.Module, names: Iterable[str], statistics: bool
     """
     for name, child in module.named_modules():
         is_frozen = any(name == key or name.startswith(f"{key}.") for key in names)
-        if is_frozen or (statistics and isinstance(child, nn.modules.batchnorm._BatchNorm)):
+        if is_frozen or (statistics and _is_batch_norm(child)):
             child.training = False
+
+
+def _is_batch_norm(module: nn.Module) -> bool:
+    """Return whether a module is batch normalisation, of torch or of Keras."""
+    return isinstance(module, nn.modules.batchnorm._BatchNorm) or type(module).__name__ == "BatchNormalization"
 
 
 def trainable_parameters(model: Model) -> set[str]:

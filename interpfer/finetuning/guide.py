@@ -90,6 +90,8 @@ class Guide:
     def align(self, raw: RawMap, truth: Truth, attention: bool, epoch: int = 0) -> Float[Tensor, ""]:
         """Return the mean distance of maps from the truth, zero where no face has both.
 
+        Pixels that the truth ignores count neither way: the distance is that of the others alone.
+
         Args:
             raw: (n, gh, gw) maps at a layer's grid, part of a graph.
             truth: heatmaps, of any size if they are resized to the grid, else of the canvas' size.
@@ -100,6 +102,7 @@ class Guide:
         if not len(chosen):
             return raw.sum() * 0
         raw, heat = raw[chosen], truth.maps[chosen]
+        ignore = None if truth.ignore is None else truth.ignore[chosen]
         protocol = self.truth_options.protocol
         if attention and self.loss_shift:
             raw = raw - raw.amin((1, 2), keepdim=True).clamp(max=0)
@@ -112,14 +115,21 @@ class Guide:
                 antialias=True,
             )[:, 0].clamp(0, 1)
             maps, heat = (raw if attention else normalise(raw)[0]), small
-        elif self._distance in BY_ANGLE and max(raw.shape[1:]) < heat.shape[-1]:  # equal to the branches below, faster
+            side = raw.shape[1], raw.shape[2]
+            ignore = None if ignore is None else F.adaptive_avg_pool2d(ignore.float(), side) >= 0.5
+        elif ignore is None and self._distance in BY_ANGLE and max(raw.shape[1:]) < heat.shape[-1]:
+            # equal to the branches below, faster
             small = raw if attention else normalise(raw)[0]
             maps, heat = shorten(small, heat, reference=attention and protocol == "paper")
         elif attention:
             maps = enlarge_attention(raw, protocol, heat.shape[-1])
         else:
             maps = to_canvas(raw, False, protocol, heat.shape[-1])[0]
-        return self.distance(maps.flatten(1), heat.flatten(1), epoch).mean()
+        if ignore is None:
+            return self.distance(maps.flatten(1), heat.flatten(1), epoch).mean()
+        faces = [face for face in zip(maps, heat, ~ignore, strict=True) if bool(face[2].any())]
+        kept = [self.distance(own[keep][None], expected[keep][None], epoch) for own, expected, keep in faces]
+        return torch.cat(kept).mean() if kept else raw.sum() * 0
 
 
 Features = Float[Tensor, "n _ _ _"]

@@ -33,7 +33,6 @@ from interpfer.maps.capture import LayerRecorder
 from interpfer.models.model import Model
 from interpfer.runtime.progress import Progress
 from interpfer.truth.base import Truth
-from interpfer.types import Landmarks
 
 
 @dataclass
@@ -220,11 +219,12 @@ class Trainer:
         """Augment a batch and draw its heatmaps."""
         augment, device = self.recipe.augment, self.accelerator.device
         images = batch.images.to(device).float() / 255
-        images, points, flipped = augment_geometry(images, batch.points, self.model.card.input.size, augment, random)
+        size = self.model.card.input.size
+        images, landmarks, flipped = augment_geometry(images, batch.landmarks, size, augment, random)
         images = augment_pixels(images, augment, random)
         targets = output_indices(batch.labels, self.model.classes).to(device)
         if self.guidance.recorded:
-            truth = self.truth.draw(batch.samples, Landmarks.of(points.to(device)), flipped.to(device))
+            truth = self.truth.draw(batch.samples, landmarks.to(device), flipped.to(device))
         else:
             valid = torch.zeros(len(images), dtype=torch.bool, device=device)
             truth = Truth(images.new_full((len(images), 1, 1), torch.nan), valid)

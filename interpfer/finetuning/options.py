@@ -27,6 +27,8 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         split: split to train on; a part of it is held out.
         test_split: split on which before and after are compared; "none" for no comparison. Images of the training
             split do not count; where no others are left, the held-out images take their place.
+        dataset_name: the data set's own name in the comparison; None for that of its folder, where any folder can be
+            one.
         val_fraction: share of the training split that is held out to choose the epoch.
         head: head of the network in place of its own, with random weights; see ``interpfer.models.heads.HEADS``.
             ``classes`` are then those of the new head.
@@ -86,6 +88,9 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     model: str | Path | None = option(None, "Checkpoint", kind="path", metavar="MODEL", flag="", required=True)
     split: str = option("train", "Split to train on", metavar="NAME", example="train")
     test_split: str = option("test", "Split for the before/after comparison", metavar="NAME|none", example="val")
+    dataset_name: str | None = option(
+        None, "Name of the data set in tables; default: that of its folder", metavar="NAME", example="clinic-2026"
+    )
     val_fraction: float = option(
         0.2, "Share held out to choose the epoch", kind="number", metavar="X", example="0.1", above=0, below=1
     )

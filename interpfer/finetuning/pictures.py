@@ -193,8 +193,10 @@ def _score_maps(
     prepared = FaceStream(dataset, provider, spec.size, input=spec).read(rows).faces.images
     images = batch.faces.images
     samples = [dataset.samples[row] for row in batch.rows]
-    heat = open_truth(options).draw(samples, batch.landmarks).maps
-    scored = {"AU heatmap": (heat, cosine(torch.ones_like(heat), heat))}
+    provider_of_truth = open_truth(options)
+    truth = provider_of_truth.draw(samples, batch.landmarks)
+    heat, ignore = truth.maps, truth.ignore
+    scored = {provider_of_truth.noun: (heat, cosine(torch.ones_like(heat), heat, ignore))}
     methods = {name: MAPS.get(name) for name in SHEET_MAPS}
     sides = {}
     for side, model in zip(("before", "after"), models, strict=True):
@@ -205,7 +207,7 @@ def _score_maps(
         for side, maps in sides.items():
             ((_, raw),) = [item for item in maps.items() if item[0][0] == name]
             large = to_canvas(raw.cpu(), methods[name].attention, options.protocol)[0]
-            scored[f"{name}\n{side}"] = normalise(large)[0], cosine(large, heat)
+            scored[f"{name}\n{side}"] = normalise(large)[0], cosine(large, heat, ignore)
     return images, scored
 
 

@@ -14,7 +14,7 @@ from interpfer.labels import class_indices
 from interpfer.landmarks.reasons import IMPLAUSIBLE
 from interpfer.runtime.progress import Progress
 from interpfer.runtime.threads import prefetch
-from interpfer.types import Sample
+from interpfer.types import Landmarks, Placement, Sample
 
 MEMORY = 2 * 2**30
 """Bytes of images that are kept; the others are read again in every epoch."""
@@ -43,13 +43,13 @@ class TrainingBatch:
     Attributes:
         rows: positions in the data set.
         images: (n, 3, l, l) RGB bytes.
-        points: (n, 68, 2) on the canvas, NaN where there are none.
+        landmarks: on the canvas, NaN where there are none, with where the pictures lie on it.
         samples: n samples.
     """
 
     rows: tuple[int, ...]
     images: UInt8[Tensor, "n 3 l l"]
-    points: Float[Tensor, "n 68 2"]
+    landmarks: Landmarks
     samples: tuple[Sample, ...]
 
     @property
@@ -77,6 +77,7 @@ class FacePool:
     implausible: dict[int, str] = field(default_factory=dict)
     _images: dict[int, Tensor] = field(default_factory=dict)
     _points: dict[int, Tensor] = field(default_factory=dict)
+    _places: dict[int, tuple[Tensor, tuple[int, int]]] = field(default_factory=dict)
 
     def load(self, progress: Progress) -> None:
         """Read everything once: landmarks of all, images as far as they fit into memory.
@@ -92,6 +93,9 @@ class FacePool:
                 if memory > 0:
                     self._images[row] = to_bytes(image)
                     memory -= image.numel()
+            placement = batch.landmarks.placement
+            assert placement is not None
+            self._places.update(zip(batch.rows, zip(placement.transforms, placement.sizes, strict=True), strict=True))
             self.implausible.update(
                 (row, note)
                 for row, note in zip(batch.rows, batch.landmarks.notes, strict=False)
@@ -125,8 +129,10 @@ class FacePool:
                 raise DataError(f"an image can no longer be read: {error}") from error
         images = torch.stack([self._images[row] if row in self._images else fresh[row] for row in rows])
         points = torch.stack([self._points[row] for row in rows])
+        transforms, sizes = zip(*(self._places[row] for row in rows), strict=True)
+        landmarks = Landmarks.of(points, placement=Placement(torch.stack(transforms), sizes))
         samples = self.stream.dataset.samples
-        return TrainingBatch(tuple(rows), images, points, tuple(samples[row] for row in rows))
+        return TrainingBatch(tuple(rows), images, landmarks, tuple(samples[row] for row in rows))
 
     def batches(self, rows: Sequence[Sequence[int]]) -> Iterator[TrainingBatch]:
         """Yield batches, reading the next one while the present one is in use."""

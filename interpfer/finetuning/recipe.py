@@ -38,6 +38,7 @@ class Recipe:
         guide: the part of the loss that asks for agreement with the truth.
         optim: how the weights are updated.
         augment: how training images are changed.
+        method: published recipe that the other choices began with; it decides nothing by itself.
     """
 
     epochs: int = FinetuneOptions.epochs
@@ -55,16 +56,19 @@ class Recipe:
     guide: Guide = field(default_factory=Guide)
     optim: Optim = field(default_factory=Optim)
     augment: Augment = AUGMENTS[FinetuneOptions.augment]
+    method: str | None = FinetuneOptions.method
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "freeze", _module_names(self.freeze))
         check_fields(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every choice by the name of its option, else of its field, as JSON can hold it."""
+        """Return every choice that decides the training by the name of its option, else of its field, as of JSON."""
         values: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
+            if each.name == "method":
+                continue
             if not is_dataclass(value):
                 values[each.name] = value
                 continue

@@ -1,7 +1,7 @@
 """Fine-tuning from beginning to end: split, train, select, and compare before with after."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class FinetuneResult:
         comparison: paired statistics, see ``interpfer.results.comparison.compare``; None without a comparison.
         is_main: whether this process is the one that writes files.
         notes: sentences on the split: images without a subject, and copies that are left out.
+        counts: number of images of the data set, of those of each part, and of those left out by reason.
     """
 
     model: Model
@@ -49,6 +50,7 @@ class FinetuneResult:
     comparison: pd.DataFrame | None = None
     is_main: bool = True
     notes: tuple[str, ...] = ()
+    counts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def finetune(
@@ -128,11 +130,12 @@ def _finish(session: TrainingSession) -> FinetuneResult:
     faces = session.faces
     compared_on, images = comparison_images(faces.dataset, session.test, faces.heldout.rows, faces.contents)
     history, notes = pd.DataFrame(trainer.history), tuple(faces.notes)
-    result = FinetuneResult(best, history, folder, compared_on, is_main=session.is_main, notes=notes)
+    counts = faces.counts(session.original.classes)
+    result = FinetuneResult(best, history, folder, compared_on, is_main=session.is_main, notes=notes, counts=counts)
     if session.is_main:
         finish_folder(folder, session.manifest(compared_on))
     if images is not None:
-        provider = session.inputs.provider(session.options, images)
+        provider = session.inputs.provider(session.options, images, trainer.truth)
         options = _score_options(session)
         models = (session.original, best)
         both = compare_models(models, images, provider, options, session.progress, session.is_main)
@@ -152,6 +155,7 @@ def _score_options(session: TrainingSession) -> ScoreOptions:
             "maps": options.compare_maps,
             "metrics": options.compare_metrics,
             "seed": trainer.recipe.seed,
+            "dataset_name": options.dataset_name,
             "device": "cpu" if trainer.accelerator.device.type == "cpu" else device,
             "out": options.out,
             "overwrite": True,

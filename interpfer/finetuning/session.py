@@ -130,7 +130,7 @@ def open_session(inputs: Inputs, options: FinetuneOptions, recipe: Recipe, progr
     accelerator.wait_for_everyone()
     rows = usable_rows(training, original)
     _require_trainable(original)
-    provider = inputs.provider(options, training)
+    provider = inputs.provider(options, training, recipe.guide.open_truth())
     faces = split_faces(training, rows, provider, original.card.input, recipe)
     pools = (faces.train, faces.heldout)
     faces.load(progress)

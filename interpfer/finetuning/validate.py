@@ -14,7 +14,6 @@ from interpfer.metrics.agreement import cosine
 from interpfer.models.model import Model
 from interpfer.statistics.summary import macro_mean
 from interpfer.truth.base import TruthProvider
-from interpfer.types import Landmarks
 
 VALIDATED = {"att_cos": "attention", "cam_cos": "gradcam"}
 """Column of the history -> the map whose cosine it holds, at the last layer."""
@@ -84,11 +83,11 @@ def score_faces(
         results = run_maps(model, model.normalise(images), methods, layers, targets)
         losses = F.cross_entropy(results.logits, targets, reduction="none").tolist()
         predicted = [model.classes[index] for index in results.logits.argmax(1).tolist()]
-        heat = truth.draw(batch.samples, Landmarks.of(batch.points.to(model.device))).maps
+        expected = truth.draw(batch.samples, batch.landmarks.to(model.device))
         agreement = {}
         for column, name in VALIDATED.items():
             maps = to_canvas(results.maps[name, layers[0]], methods[name].attention, protocol)[0]
-            agreement[column] = cosine(maps, heat).tolist()
+            agreement[column] = cosine(maps, expected.maps, expected.ignore).tolist()
         for i, row in enumerate(batch.rows):
             own_agreement = {column: values[i] for column, values in agreement.items()}
             scores.append(FaceScores(row, batch.labels[i], losses[i], predicted[i], own_agreement))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 from scipy.stats import binomtest
 
 from interpfer.datasets.base import Dataset
@@ -28,12 +29,12 @@ from interpfer.models.input import InputSpec, describe_input
 from interpfer.models.model import Model
 from interpfer.runtime.progress import Progress, no_progress
 
-SCREENING_IMAGES = 42
-"""Images on which all inputs are compared; the best ones are compared on all images."""
-MAX_FINALISTS = 5
-"""Inputs that are compared on all images, beside the card's."""
+ROUNDS = ((14, 6), (28, 3))
+"""Images after which inputs are compared, and how many of them stay, beside the card's; they are the first images."""
 ALPHA = 0.05
 """Significance level of all tests together."""
+CHECK_CARD = "card: check the suggested card, and save it beside the file (--write)"
+"""What is missing where the faces suggest another card."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class CardSearch:
     best: Candidate
     n: int
     verdict: str
+
+    @property
+    def beats_chance(self) -> bool:
+        """Whether the best card classifies significantly better than chance."""
+        return _beats_chance(self.best, self.n)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as values of JSON."""
@@ -86,12 +92,7 @@ def try_cards(
     """
     faces = read_labelled(dataset, limit, seed)
     inputs = list_inputs(model.card.input)
-    scores = _screen(model, faces.first(SCREENING_IMAGES), inputs, has_classes, has_size, progress)
-    finalists = sorted(scores, key=lambda spec: -scores[spec])[:MAX_FINALISTS]
-    if model.card.input in scores and model.card.input not in finalists:
-        finalists.append(model.card.input)
-    attempts = ((spec, predict(model, spec, faces)) for spec in _with_progress(finalists, progress, "best inputs"))
-    predictions = {spec: indices for spec, indices in attempts if indices is not None}
+    predictions = _race(model, faces, inputs, has_classes, has_size, progress)
     candidates = sorted(
         (
             candidate
@@ -101,7 +102,7 @@ def try_cards(
         key=lambda candidate: (-candidate.accuracy, candidate.order != CARD, candidate.input != model.card.input),
     )
     card = next((each for each in candidates if each.order == CARD and each.input == model.card.input), None)
-    count = len(inputs) * len(candidates) // len(finalists)
+    count = len(inputs) * len(candidates) // len(predictions)
     best = _select(candidates, card, model.card.input, predictions, faces.labels, ALPHA / count)
     n = len(faces.labels)
     return CardSearch(tuple(_best_per_input(candidates)), card, best, n, _conclude(best, card, n))
@@ -119,35 +120,55 @@ def apply_suggestion(report: Report, search: CardSearch) -> Report:
         report,
         card=card,
         assumed=assumed | {"classes": reason, "input": reason},
-        missing=(*missing, "card: check the suggested card, and save it beside the file"),
+        missing=(*missing, CHECK_CARD),
     )
 
 
-def _screen(
+def _race(
     model: Model,
     faces: LabelledFaces,
     inputs: Sequence[InputSpec],
     has_classes: bool,
     has_size: bool,
     progress: Progress,
-) -> dict[InputSpec, float]:
-    """Return the accuracy of each input with its best class order; other sizes are tried with the best input."""
+) -> dict[InputSpec, Predictions]:
+    """Return the predictions of the best inputs on all images; the others are dropped after the first images.
 
-    def score(specs: Sequence[InputSpec], what: str) -> dict[InputSpec, float]:
-        attempts = ((spec, predict(model, spec, faces)) for spec in _with_progress(specs, progress, what))
-        return {
-            spec: max(each.accuracy for each in compare_orders(model, spec, indices, faces.labels, has_classes))
-            for spec, indices in attempts
-            if indices is not None
-        }
+    Other sizes are tried with the best input, where the card has none.
+    """
+    seen: dict[InputSpec, Predictions] = {}
 
-    scores = score(inputs, "inputs")
-    if not scores:
-        raise InterpferError(f"model {model.name} fails on all inputs that were tried: check --input-size and --color.")
-    if not has_size:
-        best = max(scores, key=lambda spec: scores[spec])
-        scores |= score([replace(best, size=size) for size in COMMON_SIZES if size != best.size], "sizes")
-    return scores
+    def run(specs: Sequence[InputSpec], stop: int, what: str) -> None:
+        for spec in _with_progress(specs, progress, what):
+            start = len(seen.get(spec, ()))
+            part = LabelledFaces(faces.images[start:stop], faces.labels[start:stop])
+            new = predict(model, spec, part) if part.images else None
+            if new is not None:
+                seen[spec] = np.concatenate([seen[spec], new]) if start else new
+
+    def score(spec: InputSpec) -> float:
+        labels = faces.labels[: len(seen[spec])]
+        return max(each.accuracy for each in compare_orders(model, spec, seen[spec], labels, has_classes))
+
+    def keep(specs: Sequence[InputSpec], count: int) -> list[InputSpec]:
+        best = sorted((spec for spec in specs if spec in seen), key=lambda spec: -score(spec))[:count]
+        return best + [spec for spec in specs if spec == model.card.input and spec in seen and spec not in best]
+
+    running = list(inputs)
+    for images, count in ROUNDS:
+        run(running, images, "inputs")
+        if not seen:
+            raise InterpferError(
+                f"model {model.name} fails on all inputs that were tried: check --input-size and --color."
+            )
+        if images == ROUNDS[-1][0] and not has_size:
+            best = keep(running, 1)[0]
+            sizes = [replace(best, size=size) for size in COMMON_SIZES if size != best.size]
+            run(sizes, images, "sizes")
+            running += sizes
+        running = keep(running, count)
+    run(running, len(faces.images), "best inputs")
+    return {spec: seen[spec] for spec in running}
 
 
 def _with_progress(specs: Sequence[InputSpec], progress: Progress, what: str) -> Iterator[InputSpec]:
@@ -191,12 +212,16 @@ def _best_per_input(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
         seen.add(candidate.input)
 
 
+def _beats_chance(best: Candidate, n: int) -> bool:
+    chance = 1 / len(best.classes)
+    return bool(binomtest(round(best.accuracy * n), n, chance, alternative="greater").pvalue <= ALPHA)
+
+
 def _conclude(best: Candidate, card: Candidate | None, n: int) -> str:
     name = f" ({best.order})" if best.order not in (CARD, SPELLED_OUT) else ""
     classes = f"the classes [{', '.join(best.classes)}]{name}"
     fields = ", ".join(f"{field} {value}" for field, value in describe_input(best.input).items())
-    chance = 1 / len(best.classes)
-    if binomtest(round(best.accuracy * n), n, chance, alternative="greater").pvalue > ALPHA:
+    if not _beats_chance(best, n):
         return (
             f"no card classifies significantly better than chance ({best.accuracy:.0%} of {n} faces at best): check "
             "that these are the trained weights and the right output"

@@ -13,6 +13,8 @@ from interpfer.inspection.draft import CardDraft, describe_card, draft_card
 from interpfer.inspection.forward import ForwardResult, run_on_noise
 from interpfer.inspection.report import Report, group_keys
 from interpfer.models.assemble import assemble
+from interpfer.models.card import card_path
+from interpfer.models.hub import locate
 from interpfer.models.identify import ArchitectureGuess, identify_architecture
 from interpfer.models.known_networks import find_shapes
 from interpfer.models.loading import CheckpointInfo, card_fields, read_with_card
@@ -65,7 +67,8 @@ def inspect_checkpoint(
         ModelError: the file or the card cannot be read.
         TrustError: the file holds code that no weights need.
     """
-    path = Path(path)
+    located = locate(path)
+    shown, path = located.source or str(path), located.path
     info = read_with_card(path, trust, key=key, overrides=card_fields(overrides, preset))
     data, has_arch = info.data, info.raw.get("arch") is not None
     weights = _find_weights(data)
@@ -74,10 +77,10 @@ def inspect_checkpoint(
     network = _build_network(data, draft, guess, trust, path)
     forward = ForwardResult()
     if network.module is not None:
-        forward = run_on_noise(Model(name or path.stem, network.module, draft.card), draft.raw)
+        forward = run_on_noise(Model(name or located.name or path.stem, network.module, draft.card), draft.raw)
     missing, assumed = _check_classes(draft, forward)
     report = Report(
-        str(path),
+        shown,
         data.format,
         data.sha256,
         wants=data.imports,
@@ -88,11 +91,13 @@ def inspect_checkpoint(
         matches=() if has_arch else guess.matches,
         verdict=f"{info.raw['arch']}, as the card says" if has_arch else guess.why,
         outputs=forward.outputs,
+        heads=forward.heads,
         output_count=forward.output_count,
         layers=forward.layers,
         card=describe_card(draft.raw, forward.model.card if forward.model else draft.card),
         assumed={**draft.assumed, **forward.assumed, **assumed},
         missing=(*missing, *network.missing, *forward.missing),
+        card_file=str(card_path(data.file or path)),
     )
     return report, forward.model
 
@@ -135,7 +140,7 @@ def _describe_no_architecture(data: CheckpointData, guess: ArchitectureGuess) ->
 
 def _check_classes(draft: CardDraft, forward: ForwardResult) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return what is missing, and the comment on the field ``classes``, if the classes are not known."""
-    if draft.raw.get("classes"):
+    if draft.raw.get("classes") or draft.raw.get("aus"):
         return (), {}
     count = forward.output_count or draft.class_count
     missing = (

@@ -62,9 +62,14 @@ def draft_card(info: CheckpointInfo, weights: Mapping[str, Tensor], match: Match
         if has_size:
             del guess["size"]
         input_fields = {**guess, **input_fields}
-    placeholders = {"classes": classes or ["neutral"], "arch": raw.get("arch") or "none:none", "input": input_fields}
+    has_aus_alone = not classes and bool(raw.get("aus"))
+    placeholders = {
+        "classes": classes or ([] if has_aus_alone else ["neutral"]),
+        "arch": raw.get("arch") or "none:none",
+        "input": input_fields,
+    }
     card = parse_card(raw | placeholders, info.where, info.folder, has_module=info.data.module is not None)
-    if not classes:
+    if not classes and not has_aus_alone:
         card = replace(card, classes=tuple(map(str, range(class_count or DEFAULT_CLASSES))))
     return CardDraft(raw, replace(card, arch=raw.get("arch")), class_count, assumed)
 
@@ -79,10 +84,11 @@ def describe_card(raw: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
     fields: dict[str, Any] = {"arch": card.arch} if card.arch else {}
     if card.arch_args:
         fields["arch_args"] = dict(card.arch_args)
-    fields["classes"] = list(card.classes) if raw.get("classes") else []
+    if raw.get("classes") or not card.aus:
+        fields["classes"] = list(card.classes) if raw.get("classes") else []
     fields["input"] = describe_input(card.input)
-    for name in ("output", "layers", "forward_args"):
-        if raw.get(name):
+    for name in ("output", "aus", "aus_output", "layers", "forward_args"):
+        if raw.get(name) is not None:
             fields[name] = raw[name]
     return fields
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from interpfer.errors import InterpferError
-from interpfer.inspection.report import LayerInfo
+from interpfer.inspection.kinds import list_heads
+from interpfer.inspection.report import Head, LayerInfo
 from interpfer.models.failures import SIZES
 from interpfer.models.hooks import hooked
 from interpfer.models.layer import Layer
@@ -32,6 +33,7 @@ class ForwardResult:
     Attributes:
         model: the model with the input size at which it runs; None if it does not run.
         outputs: type and shapes of the output; "" if it does not run.
+        heads: every output, with what it may be.
         output_count: number of logits per image; None if they are not found.
         layers: modules of the network, in the order in which they finish.
         assumed: reasons for fields of the card that are guesses, by names such as "input.size".
@@ -40,6 +42,7 @@ class ForwardResult:
 
     model: Model | None = None
     outputs: str = ""
+    heads: tuple[Head, ...] = ()
     output_count: int | None = None
     layers: tuple[LayerInfo, ...] = ()
     assumed: Mapping[str, str] = field(default_factory=dict)
@@ -62,10 +65,12 @@ def run_on_noise(model: Model, raw: Mapping[str, Any]) -> ForwardResult:
     is_same_size = model.card.input.size == size
     assumed = {} if is_same_size else {"input.size": f"a guess, as the network does not run at {size}"}
     candidates = _find_possible_logits(output)
-    if not raw.get("classes") and raw.get("output") is None and len(candidates) == 1:
-        placeholders = tuple(map(str, range(candidates[0].shape[1])))
+    has_names = bool(raw.get("classes") or raw.get("aus"))
+    logits = _pick_logits(model, output, candidates)
+    if not has_names and logits is not None:
+        placeholders = tuple(map(str, range(logits.shape[1])))
         model = Model(model.name, model.module, replace(model.card, classes=placeholders))
-    result = ForwardResult(model, describe_output(output), assumed=assumed)
+    result = ForwardResult(model, describe_output(output), list_heads(output), assumed=assumed)
     try:
         with hooked(model.module, {}), torch.no_grad():
             logits = model.logits(model.noise)
@@ -73,6 +78,11 @@ def run_on_noise(model: Model, raw: Mapping[str, Any]) -> ForwardResult:
         field_name = "classes" if len(candidates) == 1 else "output"
         return replace(result, missing=(f"{field_name}: {error}",))
     result = replace(result, output_count=int(logits.shape[1]))
+    try:
+        if model.card.aus:
+            model.for_aus().predict_logits(torch.zeros(1, 3, model.card.input.size, model.card.input.size))
+    except InterpferError as error:
+        return replace(result, missing=(f"aus_output: {error}",))
     try:
         layers = _list_layers(model)
     except InterpferError as error:
@@ -105,6 +115,17 @@ def _find_possible_logits(output: Any) -> list[Tensor]:
     """Return the tensors with one vector of 2 to ``MAX_CLASSES`` values for the image."""
     tensors = [output] if isinstance(output, Tensor) else [value for _, value in find_tensors(output)]
     return [value for value in tensors if _may_be_logits(value)]
+
+
+def _pick_logits(model: Model, output: Any, candidates: list[Tensor]) -> Tensor | None:
+    """Return the logits at the place that the card names, or the only ones; None if they are not found."""
+    if model.card.output is None:
+        return candidates[0] if len(candidates) == 1 else None
+    try:
+        value = model.card.output.pick(output, 1)
+    except InterpferError:
+        return None
+    return value if isinstance(value, Tensor) and _may_be_logits(value) else None
 
 
 def _may_be_logits(value: Tensor) -> bool:

@@ -19,6 +19,7 @@ class InspectOptions(ModelOptions):
         limit: largest number of faces.
         seed: random seed of the sample of faces.
         show_layers: layers to list: the ends of the stages, all, or the spatial ones.
+        write: write the card beside the checkpoint.
     """
 
     model: str | Path | None = option(None, "Checkpoint", kind="path", metavar="MODEL", flag="", required=True)
@@ -30,3 +31,4 @@ class InspectOptions(ModelOptions):
     limit: int = option(140, "Number of faces", kind="integer", metavar="N", example="350", least=1)
     seed: int = option(0, "Random seed for sampling faces", kind="integer", metavar="N", example="1")
     show_layers: str = option("stages", "Layers to list", choices=("stages", "all", "spatial"), flag="--layers")
+    write: bool = option(False, "Write the card beside the checkpoint, for `interpfer score`", kind="switch")

@@ -54,6 +54,27 @@ class LayerInfo:
 
 
 @dataclass(frozen=True)
+class Head:
+    """One output of a network, or a slice of it.
+
+    Attributes:
+        output: value of ``output:`` in a card; "" for the output itself.
+        shape: its shape for one image, without the batch.
+        guess: what it may be, from its key and its width.
+        accuracy: share of labelled faces that it classifies with its best class order; None where that was not tried.
+        order: name of that order.
+        n: number of faces.
+    """
+
+    output: str
+    shape: str
+    guess: str
+    accuracy: float | None = None
+    order: str = ""
+    n: int = 0
+
+
+@dataclass(frozen=True)
 class Report:
     """Facts about a checkpoint.
 
@@ -69,11 +90,13 @@ class Report:
         matches: networks of torchvision and timm with these tensors.
         verdict: one sentence on the architecture.
         outputs: type and shapes of the output; "" if the network was not run.
+        heads: every output, with what it may be; none if the network was not run.
         output_count: number of logits per image; None if unknown.
         layers: modules of the network, in the order in which they finish.
         card: fields of a model card.
         assumed: reasons for fields of the card that are guesses, by names such as "input.size".
         missing: what is needed to score the file, one sentence each.
+        card_file: place of the card, beside the file.
     """
 
     path: str
@@ -87,11 +110,13 @@ class Report:
     matches: tuple[Match, ...] = ()
     verdict: str = ""
     outputs: str = ""
+    heads: tuple[Head, ...] = ()
     output_count: int | None = None
     layers: tuple[LayerInfo, ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
     assumed: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    card_file: str = ""
 
     @property
     def is_ready(self) -> bool:

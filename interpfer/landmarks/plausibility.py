@@ -112,7 +112,7 @@ def common_fault(points: NDArray[np.float64], sizes: Sequence[tuple[int, int]]) 
         sizes: n (width, height) of the pictures; (0, 0) if unknown.
     """
     counts = Counter(filter(None, find_faults(points, sizes)))
-    rolls = _compare(points)[1]
+    rolls = compare_shapes(points)[1]
     counts[LYING] = max(int(((side * rolls > SIDEWAYS) & (side * rolls <= MAX_ROLL)).sum()) for side in (1, -1))
     fault, count = counts.most_common(1)[0]
     return (fault, count) if count > len(points) / 2 else None
@@ -120,7 +120,7 @@ def common_fault(points: NDArray[np.float64], sizes: Sequence[tuple[int, int]]) 
 
 def _are_plausible(points: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which of n faces break no rule."""
-    fit, roll, _ = _compare(points)
+    fit, roll, _ = compare_shapes(points)
     plausible: NDArray[np.bool_] = (
         ~_are_fractions(points, sizes)
         & (np.ptp(points, axis=1).max(1) >= MIN_SPREAD)
@@ -141,7 +141,7 @@ def _fault(face: NDArray[np.float64], size: NDArray[np.float64]) -> str:
         return ONE_PLACE
     if _relative_width(face[None])[0] < MIN_WIDTH:
         return LINE
-    fit, roll, mirror_fit = (float(values[0]) for values in _compare(face[None]))
+    fit, roll, mirror_fit = (float(values[0]) for values in compare_shapes(face[None]))
     if fit >= MIN_FIT:
         return UPSIDE_DOWN if abs(roll) > MAX_ROLL else OUTSIDE
     readings = {
@@ -150,7 +150,7 @@ def _fault(face: NDArray[np.float64], size: NDArray[np.float64]) -> str:
         UPWARDS: face * [1, -1],
         MIRRORED_SIDES: face * [-1, 1],
     }
-    fits, rolls, _ = _compare(np.array(list(readings.values())))
+    fits, rolls, _ = compare_shapes(np.array(list(readings.values())))
     if fits[0] >= MIN_FIT:
         return INTERLEAVED
     return list(readings)[1 + abs(rolls[1:]).argmin()] if mirror_fit >= MIN_FIT else NO_FACE_SHAPE
@@ -175,7 +175,7 @@ def _share_inside(points: NDArray[np.float64], sizes: NDArray[np.float64]) -> ND
     return np.where(sizes.all(1), share, 1.0)
 
 
-def _compare(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def compare_shapes(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the fits of n faces to the mean face in [0, 1], their rotations in degrees, and their fits mirrored."""
     shapes = _unit_shapes(points)
     turns = shapes @ MEAN_SHAPE.conj()

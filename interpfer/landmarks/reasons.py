@@ -4,3 +4,9 @@ NO_FACE, SEVERAL, UNSURE, UNREADABLE = "no face", "several faces", "low confiden
 
 IMPLAUSIBLE, OFF_PICTURE = "implausible landmarks", "heatmap off the picture"
 """The points cannot be those of the face; no action unit of the label is on the picture."""
+
+EMPTY_MASK, OUT_OF_VIEW = "empty mask", "mask out of view"
+"""The mask of an image has no pixel, or none in what the network sees of the picture."""
+
+NO_LANDMARKS = "none"
+"""Name in run.json in place of landmarks where none were looked for."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from interpfer.errors import PluginError, suggest_names
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap
 from interpfer.registry import Registry
+from interpfer.truth.options import AU_HEATMAP, MASK
 
 RISE = re.compile(r"rise-([1-9][0-9]*)")
 
@@ -95,8 +96,16 @@ MAPS: Registry[AnyMap] = MapRegistry(
         "baseline:edges": "interpfer.maps.baselines:edges",
         "baseline:mean-au": "interpfer.maps.baselines:mean_au",
         "baseline:class-mean-au": "interpfer.maps.baselines:class_mean_au",
+        "baseline:mean-mask": "interpfer.maps.baselines:mean_mask",
+        "baseline:class-mean-mask": "interpfer.maps.baselines:class_mean_mask",
     },
 )
+
+MEANS = {
+    AU_HEATMAP: ("baseline:mean-au", "baseline:class-mean-au"),
+    MASK: ("baseline:mean-mask", "baseline:class-mean-mask"),
+}
+"""What a truth is called -> its mean over the other images, and over those of the class, as baselines."""
 
 DEFAULT_MAPS = ("attention", "gradcam", "gradcam++", "layercam", "baseline:uniform", "baseline:class-mean-au")
 
@@ -132,6 +141,22 @@ def select_maps(selection: str | Iterable[str]) -> tuple[str, ...]:
             raise PluginError(f"unknown map or group of maps '{name}'.{known}")
     members = (entry for name in names for entry in (_members(name) if name in GROUPS else (name,)))
     return tuple(dict.fromkeys(members))
+
+
+def for_truth(names: Iterable[str], noun: str) -> tuple[str, ...]:
+    """Return names of maps where the means of another kind of truth are those of this one, each once.
+
+    Args:
+        names: of ``select_maps``.
+        noun: ``TruthProvider.noun``.
+
+    Examples:
+        >>> for_truth(["gradcam", "baseline:class-mean-au", "baseline:class-mean-mask"], "mask")
+        ('gradcam', 'baseline:class-mean-mask')
+    """
+    own = MEANS.get(noun, MEANS[AU_HEATMAP])
+    renamed = {name: own[place] for means in MEANS.values() for place, name in enumerate(means)}
+    return tuple(dict.fromkeys(renamed.get(name, name) for name in names))
 
 
 def named_maps(selection: str | Iterable[str]) -> set[str]:

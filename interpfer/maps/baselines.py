@@ -53,6 +53,7 @@ def edges(context: BaselineContext) -> RawMap:
     return strength / peak.where(peak > 0, torch.nan)
 
 
+@also_called("mean")
 @baseline(heatmaps=True)
 def mean_au(context: BaselineContext) -> RawMap:
     """Mean AU heatmap of all other images."""
@@ -60,8 +61,23 @@ def mean_au(context: BaselineContext) -> RawMap:
     return context.mean_of_others
 
 
+@also_called("class-mean")
 @baseline(heatmaps=True)
 def class_mean_au(context: BaselineContext) -> RawMap:
     """Mean AU heatmap of the other images of the same class."""
+    assert context.class_mean_of_others is not None
+    return context.class_mean_of_others
+
+
+@baseline(heatmaps=True)
+def mean_mask(context: BaselineContext) -> RawMap:
+    """Mean mask of all other images, where the truth is masks."""
+    assert context.mean_of_others is not None
+    return context.mean_of_others
+
+
+@baseline(heatmaps=True)
+def class_mean_mask(context: BaselineContext) -> RawMap:
+    """Mean mask of the other images of the same class, where the truth is masks."""
     assert context.class_mean_of_others is not None
     return context.class_mean_of_others

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError
 from interpfer.maps.base import ONE_PASS, MapContext, RawMap, model_map
-from interpfer.maps.gradcam_provider import Logits, add_problem
+from interpfer.maps.gradcam_provider import Logits, add_problem, require_torch_layers
 from interpfer.models.layers import split_call
 from interpfer.registry import also_called
 
@@ -58,6 +58,7 @@ def deeplift(context: MapContext) -> RawMap:
     """DeepLIFT, rescale rule; not for networks that use one activation module twice."""
     from captum.attr import DeepLift
 
+    require_torch_layers(context.model, "deeplift")
     return _attribute("deeplift", context, DeepLift)
 
 
@@ -68,6 +69,7 @@ def guided_backprop(context: MapContext) -> RawMap:
     """Gradients that pass a ReLU only where they are positive."""
     from captum.attr import GuidedBackprop
 
+    require_torch_layers(context.model, "guided-backprop")
     return _attribute("guided-backprop", context, GuidedBackprop)
 
 
@@ -76,6 +78,7 @@ def guided_gradcam(context: MapContext) -> RawMap:
     """Guided backpropagation times Grad-CAM of a layer, at the resolution of the input."""
     from captum.attr import GuidedGradCam
 
+    require_torch_layers(context.model, "guided-gradcam")
     if context.model.layer(context.layer).layout != "nchw":
         raise ModelError(
             "guided-gradcam of captum needs a layer of a convolutional network; it reads tokens as channels."
@@ -90,6 +93,7 @@ def lrp(context: MapContext) -> RawMap:
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule
 
+    require_torch_layers(context.model, "lrp")
     reshaping = [m for m in context.model.module.modules() if isinstance(m, nn.Flatten | nn.Identity)]
     with _attribute_set(reshaping, "rule", EpsilonRule()):
         relevance = _attribute("lrp", context, LRP)

@@ -11,7 +11,8 @@ from interpfer.labels import canonical
 from interpfer.maps import DEFAULT_MAPS, MAPS, PROGRAM_MAPS, named_maps, select_maps
 from interpfer.maps.base import AnyMap, BaselineMap
 from interpfer.maps.batch_size import auto_batch_size, require_batch_size
-from interpfer.maps.engine import Key, MapResults, require_named, run_all_classes, run_maps, unsupported_maps
+from interpfer.maps.engine import Key, MapResults, require_named, run_maps, unsupported_maps
+from interpfer.maps.several_targets import run_all_classes
 from interpfer.models.model import Model
 
 ALL_CLASSES = "all"
@@ -121,9 +122,9 @@ def _indices(model: Model, targets: Tensor | Sequence[int | str] | str | None, n
     if len(indices) != n:
         raise ModelError(f"{len(indices)} targets for {n} images; pass one per image.")
     for index in indices:
-        if not -1 <= index < len(model.classes):
+        if not -1 <= index < len(model.outputs):
             raise ModelError(
-                f"target must be between -1 and {len(model.classes) - 1} for model {model.name}, got {index}."
+                f"target must be between -1 and {len(model.outputs) - 1} for model {model.name}, got {index}."
             )
     return torch.tensor(indices, dtype=torch.long)
 
@@ -131,7 +132,7 @@ def _indices(model: Model, targets: Tensor | Sequence[int | str] | str | None, n
 def _index(model: Model, target: int | str) -> int:
     if not isinstance(target, str):
         return target
-    name = canonical(target)
-    if name not in model.classes:
-        raise ModelError(f"model {model.name} has no class '{name}'; it has {', '.join(model.classes)}.")
-    return model.classes.index(name)
+    name = target if target in model.outputs else canonical(target)
+    if name not in model.outputs:
+        raise ModelError(f"model {model.name} has no class '{name}'; it has {', '.join(model.outputs)}.")
+    return model.outputs.index(name)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from interpfer.errors import InterpferError, ModelError
 from interpfer.maps.base import INPUT, AnyMap, LayerMap, MapContext, ModelMap, RawMap, layers_of
-from interpfer.maps.capture import Capture, Forward, forward
+from interpfer.maps.capture import Capture, forward
 from interpfer.maps.head import class_map
 from interpfer.models.hooks import hooked
 from interpfer.models.model import Model
@@ -63,17 +63,17 @@ def run_maps(
         for name, method in methods.items()
         if any((name, layer) not in unsupported for layer in layers_of(method, tuple(layers)))
     }
-    shared, gradients = _shared_pass(methods, layers)
+    shared, gradients = shared_pass(methods, layers)
     with forward(model, x, shared, gradients) as run:
         results = MapResults(run.logits.detach())
         chosen = run.logits.detach().argmax(1) if targets is None else targets.to(x.device)
         captured = run.backward(chosen) if gradients else run.without_gradients(chosen)
-    seeds = _seeds(x, seed)
-    _add_layer_maps(results, model, captured, methods, seeds)
-    _add_model_maps(results, _Inputs(model, x, chosen, seeds, seed), methods, layers)
+    seeds = image_seeds(x, seed)
+    add_layer_maps(results, model, captured, methods, seeds)
+    add_model_maps(results, ModelInputs(model, x, chosen, seeds, seed), methods, layers)
     results.refused.update(unsupported)
     results.maps.update({key: torch.full((len(x), 2, 2), torch.nan, device=x.device) for key in unsupported})
-    order = {key: index for index, key in enumerate(_keys(requested, layers))}
+    order = {key: index for index, key in enumerate(list_keys(requested, layers))}
     results.maps = dict(sorted(results.maps.items(), key=lambda item: order[item[0]]))
     return results
 
@@ -163,17 +163,18 @@ def _close(raw: Tensor, other: Tensor, size: Tensor, tolerance: float) -> bool:
     return bool(((difference <= tolerance * size) | both).all())
 
 
-def _shared_pass(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> tuple[tuple[str, ...], bool]:
+def shared_pass(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> tuple[tuple[str, ...], bool]:
     """Return the layers of the shared pass, and whether it has a backward."""
     maps = [method for method in methods.values() if isinstance(method, LayerMap)]
     return (tuple(layers) if maps else ()), any(method.gradient for method in maps)
 
 
-def _keys(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> list[Key]:
+def list_keys(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> list[Key]:
+    """Return the (map, layer) pairs of some maps."""
     return [(name, layer) for name, method in methods.items() for layer in layers_of(method, tuple(layers))]
 
 
-def _add_layer_maps(
+def add_layer_maps(
     results: MapResults,
     model: Model,
     captured: Capture,
@@ -197,7 +198,7 @@ def _add_layer_maps(
                     results.maps[name, layer] = values.activation.new_full(values.activation[:, 0].shape, torch.nan)
 
 
-class _Inputs(NamedTuple):
+class ModelInputs(NamedTuple):
     """What all maps that run the model have in common.
 
     Attributes:
@@ -215,7 +216,10 @@ class _Inputs(NamedTuple):
     seed: int
 
 
-def _add_model_maps(results: MapResults, inputs: _Inputs, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> None:
+def add_model_maps(
+    results: MapResults, inputs: ModelInputs, methods: Mapping[str, AnyMap], layers: Sequence[str]
+) -> None:
+    """Compute the maps that run the model themselves."""
     model, x, targets, seeds, seed = inputs
     for name, method in methods.items():
         if not isinstance(method, ModelMap):
@@ -233,58 +237,7 @@ def _add_model_maps(results: MapResults, inputs: _Inputs, methods: Mapping[str, 
             results.maps[name, layer] = raw
 
 
-def run_all_classes(
-    model: Model, x: Tensor, methods: Mapping[str, AnyMap], layers: Sequence[str], seed: int
-) -> MapResults:
-    """Return the maps of every class: one forward, and a backward for each class.
-
-    Args:
-        model: the classifier.
-        x: (n, c, s, s) prepared input.
-        methods: name -> map.
-        layers: names of the layers of maps that have one.
-        seed: random seed.
-
-    Returns:
-        Maps (n, k, gh, gw) with an axis of the k classes.
-    """
-    per_class: list[MapResults] = []
-    unsupported = unsupported_maps(model, methods, layers)
-    methods = {
-        name: method
-        for name, method in methods.items()
-        if any((name, layer) not in unsupported for layer in layers_of(method, tuple(layers)))
-    }
-    layer_maps = {name: method for name, method in methods.items() if isinstance(method, LayerMap)}
-    others = {name: method for name, method in methods.items() if not isinstance(method, LayerMap)}
-    shared, gradients = _shared_pass(layer_maps, layers)
-    seeds = _seeds(x, seed)
-    with forward(model, x, shared, gradients) as run:
-        classes = range(run.logits.shape[1])
-        for index in classes:
-            targets = torch.full((len(x),), index, device=x.device)
-            results = MapResults(run.logits.detach())
-            own = {name: method for name, method in layer_maps.items() if method.class_specific or index == 0}
-            _add_layer_maps(results, model, _captured(run, targets, gradients), own, seeds)
-            per_class.append(results)
-    for results, index in zip(per_class, classes, strict=True):
-        targets = torch.full((len(x),), index, device=x.device)
-        own_others = {name: method for name, method in others.items() if method.class_specific or index == 0}
-        _add_model_maps(results, _Inputs(model, x, targets, seeds, seed), own_others, layers)
-    keys = [key for key in _keys(methods, layers) if key in per_class[0].maps]
-    maps = {
-        key: torch.stack([(results if key in results.maps else per_class[0]).maps[key] for results in per_class], 1)
-        for key in keys
-    }
-    refused = {key: why for results in per_class for key, why in results.refused.items()}
-    return MapResults(per_class[0].logits, maps, refused | unsupported)
-
-
-def _captured(run: Forward, targets: Tensor, gradients: bool) -> Capture:
-    return run.backward(targets, keep=True) if gradients else run.without_gradients(targets)
-
-
-def _seeds(x: Tensor, seed: int) -> Callable[[], tuple[int, ...]]:
+def image_seeds(x: Tensor, seed: int) -> Callable[[], tuple[int, ...]]:
     """Return a function that returns one seed per image, from its pixels and the seed of the run."""
 
     @cache

@@ -21,6 +21,7 @@ from interpfer.errors import InterpferError, ModelError
 from interpfer.maps.base import MANY_PASSES, MapContext, RawMap, layer_map, model_map
 from interpfer.maps.capture import LayerCapture
 from interpfer.models.hooks import first_tensor, replace_first
+from interpfer.models.keras_network.network import KerasNetwork
 from interpfer.models.layers import split_call
 from interpfer.models.model import Model
 
@@ -41,6 +42,16 @@ class Logits(nn.Module):
 
     def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: ARG002
         """Keep the gradients of the parameters."""
+
+
+def require_torch_layers(model: Model, name: str) -> None:
+    """Check that the layers of a network are those of torch, for a library that tells them apart by their types.
+
+    Raises:
+        ModelError: they are those of Keras, which the library would pass over without a word.
+    """
+    if isinstance(model.module, KerasNetwork):
+        raise ModelError(f"{name} needs layers of torch, by whose types it computes; this model has those of Keras.")
 
 
 @contextmanager
@@ -66,6 +77,7 @@ def fullgrad(context: MapContext) -> RawMap:
     """Absolute input gradient times input, plus that of every bias."""
     from pytorch_grad_cam import FullGrad
 
+    require_torch_layers(context.model, "fullgrad")
     return _compute_by_image("fullgrad", context, lambda network, _, __: FullGrad(network, []), spatial=False)
 
 
@@ -81,6 +93,8 @@ def finer_cam(context: MapContext) -> RawMap:
 def shapley_cam(context: MapContext) -> RawMap:
     """ReLU of the channels weighted by gradient and Hessian."""
     from pytorch_grad_cam import ShapleyCAM
+
+    require_torch_layers(context.model, "shapley-cam")
 
     class Shapley(ShapleyCAM):  # type: ignore[misc]
         def get_cam_weights(self, x: Any, layer: Any, targets: Any, activations: Tensor, grads: Tensor) -> Any:

@@ -20,6 +20,7 @@ from interpfer.errors import ModelError
 from interpfer.models.heads.base import Head
 from interpfer.models.heads.log_sum_exp import log_sum_exp
 from interpfer.models.heads.peaks import WINDOW, mean_of_window_maxima
+from interpfer.models.keras_network.heads import as_torch_layer
 
 FINE, COARSE = 1e-4, 3e-2
 """Largest relative error of the logits for which a head is accepted, in full and in half precision."""
@@ -89,10 +90,11 @@ def _candidates(network: nn.Module, activation: Tensor, classes: int) -> Iterato
     for name, head in heads.items():
         if head.has_class_maps and head.channels == channels and head.classes - classes in (0, 1):
             yield _of_head(name, head, activation, classes)
-    for name, module in network.named_modules():
+    for name, each in network.named_modules():
         if any(name.startswith(f"{head}.") for head in heads):
             continue
-        if not isinstance(module, nn.Linear | nn.Conv2d) or module.weight.shape[1] != channels:
+        module = as_torch_layer(each)
+        if module is None or module.weight.shape[1] != channels:
             continue
         background = module.weight.shape[0] - classes
         if background not in (0, 1):

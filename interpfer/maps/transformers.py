@@ -1,8 +1,8 @@
 """Maps of transformers: rollouts of their attention probabilities, and TS-CAM.
 
 The probabilities are read from timm's attention (unfused meanwhile), the attention of Hugging Face models (eager
-meanwhile), and ``nn.MultiheadAttention`` (with its weights returned, as in torchvision's ViT). Rollout needs attention
-of all tokens to all tokens; attention within windows has none.
+meanwhile), ``nn.MultiheadAttention`` (with its weights returned, as in torchvision's ViT), and that of Keras. Rollout
+needs attention of all tokens to all tokens; attention within windows has none.
 """
 
 import math
@@ -143,11 +143,21 @@ def record_attention(network: nn.Module, recorded: list[Tensor]) -> Iterator[Non
         recorded.append(output)
         return output
 
+    def request_scores(_: nn.Module, arguments: Any, keywords: dict[str, Any]) -> Any:
+        return arguments, keywords | {"return_attention_scores": True}
+
+    def record_scores(_: nn.Module, __: Any, output: Any) -> Any:
+        recorded.append(output[1])
+        return output[0]
+
     try:
         for module in network.modules():
             if isinstance(module, nn.MultiheadAttention):
                 handles.append(module.register_forward_pre_hook(request_weights, with_kwargs=True))
                 handles.append(module.register_forward_hook(record_second))
+            elif type(module).__name__ == "MultiHeadAttention" and type(module).__module__.startswith("keras."):
+                handles.append(module.register_forward_pre_hook(request_scores, with_kwargs=True))
+                handles.append(module.register_forward_hook(record_scores))
             elif hasattr(module, "fused_attn") and isinstance(getattr(module, "attn_drop", None), nn.Module):
                 change(module, "fused_attn", False)
                 handles.append(module.get_submodule("attn_drop").register_forward_hook(record))

@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interpfer.metrics.base import MapBatch, Scores, energy, extent, image_metric
+from interpfer.metrics.base import MapBatch, Scores, energy, extent, image_metric, pixelwise
 from interpfer.metrics.caching import cached_per_batch
 from interpfer.metrics.histograms import inside
 from interpfer.registry import also_called
+from interpfer.truth.planes import Planes
 
 PAPER = "Belharbi et al. 2024, arXiv 2402.00281"
 SALIENCY = "Bylinskii et al. 2019, arXiv 1604.03605"
@@ -19,6 +20,7 @@ KL_FLOOR = 1e-3
 
 
 @also_called("CAM-COS", "ATT-COS", "cosine similarity")
+@pixelwise
 @image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source=PAPER)
 def cosine(maps: MapBatch, heat: MapBatch) -> Scores:
     """Cosine of map and heatmap as vectors: CAM-COS for a CAM, ATT-COS for attention.
@@ -38,6 +40,14 @@ def cosine(maps: MapBatch, heat: MapBatch) -> Scores:
     return _cosine(maps, heat)
 
 
+@cosine.for_planes
+def _cosine_of_planes(maps: MapBatch, planes: Planes) -> Float[Tensor, " q"]:
+    """Return the cosine of each plane with the map of its face."""
+    norms = _length(maps)[planes.face] * _length(planes.maps)
+    return torch.where(norms > 0, planes.multiply(maps) / norms, torch.nan)
+
+
+@pixelwise
 @image_metric(higher_is_better=True, bounds=(-math.inf, 1.0), source="interpfer")
 def cosine_skill(maps: MapBatch, heat: MapBatch) -> Scores:
     """Cosine on a scale where a uniform map scores 0 and a perfect one 1.
@@ -58,6 +68,13 @@ def cosine_skill(maps: MapBatch, heat: MapBatch) -> Scores:
     return (_cosine(maps, heat) - uniform) / (1 - uniform)
 
 
+@cosine_skill.for_planes
+def _skill_on_planes(maps: MapBatch, planes: Planes) -> Float[Tensor, " q"]:
+    uniform = _uniform_cosine(planes.maps)
+    return (_cosine_of_planes(maps, planes) - uniform) / (1 - uniform)
+
+
+@pixelwise
 @image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source=SALIENCY)
 def pearson(maps: MapBatch, heat: MapBatch) -> Scores:
     """Linear correlation of map and heatmap over pixels; undefined for a constant map.
@@ -77,6 +94,7 @@ def pearson(maps: MapBatch, heat: MapBatch) -> Scores:
     return correlation
 
 
+@pixelwise
 @image_metric(
     higher_is_better=False,
     bounds=(0.0, math.inf),
@@ -110,6 +128,7 @@ def kl(maps: MapBatch, heat: MapBatch) -> Scores:
 
 
 @also_called("energy-based pointing game")
+@pixelwise
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="Wang et al. 2020, Score-CAM, arXiv 1910.01279")
 def ebpg(maps: MapBatch, heat: MapBatch) -> Scores:
     """Share of the map's energy that lies in the mask (energy-based pointing game).

@@ -66,12 +66,12 @@ def summarise_profiles(
         truth: provider of the names of the g parts, and of those expected for an expression.
 
     Returns:
-        One row per map, layer, grouping, expression and region: the mean share of the map's energy, that of a uniform
-        map, that of the AU heatmaps of the same images, whether the codebook expects the region, whether the model uses
-        it (``USED``), and the number of images.
+        One row per map, layer, grouping, expression and region, none for a truth without regions: the mean share of the
+        map's energy, that of a uniform map, that of the AU heatmaps of the same images, whether the codebook expects
+        the region, whether the model uses it (``USED``), and the number of images.
     """
     rows: list[tuple[object, ...]] = []
-    for column, (name, layer) in enumerate(columns):
+    for column, (name, layer) in enumerate(columns if truth.parts.groups else ()):
         for by, expressions in groupings.items():
             of_images = np.array(expressions)
             for expression in dict.fromkeys(label for label in expressions if label):

@@ -15,68 +15,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interpfer.metrics.caching import cached_per_batch
+from interpfer.metrics.facts import AGREEMENT, FAITHFULNESS, MACRO, MICRO, BaseMetric, Facts
+from interpfer.metrics.ignoring import ComputeKept, Ignore, compute_kept, on_kept_pixels
+from interpfer.metrics.planes import PlaneCounter
 from interpfer.metrics.queries import ModelProbe
+from interpfer.truth.planes import Planes
 
 MapBatch = Float[Tensor, "n h w"]
 Scores = Float[Tensor, " n"]
+PlaneFunction = Callable[[MapBatch, Planes], Float[Tensor, " q"]]
 
 MASK_LEVEL = 0.5
 """A pixel belongs to the mask where its heatmap reaches this value."""
-
-MACRO, MICRO = "macro", "micro"
-"""Headlines: the mean of the class means, and the value of all images together."""
-
-AGREEMENT, FAITHFULNESS = "agreement", "faithfulness"
-"""Groups of metrics: those that compare maps with the heatmap, and those that run the model on altered images."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is true of a metric.
-
-    Attributes:
-        higher_is_better: direction.
-        bounds: least and largest value.
-        source: where the formula comes from.
-        summary: one line for ``interpfer ls metrics``.
-        decimals: decimal places that tables show.
-        headline: "macro" or "micro", the group of rows whose value stands for the metric.
-        group: name of the group of metrics that it belongs to, for ``--metrics``.
-        difference: how the formula differs from its source, "" where it does not.
-        definition: number of the formula under this name, raised whenever scores of the same name change their meaning.
-    """
-
-    higher_is_better: bool
-    bounds: tuple[float, float]
-    source: str
-    summary: str
-    decimals: int = 3
-    headline: str = MACRO
-    group: str = AGREEMENT
-    difference: str = ""
-    definition: int = 1
-
-    def __post_init__(self) -> None:
-        if self.headline not in (MACRO, MICRO):
-            raise ValueError(f"headline must be one of {MACRO}, {MICRO}, got '{self.headline}'")
-
-
-class BaseMetric:
-    """What all kinds of metrics have in common: their facts, as ``interpfer ls metrics`` lists them."""
-
-    facts: Facts
-
-    def listing(self) -> dict[str, str]:
-        """Return column -> text."""
-        return {
-            "what": self.facts.summary,
-            "better": "higher" if self.facts.higher_is_better else "lower",
-            "bounds": "{:g} .. {:g}".format(*self.facts.bounds),
-            "group": self.facts.group,
-            "headline": self.facts.headline,
-            "source": self.facts.source,
-            "difference": self.facts.difference,
-        }
 
 
 @dataclass(frozen=True)
@@ -87,15 +37,30 @@ class ImageMetric(BaseMetric):
         compute: (n, S, S) maps and (n, S, S) heatmaps to (n,) scores, NaN where undefined.
         facts: direction, bounds, source, headline and group.
         unit: whether it needs maps in [0, 1], as thresholds do; else any non-negative ones.
+        on_planes: the same scores of the maps of n faces for each of q planes on them, by a faster way; None where
+            there is none.
+        kept: the same scores without the pixels that a third argument marks; None where that is undefined.
     """
 
     compute: Callable[[MapBatch, MapBatch], Scores]
     facts: Facts
     unit: bool = False
+    on_planes: PlaneFunction | None = None
+    kept: ComputeKept | None = None
 
-    def __call__(self, maps: MapBatch, heat: MapBatch) -> Scores:
-        """Return the (n,) scores of (n, S, S) maps for (n, S, S) heatmaps."""
-        return self.compute(maps, heat)
+    def __call__(self, maps: MapBatch, heat: MapBatch, ignore: Ignore | None = None) -> Scores:
+        """Return the (n,) scores of (n, S, S) maps for (n, S, S) heatmaps, without the pixels to ignore."""
+        return self.compute(maps, heat) if ignore is None else compute_kept(maps, heat, ignore, self.compute, self.kept)
+
+    def for_kept(self, compute: ComputeKept) -> ComputeKept:
+        """Name a function as the scores without the pixels to ignore: a decorator."""
+        object.__setattr__(self, "kept", compute)
+        return compute
+
+    def for_planes(self, compute: PlaneFunction) -> PlaneFunction:
+        """Name a function as the faster way to the scores of planes: a decorator."""
+        object.__setattr__(self, "on_planes", compute)
+        return compute
 
 
 @dataclass(frozen=True)
@@ -106,20 +71,40 @@ class DatasetMetric(BaseMetric):
         count: (n, S, S) maps in [0, 1] and (n, S, S) heatmaps to (n, ...) integer counts, zero where undefined.
         score: (*, ...) counts to (*) scores, NaN where nothing was counted.
         facts: direction, bounds, source, headline and group.
+        planes: shorter counts of planes; None to count each as a heatmap.
+        kept: the same counts without the pixels that a third argument marks; None where that is undefined.
     """
 
     count: Callable[[MapBatch, MapBatch], Int[Tensor, "n ..."]]
     score: Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]
     facts: Facts
+    planes: PlaneCounter | None = None
+    kept: ComputeKept | None = None
 
-    def __call__(self, maps: MapBatch, heat: MapBatch | Bool[Tensor, "n h w"]) -> float:
+    def __call__(self, maps: MapBatch, heat: MapBatch | Bool[Tensor, "n h w"], ignore: Ignore | None = None) -> float:
         """Return the score of all maps together.
 
         Args:
             maps: (n, S, S) in [0, 1].
             heat: (n, S, S) heatmaps, or masks.
+            ignore: (n, S, S) pixels that count neither way; None for none.
         """
-        return float(self.score(self.count(maps, heat.to(maps.dtype)).sum(0)))
+        return float(self.score(self.count_kept(maps, heat.to(maps.dtype), ignore).sum(0)))
+
+    def count_kept(self, maps: MapBatch, heat: MapBatch, ignore: Ignore | None) -> Int[Tensor, "n ..."]:
+        """Return the counts without the pixels to ignore; nothing of a picture with some where that is undefined."""
+        if ignore is None:
+            return self.count(maps, heat)
+        if self.kept is not None:
+            return self.kept(maps, heat, ignore)
+        counts = self.count(maps, heat)
+        touched = ignore.flatten(1).any(1)
+        return counts * ~touched.view(-1, *[1] * (counts.dim() - 1))
+
+    def for_kept(self, count: ComputeKept) -> ComputeKept:
+        """Name a function as the counts without the pixels to ignore: a decorator."""
+        object.__setattr__(self, "kept", count)
+        return count
 
 
 @dataclass(frozen=True)
@@ -159,6 +144,13 @@ class LandmarkMetric(BaseMetric):
 
 Metric = ImageMetric | DatasetMetric | ModelMetric | LandmarkMetric
 M = TypeVar("M", bound=BaseMetric)
+PixelMetric = TypeVar("PixelMetric", ImageMetric, DatasetMetric)
+
+
+def pixelwise(metric: PixelMetric) -> PixelMetric:
+    """Mark a metric as one of single pixels, whose neighbours do not matter: a decorator above that of the metric."""
+    metric.for_kept(on_kept_pixels(metric.compute if isinstance(metric, ImageMetric) else metric.count))
+    return metric
 
 
 def image_metric(
@@ -192,13 +184,14 @@ def dataset_metric(
     group: str = AGREEMENT,
     difference: str = "",
     definition: int = 1,
+    planes: PlaneCounter | None = None,
 ) -> Callable[[Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]], DatasetMetric]:
     """Turn a function of summed counts into a metric of a whole data set."""
 
     def wrap(score: Callable[[Int[Tensor, "*b k"]], Float[Tensor, "*b"]]) -> DatasetMetric:
         about = _summary(score)
         facts = Facts(higher_is_better, bounds, source, about, decimals, headline, group, difference, definition)
-        return _documented(DatasetMetric(count, score, facts), score)
+        return _documented(DatasetMetric(count, score, facts, planes), score)
 
     return wrap
 

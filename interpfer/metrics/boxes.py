@@ -10,6 +10,7 @@ from torch import Tensor
 from interpfer.metrics.base import MASK_LEVEL, MapBatch, dataset_metric, defined
 from interpfer.metrics.caching import cached_per_batch
 from interpfer.metrics.components import largest_boxes
+from interpfer.metrics.ignoring import Ignore, fill
 from interpfer.metrics.localisation import CHOE
 
 TONES = 255
@@ -115,6 +116,17 @@ def maxboxacc_all(counts: Int[Tensor, f"*b {TONES + 1}"]) -> Float[Tensor, "*b"]
         0.5
     """
     return _best_share(counts)
+
+
+@maxboxacc.for_kept
+def _largest_kept(maps: MapBatch, heat: MapBatch, ignore: Ignore) -> BoxCounts:
+    """Return the counts where pixels to ignore belong to no part and to no box."""
+    return box_counts(fill(maps, ignore), heat)
+
+
+@maxboxacc_all.for_kept
+def _all_kept(maps: MapBatch, heat: MapBatch, ignore: Ignore) -> BoxCounts:
+    return box_counts_all(fill(maps, ignore), heat)
 
 
 def _best_share(counts: Int[Tensor, f"*b {TONES + 1}"]) -> Float[Tensor, "*b"]:

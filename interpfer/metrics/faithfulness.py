@@ -99,7 +99,8 @@ def au_occlusion(maps: MapBatch, probe: ModelProbe) -> Scores:
     """Fall of the target's probability when the AU regions are blurred, less that for other regions as large.
 
     A property of model and face, not of the map: all maps have the same score. Other regions are random blobs outside
-    the AU regions; where these fill more than half of the picture, the score is undefined.
+    the AU regions; where these fill more than half of the picture, the score is undefined. With another truth than
+    action units, its mask takes their place; pixels that it ignores are in neither region.
     """
     del maps
     return probe.once(_occlusion_drop)
@@ -108,16 +109,18 @@ def au_occlusion(maps: MapBatch, probe: ModelProbe) -> Scores:
 def _occlusion_drop(probe: ModelProbe) -> Scores:
     size = probe.images.shape[-1]
     mask = F.interpolate((probe.heat >= MASK_LEVEL).float()[:, None], size=(size, size), mode="area")[:, 0] >= 0.5
-    area = mask.sum((1, 2))
+    area, taken = mask.sum((1, 2)), mask
+    if probe.ignore is not None:
+        taken = mask | (F.interpolate(probe.ignore.float()[:, None], size=(size, size), mode="area")[:, 0] >= 0.5)
     hidden = [mask]
     for field in probe.noise((CONTROLS, 5, 5)).unbind(1):
         blobs = F.interpolate(field[:, None], size=(size, size), mode="bilinear")[:, 0]
-        ranks = ranks_from_top(torch.where(mask, -1.0, blobs))
+        ranks = ranks_from_top(torch.where(taken, -1.0, blobs))
         hidden.append(ranks < area[:, None, None])
     blurry = probe.once(BLURRED.pictures)
     variants = [torch.where(region[:, None], blurry, probe.images) for region in hidden]
     expected, *others = probe.probability(torch.cat(variants)).view(len(variants), -1)
-    valid = (area > 0) & (area <= mask[0].numel() // 2) & probe.heat[:, 0, 0].isfinite()
+    valid = (area > 0) & (2 * area <= mask[0].numel() - (taken & ~mask).sum((1, 2))) & probe.heat[:, 0, 0].isfinite()
     return torch.where(valid.to(expected.device), torch.stack(others).mean(0) - expected, torch.nan)
 
 

@@ -33,7 +33,7 @@ def reached(maps: MapBatch, threshold: Float[Tensor, "*n"]) -> Float[Tensor, "n 
 
 
 @cached_per_batch
-def _mask_offset(heat: MapBatch) -> Float[Tensor, "n p"]:
+def mask_offset(heat: MapBatch) -> Float[Tensor, "n p"]:
     """Return ``LEVELS`` for the pixels of the mask, else 0."""
     return inside(heat) * LEVELS
 
@@ -47,7 +47,7 @@ def levels(maps: MapBatch) -> Int[Tensor, "n p"]:
 @cached_per_batch
 def joint_levels(maps: MapBatch, heat: MapBatch) -> Int[Tensor, "n p"]:
     """Return the level of each pixel outside the mask, and its level + ``LEVELS`` inside."""
-    return torch.add(_mask_offset(heat), _clean(maps).flatten(1), alpha=STEPS).to(torch.int32)
+    return torch.add(mask_offset(heat), _clean(maps).flatten(1), alpha=STEPS).to(torch.int32)
 
 
 def _clean(maps: MapBatch) -> MapBatch:

@@ -1,12 +1,16 @@
 """Localisation of the AU heatmap by maps of a whole data set: pixels in the mask."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
-from interpfer.metrics.base import MapBatch, dataset_metric, defined
+from interpfer.metrics.base import MapBatch, dataset_metric, defined, pixelwise
 from interpfer.metrics.caching import cached_per_batch
-from interpfer.metrics.histograms import LEVELS, LEVELS_NOTE, joint_histogram, reaching
+from interpfer.metrics.histograms import LEVELS, LEVELS_NOTE, joint_histogram, joint_levels, mask_offset, reaching
+from interpfer.metrics.planes import PlaneCounter
+from interpfer.truth.planes import Planes
 
 BINS = LEVELS
 """Number of thresholds: i / 1000, from 0 to 1."""
@@ -27,7 +31,32 @@ def pxap_counts(maps: MapBatch, heat: MapBatch) -> Int[Tensor, f"n {2 * BINS}"]:
     return joint_histogram(maps, heat).flatten(1) * defined(maps, heat)[:, None]
 
 
-@dataset_metric(pxap_counts, higher_is_better=True, bounds=(0.0, 100.0), source=CHOE, decimals=1)
+def _inside_planes(maps: MapBatch, heat: MapBatch, planes: Planes) -> Int[Tensor, f"q {BINS}"]:
+    """Return the histogram of map values inside the mask of each plane, by the levels of ``pxap_counts``."""
+    place, plane = planes.mask
+    keys = joint_levels(maps, heat).take(place) + _shifts(heat, place, plane)
+    counts = torch.bincount(keys, minlength=len(planes.maps) * BINS).view(-1, BINS)
+    return counts * maps[:, 0, 0].isfinite()[planes.face, None]
+
+
+@cached_per_batch
+def _shifts(heat: MapBatch, place: Int[Tensor, " k"], plane: Int[Tensor, " k"]) -> Int[Tensor, " k"]:
+    """Return what makes of the joint level of each pixel its level in the histogram of its plane."""
+    return plane.to(torch.int32) * BINS - mask_offset(heat).take(place).to(torch.int32)
+
+
+def _add_outside(
+    faces: NDArray[np.unsignedinteger], inside: NDArray[np.unsignedinteger]
+) -> NDArray[np.unsignedinteger]:
+    """Return the counts of planes: outside is what of the whole face is not inside."""
+    return np.concatenate([faces[:, :BINS] + faces[:, BINS:] - inside, inside], 1)
+
+
+IN_PLANES = PlaneCounter(_inside_planes, _add_outside)
+
+
+@pixelwise
+@dataset_metric(pxap_counts, higher_is_better=True, bounds=(0.0, 100.0), source=CHOE, decimals=1, planes=IN_PLANES)
 def pxap(counts: Counts) -> Float[Tensor, "*b"]:
     """Pixel average precision of the map for the mask heatmap >= 0.5, over the whole data set, in percent.
 
@@ -48,7 +77,10 @@ def pxap(counts: Counts) -> Float[Tensor, "*b"]:
     return percent
 
 
-@dataset_metric(pxap_counts, higher_is_better=True, bounds=(0.0, 1.0), source=CHOE, difference=LEVELS_NOTE)
+@pixelwise
+@dataset_metric(
+    pxap_counts, higher_is_better=True, bounds=(0.0, 1.0), source=CHOE, difference=LEVELS_NOTE, planes=IN_PLANES
+)
 def iou_best(counts: Counts) -> Float[Tensor, "*b"]:
     """Intersection over union with the mask heatmap >= 0.5 of all pixels, at the data set's best threshold.
 
@@ -62,12 +94,14 @@ def iou_best(counts: Counts) -> Float[Tensor, "*b"]:
     return _best_iou(counts)
 
 
+@pixelwise
 @dataset_metric(
     pxap_counts,
     higher_is_better=True,
     bounds=(0.0, 1.0),
     source="Dice 1945, doi 10.2307/1932409",
     difference=LEVELS_NOTE,
+    planes=IN_PLANES,
 )
 def dice_best(counts: Counts) -> Float[Tensor, "*b"]:
     """Dice with the mask heatmap >= 0.5 of all pixels, at the data set's best threshold.

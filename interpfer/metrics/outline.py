@@ -12,6 +12,7 @@ from torch import Tensor
 from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
 from interpfer.metrics.caching import cached_per_batch
 from interpfer.metrics.histograms import inside
+from interpfer.metrics.ignoring import Ignore, keep_pixels
 from interpfer.metrics.overlap import otsu_mask
 
 GRID = 56
@@ -50,6 +51,17 @@ def hausdorff(maps: MapBatch, heat: MapBatch) -> Scores:
     pairs = zip(_map_outline(maps).numpy(), _heat_outline(heat).numpy(), strict=True)
     distances = [_distance(one, other) / diagonal for one, other in pairs]
     return torch.where(defined(maps, heat), torch.tensor(distances).to(maps), torch.nan)
+
+
+@hausdorff.for_kept
+def _hausdorff_kept(maps: MapBatch, heat: MapBatch, ignore: Ignore) -> Scores:
+    """Return the distance where Otsu's threshold is that of the kept pixels, and the others belong to no outline."""
+    above = torch.zeros_like(maps)
+    for row, kept in enumerate(keep_pixels(maps, ignore)):
+        own = ~ignore[row]
+        if bool(own.any()):
+            above[row][own] = otsu_mask(kept)[0]
+    return torch.where(defined(maps, heat), hausdorff.compute(above, heat), torch.nan)
 
 
 def _distance(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.metrics.agreement import PAPER
-from interpfer.metrics.base import MapBatch, Scores, defined, extent, image_metric
+from interpfer.metrics.base import MapBatch, Scores, defined, extent, image_metric, pixelwise
 from interpfer.metrics.caching import cached_per_batch
 from interpfer.metrics.histograms import count, reached
 
@@ -13,6 +13,7 @@ BINS = 256
 """Bins of the histogram in which Otsu's threshold is searched."""
 
 
+@pixelwise
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PAPER, unit=True)
 def iou(maps: MapBatch, heat: MapBatch) -> Scores:
     """Intersection over union of map and heatmap, each above its own Otsu threshold; 1 where both are empty.
@@ -32,6 +33,7 @@ def iou(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(one == 0, 1, both / one)
 
 
+@pixelwise
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source=PAPER, unit=True)
 def dice(maps: MapBatch, heat: MapBatch) -> Scores:
     """Dice of map and heatmap, each above its own Otsu threshold; 1 where both are empty.

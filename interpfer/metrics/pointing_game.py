@@ -5,9 +5,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from interpfer.metrics.base import MapBatch, Scores, defined, extent, image_metric
+from interpfer.metrics.base import ImageMetric, MapBatch, Scores, defined, extent, image_metric
 from interpfer.metrics.caching import cached_per_batch
 from interpfer.metrics.histograms import inside, reached
+from interpfer.metrics.ignoring import Ignore, fill
 from interpfer.registry import also_called
 
 TOLERANCE = 15 / 224
@@ -70,6 +71,21 @@ def pointing_strict(maps: MapBatch, heat: MapBatch) -> Scores:
         0.5
     """
     return _share_of_highest(maps, heat, inside(heat))
+
+
+@pointing.for_kept
+def _pointing_kept(maps: MapBatch, heat: MapBatch, ignore: Ignore) -> Scores:
+    """Return the score of the highest of the kept pixels; the tolerance reaches across pixels to ignore."""
+    return _of_highest_kept(pointing, maps, heat, ignore)
+
+
+@pointing_strict.for_kept
+def _strict_kept(maps: MapBatch, heat: MapBatch, ignore: Ignore) -> Scores:
+    return _of_highest_kept(pointing_strict, maps, heat, ignore)
+
+
+def _of_highest_kept(metric: ImageMetric, maps: MapBatch, heat: MapBatch, ignore: Ignore) -> Scores:
+    return torch.where(ignore.flatten(1).all(1), torch.nan, metric.compute(fill(maps, ignore, -1.0), heat))
 
 
 def _share_of_highest(maps: MapBatch, heat: MapBatch, region: Float[Tensor, "n p"]) -> Scores:

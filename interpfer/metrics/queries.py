@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from interpfer.models.input import InputSpec
@@ -43,6 +43,7 @@ class ModelProbe:
         rows: position of each face in the data set.
         seed: random seed.
         zero: red, green and blue, in [0, 1], of the colour that is 0 in the model's normalised input.
+        ignore: (n, S, S) pixels of the heatmaps that count neither way; None for none.
         results: results of ``once``, by function.
 
     Examples:
@@ -65,6 +66,7 @@ class ModelProbe:
     rows: tuple[int, ...]
     seed: int
     zero: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ignore: Bool[Tensor, "n h w"] | None = None
     results: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property

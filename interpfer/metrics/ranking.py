@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interpfer.metrics.base import MapBatch, Scores, defined, image_metric
+from interpfer.metrics.base import MapBatch, Scores, defined, image_metric, pixelwise
 from interpfer.metrics.caching import cached_per_batch
 from interpfer.metrics.histograms import (
     LEVELS_NOTE,
@@ -22,6 +22,7 @@ from interpfer.metrics.histograms import (
 )
 
 
+@pixelwise
 @image_metric(higher_is_better=True, bounds=(-1.0, 1.0), source="Spearman 1904", unit=True, difference=LEVELS_NOTE)
 def spearman(maps: MapBatch, heat: MapBatch) -> Scores:
     """Correlation of the ranks of map and heatmap; undefined for a constant map.
@@ -41,6 +42,7 @@ def spearman(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), product / (length * heat_length), torch.nan)
 
 
+@pixelwise
 @image_metric(
     higher_is_better=True, bounds=(0.0, 1.0), source="Fawcett 2006, ROC analysis", unit=True, difference=LEVELS_NOTE
 )
@@ -63,6 +65,7 @@ def auroc(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), higher, torch.nan).to(maps.dtype)
 
 
+@pixelwise
 @image_metric(
     higher_is_better=True,
     bounds=(0.0, 1.0),
@@ -89,6 +92,7 @@ def ap(maps: MapBatch, heat: MapBatch) -> Scores:
     return torch.where(defined(maps, heat), precision, torch.nan).to(maps.dtype)
 
 
+@pixelwise
 @image_metric(
     higher_is_better=True,
     bounds=(0.0, 1.0),

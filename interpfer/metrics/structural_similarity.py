@@ -1,11 +1,13 @@
 """Structural similarity of map and heatmap."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.metrics.base import MapBatch, Scores, image_metric
 from interpfer.metrics.caching import cached_per_batch
+from interpfer.metrics.ignoring import Ignore, fill
 
 WINDOW = 7
 PIXELS = WINDOW**2
@@ -40,6 +42,20 @@ def ssim(maps: MapBatch, heat: MapBatch) -> Scores:
         >>> round(ssim(heat / 2, heat).item(), 4)
         1.0
     """
+    return _similarity(maps, heat).mean((1, 2))
+
+
+@ssim.for_kept
+def _ssim_kept(maps: MapBatch, heat: MapBatch, ignore: Ignore) -> Scores:
+    """Return the mean over the windows without a pixel to ignore; the peak is that of the kept pixels."""
+    whole = ~F.max_pool2d(ignore[:, None].to(maps), WINDOW, 1)[:, 0].bool()
+    similarity = torch.where(whole, _similarity(fill(maps, ignore), heat), 0)
+    count = whole.sum((1, 2))
+    return torch.where(count > 0, similarity.sum((1, 2)) / count, torch.nan)
+
+
+def _similarity(maps: MapBatch, heat: MapBatch) -> Float[Tensor, "n hv wv"]:
+    """Return the structural similarity of each window."""
     twice, squares, twice_sums, square_sums = _reference(heat)
     values = _scaled(maps)
     sums = _window_sums(values)
@@ -47,7 +63,7 @@ def ssim(maps: MapBatch, heat: MapBatch) -> Scores:
     numerator = _window_sums((values * twice).add_(SPREADS)).sub_(product, alpha=1 / PIXELS).mul_(product)
     lengths = torch.addcmul(square_sums, sums, sums)
     denominator = _window_sums(torch.addcmul(squares, values, values)).sub_(lengths, alpha=1 / PIXELS).mul_(lengths)
-    return _whole_windows(numerator.div_(denominator), maps.shape[2]).mean((1, 2))
+    return _whole_windows(numerator.div_(denominator), maps.shape[2])
 
 
 @cached_per_batch

@@ -38,7 +38,7 @@ def build(card: ModelCard, trust: bool) -> nn.Module:
         )
     if source in ARCHITECTURES:
         builder: Callable[..., Any] = ARCHITECTURES.get(source)
-        return _build_checked(lambda: builder(name, len(card.classes), **card.arch_args), card.arch)
+        return _build_checked(lambda: builder(name, card.output_count, **card.arch_args), card.arch)
     if not trust:
         code = f"the file {card.folder / source}" if source.endswith(".py") else f"the module {source}"
         raise TrustError(f"arch '{card.arch}' would run {code}; {REVIEW}.")

@@ -53,8 +53,10 @@ def assemble(data: CheckpointData, card: ModelCard, trust: bool, path: Path, has
         require_module(data, path)
     assert data.weights is not None
     module = build(card, trust)
+    if data.fill is not None:
+        return Assembled(data.fill(module).eval(), data.notes)
     module.eval()
-    load_notes = load_weights(module, data.weights, str(path), len(card.classes))
+    load_notes = load_weights(module, data.weights, str(path), card.output_count)
     pickle_notes = (f"only the weights of the pickled {data.class_name} were read",) if data.imports else ()
     return Assembled(module, (*data.notes, *pickle_notes, *load_notes))
 
@@ -83,9 +85,10 @@ def _assemble_program(
         else:
             return Assembled(network, (*data.notes, _rebuilt_note(data, card)))
     methods = "input gradients and perturbation" if program.differentiable else "perturbation"
+    reason += f"{program.reason}; " if program.reason else ""
     note = (
         f"{reason}the layers of this {data.format} are not accessible, so attention and CAMs are not available, only "
-        f"maps by {methods}; pass --arch for the others"
+        f"maps by {methods}" + ("; pass --arch for the others" if data.weights else "")
     )
     return Assembled(program, (*data.notes, note))
 

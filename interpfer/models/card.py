@@ -7,12 +7,15 @@ A YAML file beside the checkpoint with the same stem, or an entry ``card`` insid
     classes: [neutral, happiness, ...]        # in output order, or a known order such as rafdb
     input: {size: 112, color: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]}    # or a name, mean: imagenet;
                                                # resize, crop, ...: see interpfer.models.input
-    output: 0                                  # index or key of the logits in the output
+    output: 0                                  # index, key or slice of the logits in the output
+    aus: [1, 2, 4, ...]                        # optional: FACS numbers of an AU output, or an order such as disfa8
+    aus_output: 1                              # its place in the output, like output
     layers: [layer1, layer2, layer3, layer4]   # optional, shallow to deep
     forward_args: {phase: test}                # optional: arguments of forward beside the images
     published: {rafdb/test: 0.9221}            # optional: accuracy per data set and split, as published
     name: poster                               # optional: name in tables
     lineage: fine-tuned from poster, seed 2    # optional: where the weights come from; written by finetune
+    source: hf://owner/name@3f2a...            # optional: address that the file was downloaded from
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +25,17 @@ from typing import Any
 
 import yaml
 
+from interpfer.au.orders import resolve_au_order
 from interpfer.errors import DataError, ModelError, nearest
 from interpfer.labels import CLASS_ORDERS, resolve_classes
 from interpfer.models.input import InputSpec, parse_input
 from interpfer.models.output import Output, parse_output
 from interpfer.models.published import Published, parse_published
 
-FIELDS = ("arch", "arch_args", "classes", "input", "output", "layers", "forward_args", "published", "name", "lineage")
+FIELDS = (
+    *("arch", "arch_args", "classes", "input", "output", "aus", "aus_output", "layers", "forward_args", "published"),
+    *("name", "lineage", "source"),
+)
 """Fields of a card."""
 
 
@@ -38,7 +45,7 @@ class ModelCard:
 
     Attributes:
         arch: source and name of the architecture; None for a checkpoint that contains its module.
-        classes: canonical expressions in output order.
+        classes: canonical expressions in output order; none for a network with outputs for action units alone.
         arch_args: keyword arguments of the architecture.
         input: preprocessing of images.
         output: location of the logits in the output; None for the output itself, or its only part of that shape.
@@ -48,6 +55,9 @@ class ModelCard:
         published: DATASET/SPLIT -> accuracy as published; it decides no score.
         name: of the model in tables; "" for none.
         lineage: which weights were trained how, in words; "" where nothing is known.
+        source: address that the file was downloaded from, with its commit; "" for none.
+        aus: FACS numbers of the outputs for action units, in order; none where the network has no such output.
+        aus_output: their location in the output, as ``output``.
     """
 
     arch: str | None
@@ -61,11 +71,20 @@ class ModelCard:
     published: Mapping[str, Published] = field(default_factory=dict, repr=False)
     name: str = field(default="", repr=False)
     lineage: str = field(default="", repr=False)
+    source: str = field(default="", repr=False)
+    aus: tuple[int, ...] = field(default=(), repr=False)
+    aus_output: Output | None = field(default=None, repr=False)
 
     @property
     def identity(self) -> str:
         """Text of all fields that decide a score, to recognise another card."""
-        return repr(replace(self, folder=Path()))
+        aus = f" aus={self.aus}, aus_output={self.aus_output}" if self.aus else ""
+        return repr(replace(self, folder=Path())) + aus
+
+    @property
+    def output_count(self) -> int:
+        """Number of outputs that a network of this card alone has: those of its classes, and of its action units."""
+        return len(self.classes) + len(self.aus)
 
 
 def card_path(checkpoint: str | Path) -> Path:
@@ -114,13 +133,14 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: str | Path, has_modul
             f"model card {where}: the field 'arch' is missing (FILE.py:callable, package.module:callable, "
             "torchvision:NAME or timm:NAME); write it into the card or pass --arch."
         )
-    if not raw.get("classes"):
+    aus = _parse_aus(raw, where)
+    if not raw.get("classes") and not aus:
         raise ModelError(
             f"model card {where}: the field 'classes' is missing: the expressions in output order; "
             f"write it into the card or pass --classes; known orders: {', '.join(CLASS_ORDERS)}."
         )
     try:
-        classes = resolve_classes(_parse_names(raw["classes"], where, "classes"))
+        classes = resolve_classes(_parse_names(raw["classes"], where, "classes")) if raw.get("classes") else ()
     except DataError as error:
         raise ModelError(f"model card {where}: classes: {error}") from error
     layers = raw.get("layers")
@@ -136,7 +156,24 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: str | Path, has_modul
         published=parse_published(raw.get("published") or {}, where),
         name=_parse_text(raw, where, "name"),
         lineage=_parse_text(raw, where, "lineage"),
+        source=_parse_text(raw, where, "source"),
+        aus=aus,
+        aus_output=None if raw.get("aus_output") is None else parse_output(raw["aus_output"], where, "aus_output"),
     )
+
+
+def _parse_aus(raw: Mapping[str, Any], where: str) -> tuple[int, ...]:
+    value = raw.get("aus")
+    if value is None:
+        if raw.get("aus_output") is not None:
+            raise ModelError(f"model card {where}: aus_output needs aus: the FACS numbers of that output, in order.")
+        return ()
+    if not isinstance(value, str | int | float | Sequence):
+        raise ModelError(f"model card {where}: aus must be a list of FACS numbers, got {value!r}.")
+    try:
+        return resolve_au_order(value)
+    except DataError as error:
+        raise ModelError(f"model card {where}: aus: {error}") from error
 
 
 def _parse_mapping(raw: Mapping[str, Any], where: str, name: str) -> dict[str, Any]:

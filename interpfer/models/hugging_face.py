@@ -11,7 +11,7 @@ from torch import nn
 
 from interpfer.errors import ModelError, TrustError
 from interpfer.models.messages import REVIEW
-from interpfer.models.readers.hf import find_code
+from interpfer.models.readers.own_code import find_code
 from interpfer.registry import missing_package
 
 SOURCE = "hf"

@@ -6,7 +6,7 @@ no gradient.)
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,8 @@ PREFIX_TOKENS = (0, 1, 2, 5)
 """Numbers of class and register tokens to try if the network has no ``num_prefix_tokens``."""
 MAX_LISTED = 16
 """Modules that a message lists."""
+CONTAINERS = (nn.ParameterDict, nn.ParameterList)
+"""Modules that only hold the parameters of the module that they are in."""
 
 
 def find_layers(
@@ -40,7 +42,7 @@ def find_layers(
         x: one input, such as noise.
         logits: function that runs the network on an input and returns its logits.
     """
-    trace = _Trace(network, getattr(network, "num_prefix_tokens", None))
+    trace = _Trace(network, getattr(network, "num_prefix_tokens", None), getattr(network, "layout", None))
     with hooked(network, dict.fromkeys(trace.names, trace.record)), torch.enable_grad():
         scores = logits(x)
         gradients: Sequence[Tensor | None] = [None] * len(trace.outputs)
@@ -56,25 +58,35 @@ def find_layers(
     return tuple(replace(layer, is_stage_end=layer.name in ends) for layer in layers)
 
 
+def own_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield the parameters of a module without those of the modules in it."""
+    yield from module.parameters(recurse=False)
+    for child in module.children():
+        if isinstance(child, CONTAINERS):
+            yield from child.parameters(recurse=False)
+
+
 class _Trace:
     """Records the outputs of all modules in one forward pass.
 
     Args:
         network: the network.
         prefix: number of class and register tokens; None if unknown.
+        layout: "nhwc" or "nchw" of its layers; None to find it by the shapes.
 
     Attributes:
         names: module -> its name.
         outputs: name -> output of the last call and its description, in the order in which the modules finish.
     """
 
-    def __init__(self, network: nn.Module, prefix: int | None) -> None:
+    def __init__(self, network: nn.Module, prefix: int | None, layout: str | None = None) -> None:
         heads = [f"{name}." for name, module in network.named_modules() if isinstance(module, Head)]
         self.names = {
             module: name for name, module in network.named_modules() if name and not name.startswith(tuple(heads))
         }
         self.outputs: dict[str, tuple[Tensor, Layer]] = {}
         self._prefix = prefix
+        self._layout = layout if layout in ("nhwc", "nchw") else None
         self._calls: dict[str, int] = {}
         self._count = 0
         self._sources: dict[int, tuple[Tensor, int, int]] = {}
@@ -87,11 +99,11 @@ class _Trace:
         self._calls[name] = self._calls.get(name, 0) + 1
         self._count += 1
         self._finished[name] = self._count
-        if module._parameters:
+        if next(own_parameters(module), None) is not None:
             self._weighted[name] = self._count
         for part in range(MAX_PARTS):
             tensor = first_tensor(output, part)
-            layer = None if tensor is None else _spatial_layer(name, tensor, self._prefix)
+            layer = None if tensor is None else _spatial_layer(name, tensor, self._prefix, self._layout)
             if tensor is None or layer is not None or isinstance(output, Tensor):
                 break
         if tensor is None or layer is None:
@@ -101,7 +113,7 @@ class _Trace:
             tensor = tensor.detach().requires_grad_()
         layer = replace(
             layer,
-            is_composite=any(True for _ in module.children()),
+            is_composite=any(not isinstance(child, CONTAINERS) for child in module.children()),
             is_norm="norm" in type(module).__name__.lower(),
             has_weights=any(True for _ in module.parameters()),
             part=part,
@@ -161,12 +173,13 @@ def _find_attention(network: nn.Module) -> frozenset[str]:
     )
 
 
-def _spatial_layer(name: str, output: Tensor, prefix: int | None) -> Layer | None:
+def _spatial_layer(name: str, output: Tensor, prefix: int | None, known: str | None = None) -> Layer | None:
     if not output.is_floating_point() or output.dim() not in (3, 4) or len(output) != 1:
         return None
     if output.dim() == 4:
         _, a, b, c = output.shape
-        layout, channels, grid = ("nhwc", c, (a, b)) if a == b != c else ("nchw", a, (b, c))
+        is_last = a == b != c if known is None else known == "nhwc"
+        layout, channels, grid = ("nhwc", c, (a, b)) if is_last else ("nchw", a, (b, c))
         return Layer(name, channels, grid, layout) if grid[0] == grid[1] >= MIN_GRID else None
     tokens, channels = output.shape[1:]
     for extra in PREFIX_TOKENS if prefix is None else (prefix, 0):

@@ -12,7 +12,9 @@ from interpfer.errors import ModelError, nearest
 from interpfer.models.assemble import assemble
 from interpfer.models.card import ModelCard, card_path, parse_card, read_card
 from interpfer.models.checkpoint import read_checkpoint, require_module, sha256_of_part
+from interpfer.models.hub import locate
 from interpfer.models.identify import identify_architecture
+from interpfer.models.keras_network.network import as_network
 from interpfer.models.known_networks import PRETRAINED, find_pretrained_input
 from interpfer.models.model import Model
 from interpfer.models.options import ModelOptions
@@ -25,9 +27,7 @@ NO_CARD_FIELD = ("trust", "name", "preset", "key")
 """Options of a model that are not fields of its card."""
 
 OVERRIDES = tuple(
-    "layers" if each.name == "card_layers" else each.name
-    for each in option_fields(ModelOptions)
-    if each.name not in NO_CARD_FIELD
+    each.name.removeprefix("card_") for each in option_fields(ModelOptions) if each.name not in NO_CARD_FIELD
 )
 """Arguments of ``load_model`` that override a field of the card."""
 
@@ -51,17 +51,16 @@ def load_model(
     """Load a trained classifier.
 
     Args:
-        model: a checkpoint file or folder with a card beside or inside it, or a module in memory.
+        model: a checkpoint file or folder with a card beside or inside it, or a module in memory; or an address of the
+            Hugging Face hub, hf://OWNER/NAME[@REVISION][/FILE], of which the copy in the cache is read first.
         trust: allow code of the card or of a pickle to run.
         device: device of the model.
         name: name in tables; by default that of the card, else the file's stem or the module's class.
-        preset: a published classifier, such as "poster/rafdb" (``interpfer ls presets``); it overrides the card, and
-            ``overrides`` override it.
+        preset: a published classifier, such as "poster/rafdb"; it overrides the card, and ``overrides`` override it.
         key: place of the network in a file that holds several, such as "fold_0"; keys are joined with dots.
         overrides: fields of the model card, see ``interpfer.models.options.ModelOptions``: ``arch``, ``arch_args``,
             ``classes``, ``input`` (a mapping of any of its fields), ``input_size``, ``color``, ``scale``, ``mean``,
-            ``std``, ``output``, ``layers`` (names in ``named_modules()``, shallow to deep) and ``forward_args``. None
-            leaves the card's value.
+            ``std``, ``output``, ``aus``, ``aus_output``, ``layers``, ``forward_args``. None leaves the card's value.
 
     Returns:
         The classifier, for ``interpfer.score``, ``compute_maps`` and ``finetune``.
@@ -83,15 +82,16 @@ def load_model(
         if key is not None:
             raise ModelError(f"a module in memory holds one network: key={key!r} must be None.")
         card = parse_card(fields, type(model).__name__, Path(), has_module=True)
-        return Model(name or card.name or type(model).__name__, model, card, device=device)
-    path = Path(model)
+        return Model(name or card.name or type(model).__name__, as_network(model), card, device=device)
+    path = (located := locate(model)).path
     info = read_with_card(path, trust, key=key, overrides=fields)
     _require_class_order(preset, info)
     raw, notes = _add_architecture(info, path, preset)
     card = parse_card(raw, info.where, info.folder, has_module=info.data.module is not None)
+    card = replace(card, source=located.source or card.source)
     assembled = assemble(info.data, card, trust, path, has_arch=info.raw.get("arch") is not None)
     return Model(
-        name or "-".join(filter(None, (card.name or _default_name(path, info.data.file), key))),
+        name or "-".join(filter(None, (card.name or located.name or _default_name(path, info.data.file), key))),
         assembled.module,
         card,
         device=device,
@@ -210,7 +210,8 @@ def card_fields(overrides: Mapping[str, Any], preset: str | None = None) -> dict
 
 def _require_class_order(preset: str | None, info: CheckpointInfo) -> None:
     """Check that the class order is known: without a variant, that of some presets depends on the training data."""
-    if preset and not info.raw.get("classes") and (variants := load_preset(preset).variants):
+    has_outputs = bool(info.raw.get("classes") or info.raw.get("aus"))
+    if preset and not has_outputs and (variants := load_preset(preset).variants):
         choices = ", ".join(f"{preset}/{variant}" for variant in variants)
         raise ModelError(
             f"preset '{preset}': the order of the classes depends on the training data; pass one of "

@@ -17,9 +17,19 @@ from interpfer.models.card import ModelCard
 from interpfer.models.failures import explain_failure
 from interpfer.models.hooks import hooked
 from interpfer.models.layer_access import LayerAccess
-from interpfer.models.output import describe_output, find_tensors, stack_vectors
+from interpfer.models.output import select_logits
 from interpfer.models.preparation import normalise, prepare
-from interpfer.models.softmax import LOGITS, SoftmaxCalls, describe_softmax, is_distribution, name_output
+from interpfer.models.softmax import (
+    LOGITS,
+    SIGMOIDS,
+    SoftmaxCalls,
+    describe_sigmoid,
+    describe_softmax,
+    is_distribution,
+    name_au_output,
+    name_output,
+    odds,
+)
 from interpfer.validation import require_choice
 
 
@@ -30,7 +40,8 @@ class Model(LayerAccess):
         name: name in tables.
         module: the network, unwrapped from DataParallel and from compilation.
         card: its model card.
-        classes: canonical expressions in output order.
+        classes: canonical expressions in output order; none for a network with outputs for action units alone.
+        outputs: names of the logits: the classes, or the action units ("AU12") of a network without classes.
         output_kind: "logits", "probabilities" or "log-probabilities", what the network returns; None before it ran.
     """
 
@@ -48,6 +59,7 @@ class Model(LayerAccess):
         self.module = unwrap(module).to(device)
         self.card = card
         self.classes = card.classes
+        self.outputs = card.classes or tuple(f"AU{au}" for au in card.aus)
         self.output_kind: str | None = None
         self._notes = dict.fromkeys(notes)
         self._has_softmax = False
@@ -56,7 +68,7 @@ class Model(LayerAccess):
 
     def __repr__(self) -> str:
         size = self.card.input.size
-        return f"Model {self.name}: {type(self.module).__name__}, {size} px {self.card.input.color}, {self.classes}"
+        return f"Model {self.name}: {type(self.module).__name__}, {size} px {self.card.input.color}, {self.outputs}"
 
     def _repr_html_(self) -> str:
         """Return a table of the model's properties for a notebook."""
@@ -64,7 +76,7 @@ class Model(LayerAccess):
         facts = {
             "network": type(self.module).__name__,
             "parameters": f"{sum(p.numel() for p in self.module.parameters()):,}",
-            "classes": ", ".join(self.classes),
+            "classes": ", ".join(self.outputs),
             "input": f"{spec.size} x {spec.size} {spec.color}",
             "device": str(self.device),
         }
@@ -157,6 +169,8 @@ class Model(LayerAccess):
         Raises:
             ModelError: the output does not hold one logit per class.
         """
+        if not self.classes:
+            return self._au_logits(x)
         if self.output_kind is not None and not self._has_softmax:
             return self.select(self.forward(x), len(x))
         with SoftmaxCalls() as calls:
@@ -168,6 +182,46 @@ class Model(LayerAccess):
                 self._notes[describe_softmax(self.output_kind, self._has_softmax)] = None
         logits = calls.logits_of(scores) if self._has_softmax else None
         return scores if logits is None else logits
+
+    def _au_logits(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k"]:
+        """Return the logits of action units; of a sigmoid at the end of the network, what it is given."""
+        with SoftmaxCalls(SIGMOIDS) as calls:
+            scores = self.select(self.forward(x), len(x))
+        logits: Tensor | None = calls.logits_of(scores) if len(x) else None
+        kind, is_certain = (self.output_kind, False) if self.output_kind else name_au_output(scores)
+        if is_certain:
+            self.output_kind = kind
+            self._notes |= {} if kind == LOGITS else {describe_sigmoid(logits is not None): None}
+        if logits is not None:
+            return logits
+        return scores if kind == LOGITS else odds(scores)
+
+    def require_classes(self) -> None:
+        """Check that there are classes.
+
+        Raises:
+            ModelError: the network has outputs for action units alone.
+        """
+        if not self.classes:
+            raise ModelError(f"model {self.name} has AU outputs and no classes: score it, with --target au.")
+
+    def for_aus(self) -> "Model":
+        """Return this network as a classifier of action units: ``outputs`` are those, and there are no classes.
+
+        Raises:
+            ModelError: its card names no output for action units.
+        """
+        if not self.card.aus:
+            raise ModelError(
+                f"model {self.name} has no AU output: write aus (FACS numbers in output order) and aus_output into its "
+                "card, or leave out --target au."
+            )
+        if not self.classes:
+            return self
+        card = replace(self.card, classes=(), output=None)
+        head = Model(self.name, self.module, card, self.device, self._sha256, self.notes)
+        head._autocast = self._autocast
+        return head
 
     def predict_logits(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n k"]:
         """Return the logits of images of the input size, computed in evaluation mode and without gradients."""
@@ -181,6 +235,8 @@ class Model(LayerAccess):
             logits: what ``logits`` returns; where the network returns probabilities and their logits are not found, a
                 row without negative values that sums to 1 is returned as it is.
         """
+        if not self.classes:
+            return logits.sigmoid()
         if self._has_softmax or self.output_kind == LOGITS:
             return logits.softmax(1)
         return torch.where(is_distribution(logits, self.precision)[:, None], logits, logits.softmax(1))
@@ -217,25 +273,9 @@ class Model(LayerAccess):
         Raises:
             ModelError: no part of it, or more than one, has one logit per class.
         """
-        output = stack_vectors(output, n)
-        logits = output if self.card.output is None else self.card.output.pick(output, n)
-        if self.card.output is None and not isinstance(output, Tensor):
-            candidates = [value for _, value in find_tensors(output) if self._is_logits(value, n)]
-            if len(candidates) != 1:
-                raise ModelError(
-                    f"model {self.name} returned {describe_output(output)}: specify which one holds the logits "
-                    "(output: in the card, or --output)."
-                )
-            logits = candidates[0]
-        if not isinstance(logits, Tensor) or not self._is_logits(logits, n):
-            raise ModelError(
-                f"model {self.name} must return {n} x {len(self.classes)} logits, got {describe_output(logits)}; "
-                f"its classes are {', '.join(self.classes)}."
-            )
-        return logits.reshape(n, len(self.classes)).float()
-
-    def _is_logits(self, value: Tensor, n: int) -> bool:
-        return value.dim() >= 2 and tuple(value.shape) == (n, len(self.classes), *[1] * (value.dim() - 2))
+        card, is_au = self.card, not self.classes
+        place = (card.aus_output or card.output) if is_au else card.output
+        return select_logits(output, n, place, self.outputs, self.name, is_au)
 
     @property
     def noise(self) -> Tensor:

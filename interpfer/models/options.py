@@ -27,6 +27,9 @@ class ModelOptions(Options):
         mean: mean subtracted after scaling; "imagenet", "half", "caffe", ... set ``std`` and ``scale`` too.
         std: standard deviation to divide by after that.
         output: index or key of the logits in the output; see ``interpfer.models.output``.
+        card_aus: FACS numbers of an output for action units, in order, or a known order such as "disfa8";
+            ``aus`` of the card and of ``load_model``.
+        aus_output: its place in the output, as ``output``.
         card_layers: names in ``named_modules()``, shallow to deep; ``layers`` of the card and of ``load_model``.
         arch_args: keyword arguments of the architecture.
         forward_args: arguments of ``forward`` beside the images.
@@ -65,6 +68,16 @@ class ModelOptions(Options):
         metavar="KEY",
         example="'0.6*0+0.4*1'",
     )
+    card_aus: float | str | Sequence[float] | None = option(
+        None,
+        "FACS numbers of an AU output in order, or a known order: disfa8, bp4d12, ...",
+        kind="numbers",
+        metavar="LIST",
+        example="1,2,4,6,12",
+    )
+    aus_output: int | str | Mapping[int | str, float] | None = option(
+        None, "AU logits in the output, as --output", kind="key", metavar="KEY", example="'8:20'"
+    )
     card_layers: Sequence[str] | None = option(None, "Layers of the model, shallow to deep", kind="names", flag="")
     arch_args: Mapping[str, Any] | None = option(None, "Keyword arguments of the architecture", kind="mapping", flag="")
     forward_args: Mapping[str, Any] | None = option(
@@ -84,5 +97,5 @@ class ModelOptions(Options):
     def model_values(self) -> dict[str, Any]:
         """Return the keyword arguments of ``load_model``."""
         values = {each.name: getattr(self, each.name) for each in fields(ModelOptions)}
-        values["layers"] = values.pop("card_layers")
+        values |= {"layers": values.pop("card_layers"), "aus": values.pop("card_aus")}
         return values

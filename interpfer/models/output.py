@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.errors import ModelError
@@ -83,12 +84,13 @@ class Output:
         )
 
 
-def parse_output(raw: Any, where: str) -> Output:
-    """Check the field ``output`` of a card.
+def parse_output(raw: Any, where: str, name: str = "output") -> Output:
+    """Check the field ``output`` of a card, or another of its kind.
 
     Args:
         raw: the field, as read from YAML.
         where: name of the card, for messages.
+        name: of the field, for messages.
 
     Raises:
         ModelError: it has none of the forms listed in the module's docstring.
@@ -98,7 +100,7 @@ def parse_output(raw: Any, where: str) -> Output:
         OutputPart(key=1, weight=0.4, start=None, stop=None)
     """
     error = ModelError(
-        f"model card {where}: output must be an index, a key, a slice such as ':8' or a weighted sum such as "
+        f"model card {where}: {name} must be an index, a key, a slice such as ':8' or a weighted sum such as "
         f"{{0: 0.6, 1: 0.4}}, got {raw!r}."
     )
     if isinstance(raw, bool):
@@ -166,6 +168,46 @@ def stack_vectors(output: Any, n: int) -> Any:
     if isinstance(output, list) and len(output) == n and all(getattr(item, "ndim", 0) == 1 for item in output):
         return torch.stack([torch.as_tensor(item) for item in output])
     return output
+
+
+def select_logits(
+    output: Any, n: int, place: Output | None, names: Sequence[str], model: str, is_au: bool = False
+) -> Float[Tensor, "n k"]:
+    """Return the logits in an output of a network.
+
+    Args:
+        output: return value of the network.
+        n: size of the batch.
+        place: where the logits are; None for the output itself, or its only part of that shape.
+        names: of the k logits.
+        model: its name, for messages.
+        is_au: whether they are those of action units, for messages.
+
+    Raises:
+        ModelError: no part of the output, or more than one, has one logit per name.
+    """
+
+    def is_logits(value: Tensor) -> bool:
+        return value.dim() >= 2 and tuple(value.shape) == (n, len(names), *[1] * (value.dim() - 2))
+
+    output = stack_vectors(output, n)
+    logits = output if place is None else place.pick(output, n)
+    if place is None and not isinstance(output, Tensor):
+        candidates = [value for _, value in find_tensors(output) if is_logits(value)]
+        if len(candidates) != 1:
+            field = "aus_output" if is_au else "output"
+            raise ModelError(
+                f"model {model} returned {describe_output(output)}: specify which one holds the logits "
+                f"({field}: in the card, or --{field.replace('_', '-')})."
+            )
+        logits = candidates[0]
+    if not isinstance(logits, Tensor) or not is_logits(logits):
+        what = "action units" if is_au else "classes"
+        raise ModelError(
+            f"model {model} must return {n} x {len(names)} logits, got {describe_output(logits)}; "
+            f"its {what} are {', '.join(names)}."
+        )
+    return logits.reshape(n, len(names)).float()
 
 
 def describe_output(output: Any) -> str:

@@ -26,6 +26,7 @@ class Program(nn.Module):
         batch: the only batch size that it takes; None for any. A program that says nothing is tried: one that fails on
             a batch, or returns something else for it than for its images, gets them one by one.
         move: function that moves it to a device; None if it stays on the CPU.
+        reason: why its layers are not accessible; "" if that is so for all of its kind.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Program(nn.Module):
         differentiable: bool,
         batch: int | None = None,
         move: Callable[[torch.device], Any] | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__()
+        self.reason = reason
         self.kind = kind
         self.differentiable = differentiable
         self.batch = batch

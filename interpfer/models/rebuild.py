@@ -45,7 +45,7 @@ def rebuild(data: CheckpointData, program: nn.Module, network: nn.Module, card: 
     for fill in (_fill_by_name, _fill_in_order, partial(_fill_in_order, transposed=True)):
         candidate = deepcopy(network).eval()
         try:
-            fill(candidate, data.weights or {}, x, len(card.classes))
+            fill(candidate, data.weights or {}, x, card.output_count)
             with torch.no_grad():
                 difference = largest_difference(candidate(x), expected)
         except (InterpferError, RuntimeError, TypeError, ValueError) as error:

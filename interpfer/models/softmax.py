@@ -1,5 +1,6 @@
 """Networks that end in a softmax: tells logits from probabilities, and finds the logits before a softmax."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -60,17 +61,25 @@ def _tolerance(precision: torch.dtype) -> float:
     return FINE if precision.itemsize >= 4 else COARSE
 
 
-class SoftmaxCalls(TorchFunctionMode):
-    """Records what the softmax and log-softmax functions are given, within a ``with`` block."""
+SIGMOIDS = (torch.sigmoid, torch.special.expit, F.sigmoid, Tensor.sigmoid)
 
-    def __init__(self) -> None:
+
+class SoftmaxCalls(TorchFunctionMode):
+    """Records what the softmax and log-softmax functions are given, within a ``with`` block.
+
+    Args:
+        functions: those that are recorded.
+    """
+
+    def __init__(self, functions: Sequence[Callable[..., Any]] = SOFTMAXES) -> None:
         super().__init__()
+        self._functions = functions
         self._calls: list[tuple[Tensor, Tensor]] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run a function of torch, and record a softmax."""
+        """Run a function of torch, and record one of those looked for."""
         output = func(*args, **(kwargs or {}))
-        if func in SOFTMAXES and isinstance(output, Tensor):
+        if func in self._functions and isinstance(output, Tensor):
             given = args[0] if args else (kwargs or {})["input"]
             self._calls = [*self._calls[1 - MAX_CALLS :], (given, output)]
         return output
@@ -93,3 +102,40 @@ def describe_softmax(kind: str, has_logits: bool) -> str:
     if has_logits:
         return f"the network returns {kind}: maps and metrics take the logits before its softmax"
     return f"the network returns {kind}, and no softmax that gives them is found: maps explain the {kind}, not logits"
+
+
+MIN_VALUES = 8
+"""Outputs for action units that all lie in [0, 1] before they are taken as probabilities for good."""
+
+
+def name_au_output(scores: Float[Tensor, "n k"]) -> tuple[str, bool]:
+    """Return what outputs for action units are, "logits" or "probabilities", and whether so many values decide it.
+
+    Examples:
+        >>> name_au_output(torch.tensor([[0.2, 3.0]])), name_au_output(torch.full((4, 2), 0.5))
+        (('logits', True), ('probabilities', True))
+        >>> name_au_output(torch.tensor([[0.2, 0.7]]))
+        ('probabilities', False)
+    """
+    in_range = bool(((scores >= 0) & (scores <= 1)).all())
+    return (PROBABILITIES, scores.numel() >= MIN_VALUES) if in_range else (LOGITS, True)
+
+
+def odds(scores: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """Return the logarithm of the odds of probabilities, which is finite also for 0 and 1."""
+    logits: Tensor = torch.logit(scores, torch.finfo(scores.dtype).eps)
+    return logits
+
+
+def describe_sigmoid(has_logits: bool) -> str:
+    """Return the note on a network that returns probabilities of action units.
+
+    Args:
+        has_logits: whether the logits before them are found.
+    """
+    if has_logits:
+        return "the AU outputs are probabilities: maps and metrics take the logits before their sigmoid"
+    return (
+        "the AU outputs lie in [0, 1] and are taken as probabilities, though no sigmoid that gives them is found: maps "
+        "explain the logarithm of their odds"
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from interpfer.errors import RunError
-from interpfer.reports.page.scores import BASELINES, Scores, number
+from interpfer.reports.page.scores import Scores, number
 from interpfer.reports.profile_figure import profile_figure
 from interpfer.reports.style import (
     ACCENT,
@@ -32,6 +32,9 @@ from interpfer.results.pictures import AU_HEATMAP, ReportData
 from interpfer.results.run import Run
 
 DASHES = ("--", ":", "-")
+
+MANY = 15
+"""Number of classes from which on cells are small, and their numbers too."""
 
 
 def write_figures(
@@ -62,9 +65,18 @@ def write_figures(
         "mean-maps": lambda: means_figure(report_data, scores) if report_data else None,
     }
     for name, make in makers.items():
-        figure = draw(make)  # type: ignore[arg-type]
+        figure = draw(make)
         if figure is not None:
+            figure.suptitle(caption(run), fontsize=7, color=SOFT)
             yield from (save(figure, folder / f"{name}.{suffix}") for suffix in formats)
+
+
+def caption(run: Run) -> str:
+    """Return what a figure shows in one line: model, data set, truth and number of scored images."""
+    arguments, counts = run.manifest["arguments"], run.manifest["counts"]
+    truth = arguments.get("codebook") or arguments.get("truth", "codebook")
+    where = "/".join(filter(None, (str(arguments["dataset"]), str(arguments.get("split") or ""))))
+    return f"{arguments['model']} on {where}, truth {truth}, {arguments['protocol']} protocol, n = {counts['scored']}"
 
 
 def scores_figure(scores: Scores) -> Figure | None:
@@ -82,12 +94,12 @@ def scores_figure(scores: Scores) -> Figure | None:
         axis.plot(estimate.value, place, "o", color=ACCENT, ms=4)
     axis.set_yticks(range(len(keys)), [" ".join(key) for key in keys])
     axis.set_ylim(len(keys) - 0.5, -0.5)
-    for style, (key, phrase) in zip(DASHES, BASELINES.items(), strict=True):
+    for style, (key, phrase) in zip(DASHES, scores.phrases.items(), strict=True):
         estimate = scores.at(key, metric)
         if estimate.is_defined:
             label = f"{phrase} ({number(estimate.value, facts, short=True)})"
             axis.axvline(estimate.value, color=MARK, lw=1, ls=style, label=label, zorder=0)
-    axis.set_xlabel(f"{metric} with the AU heatmap, 95 % confidence intervals")
+    axis.set_xlabel(f"{metric} with the {scores.words.noun}, 95 % confidence intervals")
     axis.tick_params(axis="y", length=0)
     if axis.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", fontsize=7)
@@ -108,7 +120,8 @@ def layers_figure(scores: Scores) -> Figure | None:
         return None
     low, high = (end([end(grid[np.isfinite(grid)]) for grid in grids if np.isfinite(grid).any()]) for end in (min, max))
     depths = [len(rows[name]) for name in names]
-    figure = new_figure(1.6 + 0.55 * len(columns), 0.9 + sum(0.24 * count + 0.28 for count in depths))
+    width = 0.55 if len(columns) <= MANY else 0.3
+    figure = new_figure(1.6 + width * len(columns), 0.9 + sum(0.24 * count + 0.28 for count in depths))
     axes = figure.subplots(len(names), 1, squeeze=False, height_ratios=depths, sharex=True)[:, 0]
     for axis, name, grid in zip(axes, names, grids, strict=True):
         image = axis.imshow(grid, cmap=SHARES, vmin=low, vmax=high, aspect="auto")
@@ -118,7 +131,7 @@ def layers_figure(scores: Scores) -> Figure | None:
         axis.set_yticks(range(len(rows[name])), rows[name])
         axis.set_title(name, loc="left")
         axis.tick_params(length=0)
-    axes[-1].set_xticks(range(len(columns)), ["all", *columns[1:]], rotation=30, ha="right")
+    _name_columns(axes[-1], ["all", *columns[1:]])
     figure.colorbar(image, ax=list(axes), shrink=min(1.0, 4 / len(names)), aspect=30).set_label(metric)
     return figure
 
@@ -128,11 +141,12 @@ def confusion_figure(run: Run) -> Figure:
     counts = run.confusion.to_numpy(float)
     totals = counts.sum(1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
-    figure = new_figure(1.9 + 0.5 * counts.shape[1], 1.2 + 0.4 * counts.shape[0])
+    width, height = (0.5, 0.4) if max(counts.shape) <= MANY else (0.22, 0.19)
+    figure = new_figure(1.9 + width * counts.shape[1], 1.2 + height * counts.shape[0])
     axis = figure.subplots()
     image = axis.imshow(shares, cmap=SHARES, vmin=0, vmax=1, aspect="auto")
-    _write_cells(axis, shares, 0, 1, [[f"{int(count)}" for count in row] for row in counts])
-    axis.set_xticks(range(counts.shape[1]), [str(name) for name in run.confusion], rotation=30, ha="right")
+    _write_cells(axis, shares, 0, 1, [[_write_count(count, counts.shape) for count in row] for row in counts])
+    _name_columns(axis, [str(name) for name in run.confusion])
     axis.set_yticks(range(counts.shape[0]), [str(name) for name in run.confusion.index])
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
@@ -164,9 +178,17 @@ def means_figure(report_data: ReportData, scores: Scores) -> Figure | None:
                     picture, cmap=MAPS, vmin=0, vmax=1, alpha=OPACITY, extent=(0, 1, 1, 0), interpolation="bilinear"
                 )
             elif key == AU_HEATMAP:
-                axis.text(0.5, 0.5, "no action\nunits", ha="center", va="center", color=SOFT, transform=axis.transAxes)
+                axis.text(
+                    0.5,
+                    0.5,
+                    scores.words.nothing.replace(" units", "\nunits"),
+                    ha="center",
+                    va="center",
+                    color=SOFT,
+                    transform=axis.transAxes,
+                )
             if line == 0:
-                axis.set_title(key[0] if key == AU_HEATMAP else "\n".join(key), fontsize=8)
+                axis.set_title(scores.words.noun if key == AU_HEATMAP else "\n".join(key), fontsize=8)
     for axis in axes.flat:
         bare(axis)
     if image is not None:
@@ -186,12 +208,23 @@ def _main_profile(run: Run, scores: Scores) -> Figure | None:
     return profile_figure(run, *scores.main)
 
 
+def _name_columns(axis: Axes, names: Sequence[str]) -> None:
+    """Name the columns of a heat map, upright where there are many."""
+    is_dense = len(names) > MANY
+    axis.set_xticks(range(len(names)), names, rotation=90 if is_dense else 30, ha="center" if is_dense else "right")
+
+
+def _write_count(count: float, shape: tuple[int, ...]) -> str:
+    return "" if not count and max(shape) > MANY else f"{int(count)}"
+
+
 def _write_cells(
     axis: Axes, grid: NDArray[np.float64], low: float, high: float, texts: Sequence[Sequence[str]]
 ) -> None:
     """Write texts into the cells of a heat map: white on dark colours, dark on light ones."""
+    size = 7 if max(grid.shape) <= MANY else 4.5
     for row, column in np.ndindex(grid.shape):
         value = float(grid[row, column])
         is_dark = np.isfinite(value) and value > low + 0.55 * (high - low)
         ink = "white" if is_dark else INK if np.isfinite(value) else SOFT
-        axis.text(column, row, texts[row][column], ha="center", va="center", fontsize=7, color=ink)
+        axis.text(column, row, texts[row][column], ha="center", va="center", fontsize=size, color=ink)

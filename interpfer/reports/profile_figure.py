@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from interpfer.errors import RunError
-from interpfer.labels import EXPRESSIONS
+from interpfer.labels import sort_classes
 from interpfer.reports.page.action_units import MAX_RATIO
 from interpfer.reports.style import INK, LESS_MORE, SOFT, new_figure
 from interpfer.results.run import Run
@@ -35,8 +35,7 @@ def profile_figure(run: Run, map_name: str, layer: str | None = None, by: str = 
     """
     table = _select_profile(run, map_name, layer, by)
     aus = [str(au) for au in table["au"].unique() if au != BACKGROUND]
-    present = set(table["expression"])
-    names = [name for name in EXPRESSIONS if name in present]
+    names = list(sort_classes(table["expression"]))
     titles = {f"{map_name}, {table['layer'].iloc[0]}": "share", "AU heatmaps": "codebook"}
     cells = {column: table.pivot(index="expression", columns="au", values=column).loc[names]
              for column in ("share", "codebook", "uniform", "expected")}  # fmt: skip

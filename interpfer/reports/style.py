@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -43,9 +43,11 @@ RULES: Any = {
     "text.parse_math": False,  # a name with dollar signs is a name
 }
 
+FigureT = TypeVar("FigureT", bound=Figure | None)
 
-def draw(make: Callable[[], Figure]) -> Figure:
-    """Return the figure of a function, made in this style."""
+
+def draw(make: Callable[[], FigureT]) -> FigureT:
+    """Return the figure of a function, made in this style; None if it has nothing to draw."""
     with mpl.rc_context(RULES):
         return make()
 

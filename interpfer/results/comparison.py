@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from interpfer.choices import AU
 from interpfer.errors import RunError
 from interpfer.labels import class_indices
 from interpfer.results.hypotheses import ACCURACY, Hypotheses
 from interpfer.results.metric_facts import MetricFacts, facts_of, redefined_metrics
-from interpfer.results.run import SUBJECT, Run
+from interpfer.results.run import SUBJECT, UNLABELLED, Run
 from interpfer.statistics.comparison import Difference, compare_accuracy, compare_scores, holm
 from interpfer.statistics.subjects import number_subjects
 
@@ -61,10 +62,11 @@ def compare(run_a: Run, run_b: Run, seed: int = 0, hypotheses: Hypotheses | None
     predictions = [table.loc[shared, "predicted"].to_numpy() for table in tables]
     labels = shared.get_level_values("label").to_numpy()
     subjects = number_subjects(_shared_subjects(tables[0], tables[1], shared)[0])
-    labelled = labels != ""
+    labelled = (labels != "") & np.all([pd.notna(names) & (names != "") for names in predictions], 0)
     correct = [(predicted == labels)[labelled] for predicted in predictions]
-    names = tuple(dict.fromkeys(labels[labelled].tolist()))
-    classes = np.array(class_indices(labels.tolist(), names), np.intp)
+    groups = labels.tolist() if labelled.any() else [UNLABELLED] * len(labels)
+    names = tuple(dict.fromkeys(group for group in groups if group))
+    classes = np.array(class_indices(groups, names), np.intp)
     chosen = hypotheses.choose_metrics(common_metrics([run_a, run_b]))
     metrics = [name for name in chosen if name != ACCURACY]
     keys, lines = [(*pair, metric) for pair in pairs for metric in metrics], list[Difference]()
@@ -145,7 +147,8 @@ def scoring_rules(run: Run) -> dict[str, str | None]:
     """Return what two runs must have in common; the codebook counts by its content, not by its name."""
     arguments = run.manifest["arguments"]
     settings = {name: arguments[name] for name in arguments.get("truth_settings", ()) if name != "codebook"}
-    return {"truth": run.truth} | {key: arguments.get(key) for key in RULES} | settings
+    explained = {"target": AU if arguments.get("target") == AU else "class"}
+    return {"truth": run.truth} | explained | {key: arguments.get(key) for key in RULES} | settings
 
 
 def map_scores(run: Run, name: str, layer: str, metrics: list[str]) -> pd.DataFrame:

@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 from interpfer.errors import RunError
 from interpfer.files import csv_bytes, json_bytes, write_atomic
 from interpfer.results.pictures import REPORT_DATA, Pictures
+from interpfer.results.plane_scores import PlaneScores
 from interpfer.results.run import MANIFEST
 from interpfer.truth.options import CODEBOOK_SETTINGS, TruthOptions
 
 PARTS = ".parts"
 REPORT = "report.html"
 FIGURES = "figures"
+OPTIONAL_TABLES = ("au_profile.csv", "regions.csv")
+"""Tables that not every run has, so that those of a run that is replaced must go."""
+
 PICTURES = tuple(each.name for each in fields(Pictures))
 
 
@@ -50,6 +54,9 @@ class BatchResult:
         unlike: (map, layer) pairs that are duplicates in general, but not in this batch.
         pictures: small pictures for the report, None if the run keeps none.
         partly_seen: positions of the faces with landmarks outside of what the network sees of the picture.
+        planes: scores for each action unit that is present on a face; None where they are not asked for.
+        au_logits: (rows, AUs) outputs of the model for its action units, above 0 for those that it reports; None where
+            they are not asked for.
     """
 
     rows: NDArray[np.int64]
@@ -67,6 +74,8 @@ class BatchResult:
     unlike: frozenset[tuple[str, str]] = frozenset()
     pictures: Pictures | None = None
     partly_seen: tuple[int, ...] = ()
+    planes: PlaneScores | None = None
+    au_logits: NDArray[np.float32] | None = None
 
 
 class RunFolder:
@@ -117,7 +126,7 @@ class RunFolder:
             return folder
         if overwrite and existing:
             shutil.rmtree(folder.batches, ignore_errors=True)
-            for name in (MANIFEST, REPORT_DATA, REPORT):
+            for name in (MANIFEST, REPORT_DATA, REPORT, *OPTIONAL_TABLES):
                 (path / name).unlink(missing_ok=True)
         try:
             folder.batches.mkdir(parents=True, exist_ok=True)
@@ -156,6 +165,8 @@ class RunFolder:
         arrays |= {f"single/{name}": value for name, value in part.single.items()}
         if part.pictures is not None:
             arrays |= {f"pictures/{name}": getattr(part.pictures, name) for name in PICTURES}
+        arrays |= {} if part.planes is None else part.planes.to_arrays()
+        arrays |= {} if part.au_logits is None else {"au_logits": part.au_logits}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
         facts |= {"refused": [[*key, reason] for key, reason in part.refused.items()], "unlike": sorted(part.unlike)}
         facts["partly_seen"] = part.partly_seen
@@ -183,14 +194,23 @@ class RunFolder:
                     {(name, layer): reason for name, layer, reason in facts["refused"]},
                     frozenset((name, layer) for name, layer in facts["unlike"]),
                     partly_seen=tuple(facts.get("partly_seen", ())),
+                    planes=PlaneScores.from_arrays(arrays),
+                    au_logits=arrays.get("au_logits"),
                 )
 
     def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:
-        """Yield the (rows, bins) counts of one map batch by batch: they are too large to hold all at once."""
+        """Yield the (rows, bins) counts of one map batch by batch: they are too large to hold all at once.
+
+        Args:
+            name: of the metric; after ``planes/`` the counts are those of the planes.
+            column: of the map.
+        """
         for path in sorted(self.batches.glob("*.npz")):
+            planes, _, metric = name.rpartition("/")
+            key = "/".join(filter(None, (planes, "counts", metric, str(column))))
             with np.load(path) as arrays:
-                if f"counts/{name}/{column}" in arrays:
-                    yield arrays[f"counts/{name}/{column}"]
+                if key in arrays:
+                    yield arrays[key]
 
     def pictures(self) -> Iterator[tuple[list[int], Pictures | None]]:
         """Yield positions and small pictures batch by batch; None for a batch without pictures."""

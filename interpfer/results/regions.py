@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from interpfer.labels import NEUTRAL
-from interpfer.metrics.base import MACRO
+from interpfer.metrics.facts import MACRO
 from interpfer.metrics.regions import PREFIX, SKILL, region_of
 from interpfer.results.run import SUBJECT, Run
 from interpfer.statistics.bootstrap import Array

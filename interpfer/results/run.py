@@ -11,16 +11,22 @@ import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.results.metric_facts import MetricFacts, read_metric_facts
-from interpfer.truth.options import TruthOptions
+from interpfer.truth.options import AU_HEATMAP, TruthOptions
 
 MANIFEST = "run.json"
+AU_RECALL_FILE = "au_recall.csv"
 
 COMMAND = "command"
 """Key of run.json: words of the command that repeats the run, without ``--out``."""
 
+TRUTH_NOUN = "truth_noun"
+"""Key of run.json: what the truth is called on pages."""
 
 SUBJECT = "subject"
 """Column of per_image.csv with the person on an image; only where the data set knows any."""
+
+UNLABELLED = "unlabelled"
+"""Group in scores.csv of all images, where none has a label."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,6 +41,8 @@ class Run:
         manifest: the content of run.json.
         path: the run folder, or None.
         au_profile: share of each map's energy per action unit; see ``interpfer.metrics.au_profile``.
+        au_recall: how well the regions that a map uses agree with the coded action units of each face; see
+            ``interpfer.results.au_recall``. None where none is coded.
     """
 
     scores: pd.DataFrame
@@ -43,6 +51,7 @@ class Run:
     manifest: dict[str, Any]
     path: Path | None = None
     au_profile: pd.DataFrame | None = None
+    au_recall: pd.DataFrame | None = None
 
     @cached_property
     def metric_facts(self) -> dict[str, MetricFacts]:
@@ -63,6 +72,11 @@ class Run:
     def truth(self) -> str:
         """Name of what maps were compared with."""
         return str(self.manifest["arguments"].get("truth", TruthOptions.truth))
+
+    @property
+    def noun(self) -> str:
+        """What the truth is called on pages; runs of older versions know AU heatmaps alone."""
+        return str(self.manifest.get(TRUTH_NOUN, AU_HEATMAP))
 
     @property
     def dataset(self) -> str:
@@ -88,9 +102,14 @@ class Run:
     def title(self) -> str:
         """Model, data set, protocol, accuracy and number of scored images, on one line."""
         facts, counts = self.manifest["arguments"], self.manifest["counts"]
+        classification = self.manifest["classification"]
+        mean = classification.get("aus", {}).get("mean_f1")
+        f1 = "" if mean is None or mean != mean else f", mean AU F1 {mean:.3f}"
+        accuracy = classification["accuracy"]
+        accuracy = float("nan") if accuracy is None else accuracy
         return (
             f"{facts['model']} on {self.dataset} {facts['split']}, protocol {facts['protocol']}: accuracy "
-            f"{self.manifest['classification']['accuracy']:.3f}, {counts['scored']} of {counts['images']} images scored"
+            f"{accuracy:.3f}{f1}, {counts['scored']} of {counts['images']} images scored"
         )
 
     def __repr__(self) -> str:
@@ -134,7 +153,7 @@ def load_run(path: str | Path) -> Run:
         RunError: there is no folder, or it holds no finished run.
     """
     path = Path(path)
-    manifest, profile = path / MANIFEST, path / "au_profile.csv"
+    manifest, profile, recall = path / MANIFEST, path / "au_profile.csv", path / AU_RECALL_FILE
     if not path.is_dir():
         raise RunError(f"run folder not found: {path}; pass the --out of a score.")
     if not manifest.is_file():
@@ -145,5 +164,6 @@ def load_run(path: str | Path) -> Run:
         confusion=pd.read_csv(path / "confusion.csv", index_col=0),
         manifest=json.loads(manifest.read_text(encoding="utf-8")),
         path=path,
-        au_profile=pd.read_csv(profile, dtype={"au": str}) if profile.is_file() else None,
+        au_profile=pd.read_csv(profile, dtype={"au": str, "by": str}) if profile.is_file() else None,
+        au_recall=pd.read_csv(recall) if recall.is_file() else None,
     )

@@ -14,18 +14,16 @@ from torch import Tensor
 
 from interpfer.datasets.base import Dataset
 from interpfer.labels import NEUTRAL, class_indices
-from interpfer.landmarks.reasons import IMPLAUSIBLE, OFF_PICTURE, UNREADABLE
+from interpfer.landmarks.reasons import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
 from interpfer.results.folder import BatchResult
-from interpfer.results.run import SUBJECT
+from interpfer.results.left_out import group_reasons
+from interpfer.results.run import SUBJECT, UNLABELLED
 from interpfer.statistics.bootstrap import Draws, image_weights, subject_weights
-from interpfer.statistics.pooling import POOLED_RESAMPLES, Pool, add_pools, pool, summarise_pooled
+from interpfer.statistics.pooling import POOLED_RESAMPLES, Pool, add_pools, join_blocks, pool, summarise_pooled
 from interpfer.statistics.small_samples import interval_factors
 from interpfer.statistics.subjects import number_subjects
 from interpfer.statistics.summary import Summary, summarise_halves, summarise_table
-
-BLOCK = 1024
-"""Number of images whose counts are in memory at a time."""
 
 SCORE_COLUMNS = ["map", "layer", "metric", "group", "value", "ci_low", "ci_high", "n"]
 
@@ -64,8 +62,8 @@ class Tables:
 
     @cached_property
     def predicted(self) -> list[str]:
-        """Predicted class per row."""
-        return [self.outputs[index] for part in self.parts for index in part.predicted.tolist()]
+        """Predicted class per row, "" of a model without classes."""
+        return [self.outputs[index] if index >= 0 else "" for part in self.parts for index in part.predicted.tolist()]
 
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
@@ -81,23 +79,16 @@ class Tables:
     def faceless(self) -> dict[str, Any]:
         """Kind of reason -> the images without landmarks, or whose heatmap is off the picture.
 
-        Images that are neutral or unlabelled are counted as that alone.
+        Images that are neutral or unlabelled are counted as that alone, unless no image has a label.
         """
         samples = self.dataset.samples
         notes = {
             samples[row].id: note
             for part in self.parts
             for row, note in part.faceless.items()
-            if samples[row].label not in ("", NEUTRAL)
+            if samples[row].label not in ("", NEUTRAL) or not self.dataset.classes
         }
-        implausible = {
-            name: detail.strip()
-            for name, (kind, _, detail) in ((name, note.partition(":")) for name, note in notes.items())
-            if kind == IMPLAUSIBLE
-        }
-        off_picture = [name for name, note in notes.items() if note == OFF_PICTURE]
-        others = [name for name in notes if name not in implausible and name not in set(off_picture)]
-        return {"no landmarks": others, IMPLAUSIBLE: implausible, OFF_PICTURE: off_picture}
+        return group_reasons(notes)
 
     @cached_property
     def missing(self) -> dict[int, str]:
@@ -156,7 +147,17 @@ class Tables:
     @cached_property
     def classes(self) -> NDArray[np.intp]:
         """Class index per row, -1 where unknown."""
-        return np.array(class_indices(self.labels, self.dataset.classes), np.intp)
+        return np.array(class_indices(self._groups, self.names), np.intp)
+
+    @cached_property
+    def _groups(self) -> list[str]:
+        """Class per row, "" where unknown; that of all images where none has a label."""
+        return [UNLABELLED] * len(self.labels) if self.names == (UNLABELLED,) else self.labels
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes; images of which none has a label are one class."""
+        return self.dataset.classes or (UNLABELLED,)
 
     @cached_property
     def subject_names(self) -> list[str]:
@@ -171,8 +172,9 @@ class Tables:
     @cached_property
     def halves(self) -> dict[str, NDArray[np.bool_]]:
         """Which rows are classified correctly, and which labelled rows are not."""
+        labelled = np.array([label != "" for label in self.labels], bool)
         correct = np.array([a == b for a, b in zip(self.labels, self.predicted, strict=True)], bool)
-        return {"correct": correct, "wrong": ~correct & (self.classes >= 0)}
+        return {"correct": correct & labelled, "wrong": ~correct & labelled}
 
     def scores(self) -> pd.DataFrame:
         """Return one line per (map, layer), metric and group of images."""
@@ -194,7 +196,7 @@ class Tables:
             return {}
         keys = [(name, column) for name in names for column in range(len(self.columns))]
         scores = np.concatenate([self.values[name] for name in names], 1)
-        whole = summarise_table(scores, self.classes, self.dataset.classes, self.seed, self.subjects)
+        whole = summarise_table(scores, self.classes, self.names, self.seed, self.subjects)
         halves = summarise_halves(scores, self.halves, self.seed, self.subjects)
         return {key: [*a, *b] for key, a, b in zip(keys, whole, halves, strict=True)}
 
@@ -208,27 +210,37 @@ class Tables:
             sums = {group: torch.from_numpy(values.astype(np.int64)) for group, values in pooled.sums.items()}
             self._pools[table, column] = pooled, sums
         pooled, sums = self._pools[table, column]
-        names, factors = self.dataset.classes, self._pooled_factors(counted)
+        names, factors = self.names, self._pooled_factors(counted)
         return summarise_pooled(pooled, lambda group: metric.score(sums[group]).double().numpy(), names, factors)
 
     def _pooled_factors(self, counted: NDArray[np.bool_]) -> dict[str, float]:
         """Return by how much the interval of each group is widened for few images or subjects."""
-        names = self.dataset.classes
-        members = [np.flatnonzero(counted & (self.classes == index)) for index in range(len(names))]
-        factors = interval_factors(members, names, self.subjects)
-        for name, half in self.halves.items():
-            factors |= {name: interval_factors([np.flatnonzero(counted & half)], (name,), self.subjects)[name]}
-        return factors
+        key, names = counted.tobytes(), self.names
+        if key not in self._factors:
+            members = [np.flatnonzero(counted & (self.classes == index)) for index in range(len(names))]
+            factors = self._factors[key] = interval_factors(members, names, self.subjects)
+            for name, half in self.halves.items():
+                factors |= {name: interval_factors([np.flatnonzero(counted & half)], (name,), self.subjects)[name]}
+        return self._factors[key]
+
+    @cached_property
+    def _factors(self) -> dict[bytes, dict[str, float]]:
+        """Result of ``_pooled_factors`` for rows that are defined alike: most maps are defined on the same images."""
+        return {}
+
+    def _counts(self, table: str, column: int) -> Iterable[NDArray[np.unsignedinteger]]:
+        """Return the counts of the rows, batch by batch."""
+        return self.counts_of(table, column)
 
     def _batch_pools(self, table: str, column: int, counted: NDArray[np.bool_]) -> Iterator[Pool]:
         start = 0
-        for counts in _blocks(self.counts_of(table, column)):
+        for counts in join_blocks(self._counts(table, column)):
             rows = slice(start, start + len(counts))
             keep = counted[rows]
             yield pool(
                 counts[keep],
                 self.classes[rows][keep],
-                self.dataset.classes,
+                self.names,
                 self._weights[:, rows][:, keep],
                 {name: half[rows][keep] for name, half in self.halves.items()},
             )
@@ -249,7 +261,7 @@ class Tables:
     def _without_truth(self) -> dict[str, int]:
         """Return how many labelled faces with landmarks have no truth, per label; neutral is counted apart."""
         faceless = {row for part in self.parts for row in part.faceless}
-        rows = zip(self.rows, self.labels, self.valid.tolist(), strict=True)
+        rows = zip(self.rows, self._groups, self.valid.tolist(), strict=True)
         return dict(Counter(
             label for row, label, ok in rows if not ok and label not in ("", NEUTRAL) and row not in faceless
         ))  # fmt: skip
@@ -267,7 +279,7 @@ class Tables:
             "images": len(self.rows) + len(self.skipped),
             "scored": int(self.valid.sum()),
             "neutral": sum(label == NEUTRAL and not ok for label, ok in zip(self.labels, self.valid, strict=True)),
-            "unlabelled": sum(not label and not ok for label, ok in zip(self.labels, self.valid, strict=True)),
+            "unlabelled": sum(not label and not ok for label, ok in zip(self._groups, self.valid, strict=True)),
             "without_truth": self._without_truth(),
             "skipped": {"unreadable": self.skipped, **self.faceless},
             "undefined_maps": undefined,
@@ -280,15 +292,3 @@ def _within(metric: Metric, summary: Summary) -> Summary:
     least, largest = metric.facts.bounds
     ends = np.clip([summary.low, summary.high], least, largest)
     return summary._replace(low=float(ends[0]), high=float(ends[1]))
-
-
-def _blocks(parts: Iterable[NDArray[np.unsignedinteger]]) -> Iterator[NDArray[np.unsignedinteger]]:
-    """Join the counts of batches into blocks of at least ``BLOCK`` images: adding up costs the same for any block."""
-    block: list[NDArray[np.unsignedinteger]] = []
-    for part in parts:
-        block.append(part)
-        if sum(map(len, block)) >= BLOCK:
-            yield np.concatenate(block)
-            block = []
-    if block:
-        yield np.concatenate(block)

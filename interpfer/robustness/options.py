@@ -8,6 +8,7 @@ from interpfer.choices import PROTOCOL_TRUTH, PROTOCOLS, TARGETS
 from interpfer.datasets.options import DataOptions
 from interpfer.models.options import ModelOptions
 from interpfer.options import option
+from interpfer.truth.options import TruthOptions
 
 Names = str | Sequence[str] | None
 
@@ -19,6 +20,8 @@ class RobustnessOptions(ModelOptions, DataOptions):
     Attributes:
         model: the first checkpoint; further ones follow it.
         landmarks: landmark files or providers; None for the data set's own, else the embedded network.
+        truth: what maps are compared with; codebooks and geometries are choices of the codebook alone.
+        masks: file or folder of masks, for the truth "masks".
         protocols: protocols; None for both.
         codebooks: names or files; None for those of the two protocols.
         geometries: names; None for that of each protocol.
@@ -42,6 +45,10 @@ class RobustnessOptions(ModelOptions, DataOptions):
         kind="names",
         metavar="LIST",
         example="landmarks.csv,embedded",
+    )
+    truth: str = option(TruthOptions.truth, "What maps are compared with", metavar="NAME", example="masks")
+    masks: str | Path | None = option(
+        None, "Masks of the pictures, with --truth masks", kind="path", metavar="PATH", example="masks.csv"
     )
     protocols: Names = option(
         None, "Protocols; default: all", kind="names", metavar="LIST", example=",".join(PROTOCOLS)

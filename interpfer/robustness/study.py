@@ -29,6 +29,8 @@ from interpfer.scoring.finish import finish_run
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.score import sum_truth
 from interpfer.scoring.session import ScoreSession, open_session
+from interpfer.truth import TRUTHS
+from interpfer.truth.options import TruthOptions
 
 NO_REPORT = ReportContent(False, False)
 
@@ -114,6 +116,10 @@ def list_choices(options: RobustnessOptions) -> list[Choice]:
     own = list(dict.fromkeys(codebook for codebook, _ in PROTOCOL_TRUTH.values()))
     codebooks = _names("codebooks", options.codebooks, list(CODEBOOKS), are_files=True) or own
     geometries = _names("geometries", options.geometries, GEOMETRIES) or [""]
+    if options.truth != TruthOptions.truth:
+        if options.codebooks is not None or options.geometries is not None:
+            raise InterpferError(f"--truth {options.truth} has no codebooks and geometries: leave out both options.")
+        codebooks = geometries = [""]
     landmarks = _names("landmarks", options.landmarks, (), are_files=True) or [""]
     return [Choice(*values) for values in product(protocols, codebooks, geometries, landmarks)]
 
@@ -158,7 +164,7 @@ def _score_model(
 ) -> tuple[Run, ...]:
     """Return the run of each choice."""
     providers = {
-        name: resolve_landmarks(name or None, dataset.landmarks())
+        name: resolve_landmarks(name or None, dataset.landmarks(), TRUTHS.get(options.truth).needs_landmarks)
         for name in dict.fromkeys(choice.landmarks for choice in choices)
     }
     settings: list[ScoreOptions] = []
@@ -192,7 +198,7 @@ def _resolve(choices: Sequence[Choice], runs: Sequence[Run]) -> list[Choice]:
     for choice, run in zip(choices, runs, strict=True):
         arguments = run.manifest["arguments"]
         landmarks = choice.landmarks or str(arguments.get("landmarks", ""))
-        resolved.append(choice._replace(geometry=str(arguments["geometry"]), landmarks=landmarks))
+        resolved.append(choice._replace(geometry=str(arguments.get("geometry", "")), landmarks=landmarks))
     return resolved
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from interpfer.labels import NEUTRAL
+from interpfer.labels import NEUTRAL, list_names
 from interpfer.metrics.base import DatasetMetric
 from interpfer.results.tables import Tables
 from interpfer.statistics.summary import macro_mean
@@ -22,7 +22,7 @@ def account_notes(tables: Tables, expected: Sequence[str] = ()) -> Iterator[str]
     absent = [name for name in known if name not in (*scored, NEUTRAL)]
     if absent:
         found = [name for name in known if name in scored and name != NEUTRAL]
-        yield f"macro means are over {', '.join(found) or 'no class'}: no image of {', '.join(absent)} was scored"
+        yield f"macro means are over {list_names(found) or 'no class'}: no image of {list_names(absent)} was scored"
     yield from _undefined(tables)
 
 

@@ -1,8 +1,7 @@
 """Scores one batch of faces: maps, truth, metrics and the shares of its parts, a few faces at a time."""
 
-from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,20 +20,20 @@ from interpfer.models.channels_last import channels_last
 from interpfer.results.folder import BatchResult
 from interpfer.results.pictures import Bytes, Pictures, ReportContent, empty_maps, to_bytes
 from interpfer.runtime.threads import parallel_map
+from interpfer.scoring.chunk_scores import ChunkScores, join_chunks, no_scores, repeat_twins
 from interpfer.scoring.mean_faces import sum_faces
+from interpfer.scoring.planes import COUNT, PlaneScorer
 from interpfer.scoring.session import ScoreSession
 from interpfer.truth.base import Truth
 from interpfer.truth.means import TruthMeans
+from interpfer.truth.planes import Planes
 from interpfer.types import Landmarks
 
 CPU_CHUNK = 4
 """Faces whose maps are held at canvas size at a time: they stay in the cache."""
 
-COUNT = np.uint16
-"""What counts of the pixels of one canvas fit into."""
 
-
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
     """A few faces of a batch, with what their maps are compared with.
 
     Attributes:
@@ -43,6 +42,7 @@ class _Chunk(NamedTuple):
         truth: on the canvas.
         landmarks: on the canvas.
         context: what baselines are made of.
+        planes: what the truth is a union of, where each part is scored, too.
     """
 
     rows: slice
@@ -50,17 +50,7 @@ class _Chunk(NamedTuple):
     truth: Truth
     landmarks: Landmarks
     context: BaselineContext
-
-
-class _ChunkScores(NamedTuple):
-    """Scores of a few faces: arrays as in ``BatchResult``, and the maps of ``Pictures``."""
-
-    scores: NDArray[np.float64]
-    counts: dict[str, NDArray[np.unsignedinteger]]
-    single: dict[str, NDArray[np.float64]]
-    profiles: NDArray[np.float64]
-    valid: NDArray[np.bool_]
-    small_maps: Bytes
+    planes: Planes | None = None
 
 
 def score_batch(
@@ -81,31 +71,24 @@ def score_batch(
     """
     count, results = len(batch.rows), results or run_model(session, batch)
     logits, raw = results.logits.cpu(), results.maps
-    twins = {
-        key: twin
-        for key, twin in session.probe.duplicates.items()
-        if count and find_duplicates({twin: raw[twin], key: raw[key]})
-    }
+    twins = find_twins(session, raw) if count else {}
     on_cpu = session.model.device.type == "cpu"
     step = CPU_CHUNK if on_cpu else max(count, 1)
     slices = [slice(start, start + step) for start in range(0, count, step)]
 
-    def score_slice(rows: slice) -> _ChunkScores:
-        return _score_chunk(session, _make_chunk(session, batch, rows, means), raw, frozenset(twins), content)
+    def score_slice(rows: slice) -> ChunkScores:
+        return score_chunk(session, _make_chunk(session, batch, rows, means), raw, frozenset(twins), content)
 
     chunks = parallel_map(score_slice, slices) if on_cpu else [score_slice(rows) for rows in slices]
-    scored = _concatenate(chunks or [_no_scores(session, content)])
+    scored = join_chunks(chunks or [no_scores(session, content)])
     if any(isinstance(metric, ModelMetric) for metric in session.metrics.values()):
         label_targets = session.targets(batch.rows)
         targets = logits.argmax(1) if label_targets is None else label_targets
         with channels_last(session.model) if scored.valid.any() else nullcontext():
             for rows in slices:
                 chunk = _make_chunk(session, batch, rows, means)
-                _add_model_metrics(session, chunk, raw, targets, frozenset(twins), scored.scores)
-    for key, twin in twins.items():
-        column, original = session.columns.index(key), session.columns.index(twin)
-        for table in (scored.scores, scored.profiles, *scored.single.values(), *scored.counts.values()):
-            table[:, column] = table[:, original]
+                add_model_metrics(session, chunk, raw, targets, frozenset(twins), scored.scores)
+    repeat_twins(session, scored, twins)
     return BatchResult(
         rows=np.array(batch.rows, np.int64),
         predicted=logits.argmax(1).numpy(),
@@ -118,14 +101,21 @@ def score_batch(
         valid=scored.valid,
         faceless=session.missing_notes(batch.rows, batch.landmarks, torch.from_numpy(scored.valid)),
         skipped=batch.skipped,
-        pictures=_pictures(session, batch, scored.small_maps, content) if content.maps else None,
+        pictures=keep_pictures(session, batch, scored.small_maps, content) if content.maps else None,
         refused=results.refused,
         unlike=frozenset(session.probe.duplicates) - set(twins) if count else frozenset(),
         partly_seen=batch.partly_seen,
+        planes=scored.planes,
     )
 
 
-def _make_chunk(session: ScoreSession, batch: Batch, part: slice, means: TruthMeans | None) -> _Chunk:
+def find_twins(session: ScoreSession, raw: dict[Key, Tensor]) -> dict[Key, Key]:
+    """Return the maps of a batch that repeat another one there, as they do in general."""
+    duplicates = session.probe.duplicates.items()
+    return {key: twin for key, twin in duplicates if find_duplicates({twin: raw[twin], key: raw[key]})}
+
+
+def _make_chunk(session: ScoreSession, batch: Batch, part: slice, means: TruthMeans | None) -> Chunk:
     rows = batch.rows[part]
     landmarks = batch.landmarks[part]
     truth = session.draw_truth(session.samples(rows), landmarks)
@@ -138,14 +128,15 @@ def _make_chunk(session: ScoreSession, batch: Batch, part: slice, means: TruthMe
         session.spec.seed,
         images,
     )
-    return _Chunk(part, images, truth, landmarks, context)
+    planes = session.draw_planes(session.samples(rows), landmarks) if session.truth.by_part else None
+    return Chunk(part, images, truth, landmarks, context, planes)
 
 
-def _score_chunk(
-    session: ScoreSession, chunk: _Chunk, raw: dict[Key, Tensor], twins: frozenset[Key], content: ReportContent
-) -> _ChunkScores:
+def score_chunk(
+    session: ScoreSession, chunk: Chunk, raw: dict[Key, Tensor], twins: frozenset[Key], content: ReportContent
+) -> ChunkScores:
     """Score all maps of a few faces by all metrics that need no model; columns of ``twins`` are left out."""
-    heat, valid = chunk.truth.maps, chunk.truth.valid
+    heat, valid, ignore = chunk.truth.maps, chunk.truth.valid, chunk.truth.ignore
     n, columns = len(heat), len(session.columns)
     scores = torch.full((n, columns, len(session.image_metrics)), torch.nan, dtype=torch.float64)
     counters = {name: metric for name, metric in session.metrics.items() if isinstance(metric, DatasetMetric)}
@@ -155,6 +146,7 @@ def _score_chunk(
     profiles = torch.full((n, columns + 2, len(session.truth.parts.names)), torch.nan, dtype=torch.float64)
     places = {key: place for place, key in enumerate(session.shown)} if content.maps else {}
     pictures = empty_maps(n, len(places) + 1)
+    parts = None if chunk.planes is None else PlaneScorer(chunk.planes, heat, session.metrics, columns)
     landmarks = chunk.landmarks.to(session.model.device)
     shares = session.truth.shares(landmarks)
     small = cells(heat)
@@ -171,49 +163,26 @@ def _score_chunk(
             pictures[:, places[key]] = to_bytes(small)
         for index, metric in enumerate(session.image_metrics):
             if isinstance(metric, ImageMetric):
-                value = metric(unit if metric.unit else large, heat)
+                value = metric(unit if metric.unit else large, heat, ignore)
             elif isinstance(metric, LandmarkMetric):
                 value = metric(large, landmarks.points)
             else:
                 continue
             scores[:, column, index] = torch.where(valid, value, torch.nan).cpu().double()
         for name, counter in counters.items():
-            single[name][:, column] = counter.score(counter.count(unit, heat)).cpu()
-        for count, name in tables.items():
-            added = count(unit, heat).cpu().numpy()
+            single[name][:, column] = counter.score(counter.count_kept(unit, heat, ignore)).cpu()
+        for name in tables.values():
+            added = counters[name].count_kept(unit, heat, ignore).cpu().numpy()
             counts.setdefault(name, np.zeros((n, columns, added.shape[1]), COUNT))[:, column] = added
-    return _ChunkScores(scores.numpy(), counts, single, profiles.numpy(), valid.cpu().numpy(), pictures)
+        if parts is not None:
+            parts.add(column, large, unit)
+    of_parts = None if parts is None else parts.result(chunk.rows.start)
+    return ChunkScores(scores.numpy(), counts, single, profiles.numpy(), valid.cpu().numpy(), pictures, of_parts)
 
 
-def _no_scores(session: ScoreSession, content: ReportContent) -> _ChunkScores:
-    """Return what a batch gives of which no image could be read."""
-    columns, pictures = len(session.columns), len(session.shown) + 1 if content.maps else 1
-    counters = [name for name, metric in session.metrics.items() if isinstance(metric, DatasetMetric)]
-    return _ChunkScores(
-        scores=np.zeros((0, columns, len(session.image_metrics))),
-        counts={},
-        single={name: np.zeros((0, columns)) for name in counters},
-        profiles=np.zeros((0, columns + 2, len(session.truth.parts.names))),
-        valid=np.zeros(0, np.bool_),
-        small_maps=empty_maps(0, pictures),
-    )
-
-
-def _concatenate(chunks: Sequence[_ChunkScores]) -> _ChunkScores:
-    def tables(kind: str) -> dict[str, NDArray[Any]]:
-        first = getattr(chunks[0], kind)
-        return {name: np.concatenate([getattr(chunk, kind)[name] for chunk in chunks]) for name in first}
-
-    scores, profiles, valid, small_maps = (
-        np.concatenate([getattr(chunk, name) for chunk in chunks])
-        for name in ("scores", "profiles", "valid", "small_maps")
-    )
-    return _ChunkScores(scores, tables("counts"), tables("single"), profiles, valid, small_maps)
-
-
-def _add_model_metrics(
+def add_model_metrics(
     session: ScoreSession,
-    chunk: _Chunk,
+    chunk: Chunk,
     raw: dict[Key, Tensor],
     targets: Int[Tensor, " rows"],
     twins: frozenset[Key],
@@ -233,6 +202,7 @@ def _add_model_metrics(
         tuple(chunk.context.rows[i] for i in own),
         session.spec.seed,
         zero_color(session.model.card.input),
+        None if chunk.truth.ignore is None else chunk.truth.ignore[chosen],
     )
     places = [chunk.rows.start + i for i in own]
     for column, key in enumerate(session.columns):
@@ -244,7 +214,8 @@ def _add_model_metrics(
                 scores[places, column, index] = metric(unit, probe).cpu().double()
 
 
-def _pictures(session: ScoreSession, batch: Batch, maps: Bytes, content: ReportContent) -> Pictures:
+def keep_pictures(session: ScoreSession, batch: Batch, maps: Bytes, content: ReportContent) -> Pictures:
+    """Return the small pictures of a batch for the report."""
     points = batch.landmarks.points.float()
     classes = session.classes(batch.rows) if content.faces else [-1] * len(batch.rows)
     return Pictures(maps, points.numpy(), *sum_faces(batch.faces.images, points, classes))

@@ -12,10 +12,12 @@ import numpy as np
 
 from interpfer import __version__
 from interpfer.errors import DataError
+from interpfer.faces.check import landmark_notes
 from interpfer.labels import NEUTRAL
-from interpfer.landmarks.reasons import IMPLAUSIBLE, NO_FACE, OFF_PICTURE, UNREADABLE
+from interpfer.landmarks.reasons import EMPTY_MASK, IMPLAUSIBLE, NO_FACE, OFF_PICTURE, OUT_OF_VIEW, UNREADABLE
 from interpfer.maps.canvas import conventions
 from interpfer.metrics.au_profile import summarise_profiles
+from interpfer.metrics.ignoring import undefined_where_ignored
 from interpfer.models.model import Model
 from interpfer.options import RUN_OPTIONS, write_command
 from interpfer.results.folder import RunFolder
@@ -23,10 +25,12 @@ from interpfer.results.metric_facts import METRIC_FACTS, leaderboard_columns, re
 from interpfer.results.pictures import ReportContent, ReportData
 from interpfer.results.published import PUBLISHED, compare_published
 from interpfer.results.regions import REGIONS_FILE, region_table
-from interpfer.results.run import COMMAND, Run
+from interpfer.results.run import AU_RECALL_FILE, COMMAND, TRUTH_NOUN, Run
 from interpfer.results.sources import SOURCES, collect_sources
 from interpfer.results.tables import Tables
 from interpfer.scoring.accounts import account_notes
+from interpfer.scoring.action_units import classify_outputs, name_missing_outputs, open_pairs, recall_of, score_table
+from interpfer.scoring.class_match import class_notes, shared_facts
 from interpfer.scoring.gallery import collect_report_data
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.session import ScoreSession
@@ -67,31 +71,35 @@ def finish_run(
         list(folder.parts()),
         folder.counts,
         session.dataset,
-        session.model.classes,
+        session.classifier.classes,
         session.columns,
         session.metrics,
         session.spec.seed,
     )
     if not tables.valid.any():
         raise DataError(nothing_to_score(session, tables.missing))
-    classification = classify(
-        tables.labels, tables.predicted, session.dataset.classes, session.model.classes, tables.confidence
-    )
+    outputs, pairs = session.classifier.classes, open_pairs(session, folder, tables)
+    labels = tables.labels if outputs else [""] * len(tables.labels)
+    classification = classify(labels, tables.predicted, session.dataset.classes, outputs, tables.confidence)
     groupings = {"true": tables.labels, "predicted": tables.predicted}
     profile = summarise_profiles(tables.profiles, groupings, session.columns, session.truth)
     report_data = collect_report_data(session, folder, tables, content) if content.maps else None
     manifest = _manifest(session, options, tables, classification) | ({"sanity": sanity} if sanity else {})
     manifest["timings"] = {"seconds": round(time.monotonic() - started, 3)}
     confusion = classification.confusion.rename_axis("true")
-    run = Run(tables.scores(), tables.per_image(), confusion, manifest, folder.path, profile)
+    recall = recall_of(session, tables, pairs)
+    scores = score_table(session, tables, pairs)
+    run = Run(scores, tables.per_image(), confusion, manifest, folder.path, profile, recall)
     written = {
         "scores.csv": run.scores,
         "per_image.csv": run.per_image,
         "confusion.csv": run.confusion,
-        "au_profile.csv": profile,
+        **({"au_profile.csv": profile} if session.truth.parts.groups else {}),
     }
     if len(regions := region_table(run)):
         written[REGIONS_FILE] = regions
+    if recall is not None:
+        written[AU_RECALL_FILE] = recall
     folder.finish(written, manifest, None if report_data is None else report_data.to_bytes())
     return run, report_data
 
@@ -103,12 +111,18 @@ def _manifest(
     spec = session.spec
     warnings = [
         *session.dataset.notes,
+        *landmark_notes(session.stream.provider),
         *session.model.notes,
         *session.truth.notes(session.samples(session.spec.rows)),
-        wrong_order(classification.confusion, session.model.classes),
+        no_labels(session),
+        *_ignored_notes(session),
+        *class_notes(classification.confusion, session.classifier.classes),
+        wrong_order(classification.confusion, session.classifier.classes),
+        name_missing_outputs(session),
         *account_notes(tables, [name for name in session.model.classes if session.truth.expected_parts(name).any()]),
     ]
-    accuracy = classification.facts() | _accuracy_interval(tables)
+    shared = shared_facts(classification.confusion, session.classifier.classes)
+    accuracy = classification.facts() | shared | _accuracy_interval(session, tables) | classify_outputs(session, tables)
     low, high = accuracy["accuracy_ci"]
     published = compare_published(
         session.model.card.published, spec.dataset, spec.split, classification.accuracy, (low, high)
@@ -118,6 +132,7 @@ def _manifest(
         "spec_digest": spec.digest,
         RUN_OPTIONS: options.to_dict(repeats_only=True),
         COMMAND: _command(options, spec, session.dataset.needs_root),
+        TRUTH_NOUN: session.truth.noun,
         "seed": spec.seed,
         "device": str(session.model.device),
         "versions": {"interpfer": __version__} | {name: version(name) for name in PACKAGES},
@@ -135,7 +150,7 @@ def _manifest(
         "readings": leaderboard_columns(spec.metrics),
         METRIC_FACTS: record_metric_facts(spec.metrics),
         SOURCES: collect_sources(spec.maps, spec.metrics, session.truth),
-        "warnings": [warning for warning in warnings if warning],
+        "warnings": list(dict.fromkeys(warning for warning in warnings if warning)),
         "same": {
             "@".join(key): "@".join(twin) for key, twin in session.probe.duplicates.items() if key not in tables.unlike
         },
@@ -143,15 +158,25 @@ def _manifest(
     }
 
 
+def _ignored_notes(session: ScoreSession) -> list[str]:
+    """Return a sentence on the metrics that are undefined on images with pixels to ignore."""
+    names = undefined_where_ignored(session.metrics) if session.truth.has_ignored else ()
+    listed = ", ".join(names)
+    return [f"undefined on images with pixels to ignore, of which they say nothing: {listed}"] if names else []
+
+
 def _network(model: Model) -> dict[str, Any]:
-    """Return architecture, number of parameters and lineage of a model."""
+    """Return architecture, number of parameters and lineage of a model, and the address it was downloaded from."""
     arch = model.card.arch or type(model.module).__name__
     count = sum(parameter.numel() for parameter in model.module.parameters())
-    return {"architecture": arch, "parameters": count, "lineage": model.card.lineage}
+    facts = {"architecture": arch, "parameters": count, "lineage": model.card.lineage}
+    return facts | ({"source": model.card.source} if model.card.source else {})
 
 
-def _accuracy_interval(tables: Tables) -> dict[str, Any]:
+def _accuracy_interval(session: ScoreSession, tables: Tables) -> dict[str, Any]:
     """Return the 95 % confidence interval of the accuracy, and what it is."""
+    if not session.classifier.classes:
+        return {"accuracy_ci": [float("nan"), float("nan")], "accuracy_interval": "the model has no classes"}
     rows = tables.classes >= 0
     subjects = None if tables.subjects is None else tables.subjects[rows]
     ends = clustered_interval(tables.halves["correct"][rows], subjects)
@@ -192,6 +217,16 @@ def _digest(tables: Tables) -> str:
     return content.hexdigest()
 
 
+def no_labels(session: ScoreSession) -> str | None:
+    """Return a note on maps of the true class where no image has one, None otherwise."""
+    if session.dataset.classes or session.spec.target != "label":
+        return None
+    return (
+        f"no image of the data set {session.dataset.name} has a label, so maps of the true class are undefined: pass "
+        "--target predicted, --target au or --target CLASS"
+    )
+
+
 def nothing_to_score(session: ScoreSession, missing: Mapping[int, str]) -> str:
     """Return the message that counts what became of every image.
 
@@ -203,17 +238,19 @@ def nothing_to_score(session: ScoreSession, missing: Mapping[int, str]) -> str:
     def reason(row: int, sample: Sample) -> str:
         if missing.get(row, "").startswith(UNREADABLE):
             return "unreadable"
-        if sample.label in ("", NEUTRAL):
+        if sample.label == NEUTRAL or (not sample.label and session.dataset.classes):
             return sample.label or "without a label"
         if row not in missing:
             return session.truth.missing_reason(sample)
         kind = missing[row].partition(":")[0]
-        return f"with {kind}" if kind in (IMPLAUSIBLE, OFF_PICTURE) else "without landmarks"
+        named = (IMPLAUSIBLE, OFF_PICTURE, EMPTY_MASK, OUT_OF_VIEW)
+        return f"with {kind}" if kind in named else "without landmarks"
 
     rows = session.spec.rows
     reasons = {row: reason(row, sample) for row, sample in zip(rows, session.samples(rows), strict=True)}
     counts = ", ".join(f"{count} {what}" for what, count in Counter(reasons.values()).most_common())
-    unexplained = ("without landmarks", f"with {IMPLAUSIBLE}", "unreadable")
+    kinds = (IMPLAUSIBLE, EMPTY_MASK, OUT_OF_VIEW)
+    unexplained = ("without landmarks", "unreadable", *(f"with {kind}" for kind in kinds))
     first = next((row for row, what in reasons.items() if what in unexplained), None)
     example = "" if first is None else f" {session.dataset.samples[first].id}: {missing[first] or NO_FACE}."
     return f"no image of the data set {session.dataset.name} can be scored: of {len(reasons)}, {counts}.{example}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from interpfer.choices import TARGETS
 from interpfer.labels import class_indices
 from interpfer.maps.base import BaselineContext, LayerMap
 from interpfer.maps.engine import run_maps
@@ -54,7 +55,7 @@ def choose(
         Index of each chosen face -> its groups, in order of the index.
     """
     names = np.array(labels, object)
-    wrong = np.array([bool(a) and a != b for a, b in zip(labels, predicted, strict=True)], bool)
+    wrong = np.array([bool(a and b) and a != b for a, b in zip(labels, predicted, strict=True)], bool)
     confidences = np.array(confidence)
     chosen: dict[int, list[str]] = {}
     for name in dict.fromkeys(label for label in labels if label):
@@ -204,7 +205,8 @@ def _other_targets(session: ScoreSession, rows: Sequence[int], predicted: Sequen
         for name, method in session.maps.items()
         if isinstance(method, LayerMap) and method.class_specific and any(key[0] == name for key in session.shown)
     }
-    wrong = [i for i, row in enumerate(rows) if (label := session.dataset.samples[row].label) and label != predicted[i]]
+    labels = session.labels(rows) if session.spec.target in TARGETS else [""] * len(rows)
+    wrong = [i for i, label in enumerate(labels) if label and label != predicted[i]]
     for start in range(0, len(wrong), CHUNK):
         places = {rows[i]: i for i in wrong[start : start + CHUNK]}
         batch = session.stream.read(list(places))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interpfer.choices import AUTOCAST, TARGETS
+from interpfer.choices import AU, AUTOCAST, TARGETS
 from interpfer.datasets.options import DataOptions
 from interpfer.models.options import ModelOptions
 from interpfer.options import option
@@ -23,7 +23,8 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
             called narrows down to maps of the input.
         dataset_name: the data set's own name in tables; None for that of its folder, where any folder can be one.
         layers: "last", "all", or names.
-        target: "label" or "predicted": the class that class-specific maps explain.
+        target: the class that class-specific maps explain: "label", "predicted", the name of a class for all faces, or
+            "au" for a map of each action unit that is present on a face.
         metrics: names or groups; None for the default.
         align: rotate, scale and shift each face by its landmarks first (``--align-faces``).
         limit: score a random sample of so many images, each class in proportion.
@@ -39,6 +40,7 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         leaderboard: a CSV to append one row per map and layer to; one that cannot be written is refused before any
             work.
         resume: continue an interrupted run in ``out``.
+        submit: YAML file to append accuracy and agreement to, with the hashes of file and images; None for none.
         overwrite: replace the run in ``out``.
         report: write report.html into ``out``, and what it shows, so that it can be rebuilt.
         faces: let the report show photographs; else it draws landmarks, and no picture is copied into ``out``.
@@ -55,7 +57,12 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
     layers: str | Sequence[str] = option(
         "last", "Layers: last, all, or names", kind="names", metavar="LIST", example="layer3,layer4"
     )
-    target: str = option("label", "Class that class-specific maps explain", choices=TARGETS)
+    target: str = option(
+        "label",
+        f"Class that class-specific maps explain: {', '.join(TARGETS)}, {AU} (each action unit), or a class",
+        metavar="NAME",
+        example="predicted",
+    )
     metrics: str | Sequence[str] | None = option(
         None,
         "Metrics or groups: agreement, faithfulness, regions, all (see `ls metrics`)",
@@ -95,6 +102,14 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
     out: str | Path | None = option(None, "Run folder", kind="path", metavar="DIR", example="runs/mine", repeats=False)
     leaderboard: str | Path | None = option(
         None, "CSV to append rows to", kind="path", metavar="FILE", example="board.csv", repeats=False
+    )
+    submit: str | Path | None = option(
+        None,
+        "YAML file to append what was measured to, for the registry of checkpoints",
+        kind="path",
+        metavar="FILE",
+        example="measured.yaml",
+        repeats=False,
     )
     resume: bool = option(False, "Continue the interrupted run in --out", kind="switch", repeats=False)
     overwrite: bool = option(False, "Replace the run in --out", kind="switch", repeats=False)

@@ -174,7 +174,7 @@ def _measure(
 ) -> dict[Key, dict[str, Any]]:
     """Return per map the mean cosine with the AU heatmap, and its faithfulness compared with random maps."""
     truth = session.draw_truth(session.samples(batch.rows), batch.landmarks)
-    heat, valid = truth.maps, truth.valid
+    heat, valid, ignore = truth.maps, truth.valid, truth.ignore
     images = batch.faces.images[:PROBED_FACES].to(heat.device)
     rows = batch.rows[:PROBED_FACES]
     probe = ModelProbe(
@@ -196,7 +196,7 @@ def _measure(
     for key, maps in raw.items():
         method = session.maps[key[0]]
         large, _ = to_canvas(maps, method.attention, session.spec.protocol)
-        agreement = torch.where(valid, cosine(large, heat), torch.nan).nanmean()
+        agreement = torch.where(valid, cosine(large, heat, ignore), torch.nan).nanmean()
         unit = normalise(large)[0] if method.attention else large
         gain = (_faithfulness(unit[:PROBED_FACES], probe) - chance).double().cpu().numpy()
         change = summarise(gain, np.zeros(len(gain), np.intp), ("all",), session.spec.seed, subjects)[1]

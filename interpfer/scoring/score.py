@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from interpfer.choices import AU
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps.batch_size import auto_batch_size
+from interpfer.models.hub import normalise
 from interpfer.models.loading import load_model
+from interpfer.models.measured import read_measured
 from interpfer.models.model import Model
 from interpfer.options import resolve_options
 from interpfer.reports.figures import write_figures
@@ -19,10 +22,12 @@ from interpfer.reports.page import write_page
 from interpfer.results.folder import FIGURES, REPORT, RunFolder
 from interpfer.results.pictures import ReportContent, ReportData, load_report_data
 from interpfer.results.run import Run, load_run
+from interpfer.results.submission import append_submission
 from interpfer.runtime.device import pick_device
 from interpfer.runtime.processes import Processes, join_processes
 from interpfer.runtime.progress import Progress, no_progress
 from interpfer.runtime.threads import keep_freed_memory
+from interpfer.scoring.au_batch import add_planes, score_au_batch
 from interpfer.scoring.batch import CPU_CHUNK, score_batch
 from interpfer.scoring.finish import finish_run, nothing_to_score
 from interpfer.scoring.options import ScoreOptions
@@ -73,6 +78,8 @@ def score(
     settings = resolve_options(ScoreOptions, options, choices, "score")
     if settings.leaderboard is not None:
         require_leaderboard(Path(settings.leaderboard))
+    if settings.submit is not None:
+        read_measured(Path(settings.submit))
     if isinstance(landmarks, str | Path):
         settings, landmarks = replace(settings, landmarks=str(landmarks)), None
     keep_freed_memory()
@@ -96,7 +103,8 @@ def _open_inputs(
     if isinstance(model, Model):
         options.require_unset(model.name)
     else:
-        model, options = load_model(model, **options.model_values()), replace(options, model=str(model))
+        options = replace(options, model=normalise(model))
+        model = load_model(model, **options.model_values())
     model.to(pick_device(device if device and options.device in ("auto", "cuda") else options.device))
     return model, dataset, options
 
@@ -144,7 +152,7 @@ def _finish(
 
 
 def _write_reports(run: Run, report_data: ReportData | None, options: ScoreOptions) -> None:
-    """Write the page, the figures and the rows of the leaderboard, out of a finished run alone."""
+    """Write the page, the figures, the rows of the leaderboard and the entry to submit, out of a finished run alone."""
     if options.out is not None:
         out = Path(options.out)
         if options.report:
@@ -153,6 +161,8 @@ def _write_reports(run: Run, report_data: ReportData | None, options: ScoreOptio
             list(write_figures(run, report_data, out / FIGURES))
     if options.leaderboard is not None:
         append_rows(Path(options.leaderboard), leaderboard_rows(run))
+    if options.submit is not None:
+        append_submission(Path(options.submit), run, options.preset or "")
 
 
 def _open_folder(group: Processes, path: Path | None, session: ScoreSession, options: ScoreOptions) -> RunFolder:
@@ -180,12 +190,13 @@ def _score_missing(
     done = group.from_main(group.run(lambda: folder.done() if group.is_main else set[int]()))
     todo = group.share([row for row in session.spec.rows if row not in done], batch_size)
     means = sum_truth(session, group, progress) if session.needs_means else None
+    score_own = score_au_batch if session.spec.target == AU else score_batch
 
     def score_batches() -> None:
         finished, total = len(done), len(done) + len(todo)
         progress("scoring", finished, total)
         for batch in session.stream.batches(todo, batch_size):
-            folder.add(score_batch(session, batch, means, content))
+            folder.add(score_own(session, batch, means, content))
             finished += len(batch.rows) + len(batch.skipped)
             progress("scoring", finished, total)
 
@@ -193,12 +204,14 @@ def _score_missing(
 
 
 def sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> TruthMeans:
-    """Sum the truth of all images before any is scored.
+    """Sum the truth of all images before any is scored, by class; for the target ``au`` by action unit.
 
     Raises:
         DataError: no image has one.
     """
-    means, missing = TruthMeans(len(session.dataset.classes)), dict[int, str]()
+    by_au = session.spec.target == AU
+    means = TruthMeans(len(session.model.outputs if by_au else session.dataset.classes))
+    missing = dict[int, str]()
     own = group.share(session.spec.rows, CPU_CHUNK)
 
     def add_all() -> None:
@@ -207,11 +220,14 @@ def sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> Tr
             landmarks = session.stream.landmarks(rows)
             truth = session.draw_truth(session.samples(rows), landmarks)
             missing.update(session.missing_notes(rows, landmarks, truth.valid))
-            means.add(truth, session.classes(rows))
+            if by_au:
+                add_planes(session, means, rows, landmarks)
+            else:
+                means.add(truth, session.classes(rows))
             progress("truth", start + len(rows), len(own))
 
     group.run(add_all)
-    means.sums, means.counts = group.add(means.sums), group.add(means.counts)
+    means.add_over(group.add)
     if not means.counts.any():
         reasons = {row: reason for part in group.gather(missing) for row, reason in part.items()}
         raise DataError(nothing_to_score(session, reasons))

@@ -1,31 +1,37 @@
 """What is open while a score runs: the classifier, the faces, the truth, the maps and the metrics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
+from interpfer.choices import AU, TARGETS
 from interpfer.datasets.base import Dataset
+from interpfer.errors import InterpferError, ModelError, nearest
 from interpfer.faces.check import check_landmarks
 from interpfer.faces.stream import FaceStream
-from interpfer.labels import class_indices
+from interpfer.labels import canonical, class_indices
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.reasons import OFF_PICTURE
 from interpfer.landmarks.resolve import resolve_landmarks
-from interpfer.maps import MAPS, named_maps
+from interpfer.maps import MAPS, for_truth, named_maps
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap, LayerMap, layers_of
 from interpfer.maps.compute import default_maps
 from interpfer.maps.engine import Key, detached_maps, find_duplicates, require_named, run_maps, unsupported_maps
 from interpfer.metrics import METRICS
 from interpfer.metrics.base import DatasetMetric, ImageMetric, LandmarkMetric, Metric, ModelMetric
 from interpfer.models.model import Model
+from interpfer.scoring.class_match import require_shared
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.spec import ScoreSpec, make_spec
 from interpfer.truth import open_truth
 from interpfer.truth.base import Truth, TruthProvider
+from interpfer.truth.planes import Planes
 from interpfer.types import Landmarks, Sample
 
 PROBED = 4
@@ -56,7 +62,7 @@ class ScoreSession:
 
     Attributes:
         spec: what is scored, as plain values.
-        model: the classifier.
+        model: the classifier whose maps are made: of classes, or for the target ``au`` of action units.
         dataset: the faces.
         stream: their images at the model's input size, with their landmarks.
         truth: what maps are compared with.
@@ -64,6 +70,7 @@ class ScoreSession:
         metrics: by name, in the order of the tables.
         requested: maps asked for by their own names: one that cannot be computed is an error.
         probe: which maps can be made, and which are duplicates.
+        classifier: the classifier whose predictions are compared with the labels; it may have no classes.
     """
 
     spec: ScoreSpec
@@ -75,6 +82,7 @@ class ScoreSession:
     metrics: dict[str, Metric]
     requested: frozenset[str]
     probe: MapProbe
+    classifier: Model
 
     @property
     def columns(self) -> tuple[Key, ...]:
@@ -122,18 +130,31 @@ class ScoreSession:
 
     def targets(self, rows: Sequence[int]) -> Tensor | None:
         """Return the model's output per row that class-specific maps explain, -1 for none; None for the predicted."""
-        if self.spec.target == "predicted":
+        if self.spec.target in ("predicted", AU):
             return None
-        return torch.tensor(class_indices(self.labels(rows), self.model.classes), dtype=torch.long)
+        names = self.labels(rows) if self.spec.target == "label" else [self.spec.target] * len(rows)
+        return torch.tensor(class_indices(names, self.model.classes), dtype=torch.long)
+
+    def predict(self, images: Float[Tensor, "n 3 s s"]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the predicted class of images of the input size and its probability; -1 of a model without classes."""
+        if not self.classifier.classes or not len(images):
+            return np.full(len(images), -1), np.full(len(images), np.nan)
+        logits = self.classifier.predict_logits(images).cpu()
+        confidence = self.classifier.probabilities(logits.double()).amax(1)
+        return logits.argmax(1).numpy(), confidence.numpy()
 
     def missing_notes(self, rows: Sequence[int], landmarks: Landmarks, valid: Bool[Tensor, " n"]) -> dict[int, str]:
-        """Return row -> why it has no landmarks, or why a label that is drawn at them has no truth.
+        """Return row -> why it has no landmarks, or why what is drawn of it has no truth.
 
         Args:
             rows: positions of n faces.
             landmarks: on the canvas.
             valid: which faces have a truth.
         """
+        if not self.truth.needs_landmarks:
+            pairs = zip(rows, self.samples(rows), valid.tolist(), strict=True)
+            faults = {row: "" if is_valid else self.truth.fault(sample) for row, sample, is_valid in pairs}
+            return {row: fault for row, fault in faults.items() if fault}
         notes = {row: landmarks.note(i) for i, row in enumerate(rows) if not landmarks.found[i]}
         drawn = zip(rows, self.labels(rows), valid.tolist(), strict=True)
         return notes | {
@@ -141,6 +162,17 @@ class ScoreSession:
             for row, label, is_valid in drawn
             if not is_valid and row not in notes and label and self.truth.expected_parts(label).any()
         }
+
+    def draw_planes(self, samples: Sequence[Sample], landmarks: Landmarks) -> Planes:
+        """Draw the parts of the truth of some faces on the model's device.
+
+        Raises:
+            InterpferError: the truth has no parts.
+        """
+        planes = self.truth.planes(samples, landmarks.to(self.model.device))
+        if planes is None:
+            raise InterpferError(f"truth {self.truth.name} has no parts.")
+        return planes
 
     def draw_truth(self, samples: Sequence[Sample], landmarks: Landmarks) -> Truth:
         """Draw the truth of some faces on the model's device."""
@@ -166,16 +198,55 @@ def open_session(
     Raises:
         InterpferError: a name is unknown, or a map that was requested by name cannot be computed.
     """
-    provider = check_landmarks(resolve_landmarks(landmarks or options.landmarks, dataset.landmarks()), dataset)
     truth = open_truth(options)
+    classifier, target = model, resolve_target(options, model, truth)
+    model = model.for_aus() if target == AU else model
+    truth.check(dataset.samples)
+    if target != AU:
+        require_shared(model.classes, dataset.classes, dataset.name)
+    choice, is_needed = landmarks or options.landmarks, truth.needs_landmarks or options.align
+    provider = check_landmarks(resolve_landmarks(choice, dataset.landmarks(), is_needed), dataset)
     spec = make_spec(options, model, dataset, provider, truth)
+    spec = replace(spec, target=target, card=classifier.card.identity)
     stream = FaceStream(dataset, provider, model.card.input.size, options.align, model.card.input)
     maps = {name: MAPS.get(name) for name in spec.maps}
     metrics = {name: METRICS.get(name) for name in spec.metrics}
-    requested = frozenset(named_maps(default_maps(model) if options.maps is None else options.maps))
+    named = named_maps(default_maps(model) if options.maps is None else options.maps)
+    requested = frozenset(for_truth(named, truth.noun))
     requested -= _left_out(model, maps, spec.layers)
     probe = probe or probe_maps(spec, model, stream, maps, requested)
-    return ScoreSession(spec, model, dataset, stream, truth, maps, metrics, requested, probe)
+    return ScoreSession(spec, model, dataset, stream, truth, maps, metrics, requested, probe, classifier)
+
+
+def resolve_target(options: ScoreOptions, model: Model, truth: TruthProvider) -> str:
+    """Return what maps explain: "label", "predicted", "au", or the canonical name of a class.
+
+    Raises:
+        InterpferError: the model has no such class or no AU output, the truth has no action units, or sanity checks
+            are asked for, which explain classes.
+    """
+    target = options.target.strip()
+    if target == AU:
+        model.for_aus()
+        if not truth.has_planes:
+            raise InterpferError(
+                f"--target {AU} needs a truth that is made of action units: pass --truth aus, or leave out --truth "
+                f"{truth.name}."
+            )
+        if options.sanity:
+            raise InterpferError(f"--sanity checks maps of classes: leave it out with --target {AU}.")
+        return AU
+    if not model.classes:
+        raise ModelError(f"model {model.name} has outputs for action units and no classes: pass --target {AU}.")
+    if target in TARGETS:
+        return target
+    name = canonical(target)
+    if name not in model.classes:
+        raise InterpferError(
+            f"target must be one of {', '.join((*TARGETS, AU))}, or a class of model {model.name} "
+            f"({', '.join(model.classes)}), got '{target}'.{nearest(target, (*TARGETS, AU, *model.classes))}"
+        )
+    return name
 
 
 def _left_out(model: Model, maps: dict[str, AnyMap], layers: tuple[str, ...]) -> frozenset[str]:

@@ -13,11 +13,13 @@ from interpfer.datasets.base import Dataset
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.folder import FolderDataset
 from interpfer.errors import PluginError
+from interpfer.landmarks.absent import NoLandmarks
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.files import FileLandmarks
-from interpfer.maps import select_maps
+from interpfer.maps import for_truth, select_maps
 from interpfer.maps.compute import default_maps
-from interpfer.metrics import DEFAULT_METRICS, select_metrics
+from interpfer.metrics import ALL, DEFAULT_METRICS, METRICS, select_metrics
+from interpfer.metrics.base import LandmarkMetric
 from interpfer.models.model import Model
 from interpfer.scoring.options import ScoreOptions
 from interpfer.truth.base import TruthProvider
@@ -130,9 +132,9 @@ def make_spec(
         dataset_name=options.dataset_name or default_name(dataset),
         landmarks=landmarks.path.name if isinstance(landmarks, FileLandmarks) else landmarks.name,
         landmarks_digest=landmarks.digest,
-        maps=select_maps(default_maps(model) if options.maps is None else options.maps),
+        maps=for_truth(select_maps(default_maps(model) if options.maps is None else options.maps), truth.noun),
         layers=model.layers(options.layers),
-        metrics=select_metrics(DEFAULT_METRICS if options.metrics is None else options.metrics),
+        metrics=_metrics(options, landmarks),
         target=options.target,
         truth=truth.name,
         truth_settings=truth.settings,
@@ -142,6 +144,18 @@ def make_spec(
         seed=options.seed,
         rows=rows,
     )
+
+
+def _metrics(options: ScoreOptions, landmarks: LandmarkProvider) -> tuple[str, ...]:
+    """Return the names of the metrics; without landmarks the group of all leaves out those that need them."""
+    names = select_metrics(DEFAULT_METRICS if options.metrics is None else options.metrics)
+    if not isinstance(landmarks, NoLandmarks):
+        return names
+    faceless = tuple(name for name in names if not isinstance(METRICS.get(name), LandmarkMetric))
+    if faceless != names and ALL not in (options.metrics or ""):
+        need = next(name for name in names if name not in faceless)
+        raise PluginError(f"metric {need} needs landmarks: leave it out, or pass --landmarks.")
+    return faceless
 
 
 def default_name(dataset: Dataset) -> str:

@@ -11,7 +11,8 @@ from scipy.special import gammaln
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from interpfer.labels import CLASS_ORDERS
+from interpfer.errors import MAX_LISTED
+from interpfer.labels import CLASS_ORDERS, list_names
 
 CALIBRATION_BINS = 15
 ORDER_GAIN = 0.10
@@ -163,7 +164,11 @@ def wrong_order(confusion: pd.DataFrame, outputs: Sequence[str]) -> str | None:
         return None
     order, before, after = better
     known = next((f" (the order {name})" for name, known in CLASS_ORDERS.items() if known == order), "")
+    lists = f"It lists [{', '.join(outputs)}]; the data suggest [{', '.join(order)}]{known}."
+    if len(order) > MAX_LISTED:
+        moved = [f"{new} for {old}" for old, new in zip(outputs, order, strict=True) if old != new]
+        lists = f"The data suggest {list_names(moved)}{known}."
     return (
         f"another order of the model's classes would raise accuracy from {before:.1%} to {after:.1%}; the card may "
-        f"list them in the wrong order. It lists [{', '.join(outputs)}]; the data suggest [{', '.join(order)}]{known}."
+        f"list them in the wrong order. {lists}"
     )

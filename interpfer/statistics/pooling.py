@@ -1,6 +1,6 @@
 """Counts added over images, for metrics of a whole data set, with bootstrap resamples."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,9 @@ from interpfer.statistics.summary import Summary, mean_of_known
 
 POOLED_RESAMPLES = 200
 """Number of resamples of metrics that pool counts; each is a sum over all images."""
+
+BLOCK = 1024
+"""Number of images whose counts are in memory at a time."""
 
 
 class Pool(NamedTuple):
@@ -104,3 +107,23 @@ def summarise_pooled(
         low, high = widen(scores[:1], np.array([interval(scores[1:])]), factors[group])[0]
         summaries.append(Summary(group, float(scores[0]), float(low), float(high), sizes[group]))
     return summaries
+
+
+def join_blocks(parts: Iterable[NDArray[np.unsignedinteger]]) -> Iterator[NDArray[np.unsignedinteger]]:
+    """Join the counts of batches into blocks of at least ``BLOCK`` images: adding up costs the same for any block.
+
+    Args:
+        parts: (rows, bins) counts of each batch.
+
+    Examples:
+        >>> [len(block) for block in join_blocks([np.zeros((600, 2), np.uint8)] * 3)]
+        [1200, 600]
+    """
+    block: list[NDArray[np.unsignedinteger]] = []
+    for part in parts:
+        block.append(part)
+        if sum(map(len, block)) >= BLOCK:
+            yield np.concatenate(block)
+            block = []
+    if block:
+        yield np.concatenate(block)

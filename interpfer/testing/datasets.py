@@ -11,7 +11,7 @@ from PIL import Image
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import SplitError
-from interpfer.labels import EXPRESSIONS
+from interpfer.labels import canonical
 from interpfer.testing.checks import require, run_checks
 from interpfer.types import Sample
 
@@ -85,10 +85,10 @@ def _ids(run: _DatasetRun) -> None:
 
 
 def _labels(run: _DatasetRun) -> None:
-    """Labels are canonical expressions, or empty where unknown."""
-    strange = sorted({sample.label for sample in run.dataset.samples} - {*EXPRESSIONS, ""})
-    advice = f"pass them through interpfer.labels.canonical; known: {', '.join(EXPRESSIONS)}"
-    require(not strange, f"{', '.join(strange)} is not one; {advice}")
+    """Labels are canonical names of classes, or empty where unknown."""
+    labels = sorted({sample.label for sample in run.dataset.samples} - {""})
+    strange = [label for label in labels if canonical(label) != label]
+    require(not strange, f"{', '.join(strange)} is not one; pass them through interpfer.labels.canonical")
     missing = {sample.label for sample in run.dataset.samples} - {*run.dataset.classes, ""}
     require(not missing, f"classes lacks {', '.join(sorted(missing))}; call Dataset.__init__ with the samples")
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from interpfer.landmarks.points import MEAN_FACE
 from interpfer.metrics.base import (
-    AGREEMENT,
     DatasetMetric,
     ImageMetric,
     LandmarkMetric,
@@ -19,6 +18,7 @@ from interpfer.metrics.base import (
     ModelMetric,
     Scores,
 )
+from interpfer.metrics.facts import AGREEMENT
 from interpfer.metrics.queries import Images, ModelProbe
 from interpfer.testing.checks import TOLERANCE, name_of, relative_difference, require, run_checks, smooth_maps
 from interpfer.types import CANVAS

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from interpfer.labels import EXPRESSIONS
+from interpfer.labels import canonical
 from interpfer.maps.capture import capture
 from interpfer.maps.compute import compute_maps
 from interpfer.models.hooks import hooked
@@ -35,8 +35,8 @@ def check_model(model: Model) -> None:
 
 def _classes(model: Model) -> None:
     """Classes are expressions, each once."""
-    strange = [name for name in model.classes if name not in EXPRESSIONS]
-    require(not strange, f"{', '.join(strange)} must be one of {', '.join(EXPRESSIONS)}")
+    strange = [name for name in model.classes if canonical(name) != name]
+    require(not strange, f"{', '.join(strange)} must be as interpfer.labels.canonical returns it")
     require(len(set(model.classes)) == len(model.classes) > 1, f"they are {', '.join(model.classes)}")
 
 

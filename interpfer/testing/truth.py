@@ -10,7 +10,7 @@ from interpfer.datasets.demo import DemoDataset
 from interpfer.labels import EXPRESSIONS
 from interpfer.testing.checks import TOLERANCE, relative_difference, require, run_checks
 from interpfer.truth.base import BACKGROUND, GRID, Truth, TruthProvider
-from interpfer.types import CANVAS, Landmarks, Sample
+from interpfer.types import CANVAS, Landmarks, Placement, Sample
 
 FACES = 7
 
@@ -23,7 +23,8 @@ def check_truth(
     Args:
         provider: the truth, as its ``create`` returns it.
         samples: faces that it knows; by default one synthetic face of each of seven expressions.
-        landmarks: their points on the canvas; by default those of the synthetic faces.
+        landmarks: their points on the canvas, with ``placement`` for a truth in pixels of the pictures; by default
+            those of the synthetic faces.
 
     Raises:
         AssertionError: a check fails; the message lists all that do, with what was seen and what to fix.
@@ -35,7 +36,9 @@ def check_truth(
     if samples is None or landmarks is None:
         faces = DemoDataset("test", count=FACES, size=CANVAS)
         samples = faces.samples
-        landmarks = faces.landmarks().locate([sample.id for sample in samples], None)
+        points = faces.landmarks().locate([sample.id for sample in samples], None).points
+        whole = torch.eye(2, 3, dtype=torch.float64).expand(FACES, 2, 3)
+        landmarks = Landmarks.of(points, placement=Placement(whole, ((CANVAS, CANVAS),) * FACES))
     name = getattr(provider, "name", type(provider).__name__)
     run_checks(f"truth {name}", _TruthRun(provider, tuple(samples), landmarks), CHECKS)
 
@@ -91,6 +94,8 @@ def _values(run: _TruthRun) -> None:
     require(known.isfinite().all(), "a valid map holds NaN or infinite values")
     require((known >= 0).all() and (known <= 1).all(), f"they are {float(known.min()):.3g} .. {float(known.max()):.3g}")
     require(known.flatten(1).any(1).all(), "a valid map is zero; make it NaN and not valid")
+    ignored = run.truth.ignore
+    require(ignored is None or not (known * ignored[valid]).any(), "a map has values at pixels to ignore; make them 0")
     require(maps[~valid].isnan().all(), "a map that is not valid has values; fill it with NaN")
 
 
@@ -107,7 +112,7 @@ def _batch(run: _TruthRun) -> None:
 def _pure(run: _TruthRun) -> None:
     """It does not change the landmarks."""
     points = run.landmarks.points.clone()
-    landmarks = Landmarks(points, run.landmarks.found.clone(), run.landmarks.notes)
+    landmarks = Landmarks(points, run.landmarks.found.clone(), run.landmarks.notes, run.landmarks.placement)
     run.provider.draw(run.samples, landmarks)
     run.provider.shares(landmarks)
     same = torch.equal(points.nan_to_num(-1), run.landmarks.points.nan_to_num(-1))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from interpfer.errors import DataError
 from interpfer.registry import Registry
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ TRUTHS: "Registry[type[TruthProvider]]" = Registry(
     {
         "codebook": "interpfer.truth.codebook:CodebookTruth",
         "aus": "interpfer.truth.action_units:ActionUnitTruth",
+        "masks": "interpfer.truth.masks:MaskTruth",
     },
 )
 
@@ -24,4 +26,6 @@ def open_truth(options: "TruthOptions") -> "TruthProvider":
     Raises:
         InterpferError: there is no such truth, or it cannot meet an option.
     """
+    if options.masks is not None and options.truth in ("codebook", "aus"):
+        raise DataError(f"--masks belongs to --truth masks; leave it out with --truth {options.truth}.")
     return TRUTHS.get(options.truth).create(options)

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,16 +16,21 @@ from torch import Tensor
 from interpfer.au.codebook import ActionUnit
 from interpfer.au.drawing import draw_units
 from interpfer.au.files import AUTable, read_aus
-from interpfer.au.geometry import load_geometry
+from interpfer.au.geometry import OWN_PLACES, TABLE, load_geometry
 from interpfer.choices import PROTOCOL_TRUTH
 from interpfer.errors import DataError
 from interpfer.truth.base import BACKGROUND, Parts, Truth, TruthProvider
 from interpfer.truth.codebook import divide_cells
 from interpfer.truth.options import TruthOptions
+from interpfer.truth.planes import Planes, draw_planes
 from interpfer.types import CANVAS, CodedAUs, Landmarks, Sample
 
-SAME_REGION = {45: 43, 46: 43}
-"""AU -> the one whose region it has: a blink and a wink are where closed eyes are."""
+SAME_REGION = {
+    au: next(other for other, known in TABLE.items() if known is place)
+    for au, place in OWN_PLACES.items()
+    if any(known is place for known in TABLE.values())
+}
+"""AU -> the one whose region it has: a blink is where closed eyes are, a pucker where lips are pressed."""
 
 
 class ActionUnitTruth(TruthProvider):
@@ -41,6 +47,9 @@ class ActionUnitTruth(TruthProvider):
 
     name = "aus"
     summary = "AU heatmap of the action units that were coded on each face (column aus, or --aus FILE)"
+    by_part = True
+    has_planes = True
+    same_region = SAME_REGION
 
     def __init__(
         self,
@@ -77,17 +86,20 @@ class ActionUnitTruth(TruthProvider):
         settings = {"geometry": self._geometry, "au_planes": "normalised" if self._normalise else "as drawn"}
         settings |= {"au_weights": self._weights, "au_threshold": f"{self._threshold:g}", "au_sides": self._sides}
         if self._file is not None:
-            files = sorted(self._file.iterdir()) if self._file.is_dir() else [self._file]
+            within = self._file.rglob("*") if self._file.is_dir() else [self._file]
+            files = sorted(each for each in within if each.is_file())
             digest = hashlib.sha256(b"".join(each.read_bytes() for each in files)).hexdigest()
             settings |= {"aus": self._file.name, "aus_digest": digest}
+            settings |= {"aus_program": self._table.program, "aus_present": self._table.rule}
         return settings
 
     @cached_property
     def parts(self) -> Parts:
-        """The distinct regions of the geometry, in order of their first number."""
+        """The distinct regions, in order of their first number; action units of ``same_region`` are not named."""
         groups: dict[int, list[int]] = {}
         for au, shared in zip(self._regions.aus, self._regions.shared, strict=True):
-            groups.setdefault(shared, []).append(au)
+            if au not in SAME_REGION:
+                groups.setdefault(shared, []).append(au)
         regions = tuple(tuple(group) for group in groups.values())
         return Parts(regions, (*("+".join(map(str, group)) for group in regions), BACKGROUND))
 
@@ -106,6 +118,25 @@ class ActionUnitTruth(TruthProvider):
         turned = [False] * len(samples) if mirrored is None else mirrored.tolist()
         units = [self._units(sample, flip) for sample, flip in zip(samples, turned, strict=True)]
         return Truth(*draw_units(landmarks.points, units, CANVAS, self._geometry, self._normalise))
+
+    def planes(
+        self, samples: Sequence[Sample], landmarks: Landmarks, mirrored: Bool[Tensor, " n"] | None = None
+    ) -> Planes:
+        """Return one plane per action unit that is coded as present and has a region."""
+        turned = [False] * len(samples) if mirrored is None else mirrored.tolist()
+        units = [self._units_by_number(sample, flip) for sample, flip in zip(samples, turned, strict=True)]
+        return draw_planes(landmarks, units, self._geometry, self._normalise)
+
+    def _units_by_number(self, sample: Sample, is_mirrored: bool) -> dict[int, tuple[ActionUnit, ...]]:
+        codes = self.coded(sample)
+        numbers = [unit.au for unit in codes.active] if codes else []
+        of_number: dict[int, tuple[ActionUnit, ...]] = {}
+        for au, unit in zip(numbers, self._units(sample, is_mirrored), strict=True):
+            if unit.au in self._regions.aus:
+                first = self._regions.aus[self._regions.shared[self._regions.aus.index(unit.au)]]
+                of_number[au] = (*of_number.get(au, ()), replace(unit, au=first))
+        single = {au: (replace(units[0], weight=1.0),) for au, units in of_number.items() if len(units) == 1}
+        return of_number | single
 
     def _units(self, sample: Sample, is_mirrored: bool) -> tuple[ActionUnit, ...]:
         codes = self.coded(sample)
@@ -137,14 +168,35 @@ class ActionUnitTruth(TruthProvider):
             return "whose action units are not coded"
         return "with no action unit that has a region" if codes.active else "coded without action units"
 
+    def check(self, samples: Sequence[Sample]) -> None:
+        """Check that the file lists an image of the data set.
+
+        Raises:
+            DataError: it lists none.
+        """
+        if self._file is not None and samples and len(self._unlisted(samples)) == len(samples):
+            raise DataError(
+                f"{self._file} lists no image of the data set, such as {samples[0].id}; it has names such as "
+                f"{next(iter(self._table.codes))}."
+            )
+
+    def _unlisted(self, samples: Sequence[Sample]) -> list[str]:
+        return [] if self._file is None else self._table.unlisted(sample.id for sample in samples)
+
     def notes(self, samples: Sequence[Sample]) -> tuple[str, ...]:
-        """Return a line on the action units that have no region, with the number of faces of each."""
+        """Return what is said of the file, the images that it does not list, and action units without a region."""
+        notes = list(self._table.notes)
+        if self._file is not None and (unlisted := self._unlisted(samples)):
+            notes.append(
+                f"{len(unlisted)} of {len(samples)} images are not in {self._file.name} and count as not coded, such "
+                f"as {unlisted[0]}"
+            )
         counts: Counter[int] = Counter()
         for sample in samples:
             codes = self.coded(sample)
             counts.update({unit.au for unit in codes.active} if codes else ())
         unknown = {au: n for au, n in counts.items() if SAME_REGION.get(au, au) not in self._regions.aus}
-        if not unknown:
-            return ()
-        listed = ", ".join(f"AU {au} ({unknown[au]} faces)" for au in sorted(unknown))
-        return (f"without a region on the face, so not drawn: {listed}",)
+        if unknown:
+            listed = ", ".join(f"AU {au} ({unknown[au]} faces)" for au in sorted(unknown))
+            notes.append(f"without a region on the face, so not drawn: {listed}")
+        return tuple(notes)

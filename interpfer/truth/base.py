@@ -22,8 +22,9 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpfer.truth.options import TruthOptions
-from interpfer.types import Landmarks, Sample
+from interpfer.truth.options import AU_HEATMAP, TruthOptions
+from interpfer.truth.planes import Planes
+from interpfer.types import CodedAUs, Landmarks, Sample
 
 GRID = 28
 """Side of the grid over whose cells the energy of a map is divided."""
@@ -39,7 +40,7 @@ class Truth:
     Attributes:
         maps: (n, S, S) in [0, 1]; NaN all over where undefined.
         valid: (n,) whether each face has one.
-        ignore: (n, S, S) pixels that count neither way; None for none.
+        ignore: (n, S, S) pixels that count neither way, where the maps are 0; None for none.
     """
 
     maps: Float[Tensor, "n S S"]
@@ -73,11 +74,21 @@ class TruthProvider(ABC):
     Attributes:
         name: as typed after ``--truth``.
         summary: one line for ``interpfer ls truths``.
+        by_part: whether maps are also scored for each part that was seen on a face.
+        has_planes: whether ``planes`` returns the action units that it is made of.
+        same_region: FACS number that is in none of ``parts`` -> the one whose region it has.
+        noun: what it is called on pages, in the singular.
+        needs_landmarks: whether it is drawn at landmarks; else none are looked for unless another option needs them.
         parts: the regions that it is made of.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    by_part: ClassVar[bool] = False
+    has_planes: ClassVar[bool] = False
+    same_region: ClassVar[Mapping[int, int]] = {}
+    noun: ClassVar[str] = AU_HEATMAP
+    needs_landmarks: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
@@ -98,6 +109,14 @@ class TruthProvider(ABC):
     def parts(self) -> Parts:
         """The regions that it is made of."""
 
+    def check(self, samples: Sequence[Sample]) -> None:  # noqa: ARG002
+        """Check the truth against all samples of a data set, before any is drawn.
+
+        Raises:
+            InterpferError: it cannot be theirs.
+        """
+        return
+
     @abstractmethod
     def draw(
         self, samples: Sequence[Sample], landmarks: Landmarks, mirrored: Bool[Tensor, " n"] | None = None
@@ -106,9 +125,33 @@ class TruthProvider(ABC):
 
         Args:
             samples: n samples.
-            landmarks: on the canvas.
+            landmarks: on the canvas; with ``placement``, where each picture lies on it.
             mirrored: which faces are shown mirrored, so that their left and right have changed places.
         """
+
+    def planes(
+        self,
+        samples: Sequence[Sample],  # noqa: ARG002
+        landmarks: Landmarks,  # noqa: ARG002
+        mirrored: Bool[Tensor, " n"] | None = None,  # noqa: ARG002
+    ) -> Planes | None:
+        """Return the planes that the truths of n faces are unions of; None where a truth has no such parts.
+
+        Args:
+            samples: n samples.
+            landmarks: on the canvas.
+            mirrored: as for ``draw``.
+        """
+        return None
+
+    def coded(self, sample: Sample) -> CodedAUs | None:  # noqa: ARG002
+        """Return what was seen on the face of a sample; None where nobody coded it."""
+        return None
+
+    @property
+    def has_ignored(self) -> bool:
+        """Whether anything that it has drawn has pixels to ignore."""
+        return False
 
     @abstractmethod
     def shares(self, landmarks: Landmarks) -> Float[Tensor, "n g 28 28"]:
@@ -126,6 +169,10 @@ class TruthProvider(ABC):
     @abstractmethod
     def missing_reason(self, sample: Sample) -> str:
         """Return why a labelled sample with landmarks has no truth, in a few words that follow a count."""
+
+    def fault(self, sample: Sample) -> str:  # noqa: ARG002
+        """Return why a sample that was drawn shows nothing, "kind: detail", for a truth without landmarks; else ""."""
+        return ""
 
     def notes(self, samples: Sequence[Sample]) -> tuple[str, ...]:  # noqa: ARG002
         """Return what a reader of the scores of these samples has to know, a line each."""

@@ -10,12 +10,13 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpfer.au.codebook import Codebook, current_name, load_codebook
+from interpfer.au.codebook import ActionUnit, Codebook, current_name, load_codebook
 from interpfer.au.drawing import au_heatmaps, au_planes
 from interpfer.au.geometry import load_geometry
 from interpfer.choices import PROTOCOL_TRUTH
 from interpfer.truth.base import BACKGROUND, GRID, Parts, Truth, TruthProvider
 from interpfer.truth.options import TruthOptions
+from interpfer.truth.planes import Planes, draw_planes
 from interpfer.types import CANVAS, Landmarks, Sample
 
 
@@ -30,6 +31,7 @@ class CodebookTruth(TruthProvider):
 
     name = "codebook"
     summary = "AU heatmap of the label: the action units that a codebook lists for it, drawn at the landmarks"
+    has_planes = True
 
     def __init__(self, codebook: str = "belharbi2024", geometry: str = "reference", normalise: bool = False) -> None:
         self._name, self._geometry, self._normalise = current_name(codebook), geometry, normalise
@@ -76,6 +78,20 @@ class CodebookTruth(TruthProvider):
     ) -> tuple[Float[Tensor, "n S S"], Bool[Tensor, " n"]]:
         return au_heatmaps(points, labels, CANVAS, codebook, self._geometry, self._normalise)
 
+    def planes(
+        self, samples: Sequence[Sample], landmarks: Landmarks, mirrored: Bool[Tensor, " n"] | None = None
+    ) -> Planes:
+        """Return one plane per action unit that the codebook lists for each sample's label."""
+        turned = [False] * len(samples) if mirrored is None else mirrored.tolist()
+        books = {False: self._codebook, True: self._codebook.mirrored()}
+        units: list[dict[int, tuple[ActionUnit, ...]]] = []
+        for sample, flip in zip(samples, turned, strict=True):
+            of_number: dict[int, tuple[ActionUnit, ...]] = {}
+            for unit in books[flip].units(sample.label) if sample.label else ():
+                of_number[unit.au] = (*of_number.get(unit.au, ()), unit)
+            units.append(of_number)
+        return draw_planes(landmarks, units, self._geometry, self._normalise)
+
     @property
     def _is_sided(self) -> bool:
         return any(unit.side for units in self._codebook.classes.values() for unit in units)
@@ -93,9 +109,9 @@ class CodebookTruth(TruthProvider):
         """Return the action units that the codebook lists for a label."""
         return tuple(sorted({unit.au for unit in self._codebook.units(label)}))
 
-    def missing_reason(self, sample: Sample) -> str:  # noqa: ARG002
-        """Say that the label has no action units in the codebook."""
-        return f"with no action units in {self._name}"
+    def missing_reason(self, sample: Sample) -> str:
+        """Say that there is no label, or that it has no action units in the codebook."""
+        return f"with no action units in {self._name}" if sample.label else "without a label, which a codebook needs"
 
     def sources(self) -> dict[str, str]:
         """Return the codebook's citation."""

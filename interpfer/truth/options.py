@@ -6,6 +6,9 @@ from pathlib import Path
 from interpfer.choices import AU_SIDES, AU_WEIGHTS, GEOMETRIES, PROTOCOLS
 from interpfer.options import Options, option
 
+AU_HEATMAP, MASK = "AU heatmap", "mask"
+"""What a truth is called on pages."""
+
 CODEBOOK_SETTINGS = ("codebook", "codebook_digest", "geometry")
 """Settings of the codebook truth, as run.json names them; runs of older versions have no others."""
 
@@ -23,6 +26,7 @@ class TruthOptions(Options):
         au_weights: "present" draws coded action units alike, "intensity" by their grade.
         au_threshold: smallest intensity in [0, 1] of a coded action unit that counts as present.
         au_sides: whose left and right the codes name, "subject" or "picture".
+        masks: file or folder of masks, for the truth "masks".
     """
 
     truth: str = option("codebook", "What maps are compared with (see `ls truths`)", metavar="NAME")
@@ -48,4 +52,7 @@ class TruthOptions(Options):
     )
     au_sides: str = option(
         "subject", "Left and right in coded action units: those of the subject or of the picture", choices=AU_SIDES
+    )
+    masks: str | Path | None = option(
+        None, "Masks of the pictures, with --truth masks", kind="path", metavar="PATH", example="masks.csv"
     )

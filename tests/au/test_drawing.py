@@ -121,7 +121,7 @@ def test_a_thin_eyelid_peaks_far_below_a_lip_corner(demo_points: Tensor) -> None
     """Softening at 28 x 28 dims what is thinner than a cell; METHOD 2 says so, and a score depends on it."""
     planes = au_planes(demo_points, [5, 12])
     lids, corners = planes.maps.amax((2, 3)).unbind(1)
-    assert (lids < 0.75).all()
+    assert (lids < 0.85).all()
     assert (corners > 0.95).all()
 
 
@@ -286,14 +286,15 @@ def test_importing_the_package_changes_no_warning_filter() -> None:
 def test_what_a_caller_may_get_wrong(demo_points: Tensor, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="classes must be one per face, got 1 for 14 faces"):
         au_heatmaps(demo_points, ["happy"])
-    with pytest.raises(DataError, match="unknown expression 'grinning'"):
-        au_heatmaps(demo_points[:1], ["grinning"])
+    with pytest.raises(DataError, match="unknown expression 'hapiness'"):
+        au_heatmaps(demo_points[:1], ["hapiness"])
+    assert au_heatmaps(demo_points[:1], ["grinning"])[1].tolist() == [False]
     with pytest.raises(PluginError, match=r"unknown geometry 'scale'\. Did you mean scaled\?"):
         au_heatmaps(demo_points[:1], ["happy"], geometry="scale")
     with pytest.raises(PluginError, match=r"unknown codebook 'emfac'\. Did you mean emfacs\?"):
         au_heatmaps(demo_points[:1], ["happy"], codebook="emfac")
-    with pytest.raises(DataError, match=r"AU 11 has no region in this geometry\..*Known: 1, 2, 4"):
-        au_planes(demo_points, [12, 11])
+    with pytest.raises(DataError, match=r"AU 21 has no region in this geometry\..*Known: 1, 2, 4"):
+        au_planes(demo_points, [12, 21])
     book = tmp_path / "mine.yaml"
     book.write_text("classes: {happiness: [12, 99]}")
     with pytest.raises(DataError, match="AU 99 has no region in this geometry"):

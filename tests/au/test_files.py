@@ -89,12 +89,12 @@ def test_a_name_of_two_images_stands_for_neither(tmp_path: Path) -> None:
     [
         ("image,x\na.png,1\n", "has no action units: no column aus (FACS text), AU01_r and AU01_c (OpenFace 2)"),
         ("frame,AU01_r\n1,2\n", "names no image: it has no column image, input, file"),
-        ("image,AU01\na.png,high\n", "line 2: au01 must be a number, got 'high'"),
+        ("image,AU01\na.png,high\n", "line 2: AU01 must be a number, got 'high'"),
         ("image,aus\na.png,1\na.png,2\n", "line 3: the image stands on several lines"),
         ("image,aus\n ,1\n", "line 2: the name of the image is missing"),
         ("image,aus\n", "has no rows"),
         ("image,aus\na.png,99\n", "line 2: AU 99 must be between 1 and 79"),
-        ("", "not a table"),
+        ("", "is empty"),
     ],
 )
 def test_bad_files_are_one_line(tmp_path: Path, text: str, message: str) -> None:

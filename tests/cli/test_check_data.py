@@ -160,3 +160,17 @@ def test_images_with_the_same_pixels_are_named_and_are_no_problem(tmp_path: Path
     assert "no problems found" in done.stdout
     alone = check("--dataset", "csv", "--data-root", tmp_path, "--split", "test")
     assert "same pixels" not in alone.stdout
+
+
+def test_classes_outside_the_expressions_are_named(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    rows = {"a.png": "happy", "b.png": "Supprize", "c.png": "Boredom"}
+    for place, name in enumerate(rows):
+        Image.new("RGB", (8, 8), (place, 0, 0)).save(tmp_path / "images" / name)
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label", *(f"{a},{b}" for a, b in rows.items())]))
+    done = CliRunner().invoke(group, ["check-data", "--dataset", "csv", "--data-root", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert (
+        "classes outside the eight expressions, matched with those of a model by name: boredom, supprize (is surprise "
+        "meant?)"
+    ) in done.output

@@ -23,6 +23,8 @@ def test_demo_writes_scores_pictures_and_a_fine_tuned_model(tmp_path: Path, monk
     assert (folder / "maps.png").stat().st_size > 10_000
     assert len(pd.read_csv(folder / "train" / "labels.csv")) == 28
     assert (folder / "run" / "run.json").is_file()
+    assert "coded on each face" in done.stdout
+    assert json.loads((folder / "run-coded" / "run.json").read_text())["arguments"]["truth"] == "aus"
     assert "fine-tuned towards the action units" in done.stdout
     assert (folder / "tuned" / "before_after.png").stat().st_size > 10_000
     assert json.loads((folder / "tuned" / "finetune.json").read_text())["options"]["epochs"] == 1

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import interpfer
 from interpfer.cli import group
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
+from interpfer.finetuning.facts import describe_counts
 
 COMMAND = ("-m", "interpfer", "finetune")
 
@@ -47,9 +49,13 @@ def test_finetune_then_score(checkpoint: Path, few: Path, tmp_path: Path) -> Non
     done = runner.invoke(
         group,
         ["finetune", *arguments(checkpoint, faces, out, "--epochs", "1", "--align", "attention", "--loss", "l2",
-                                "--weight", "2", "--freeze", "stages.0", "--augment", "flip", "--tensorboard")],
+                                "--weight", "2", "--freeze", "stages.0", "--augment", "flip", "--tensorboard",
+                                "--dataset-name", "clinic")],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
+    manifest = json.loads((out / "finetune.json").read_text())
+    assert describe_counts(manifest["counts"]) in " ".join(done.stderr.split())
+    assert json.loads((out / "before" / "run.json").read_text())["arguments"]["dataset_name"] == "clinic"
     assert "a: before, b: after" in done.stdout
     assert "epoch 1: loss" in done.stderr
     assert "held-out images" in done.stderr

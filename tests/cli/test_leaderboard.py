@@ -8,6 +8,7 @@ from rich.console import Console
 
 from interpfer.cli import group
 from interpfer.cli.board_table import board_table
+from interpfer.errors import RunError
 from interpfer.reports.leaderboard.ranking import rank_rows
 from interpfer.reports.leaderboard.rows import read_rows
 
@@ -111,3 +112,12 @@ def test_a_narrow_terminal_keeps_names_and_scores_whole(tmp_path: Path, width: i
         assert "a_model_of_some_length" in text
     asked, _ = board_table(ranking, ["accuracy", "pxap"], 20)
     assert [str(column.header) for column in asked.columns][-2:] == ["accuracy", "pxap"]
+
+
+def test_maps_and_metrics_are_found_by_other_spellings(board: Path) -> None:
+    usual = json.loads(invoke(board, "--maps", "gradcam", "--metrics", "cosine", "--json").stdout)
+    other = json.loads(invoke(board, "--maps", "Grad-CAM", "--metrics", "Cosine", "--json").stdout)
+    assert usual == other
+    assert len(usual) == 3
+    unknown = invoke(board, "--maps", "gradcamm")
+    assert isinstance(unknown.exception, RunError) or "no row has the map 'gradcamm'" in unknown.stderr

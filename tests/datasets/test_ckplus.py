@@ -47,6 +47,83 @@ def test_first_frames_as_neutral(tmp_path: Path) -> None:
     assert len(dataset) == 6
 
 
+FACS = {
+    "S005/001/S005_001_00000003": ("   9.0000000e+00   4.0000000e+00", "\t17.0000000e+00 0.0000000e+00 "),
+    "S010/002/S010_002_00000002": (),
+    "S011/001/S011_001_00000002": ("1 2", "25 0", "25 5"),
+}
+
+
+def with_facs(root: Path, place: str = "FACS") -> None:
+    sequences(root)
+    for stem, lines in FACS.items():
+        text(root / place / f"{stem}_facs.txt", *lines)
+
+
+@pytest.mark.parametrize("place", ["FACS", "FACS_labels/FACS"])
+def test_action_units_of_last_frames(tmp_path: Path, place: str) -> None:
+    with_facs(tmp_path, place)
+    dataset = CkPlusDataset.open(tmp_path, "all")
+    assert listed(dataset) == [
+        ("S005_001_00000003.png", "disgust"),
+        ("S010_002_00000002.png", "surprise"),
+        ("S010_004_00000004.png", "contempt"),
+        ("S011_001_00000002.png", ""),
+    ]
+    first, nothing, unknown, unlabelled = (sample.aus for sample in dataset.samples)
+    assert [(unit.au, str(unit.intensity)) for unit in first.active] == [(9, "0.8"), (17, "nan")]
+    assert first.at_least(1).is_present(17) is True  # present, though not graded
+    assert first.is_present(12) is False
+    assert nothing.active == ()
+    assert unknown is None
+    assert [(unit.au, unit.intensity) for unit in unlabelled.active] == [(1, 0.4), (25, 1.0)]
+    (tmp_path / "Emotion").rename(tmp_path / "elsewhere")
+    assert [sample.id for sample in CkPlusDataset.open(tmp_path, "all").samples] == [
+        "S005_001_00000003.png",
+        "S010_002_00000002.png",
+        "S011_001_00000002.png",
+    ]
+
+
+def test_first_frames_are_not_coded(tmp_path: Path) -> None:
+    with_facs(tmp_path)
+    dataset = CkPlusNeutralDataset.open(tmp_path, "all")
+    assert {sample.aus for sample in dataset.samples if sample.label == "neutral"} == {None}
+    assert len(dataset) == 7
+
+
+def test_facs_moves_nobody_to_another_split(tmp_path: Path) -> None:
+    for i in range(12):
+        place = Path(f"S{i:03d}") / "001" / f"S{i:03d}_001_00000001"
+        picture(tmp_path / "cohn-kanade-images" / place.with_suffix(".png"))
+        if i % 3:
+            text(tmp_path / "Emotion" / f"{place}_emotion.txt", "1")
+        text(tmp_path / "coded" / f"{place}_facs.txt", "4 1")
+    splits = ("train", "test", "fold2")
+    before = {split: listed(CkPlusDataset.open(tmp_path, split)) for split in splits}
+    (tmp_path / "coded").rename(tmp_path / "FACS")
+    for split in splits:
+        now = listed(CkPlusDataset.open(tmp_path, split))
+        assert [each for each in now if each[1]] == before[split]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("9 6", "the intensity of AU 9 must be between 0 and 5, got 6."),
+        ("0 1", "an action unit must be a number from 1 to 99, got 0."),
+        ("9", "_facs.txt, line 1: a line must hold 2 numbers, got '9'."),
+    ],
+)
+def test_a_bad_action_unit(tmp_path: Path, line: str, message: str) -> None:
+    with_facs(tmp_path)
+    path = text(tmp_path / "FACS" / "S005" / "001" / "S005_001_00000003_facs.txt", line)
+    with pytest.raises(DataError) as error:
+        CkPlusDataset.open(tmp_path, "all")
+    assert str(error.value).startswith(str(path))
+    assert message in str(error.value)
+
+
 def test_its_landmarks(tmp_path: Path) -> None:
     sequences(tmp_path)
     (tmp_path / "Landmarks" / "S010" / "002" / "S010_002_00000002_landmarks.txt").write_text("1 2")

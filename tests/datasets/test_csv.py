@@ -117,7 +117,9 @@ def test_no_landmarks_are_brought(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,label\na,sad\nb,grinning\n", "labels.csv, line 3: unknown expression 'grinning'."),
+        ("image,label\na,sad\nb,suprise\n", "labels.csv, line 3: unknown expression 'suprise'. Did you mean surprise?"),
+        ("image,label\na,sad\nb,3\n", "labels.csv, line 3: '3' is a number, not the name of a class; write names"),
+        ("image,label\na,sad\nb,macro\n", "labels.csv, line 3: a class cannot be called 'macro'"),
         (
             "image,label,split\na,sad,x\nb,sad,test\n\nc,saad,test\n",
             "labels.csv, line 5: unknown expression 'saad'.",

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
-from interpfer.datasets.drawn.actions import AUS_OF, DISPLACEMENT, HALLMARK, MIRROR
+from interpfer.datasets.drawn.actions import AUS_OF, DISPLACEMENT, HALLMARK, MIRROR, SIDED
 from interpfer.datasets.drawn.drawing import DrawnFace, draw_face, paint_face
 from interpfer.datasets.drawn.shape import FaceShape, Identity, move, shape_face
 from interpfer.datasets.export import write_csv_layout
@@ -224,6 +225,30 @@ def test_an_unknown_split_is_refused() -> None:
         DemoDataset.open(None, "tests")
 
 
+def test_one_sided_units_move_one_side_only() -> None:
+    neutral = face_at_rest(3)
+    for side, still, moved in (("left", 54, 48), ("right", 48, 54)):
+        points = move(neutral, {12: 1.0}, sides={12: side})
+        assert np.array_equal(points[still], neutral[still])
+        assert np.array_equal(points[moved], move(neutral, {12: 1.0})[moved])
+    left, right = (move(neutral, {12: 0.7, 4: 0.4}, sides={12: side}) for side in ("left", "right"))
+    assert np.allclose(left, right[MIRROR] * (-1, 1))
+
+
+def test_some_faces_are_one_sided_and_most_leave_something_out() -> None:
+    shapes = [DemoDataset("test", count=350).shape(index) for index in range(350) if index % 7 != 6]
+    one_sided = [shape for shape in shapes if shape.sides]
+    sides = Counter(side for shape in one_sided for side in shape.sides.values())
+    assert 0.08 < len(one_sided) / len(shapes) < 0.25
+    assert set(sides) == {"left", "right"}
+    assert all(set(shape.sides) <= set(shape.aus) & SIDED for shape in shapes)
+    assert np.mean([len(shape.aus) < len(AUS_OF[shape.expression]) for shape in shapes]) > 0.5
+    for shape in one_sided:
+        (au, side), *_ = shape.sides.items()
+        assert shape.strength(au, side=side) == shape.intensity[au] == shape.strength(au)
+        assert shape.strength(au, side={"left": "right", "right": "left"}[side]) == 0.0
+
+
 def test_landmarks_need_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interpfer.datasets.demo.paint_face", None)
     dataset = DemoDataset("test", seed=2, count=14)
@@ -245,6 +270,13 @@ def test_the_csv_layout_can_be_read_back(tmp_path: Path) -> None:
     with (tmp_path / "labels.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["image"], row["label"]) for row in rows] == [(s.id, s.label) for s in dataset.samples]
+    again = CsvDataset.open(tmp_path, "train", 0)
+    for read, sample in zip(again.samples, dataset.samples, strict=True):
+        assert read.aus is not None
+        assert sample.aus is not None
+        assert [(u.au, u.side) for u in read.aus.active] == [(u.au, u.side) for u in sample.aus.active]
+        for one, two in zip(read.aus.active, sample.aus.active, strict=True):
+            assert one.intensity == pytest.approx(two.intensity, abs=0.1001)
     lines = (tmp_path / "landmarks.txt").read_text().splitlines()
     assert len(lines) == 7
     for index, line in enumerate(lines):

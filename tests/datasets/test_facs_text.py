@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interpfer.datasets.facs_text import parse_facs
+from interpfer.datasets.facs_text import format_facs, parse_facs
 from interpfer.errors import DataError
 from interpfer.types import CodedAU, CodedAUs
 
@@ -53,6 +53,9 @@ def test_of_a_repeated_unit_the_strongest_counts() -> None:
         ("-4", "'-4' in '-4' is not an action unit"),
         ("80", "labels.csv, line 4: AU 80 must be between 1 and 79, in '80'"),
         ("0+1", "AU 0 must be between 1 and 79"),
+        ("1+9|1 2", "labels.csv, line 4: AU 9 is present, but not among those behind | in '1+9|1 2'."),
+        ("1|", "labels.csv, line 4: '' in '1|' is not an action unit"),
+        ("1|1 x", "'x' in '1|1 x' is not an action unit"),
     ],
 )
 def test_malformed_text_is_one_line(text: str, message: str) -> None:
@@ -67,3 +70,28 @@ def test_weak_units_and_mirrored_sides() -> None:
     assert [unit.au for unit in seen.at_least(0.4).active] == [4, 12]
     assert [unit.side for unit in seen.mirrored().active] == [None, None, "right"]
     assert seen.mirrored().mirrored().active[2] == seen.active[2]
+
+
+@given(st.lists(units, max_size=6, unique_by=lambda unit: unit[:2]))
+def test_what_is_written_is_read_again(listed: list[tuple[str, int, str]]) -> None:
+    text = "+".join(f"{side}{au}{level}" for side, au, level in listed)
+    assert format_facs(parse_facs(text, "here")) == text
+
+
+@given(st.lists(units, max_size=4, unique_by=lambda unit: unit[:2]), st.sets(st.integers(1, 79)))
+def test_what_was_looked_for(listed: list[tuple[str, int, str]], others: set[int]) -> None:
+    coded = {au for _, au, _ in listed} | others | {44}
+    text = "+".join(f"{side}{au}{level}" for side, au, level in listed) + "|" + " ".join(map(str, sorted(coded)))
+    seen = parse_facs(text, "here")
+    assert seen is not None
+    assert seen.coded == coded
+    present = {au for _, au, _ in listed}
+    for au in range(1, 80):
+        assert seen.is_present(au) is (True if au in present else False if au in coded else None)
+    assert format_facs(seen) == text
+
+
+def test_an_intensity_is_written_as_the_nearest_letter() -> None:
+    seen = CodedAUs(tuple(CodedAU(au, intensity) for au, intensity in ((1, 0.01), (2, 0.49), (4, 0.51), (5, 1.0))))
+    assert format_facs(seen) == "1a+2b+4c+5e"
+    assert format_facs(None) == "?"

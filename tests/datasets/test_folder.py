@@ -40,10 +40,38 @@ def test_synonymous_folders_are_one_class(tmp_path: Path) -> None:
 
 
 def test_messages(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no folder per expression, such as .*happy"):
+    with pytest.raises(DataError, match="has no folder per class, such as .*happy"):
         FolderDataset.open(tmp_path, "test")
     picture(tmp_path / "funny/1.png")
-    with pytest.raises(DataError, match="funny: unknown expression 'funny'"):
+    with pytest.raises(DataError, match="has no folder per class"):  # one folder of an unknown name may be anything
+        FolderDataset.open(tmp_path, "test")
+    picture(tmp_path / "happpy/1.png")
+    with pytest.raises(DataError, match="happpy: unknown expression 'happpy'. Did you mean happy"):
+        FolderDataset.open(tmp_path, "test")
+
+
+def test_folders_of_any_name_are_classes(tmp_path: Path) -> None:
+    for name in ("train/Cat/1.png", "train/dog/1.png", "val/dog/2.png", "val/Cat/3.png", "masks/Cat/1.png"):
+        picture(tmp_path / name)
+    dataset = FolderDataset.open(tmp_path, "val")
+    assert [(s.id, s.label) for s in dataset.samples] == [("Cat/3.png", "cat"), ("dog/2.png", "dog")]
+    assert dataset.classes == ("cat", "dog")
+    assert FolderDataset.available_splits(tmp_path) == ("train", "val")
+
+
+def test_other_names_beside_expressions_and_folders_without_images(tmp_path: Path) -> None:
+    for name in ("images/happy/1.png", "images/boredom/p1/2.png", "masks/happy/1.png", "masks/boredom/1.png"):
+        picture(tmp_path / name)
+    (tmp_path / "images/notes").mkdir()
+    dataset = FolderDataset.open(tmp_path, "test")
+    assert {s.id: s.label for s in dataset.samples} == {"happy/1.png": "happiness", "boredom/p1/2.png": "boredom"}
+    assert dataset.classes == ("happiness", "boredom")
+
+
+def test_numbers_are_no_classes(tmp_path: Path) -> None:
+    picture(tmp_path / "0/1.png")
+    picture(tmp_path / "1/1.png")
+    with pytest.raises(DataError, match="0: '0' is a number, not the name of a class"):
         FolderDataset.open(tmp_path, "test")
 
 
@@ -85,7 +113,7 @@ def test_two_sets_in_one_folder_are_not_one(tmp_path: Path, first: str, second: 
     with pytest.raises(DataError) as error:
         FolderDataset.open(tmp_path, "test")
     assert str(error.value) == (
-        f"data set folder: {places[0]} and {places[1]} both contain folders per expression; pass one of them with "
+        f"data set folder: {places[0]} and {places[1]} both contain folders per class; pass one of them with "
         "--data-root."
     )
 

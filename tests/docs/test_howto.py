@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,3 +71,12 @@ def test_the_lists_show_them(package: tuple[str, Path]) -> None:
     assert done.returncode == 0, done.stderr
     for name in re.findall(r'^"?([\w:-]+)"? = "my_package', (folder / "pyproject.toml").read_text(), re.MULTILINE):
         assert f'"{name}"' in done.stdout
+
+
+def test_the_example_of_masks_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (HOWTO / "masks.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "masks.md", "exec"), names)
+    assert names["run"].manifest["counts"]["scored"] == 12

@@ -14,7 +14,7 @@ from interpfer.au.face_regions import FACE_REGIONS
 from interpfer.au.names import AU_NAMES, format_aus
 from interpfer.choices import CROPS
 from interpfer.errors import DataError, InterpferError, PluginError, RunError
-from interpfer.explain.captions import CAPTION, PANEL, map_caption, wrap_caption
+from interpfer.explain.captions import CAPTION, PANEL, map_caption, shown_classes, wrap_caption
 from interpfer.explain.explainer import Explainer, explain_image, pictures_in
 from interpfer.explain.explanation import ExplainedMap, Explanation, FaceRegion, Region, Score
 from interpfer.explain.facs import facts, rules_text, sentence
@@ -59,6 +59,21 @@ def test_scores_are_those_of_the_score(model: Model, faces: Path) -> None:
             score = explanation.maps[0].scores[line["label"]]
             assert score.cosine == pytest.approx(line["cosine"], abs=2e-6)
             assert score.skill == pytest.approx(line["cosine_skill"], abs=2e-6)
+
+
+def test_of_many_classes_the_most_probable_and_the_label_are_drawn(explanation: Explanation) -> None:
+    names = [f"kind {chr(97 + i)}" for i in range(26)]
+    many = replace(
+        explanation,
+        probabilities={name: (i + 1) / 351 for i, name in enumerate(names)},
+        predicted="kind z",
+        label="kind b",
+        explained="kind z",
+        heat={},
+        maps=(),
+    )
+    assert shown_classes(many) == ["kind b", *names[-10:]]
+    assert shown_classes(explanation) == list(explanation.probabilities)
 
 
 def test_probabilities_add_up_and_the_uniform_map_is_beside_each_score(explanation: Explanation) -> None:

@@ -1,5 +1,6 @@
 """Reports of prepare on faces that were not found, and on doubtful ones."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -75,6 +76,12 @@ def test_every_reason_is_listed_and_a_second_run_repeats_them(dataset: CsvDatase
     }
     assert first.failed["absent.png"] == "unreadable image: no such image file."
     assert listed.set_index("image").loc["80.png", "detail"] == "0.55 < 0.7"
+    assert json.loads(first.counts.read_text()) == {
+        "images": 7,
+        "found": 2,
+        "failed": {"unreadable image": 2, "no face": 1, "low confidence": 1, "several faces": 1},
+        "doubtful": {"several faces": 1},
+    }
 
 
 def tiles(count: int, note: str = "", found: bool = True) -> list[Tile]:

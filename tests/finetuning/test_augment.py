@@ -49,7 +49,8 @@ def test_points_move_with_the_pixels(x: float, y: float, seed: int, degrees: flo
     augment = Augment(degrees=degrees, rotate=1, crop=crop)
     points = torch.tensor([[[x, y]]]).expand(1, 68, 2)
     random = torch.Generator().manual_seed(seed)
-    image, moved, _ = augment_geometry(spot(x, y, 96), points, size, augment, random)
+    image, landmarks, _ = augment_geometry(spot(x, y, 96), Landmarks.of(points), size, augment, random)
+    moved = landmarks.points
     assert image.shape == (1, 3, size, size)
     if moved[0, 0].min() > 30 and moved[0, 0].max() < CANVAS - 30:
         assert centre(image) == pytest.approx(moved[0, 0].tolist(), abs=0.6)
@@ -82,7 +83,8 @@ def test_mirroring_swaps_the_sides_of_the_face(demo_points: torch.Tensor) -> Non
     assert (MIRRORED[0], MIRRORED[8], MIRRORED[17], MIRRORED[36], MIRRORED[48], MIRRORED[60]) == (16, 8, 26, 45, 54, 64)
     images = torch.rand(len(demo_points), 3, 32, 32)
     always = Augment(flip=1, rotate=0, crop=1)
-    moved, points, flipped = augment_geometry(images, demo_points, 32, always, torch.Generator())
+    moved, landmarks, flipped = augment_geometry(images, Landmarks.of(demo_points), 32, always, torch.Generator())
+    points = landmarks.points
     assert flipped.all()
     torch.testing.assert_close(moved, images.flip(3), atol=1e-4, rtol=0)
     left_eye, right_eye = points[:, 36:42].mean(1), points[:, 42:48].mean(1)
@@ -92,17 +94,18 @@ def test_mirroring_swaps_the_sides_of_the_face(demo_points: torch.Tensor) -> Non
 
 def test_no_augmentation_leaves_all_as_it_was(demo_points: torch.Tensor) -> None:
     images = torch.rand(len(demo_points), 3, 40, 40)
-    moved, points, flipped = augment_geometry(images, demo_points, 40, AUGMENTS["none"], torch.Generator())
+    given = Landmarks.of(demo_points)
+    moved, landmarks, flipped = augment_geometry(images, given, 40, AUGMENTS["none"], torch.Generator())
     assert not flipped.any()
     torch.testing.assert_close(moved, images, atol=1e-4, rtol=0)
-    torch.testing.assert_close(points, demo_points)
+    torch.testing.assert_close(landmarks.points, demo_points)
     torch.testing.assert_close(augment_pixels(images, AUGMENTS["none"], torch.Generator()), images)
 
 
 def test_missing_landmarks_stay_missing() -> None:
-    points = torch.full((2, 68, 2), torch.nan)
-    _, moved, _ = augment_geometry(torch.rand(2, 3, 16, 16), points, 16, Augment(), torch.Generator())
-    assert moved.isnan().all()
+    absent = Landmarks.of(torch.full((2, 68, 2), torch.nan))
+    _, moved, _ = augment_geometry(torch.rand(2, 3, 16, 16), absent, 16, Augment(), torch.Generator())
+    assert moved.points.isnan().all()
 
 
 def test_a_one_sided_action_unit_changes_sides(demo_points: torch.Tensor, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_images_beyond_the_memory_are_read_again(faces: Path, monkeypatch: pytes
     monkeypatch.setattr(pool, "MEMORY", 1)
     fresh = read(faces).take((7, 3))
     assert torch.equal(in_memory.images, fresh.images)
-    assert torch.equal(in_memory.points, fresh.points)
+    assert torch.equal(in_memory.landmarks.points, fresh.landmarks.points)
     assert in_memory.rows == (7, 3)
     assert in_memory.labels == tuple(CsvDataset.open(faces, "test").samples[row].label for row in (7, 3))
 

@@ -8,10 +8,14 @@ from torch import Tensor, nn
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
+from interpfer.inspection import card_search
+from interpfer.inspection.candidates import Predictions, predict
 from interpfer.inspection.card_search import CardSearch, try_cards
+from interpfer.inspection.labelled import LabelledFaces
 from interpfer.labels import CLASS_ORDERS
 from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
+from interpfer.models.model import Model
 from interpfer.types import Sample
 
 RAF = CLASS_ORDERS["rafdb"]
@@ -105,7 +109,7 @@ def test_weights_that_know_nothing() -> None:
 def test_what_was_tried_is_plain_data() -> None:
     facts = search_cards(Nearest(0, 1, bgr=False)).to_dict()
     assert facts["best"]["input"]["size"] == 16
-    assert len({str(attempt["input"]) for attempt in facts["attempts"]}) == 5
+    assert len({str(attempt["input"]) for attempt in facts["attempts"]}) == 3
 
 
 def test_sizes_are_tried_where_the_card_has_none() -> None:
@@ -135,3 +139,15 @@ def test_what_cannot_be_tried() -> None:
         try_cards(model, Empty.open(None, "test"), has_classes=True, has_size=True)
     with pytest.raises(InterpferError, match="fails on all inputs that were tried"):
         search_cards(Strange())
+
+
+def test_most_inputs_are_dropped_after_a_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+
+    def count(model: Model, spec: InputSpec, faces: LabelledFaces) -> Predictions | None:
+        counts.append(len(faces.images))
+        return predict(model, spec, faces)
+
+    monkeypatch.setattr(card_search, "predict", count)
+    search = search_cards(Nearest(0, 1, bgr=False))
+    assert sum(counts) <= 16 * 14 + 7 * 14 + 4 * (search.n - 28)

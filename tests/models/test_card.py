@@ -32,6 +32,17 @@ def test_a_full_card(tmp_path: Path) -> None:
     assert (card.output, card.layers) == (Output((OutputPart("logits"),)), ("a", "b.c"))
 
 
+def test_an_output_for_action_units_beside_the_classes_or_alone() -> None:
+    both = parse_card(LEAST | {"aus": "bp4d12", "aus_output": "1[:12]"}, "C", Path())
+    assert both.aus == (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+    assert str(both.aus_output) == "1[:12]"
+    alone = parse_card({"arch": LEAST["arch"], "aus": [1, 12]}, "C", Path())
+    assert (alone.classes, alone.aus, alone.output_count) == ((), (1, 12), 2)
+    plain = parse_card(LEAST, "C", Path())
+    assert plain.identity in both.identity  # a card without says nothing of it
+    assert "aus" not in plain.identity
+
+
 def test_a_given_module_needs_no_arch() -> None:
     assert parse_card({"classes": "fear, anger"}, "C", Path(), has_module=True).classes == ("fear", "anger")
 
@@ -44,7 +55,9 @@ def test_a_given_module_needs_no_arch() -> None:
         ({"classes": []}, "model card C: the field 'classes' is missing"),
         ({"classes": 7}, "model card C: classes must be a list of names, got 7."),
         ({"classes": [1, 2]}, "model card C: classes must be a list of names, got [1, 2]."),
-        ({"classes": ["glee", "fear"]}, "model card C: classes: unknown expression 'glee'."),
+        ({"classes": ["disgst", "fear"]}, "model card C: classes: unknown expression 'disgst'. Did you mean disgust"),
+        ({"classes": ["LABEL_0", "LABEL_1"]}, "model card C: classes: 'LABEL_0' is a number, not the name of a class"),
+        ({"classes": ["glee"]}, "model card C: classes: unknown expression or order of classes 'glee'."),
         ({"classes": "rafbd"}, "classes: unknown expression or order of classes 'rafbd'. Did you mean"),
         ({"forward_args": [1]}, "model card C: forward_args must be a mapping, got [1]."),
         (
@@ -55,6 +68,15 @@ def test_a_given_module_needs_no_arch() -> None:
         ({"preset": "poster"}, "model card C: unknown field 'preset'."),
         ({"arch_args": [1]}, "model card C: arch_args must be a mapping, got [1]."),
         ({"output": 1.5}, "model card C: output must be an index, a key, a slice such as"),
+        ({"aus": [1, 80]}, "model card C: aus: an AU must be between 1 and 79, got 80."),
+        ({"aus": "1,2,0"}, "model card C: aus: an AU must be between 1 and 79, got 0."),
+        ({"aus": [1, 2, 1]}, "model card C: aus: AU 1 is listed twice."),
+        ({"aus": "disfa9"}, "model card C: aus: AUs must be FACS numbers such as 1,2,4 or one of bp4d12, disfa8, "),
+        ({"aus": [True]}, "aus: AUs must be FACS numbers such as 1,2,4 or one of"),
+        ({"aus": {1: 2}}, "model card C: aus must be a list of FACS numbers, got {1: 2}."),
+        ({"aus": []}, "model card C: aus: the list of AUs is empty."),
+        ({"aus_output": 1}, "model card C: aus_output needs aus: the FACS numbers of that output, in order."),
+        ({"aus": [1], "aus_output": 1.5}, "model card C: aus_output must be an index, a key, a slice such as"),
         ({"layers": 4}, "model card C: layers must be a list of names, got 4."),
         ({"input": 112}, "model card C: input must be a mapping such as {size: 112}, got 112."),
         ({"input": {"sise": 1}}, "model card C: input: unknown field 'sise'. Did you mean size or resize? Known: size"),

@@ -1,7 +1,12 @@
-import torch
-from torchvision.models import mobilenet_v3_small
+from pathlib import Path
 
+import pytest
+import torch
+from torchvision.models import mobilenet_v3_small, squeezenet1_1
+
+from interpfer.errors import ModelError
 from interpfer.models.identify import identify_architecture
+from interpfer.models.loading import load_model
 
 
 def test_a_known_network_is_found_with_its_facts() -> None:
@@ -30,3 +35,13 @@ def test_nothing_is_found_for_other_weights() -> None:
     guess = identify_architecture({"a.weight": torch.ones(3, 3)})
     assert (guess.matches, guess.chosen) == ((), None)
     assert guess.why == "no network of torchvision or timm has all these weights"
+
+
+def test_weights_without_a_card_are_not_scored_by_a_guessed_order_of_classes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pt"
+    torch.save(squeezenet1_1(num_classes=7).state_dict(), path)
+    with pytest.raises(ModelError, match="the field 'classes' is missing: the expressions in output order; write it"):
+        load_model(path)
+    model = load_model(path, classes=["rafdb"])
+    assert any(note.startswith("architecture inferred") for note in model.notes)
+    assert any(note.startswith("the card does not say how images are prepared: assumed") for note in model.notes)

@@ -25,18 +25,23 @@ VALUES = {
     "mean": [1.0, 2.0, 3.0],
     "std": 2.0,
     "output": 0,
+    "aus": [1, 12],
+    "aus_output": "1[:2]",
     "layers": ["layer4"],
     "forward_args": {"phase": "test"},
 }
 
+CARD = {"layers": "card_layers", "aus": "card_aus"}
+"""Field of a card -> option of the same meaning, where its name is taken."""
+
 
 def test_every_option_of_a_model_is_a_field_of_its_card() -> None:
     others = [name for name in OVERRIDES if name not in INPUT_OPTIONS]
-    assert sorted(others) == sorted(set(FIELDS) - {"published", "name", "lineage"})
+    assert sorted(others) == sorted(set(FIELDS) - {"published", "name", "lineage", "source"})
     assert set(INPUT_OPTIONS.values()) < set(INPUT_FIELDS)
     assert set(INPUT_OPTIONS) <= set(OVERRIDES)
     assert len(OVERRIDES) + len(NO_CARD_FIELD) == len(option_fields(ModelOptions))
-    values = ModelOptions(**{("card_layers" if name == "layers" else name): value for name, value in VALUES.items()})
+    values = ModelOptions(**{CARD.get(name, name): value for name, value in VALUES.items()})
     assert {name: value for name, value in values.model_values().items() if name in OVERRIDES} == VALUES
 
 

@@ -1,16 +1,21 @@
 """Each preset is tested with a stand-in that takes and returns the same as the published network."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from interpfer.choices import COLORS
 from interpfer.errors import ModelError
+from interpfer.models import preset
 from interpfer.models.card import parse_card
 from interpfer.models.loading import load_model
+from interpfer.models.measured import Measured, Value
+from interpfer.models.preparation import normalise, prepare_pixels
 from interpfer.models.preset import load_preset, merge_cards, preset_names
 
 VARIANTS = [
@@ -62,6 +67,7 @@ OUTPUTS: dict[str, Any] = {
     "emonet": lambda z, f: {"heatmap": f, "expression": z, "valence": z[:, 0], "arousal": z[:, 1]},
     "emotiefflib/mtl": lambda z, f: torch.cat([z, z[:, :2]], 1),
     "libreface": lambda z, f: (z.sigmoid(), f),
+    "openface3": lambda z, f: (z, z[:, :2], z),
     "vit-face-expression": lambda z, f: {"logits": z},
     "vit-motheecreator": lambda z, f: {"logits": z, "attentions": None},
     "vit-dima806": lambda z, f: {"logits": z},
@@ -70,8 +76,8 @@ OUTPUTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_stand_in_of_the_published_network(name: str) -> None:
-    preset = load_preset(name)
-    card = parse_card(preset.card, name, Path(), has_module=True)
+    published = load_preset(name)
+    card = parse_card(published.card, name, Path(), has_module=True)
     wrap = OUTPUTS.get(name, OUTPUTS.get(name.partition("/")[0], lambda z, f: z))
     network = StandIn(card.layers or (), len(card.classes), wrap, dict(card.forward_args), COLORS[card.input.color])
     model = load_model(network, preset=name)
@@ -88,12 +94,12 @@ def test_a_stand_in_of_the_published_network(name: str) -> None:
 
 @pytest.mark.parametrize("name", preset_names())
 def test_what_a_preset_says(name: str) -> None:
-    preset = load_preset(name)
-    assert preset.code.startswith("https://")
-    assert preset.citation
-    assert preset.summary
-    assert bool(preset.variants) == ("classes" not in preset.card)
-    assert all("\n" not in note for note in preset.notes)
+    published = load_preset(name)
+    assert published.code.startswith("https://")
+    assert published.citation
+    assert published.summary
+    assert bool(published.variants) == ("classes" not in published.card)
+    assert all("\n" not in note for note in published.notes)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +110,10 @@ def test_what_a_preset_says(name: str) -> None:
         ("resemotenet", "happiness surprise sadness anger disgust fear neutral"),
         ("emotiefflib/8", "anger contempt disgust fear happiness neutral sadness surprise"),
         ("rmn", "anger disgust fear happiness sadness surprise neutral"),
+        ("openface3/readme", "neutral happiness sadness surprise fear disgust anger contempt"),
+        ("openface3/issue15", "neutral happiness sadness surprise fear anger disgust contempt"),
+        ("emo-affectnet", "neutral happiness sadness surprise fear disgust anger"),
+        ("opencv-zoo", "anger disgust fear happiness neutral sadness surprise"),
         ("vit-dima806", "sadness disgust anger neutral fear surprise happiness"),
         ("ma-net", "neutral happiness sadness surprise fear disgust anger"),
     ],
@@ -149,3 +159,31 @@ def test_merging_leaves_its_arguments_alone() -> None:
     one, two = {"input": {"size": 1}}, {"input": {"color": "bgr"}, "output": 1}
     assert merge_cards(one, two) == {"input": {"size": 1, "color": "bgr"}, "output": 1}
     assert (one, two) == ({"input": {"size": 1}}, {"input": {"color": "bgr"}, "output": 1})
+
+
+def test_the_list_says_what_is_claimed_and_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = Value(0.91, 0.9, 0.92)
+    entry = Measured("n", "qcs/rafdb", "0" * 64, "rafdb/test", "1" * 64, 3068, value, (), "1.0")
+    monkeypatch.setattr(preset, "list_measured", lambda: (entry,))
+    listed = {name.partition("\n")[0]: facts for name, facts in preset.list_presets().items()}
+    assert "rafdb/test 0.9221 (README of the authors' code)" in listed["poster_v2"]["claimed"].splitlines()
+    assert listed["qcs"]["measured"] == "rafdb/test 0.910 [0.900, 0.920], n = 3068"
+    assert (listed["poster"]["measured"], listed["dan"]["claimed"]) == ("by nobody yet", "nothing found")
+    assert "sure: order and input, from the code" in listed["opencv-zoo"]["worth knowing"]
+
+
+def test_what_a_preset_was_read_from() -> None:
+    for name in ("openface3", "emo-affectnet", "opencv-zoo", "qcs", "dcs"):
+        assert load_preset(name).sources
+        assert load_preset(name).sure
+    for name in preset_names():
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in load_preset(name).sha256.values())
+
+
+def test_the_input_of_emo_affectnet_is_that_of_its_code() -> None:
+    spec = parse_card(load_preset("emo-affectnet").card, "C", Path(), has_module=True).input
+    picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    expected = torch.from_numpy(picture.copy()).permute(2, 0, 1).float().flip(0)
+    expected -= torch.tensor([91.4953, 103.8827, 131.0912]).view(3, 1, 1)
+    given = normalise(prepare_pixels(picture, spec)[None], spec)[0]
+    torch.testing.assert_close(given, expected, atol=1e-3, rtol=0)

@@ -37,7 +37,8 @@ def test_the_command_of_an_old_run_is_made_from_its_arguments() -> None:
     run = load_run(OLD_RUN)
     assert placeholder_note(run) == (
         "MODEL is the checkpoint, DIR is the folder of the data set, RUN is a new folder. The inputs have the hashes "
-        "below."
+        "below. An older version drew the images of --limit in another way, so this command scores others: the run "
+        "cannot be repeated to the byte."
     )
     assert shlex.split(reproduce_command(run).replace("\\\n", " ")) == [
         "interpfer", "score", "MODEL", "--dataset", "demo", "--data-root", "DIR", "--split", "test", "--maps",

@@ -1,5 +1,6 @@
 """Two runs side by side."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -8,10 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from interpfer.errors import RunError
 from interpfer.models.loading import load_model
 from interpfer.results.comparison import COLUMNS, compare, describe_independence, find_better, subject_note
+from interpfer.results.comparison_notes import overlap_note, shared_images
+from interpfer.results.hypotheses import Hypotheses
 from interpfer.results.run import Run, load_run
 from interpfer.scoring.score import score
 
@@ -128,3 +133,33 @@ def test_an_interval_stays_within_what_a_metric_allows(runs: tuple[Run, Run]) ->
     table = compare(few[0], few[1]).query("metric != 'kl'")
     assert (table["ci_low"].dropna() >= -1).all()
     assert (table["ci_high"].dropna() <= 1).all()
+
+
+STATES = ("both", "first", "second", "neither", "relabelled")
+
+
+@settings(max_examples=8)
+@given(states=st.lists(st.sampled_from(STATES), min_size=42, max_size=42))
+def test_every_image_of_both_runs_is_accounted_for(runs: tuple[Run, Run], states: list[str]) -> None:
+    names = list(dict.fromkeys(runs[0].per_image["image"]))
+    of = dict(zip(names, ["both", *states[1:]], strict=True))  # one image is compared
+    tables = [run.per_image[run.per_image["image"].map(of).isin(kept)].copy() for run, kept in zip(
+        runs, (("both", "first", "relabelled"), ("both", "second", "relabelled")), strict=True)]  # fmt: skip
+    other = tables[1]["image"].map(of) == "relabelled"
+    tables[1].loc[other, "label"] = tables[1].loc[other, "label"].map(lambda label: f"no {label}")
+    a, b = (replace(run, per_image=table) for run, table in zip(runs, tables, strict=True))
+    count = Counter(of.values())
+    shared = count["both"]
+    apart = count["first"] + count["second"] + 2 * count["relabelled"]
+    assert len(shared_images([a, b])) == shared
+    note = overlap_note([a, b])
+    assert note == overlap_note([b, a])
+    if apart:
+        assert f"{apart} of {apart + shared} faces are not in both runs; {shared} are compared" in note
+        assert note.startswith("WARNING") == (shared < (apart + shared) / 2)
+    else:
+        assert note == ""
+    accuracy = compare(a, b, hypotheses=Hypotheses(metrics=["accuracy"])).iloc[0]
+    assert accuracy["n"] == shared
+    both = tables[0][tables[0]["image"].map(of) == "both"].drop_duplicates("image")
+    assert accuracy["a"] == pytest.approx((both["label"] == both["predicted"]).mean())

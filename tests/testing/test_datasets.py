@@ -13,6 +13,17 @@ from interpfer.datasets.base import Dataset
 from interpfer.datasets.demo import DemoDataset
 from interpfer.testing import check_dataset
 from interpfer.types import Landmarks, Sample
+from tests.datasets import (
+    test_affwild2,
+    test_bp4d,
+    test_casme2,
+    test_disfa,
+    test_disfaplus,
+    test_emotionet,
+    test_rafau,
+    test_rafce,
+    test_unbc,
+)
 from tests.datasets.test_affectnet import annotate
 from tests.datasets.test_ckplus import sequences
 from tests.datasets.test_expw import replica as expw
@@ -65,6 +76,16 @@ REPLICAS: dict[str, Callable[[Path], Any]] = {
     "kdef": kdef,
     "jaffe": jaffe,
     "sfew": sfew,
+    "rafau": test_rafau.replica,
+    "rafce": test_rafce.replica,
+    "disfa": test_disfa.replica,
+    "disfaplus": test_disfaplus.replica,
+    "bp4d": test_bp4d.replica,
+    "bp4dplus": test_bp4d.replica,
+    "emotionet": test_emotionet.replica,
+    "affwild2": test_affwild2.replica,
+    "unbc": test_unbc.replica,
+    "casme2": test_casme2.replica,
 }
 
 
@@ -121,7 +142,7 @@ def test_ids_and_labels() -> None:
         plain(samples=strange)
     )
     text = failures(plain(samples=(Sample(samples[0].id, "Happy"), *samples[1:])))
-    assert "Labels are canonical expressions, or empty where unknown: Happy is not one; pass them through" in text
+    assert "Labels are canonical names of classes, or empty where unknown: Happy is not one; pass them through" in text
     assert "classes lacks anger; call Dataset.__init__ with the samples" in failures(
         plain(classes=tuple(name for name in plain().classes if name != "anger"))
     )

@@ -1,6 +1,7 @@
 """check_truth passes every built-in truth, and says what is wrong with a broken one."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,11 @@ from interpfer.types import CANVAS, Landmarks, Sample
 
 @pytest.mark.parametrize("protocol", ["paper", "corrected"])
 @pytest.mark.parametrize("name", TRUTHS.builtin)
-def test_every_truth_passes(name: str, protocol: str) -> None:
-    check_truth(TRUTHS.get(name).create(TruthOptions(truth=name, protocol=protocol)))
+def test_every_truth_passes(name: str, protocol: str, tmp_path: Path) -> None:
+    masks = tmp_path / "masks.csv"
+    masks.write_text("image,class,x,y\n" + "".join(f"test_{i + 1:04d}.png,,30,40\n" for i in range(4)))
+    options = TruthOptions(truth=name, protocol=protocol, masks=masks if name == "masks" else None)
+    check_truth(TRUTHS.get(name).create(options))
 
 
 class LowerHalf(TruthProvider):

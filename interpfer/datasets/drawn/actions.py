@@ -33,8 +33,14 @@ HALLMARK: Mapping[str, int] = MappingProxyType(
 INTENSITY = (0.3, 1.1)
 """Range of the intensity of an action unit."""
 
-MISSING = 0.15
+MISSING = 0.25
 """Probability that another action unit of the expression does not move."""
+
+ONE_SIDED = 0.2
+"""Probability that the action units of ``SIDED`` move on one side of a face only."""
+
+SIDED = frozenset({2, 6, 7, 10, 12, 15, 20})
+"""Action units that can move on one side only."""
 
 # The half of the average face on the left of the image; the other half is its mirror image.
 HALF: Mapping[int, tuple[float, float]] = {

@@ -4,12 +4,17 @@ Each function draws with a pen on one layer. Lengths are in inter-ocular units i
 change the wrinkles too, so that they are visible in the skin as well as in the landmarks.
 """
 
+from functools import partial
+
 import numpy as np
 
 from interpfer.datasets.drawn.actions import Points
 from interpfer.datasets.drawn.pen import Pen, PointsLike, almond, curve
 from interpfer.datasets.drawn.person import Look, blend
 from interpfer.datasets.drawn.shape import FaceShape
+
+SIDES = {-1: "left", 1: "right"}
+"""Direction of x -> side of the picture."""
 
 FLAT = 128
 """Level of the relief layers at which the skin is neither lit nor shaded."""
@@ -25,8 +30,8 @@ def head_outline(shape: FaceShape) -> Points:
 def model_skin(pen: Pen, shape: FaceShape) -> None:
     """Shade the round and hollow parts of a face, on a layer that is strongly blurred afterwards."""
     head = shape.head
-    cheek = 0.10 * max(shape.strength(6), shape.strength(12))
     for side, eye, brow in ((-1, head[36:42], head[17:22]), (1, head[42:48], head[22:27])):
+        cheek = 0.10 * shape.strength(6, 12, side=SIDES[side])
         socket = (eye.mean(0) + brow.mean(0)) / 2
         pen.ellipse(socket + (-0.05 * side, 0.05), (0.30, 0.14), FLAT - 24)
         pen.ellipse(eye.mean(0) + (0, 0.17), (0.24, 0.06), FLAT - 10)
@@ -42,7 +47,7 @@ def model_skin(pen: Pen, shape: FaceShape) -> None:
 
 def fold_skin(pen: Pen, shape: FaceShape, look: Look) -> None:
     """Draw the wrinkles caused by muscles, on a layer that is slightly blurred afterwards."""
-    head, strength, age = shape.head, shape.strength, look.age
+    head, age = shape.head, look.age
 
     def crease(points: PointsLike, depth: float, width: float = 0.06) -> None:
         if depth > 0.08:
@@ -53,6 +58,7 @@ def fold_skin(pen: Pen, shape: FaceShape, look: Look) -> None:
         (1, head[[45, 44, 43, 42, 47, 46]], head[35], head[54], head[22]),
     ):
         out = np.array((side, 1.0))
+        strength = partial(shape.strength, side=SIDES[side])
         smile = max(strength(10) * 0.8, strength(12), strength(9) * 0.7)
         end = corner + out * (0.16, 0.02)
         crease(
@@ -71,19 +77,19 @@ def fold_skin(pen: Pen, shape: FaceShape, look: Look) -> None:
         crease([(0.17 * side, 0.10), (0.11 * side, 0.28)], 0.7 * strength(9), 0.06)
         pen.ellipse((0.13 * side, head[8, 1] - 0.20), (0.035, 0.035), FLAT - round(26 * strength(17)))
     for rise in (0.06, 0.20):
-        crease([(-0.12, -rise + 0.10), (0, -rise + 0.12), (0.12, -rise + 0.10)], 0.7 * strength(9), 0.06)
+        crease([(-0.12, -rise + 0.10), (0, -rise + 0.12), (0.12, -rise + 0.10)], 0.7 * shape.strength(9), 0.06)
     for level in (0.16, 0.30, 0.44):
         y = head[[20, 23], 1].mean() - level
-        bow = 0.08 * (strength(2) - strength(4))
-        wide = 0.65 if strength(2) else 0.35
-        raised = max(strength(1), strength(2))
+        bow = 0.08 * (shape.strength(2) - shape.strength(4))
+        wide = 0.65 if shape.strength(2) else 0.35
+        raised = max(shape.strength(1), shape.strength(2))
         crease(
             [(-wide, y + 0.03), (-wide / 2, y - bow), (0, y), (wide / 2, y - bow), (wide, y + 0.03)],
             0.75 * raised + 0.25 * age - 0.1,
             0.045,
         )
     chin = head[57, 1] + 0.10
-    crease([(-0.2, chin + 0.04), (0, chin), (0.2, chin + 0.04)], 0.1 + 0.8 * strength(17), 0.06)
+    crease([(-0.2, chin + 0.04), (0, chin), (0.2, chin + 0.04)], 0.1 + 0.8 * shape.strength(17), 0.06)
 
 
 def paint_eyes(pen: Pen, shape: FaceShape, look: Look, rng: np.random.Generator) -> None:

@@ -4,8 +4,8 @@ The head's frame has its origin between the eyes, x to the image's right and y d
 distance between the eye centres of the average face).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -21,6 +21,8 @@ from interpfer.datasets.drawn.actions import (
     LIPS,
     MIRROR,
     MISSING,
+    ONE_SIDED,
+    SIDED,
     Points,
 )
 
@@ -153,6 +155,7 @@ class FaceShape:
         points: (68, 2) landmarks in pixels of the image.
         pose: pose of the head in the image.
         size: side of the square image in pixels.
+        sides: FACS number -> side of the picture ("left" or "right") of each action unit that moves on one side only.
     """
 
     expression: str
@@ -161,15 +164,17 @@ class FaceShape:
     points: Points
     pose: Pose
     size: int
+    sides: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def aus(self) -> tuple[int, ...]:
         """Action units that are moved."""
         return tuple(self.intensity)
 
-    def strength(self, *aus: int) -> float:
-        """Return the largest intensity among some action units; 0 if none of them is moved."""
-        return max(self.intensity.get(au, 0.0) for au in aus)
+    def strength(self, *aus: int, side: str | None = None) -> float:
+        """Return the largest intensity among some action units, on one side or anywhere; 0 if none is moved there."""
+        moved = (au for au in aus if side is None or self.sides.get(au, side) == side)
+        return max((self.intensity.get(au, 0.0) for au in moved), default=0.0)
 
 
 def shape_face(
@@ -186,9 +191,10 @@ def shape_face(
     identity = Identity.sample(rng if person is None else person)
     pose = Pose.sample(rng, size)
     intensity = sample_intensity(expression, rng)
-    head = move(identity.landmarks(), intensity, asymmetry=rng.uniform(-0.15, 0.15))
+    sides = sample_sides(intensity, rng.spawn(1)[0])
+    head = move(identity.landmarks(), intensity, rng.uniform(-0.15, 0.15), sides)
     pose = keep_inside(pose, head, size)
-    return FaceShape(expression, MappingProxyType(intensity), head, pose.place(head), pose, size)
+    return FaceShape(expression, MappingProxyType(intensity), head, pose.place(head), pose, size, sides)
 
 
 def sample_intensity(expression: str, rng: np.random.Generator) -> dict[int, float]:
@@ -203,17 +209,31 @@ def sample_intensity(expression: str, rng: np.random.Generator) -> dict[int, flo
     }
 
 
-def move(neutral: Points, intensity: Mapping[int, float], asymmetry: float = 0.0) -> Points:
+def sample_sides(aus: Iterable[int], rng: np.random.Generator) -> dict[int, str]:
+    """Sample which action units of a face move on one side only: most often none."""
+    is_one_sided, is_left = rng.random(2) < (ONE_SIDED, 0.5)
+    side = "left" if is_left else "right"
+    return {au: side for au in aus if au in SIDED} if is_one_sided else {}
+
+
+def move(
+    neutral: Points, intensity: Mapping[int, float], asymmetry: float = 0.0, sides: Mapping[int, str] | None = None
+) -> Points:
     """Return the landmarks of a face after its action units have moved.
 
     Args:
         neutral: (68, 2) landmarks of the neutral face in the head's frame.
         intensity: FACS number -> intensity; 1 is full.
         asymmetry: additional share by which the image's left side moves, and the right side less.
+        sides: FACS number -> side of the picture of each action unit that moves on one side only; points in the middle
+            move by half.
     """
-    side = 1.0 - asymmetry * np.sign(np.round(neutral[:, :1], 6))
-    displacement = sum((value * DISPLACEMENT[au] for au, value in intensity.items()), np.zeros_like(neutral))
-    points = neutral + side * displacement
+    across = np.sign(np.round(neutral[:, :1], 6))
+    shares = {None: np.ones_like(across), "left": (1 - across) / 2, "right": (1 + across) / 2}
+    displacement = np.zeros_like(neutral)
+    for au, value in intensity.items():
+        displacement += value * shares[(sides or {}).get(au)] * DISPLACEMENT[au]
+    points = neutral + (1.0 - asymmetry * across) * displacement
     _keep_apart(points, LIDS, 0.05)
     _keep_apart(points, LIPS, 0.004)
     return points

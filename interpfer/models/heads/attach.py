@@ -124,17 +124,7 @@ def attach_head(
     if unused := _unused_modules(network, model.noise):
         facts["unused"] = list(unused)
         _leave_out(trunk, unused)
-    card = replace(
-        model.card,
-        arch=ARCH if _is_nameable(model.card) else None,
-        arch_args={"trunk": model.card.arch, "trunk_args": dict(model.card.arch_args), **facts}
-        if _is_nameable(model.card)
-        else {},
-        classes=names,
-        output=None,
-        layers=None if model.card.layers is None else tuple(f"trunk.{name}" for name in model.card.layers),
-        published={},
-    )
+    card = _headed_card(model.card, names, facts)
     note = f"{head} head with random weights in place of the head of {model.name}"
     return Model(model.name, network, card, notes=(*model.notes, note))
 
@@ -183,6 +173,22 @@ def build_headed(
         raise ModelError(f"{ARCH}: {trunk} has no layer '{place.name}'.")
     _leave_out(network, unused)
     return HeadedNetwork(network, place, _make_head(head, place.channels, classes, head_args or {}))
+
+
+def _headed_card(card: ModelCard, classes: tuple[str, ...], facts: Mapping[str, Any]) -> ModelCard:
+    """Return the card of a network with a new head; it names no architecture where the trunk's is none of a library."""
+    is_nameable = (card.arch or "").partition(":")[0] in SOURCES
+    return replace(
+        card,
+        arch=ARCH if is_nameable else None,
+        arch_args={"trunk": card.arch, "trunk_args": dict(card.arch_args), **facts} if is_nameable else {},
+        classes=classes,
+        output=None,
+        aus=(),
+        aus_output=None,
+        layers=None if card.layers is None else tuple(f"trunk.{name}" for name in card.layers),
+        published={},
+    )
 
 
 def strided_modules(model: Model) -> tuple[str, ...]:
@@ -290,7 +296,3 @@ def _leave_out(network: nn.Module, names: Sequence[str]) -> None:
     for name in names:
         parent, _, own = name.rpartition(".")
         setattr(network.get_submodule(parent), own, nn.Identity())
-
-
-def _is_nameable(card: ModelCard) -> bool:
-    return (card.arch or "").partition(":")[0] in SOURCES

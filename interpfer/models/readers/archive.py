@@ -1,11 +1,12 @@
-"""Checks the checksums of zip archives; torch reads archives without comparing them."""
+"""Checks zip archives before they are read: unpacked size, names and checksums; torch checks none of them."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from interpfer.errors import ModelError
 from interpfer.models.messages import first_line
-from interpfer.models.readers.signatures import ZIP, read_start
+from interpfer.models.readers.signatures import ZIP, is_bomb, read_start
 
 BLOCK = 1 << 20
 """Bytes that are read at once."""
@@ -24,13 +25,16 @@ def check_archive(path: Path) -> None:
         path: a file.
 
     Raises:
-        ModelError: the archive cannot be read, or a member has another checksum; the message names it.
+        ModelError: the archive cannot be read, is far larger unpacked, or a member has another checksum or a name
+            outside the archive; the message names it.
     """
     if not read_start(path, len(ZIP)).startswith(ZIP):
         return
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            _check_names(path, members)
+            _check_size(path, members)
             has_checksums = any(member.CRC for member in members)
             for member in members:
                 if has_checksums:
@@ -41,6 +45,22 @@ def check_archive(path: Path) -> None:
         raise ModelError(
             f"{path} is not a readable checkpoint ({first_line(error)}; copy or download it again)."
         ) from error
+
+
+def _check_size(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    unpacked, packed = sum(member.file_size for member in members), path.stat().st_size
+    if is_bomb(unpacked, packed):
+        raise ModelError(
+            f"{path} would unpack to {unpacked / 1e9:.1f} GB from {packed / 1e6:.1f} MB, which no checkpoint does; "
+            "do not load it."
+        )
+
+
+def _check_names(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    for member in members:
+        name = member.filename.replace("\\", "/")
+        if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
+            raise ModelError(f"{path} has a part '{member.filename}' outside its own folder; do not load it.")
 
 
 def _read_through(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

@@ -1,6 +1,6 @@
 """The interface of a reader of checkpoints: what it is asked, and what it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,6 +42,8 @@ class CheckpointData:
         imports: names that the pickle would import; empty unless the module in it was left out for that reason.
         sha256: hash of the file, or of the files of a folder.
         file: checkpoint that was read in a folder; None for the path itself.
+        fill: function that puts the weights into the network of the architecture and returns it, for a format whose
+            weights are no state_dict; None for the usual one.
     """
 
     format: str
@@ -58,6 +60,7 @@ class CheckpointData:
     imports: tuple[str, ...] = ()
     sha256: str = ""
     file: Path | None = None
+    fill: Callable[[nn.Module], nn.Module] | None = None
 
 
 class Reader(Protocol):

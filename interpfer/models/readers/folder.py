@@ -7,7 +7,10 @@ from interpfer.errors import ModelError
 from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.signatures import read_json
 
-SUFFIXES = (".pt", ".pth", ".ckpt", ".t7", ".bin", ".safetensors", ".pt2", ".onnx", ".tar", ".pkl")
+SUFFIXES = (
+    *(".pt", ".pth", ".ckpt", ".t7", ".bin", ".safetensors", ".pt2", ".onnx", ".tflite", ".tar", ".pkl"),
+    *(".keras", ".h5", ".hdf5"),
+)
 MAX_LISTED = 5
 """Files that a message lists."""
 

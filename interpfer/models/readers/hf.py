@@ -3,15 +3,19 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from interpfer.errors import DataError, ModelError, TrustError
+from interpfer.errors import DataError, InterpferError, ModelError, TrustError
 from interpfer.labels import canonical_classes
 from interpfer.models.messages import REVIEW, first_line
 from interpfer.models.readers.base import CheckpointData, Request
+from interpfer.models.readers.own_code import find_code
 from interpfer.models.readers.processors import FILES, read_processor
+from interpfer.models.readers.refit import fit_network, read_folder_weights
+from interpfer.models.readers.shards import list_shards
 from interpfer.models.readers.signatures import read_json
 from interpfer.models.readers.transforms import read_timm_config
 from interpfer.registry import missing_package
@@ -33,31 +37,17 @@ class HuggingFaceFolder:
         if not any((path / name).is_file() for name in WEIGHTS):
             raise ModelError(f"{path} has a config.json but no weights ({' or '.join(WEIGHTS[:2])}): copy them too.")
         if "architecture" in config and "model_type" not in config:
-            return _read_timm(path, config, request)
+            return _read_timm(path, config)
+        for name in WEIGHTS:
+            if name.endswith(".index.json") and (path / name).is_file():
+                list_shards(path / name)
         code = [name for file in (CONFIG, *FILES) for name in find_code(read_json(path / file))]
+        only_class = bool(code) and sorted(code) == sorted(find_code({"auto_map": config.get("auto_map")}))
+        if only_class and not request.trust:
+            return _read_without_code(path, config, code)
         if code and not request.trust:
             raise TrustError(f"{path} contains its own code ({', '.join(code)}); {REVIEW}.")
-        try:
-            from transformers import AutoModelForImageClassification
-        except ModuleNotFoundError as error:
-            raise ModelError(f"{path} is a Hugging Face folder; reading it needs {missing_package(error)}") from error
-        try:
-            with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-                warnings.simplefilter("ignore")
-                network, report = AutoModelForImageClassification.from_pretrained(
-                    str(path), local_files_only=True, trust_remote_code=request.trust, output_loading_info=True
-                )
-        except Exception as error:
-            raise ModelError(
-                f"{path} cannot be read by transformers as an image classifier: "
-                f"{type(error).__name__}: {first_line(error)}."
-            ) from error
-        missing, mismatched = (sorted(map(str, report.get(key, ()))) for key in ("missing_keys", "mismatched_keys"))
-        if wrong := missing + mismatched:
-            raise ModelError(
-                f"the weights of {path} do not fit its config.json: {len(wrong)} are missing or of another shape, "
-                f"such as {wrong[0]}; copy config and weights of the same model."
-            )
+        network, notes = _read_network(path, config, request.trust)
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             published = read_processor(path, network.config, request.trust)
@@ -65,20 +55,85 @@ class HuggingFaceFolder:
         return CheckpointData(
             "Hugging Face folder",
             module=network.eval(),
-            card=_read_labels(config) | fields | {"output": "logits"},
+            card=read_labels(config) | fields | {"output": "logits"},
+            notes=notes,
             class_name=type(network).__name__,
             input_note=published.note,
             input_problem=published.problem,
         )
 
 
-def _read_timm(path: Path, config: Mapping[str, Any], request: Request) -> CheckpointData:
-    """Read a folder of timm: the name of an architecture, and weights."""
-    from interpfer.models.readers.safetensors import SafeTensors
-    from interpfer.models.readers.torchfile import TorchFile
+def _read_network(path: Path, config: Mapping[str, Any], trust: bool) -> tuple[Any, tuple[str, ...]]:
+    """Return the network of a folder, and a note where it is of another type than config.json says."""
+    try:
+        from transformers import AutoModelForImageClassification
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{path} is a Hugging Face folder; reading it needs {missing_package(error)}") from error
+    problem, wrong = "", list[str]()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            load: Any = AutoModelForImageClassification.from_pretrained
+            network, report = load(str(path), local_files_only=True, trust_remote_code=trust, output_loading_info=True)
+        wrong = [name for key in ("missing_keys", "mismatched_keys") for name in sorted(map(str, report.get(key, ())))]
+        if not wrong:
+            return network, ()
+        problem = (
+            f"the weights of {path} do not fit its config.json: {len(wrong)} are missing or of another shape, "
+            f"such as {wrong[0]}; copy config and weights of the same model"
+        )
+    except Exception as error:
+        problem = (
+            f"{path} cannot be read by transformers as an image classifier: {type(error).__name__}: {first_line(error)}"
+        )
+    try:
+        found = fit_network(config, read_folder_weights(path, WEIGHTS))
+    except InterpferError:
+        found = None
+    if found is None:
+        raise ModelError(f"{problem}.")
+    kind = config.get("model_type")
+    return found[1], (f"config.json says model_type '{kind}', but every weight fits {found[0]}, which was built",)
 
-    file = next(path / name for name in WEIGHTS if (path / name).is_file())
-    data = (SafeTensors() if file.suffix == ".safetensors" else TorchFile()).read(file, request)
+
+def _read_without_code(path: Path, config: Mapping[str, Any], code: list[str]) -> CheckpointData:
+    """Read a folder with a class of its own without running it: the weights must be those of a known network.
+
+    Raises:
+        TrustError: they are not.
+    """
+    from interpfer.models.identify import identify_architecture
+
+    weights = read_folder_weights(path, WEIGHTS)
+    note = f"the folder's own code ({', '.join(code)}) was not run; its weights were fitted to a known network"
+    try:
+        found = fit_network(config, weights)
+    except ModuleNotFoundError:
+        found = None
+    guess = None if found is not None else identify_architecture(weights)
+    if found is None and (guess is None or guess.chosen is None):
+        why = f"; without its code: {guess.why}" if guess is not None else ""
+        raise TrustError(f"{path} contains its own code ({', '.join(code)}); {REVIEW}{why}.")
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        settings = found[1].config if found is not None else SimpleNamespace(image_size=config.get("image_size"))
+        published = read_processor(path, settings, False)
+    card = read_labels(config) | ({"input": dict(published.fields)} if published.fields else {})
+    return CheckpointData(
+        "Hugging Face folder",
+        None if found is not None else weights,
+        found[1] if found is not None else None,
+        card | ({"output": "logits"} if found is not None else {}),
+        notes=(note,),
+        class_name=str((config.get("architectures") or [""])[0]) or None,
+        input_note=published.note,
+        input_problem=published.problem,
+    )
+
+
+def _read_timm(path: Path, config: Mapping[str, Any]) -> CheckpointData:
+    """Read a folder of timm: the name of an architecture, and weights."""
+    weights = read_folder_weights(path, WEIGHTS)
     pretrained = config.get("pretrained_cfg")
     settings = pretrained if isinstance(pretrained, Mapping) else config
     labels = [str(name) for name in settings.get("label_names") or config.get("label_names") or []]
@@ -87,14 +142,14 @@ def _read_timm(path: Path, config: Mapping[str, Any], request: Request) -> Check
     card = {"arch": f"timm:{config['architecture']}", "arch_args": arguments, "input": dict(published.fields)}
     return CheckpointData(
         "timm folder",
-        data.weights,
+        weights,
         card=card | _to_classes(labels),
-        notes=data.notes,
         input_problem=published.problem,
     )
 
 
-def _read_labels(config: Mapping[str, Any]) -> dict[str, Any]:
+def read_labels(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field ``classes`` of a card from the labels in config.json, if they are names."""
     labels = config.get("id2label")
     names = config.get("label_names")
     if isinstance(names, list):
@@ -105,22 +160,8 @@ def _read_labels(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _to_classes(labels: list[str]) -> dict[str, Any]:
-    """Return the field ``classes`` of a card if the labels are expressions, else no field."""
+    """Return the field ``classes`` of a card if the labels are names, else no field."""
     try:
         return {"classes": list(canonical_classes(labels))} if labels else {}
     except DataError:
         return {}
-
-
-def find_code(config: Any, field: str = "") -> Iterator[str]:
-    """Yield all that transformers would run or load beside its own code: classes, kernels, checkpoints of timm."""
-    if isinstance(config, Mapping):
-        for name, value in config.items():
-            yield from find_code(value, "auto_map" if field == "auto_map" else str(name))
-    elif isinstance(config, list):
-        for value in config:
-            yield from find_code(value, field)
-    elif config is not None and (
-        field in ("auto_map", "checkpoint_path") or (field.endswith("attn_implementation") and "/" in str(config))
-    ):
-        yield str(config)

@@ -1,7 +1,9 @@
-"""ONNX programs: converted to PyTorch by onnx2torch if possible, else run by onnxruntime, without gradients."""
+"""ONNX programs: networks of torch if they are proven to give the same outputs, else run by onnxruntime."""
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,221 +13,217 @@ from torch import Tensor, nn
 
 from interpfer.errors import ModelError
 from interpfer.models.messages import first_line
+from interpfer.models.onnx_graph import OnnxNetwork, UnsupportedGraphError, convert_graph
+from interpfer.models.onnx_graph.node import to_tensor
 from interpfer.models.program import SAME_OUTPUT, Program, largest_difference
 from interpfer.models.readers.base import CheckpointData, Request
-from interpfer.models.readers.signatures import read_start
+from interpfer.models.readers.onnx_checks import is_onnx, load_onnx, to_single_precision
 from interpfer.registry import missing_package
 
 KIND = "ONNX program"
 CHANNELS = (1, 3)
 """Numbers of channels of images; an input that has one of them last alone is that of a Keras network."""
 CHANNELS_LAST = "the input of the ONNX program is channels last (n, height, width, channels); images are turned for it"
-OLDER_OPSETS = (16, 13)
-"""Opsets to which a program is converted for onnx2torch, in the order in which they are tried."""
+HALF_PRECISION = "the ONNX program is in half precision, and is computed in single precision"
+BYTES = "the input of the ONNX program are bytes: images are rounded to 0 ... 255, so the card needs scale: 255"
+SIDES = (112, 64, 48, 128, 96, 100, 160, 256, 299, 40, 32)
+"""Sides of images that are tried if the file names none, and 224 is wrong."""
+BATCHES = (2, 1, 3)
+"""Numbers of images for which a network must give the outputs of onnxruntime."""
+PROVEN = "the ONNX program runs as a network of torch: same outputs as onnxruntime for batches of 1, 2 and 3 images"
+PROVEN_ALONE = "the ONNX program takes {count} image(s) at a time, and runs in torch: same outputs as onnxruntime"
 
 
 class OnnxFile:
     """Reads one ONNX file, and the external data beside it."""
 
     def accepts(self, path: Path) -> bool:
-        """Return whether suffix and first field are those of ONNX; protocol buffers have no signature."""
-        return path.is_file() and path.suffix.lower() == ".onnx" and read_start(path, 1) == b"\x08"
+        """Return whether a file begins like an ONNX program."""
+        return is_onnx(path)
 
     def read(self, path: Path, request: Request) -> CheckpointData:  # noqa: ARG002
-        """Read the graph and the weights."""
+        """Read the graph and the weights, and prove that torch computes what onnxruntime does."""
         try:
-            import onnx
+            import onnx  # noqa: F401
         except ModuleNotFoundError as error:
             raise ModelError(f"{path} is an ONNX program; reading it needs {missing_package(error)}") from error
+        model = load_onnx(path)
+        is_half = to_single_precision(model)
+        images = _describe_input(path, model)
+        notes = [CHANNELS_LAST] * images.is_channels_last + [HALF_PRECISION] * is_half + [BYTES] * images.is_bytes
         try:
-            graph = onnx.load(str(path), load_external_data=False)
-            _check_external_data(path, graph)
-            onnx.load_external_data_for_model(graph, str(path.parent))
-            onnx.checker.check_model(graph)
-        except ModelError:
-            raise
-        except Exception as error:
-            raise ModelError(f"{path} is not a readable ONNX program ({first_line(error)}).") from error
-        shape = _find_input_shape(path, graph)
-        is_channels_last = shape[3] in CHANNELS and shape[1] not in CHANNELS
-        if is_channels_last:
-            shape = [shape[0], shape[3], shape[1], shape[2]]
-        weights = {tensor.name: _to_torch(tensor) for tensor in graph.graph.initializer}
-        card = {"input": {"size": shape[2]}} if isinstance(shape[2], int) else {}
-        notes = [CHANNELS_LAST] if is_channels_last else []
-        run = _load_onnxruntime(path, graph, is_channels_last)
-        program = None if run is None else Program(run, KIND, differentiable=False, batch=shape[0])
-        x = _make_noise(shape)
+            network, reason = convert_graph(model, images.is_channels_last), ""
+            _check_limits(network, images)
+        except UnsupportedGraphError as error:
+            network, reason = None, f"{error} has no gradients here"
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
+        except Exception as error:  # of a broken file; onnxruntime says whether it is one
+            network, reason = None, f"it cannot be converted ({type(error).__name__}: {first_line(error)})"
+        program = Program(_load_onnxruntime(path, model, images), KIND, differentiable=False, batch=images.batch)
+        images = _find_size(program, images)
         try:
-            expected = None if program is None else program(x)
+            expected = {count: program(images.make(count, count)) for count in BATCHES}
         except Exception as error:  # onnxruntime raises many types
             raise ModelError(f"onnxruntime cannot run {path} ({first_line(error)}).") from error
-        network = _convert(graph, x, expected, is_channels_last)
+        weights = _read_weights(model)
+        card = {"input": {"size": images.height}} if images.height else {}
         if network is not None:
-            notes.append("the ONNX program was converted by onnx2torch")
-            return CheckpointData(KIND, weights, network, card, notes=tuple(notes))
-        if program is None:
-            raise ModelError(
-                f"{path} is an ONNX program that onnx2torch cannot convert; running it needs the package "
-                "onnxruntime: pip install 'interpfer[onnx]'"
-            )
+            proven, reason = _prove(network, images, expected)
+            if proven is not None:
+                is_program = isinstance(proven, Program)
+                notes += [] if is_program else [PROVEN]
+                return CheckpointData(KIND, weights, proven, card, notes=tuple(notes), program=is_program)
+        program.reason = f"the ONNX program is run by onnxruntime: {reason}"
         return CheckpointData(KIND, weights, program, card, program=True, notes=tuple(notes))
 
 
-class _ChannelsLast(nn.Module):
-    """A network whose input is channels last."""
+@dataclass(frozen=True)
+class _Images:
+    """Input of a program.
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
+    Attributes:
+        batch: number of images that it takes; None for any.
+        channels: number of channels.
+        height: side of an image; None for any.
+        width: the other side.
+        is_channels_last: whether it takes (n, height, width, channels).
+        is_bytes: whether its values are bytes.
+        has_open_channels: whether the file does not name the number of channels.
+    """
 
-    def forward(self, x: Tensor) -> Any:
-        return self.network(x.permute(0, 2, 3, 1))
+    batch: int | None
+    channels: int
+    height: int | None
+    width: int | None
+    is_channels_last: bool
+    is_bytes: bool
+    has_open_channels: bool
+
+    def make(self, count: int, seed: int) -> Tensor:
+        """Return noise (count, channels, height, width)."""
+        generator = torch.Generator().manual_seed(seed)
+        size = count, self.channels, self.height or 224, self.width or self.height or 224
+        if self.is_bytes:
+            return torch.randint(0, 256, size, generator=generator).float()
+        return torch.randn(size, generator=generator)
 
 
-def _check_external_data(path: Path, graph: Any) -> None:
-    """Check that all external data is in the folder of the program.
+def _read_weights(model: Any) -> dict[str, Tensor]:
+    """Return the weights whose type torch has."""
+    weights = {}
+    for tensor in model.graph.initializer:
+        with suppress(UnsupportedGraphError):
+            weights[tensor.name] = to_tensor(tensor)
+    return weights
+
+
+def _check_limits(network: OnnxNetwork, images: _Images) -> None:
+    """Run a network before onnxruntime, which has no limits.
 
     Raises:
-        ModelError: a tensor is in a file elsewhere, or its file is missing.
+        ModelError: a tensor in it is larger than interpfer reads.
     """
-    for tensor in _iterate_tensors(graph.graph):
-        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), None)
-        if location is None:
+    try:
+        with torch.no_grad():
+            network(images.make(images.batch or 1, 0))
+    except ModelError:
+        raise
+    except Exception:  # torch raises many types; the comparison with onnxruntime gives the reason
+        return
+
+
+def _find_size(program: Program, images: _Images) -> _Images:
+    """Return the input with the first usual size that the program takes, if the file names none and 224 is wrong.
+
+    A file may leave sizes open that its graph fixes, as a linear layer over all positions does.
+    """
+    sides = (images.height,) if images.height else (None, *SIDES)
+    channels = (images.channels, 1) if images.has_open_channels else (images.channels,)
+    for side, count in product(sides, channels):
+        candidate = replace(images, height=side, width=images.width or side, channels=count)
+        try:
+            program(candidate.make(1, 0))
+        except Exception:  # onnxruntime raises many types
             continue
-        folder, target = path.parent.resolve(), (path.parent / location).resolve()
-        if Path(location).is_absolute() or not target.is_relative_to(folder) or (path.parent / location).is_symlink():
-            raise ModelError(
-                f"{path} stores the tensor {tensor.name} in {location}, outside its own folder, which is not read; "
-                "move the data beside the program and save it again."
-            )
-        if not target.is_file():
-            raise ModelError(f"{path} stores its weights in {target.name}, which is not beside it; copy that file too.")
+        return candidate
+    return images
 
 
-def _iterate_tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _iterate_tensors(inner)
-
-
-def _to_torch(tensor: Any) -> Tensor:
-    from onnx import numpy_helper
-
-    return torch.from_numpy(np.array(numpy_helper.to_array(tensor)))
-
-
-def _find_input_shape(path: Path, graph: Any) -> list[int | None]:
-    known = {tensor.name for tensor in graph.graph.initializer}
-    inputs = [value for value in graph.graph.input if value.name not in known]
+def _describe_input(path: Path, model: Any) -> _Images:
+    known = {tensor.name for tensor in (*model.graph.initializer, *(t.values for t in model.graph.sparse_initializer))}
+    inputs = [value for value in model.graph.input if value.name not in known]
     shapes = [[dim.dim_value or None for dim in value.type.tensor_type.shape.dim] for value in inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4:
         raise ModelError(
             f"{path} is an ONNX program whose input must be one batch of images (n, channels, height, width), "
             f"got {', '.join(value.name for value in inputs)} of shapes {shapes}."
         )
-    return shapes[0]
+    batch, channels, height, width = shapes[0]
+    is_channels_last = width in CHANNELS and channels not in CHANNELS
+    if is_channels_last:
+        channels, height, width = width, channels, height
+    is_bytes = inputs[0].type.tensor_type.elem_type == 2
+    if height != width and height and width:
+        raise ModelError(f"{path} is an ONNX program for images of {height} x {width}; only square ones can be scored.")
+    return _Images(batch, channels or 3, height, width, is_channels_last, is_bytes, channels is None)
 
 
-def _make_noise(shape: list[int | None]) -> Tensor:
-    sizes = [max(shape[0] or 2, 2), shape[1] or 3, shape[2] or 224, shape[3] or shape[2] or 224]
-    return torch.randn(sizes, generator=torch.Generator().manual_seed(0))
-
-
-def _load_onnxruntime(path: Path, graph: Any, is_channels_last: bool) -> Any:
-    """Return a function that runs the program on (n, c, h, w); None if onnxruntime is not installed."""
+def _load_onnxruntime(path: Path, model: Any, images: _Images) -> Callable[[Tensor], Any]:
+    """Return a function that runs the program on (n, c, h, w)."""
     try:
         import onnxruntime
-    except ModuleNotFoundError:
-        return None
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{path} is an ONNX program; running it needs {missing_package(error)}") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
     try:
-        session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ModelError(f"onnxruntime cannot run {path} ({first_line(error)}).") from error
     (source,) = session.get_inputs()
-    kind = np.float16 if "float16" in source.type else np.float32
+    kind = np.uint8 if images.is_bytes else np.float64 if "double" in source.type else np.float32
 
     def run(x: Tensor) -> Any:
-        inputs = x.permute(0, 2, 3, 1) if is_channels_last else x
-        values = session.run(None, {source.name: inputs.detach().cpu().contiguous().numpy().astype(kind)})
+        inputs = x.permute(0, 2, 3, 1) if images.is_channels_last else x
+        array = inputs.detach().cpu().contiguous().numpy()
+        array = np.clip(np.rint(array), 0, 255) if images.is_bytes else array
+        values = session.run(None, {source.name: array.astype(kind)})
         outputs = tuple(torch.from_numpy(value) for value in values if isinstance(value, np.ndarray))
         return outputs[0] if len(outputs) == 1 else outputs
 
     return run
 
 
-def _convert(graph: Any, x: Tensor, expected: Any, is_channels_last: bool) -> nn.Module | None:
-    """Convert a program to a network with the same outputs, for batches and single images; None if that fails.
+def _prove(network: OnnxNetwork, images: _Images, expected: dict[int, Any]) -> tuple[nn.Module | None, str]:
+    """Return the network if its outputs are those of onnxruntime, else None and the reason.
 
-    A program that was exported for one image is also tried with its batch set free.
-
-    Args:
-        graph: the program.
-        x: an input of at least two images.
-        expected: output of the program for ``x``; None if it cannot be run.
-        is_channels_last: whether the program takes (n, h, w, c).
+    A network that takes only the number of images that the file is made for is made to take any number, or becomes a
+    program whose layers are not accessible.
     """
+    if not _compare(network, images, expected):
+        return network, ""
+    fixed = images.batch or 1
     try:
-        import onnx2torch  # noqa: F401
-    except ModuleNotFoundError:
-        return None
-    network = _find_conversion(graph, x, expected, is_channels_last)
-    if network is None and expected is not None:
-        network = _find_conversion(_free_batch(graph), x, expected, is_channels_last)
-    return network
+        if any(not _compare(network, images, expected) for _ in network.free_batch(images.make(fixed, fixed))):
+            return network, ""
+    except Exception as error:  # torch raises many types
+        return None, f"torch cannot run it ({first_line(error)})"
+    reason = PROVEN_ALONE.format(count=fixed)
+    program = Program(network, KIND, differentiable=True, batch=fixed, move=network.to, reason=reason)
+    reason = _compare(program, images, expected)
+    return (None, reason) if reason else (program, "")
 
 
-def _find_conversion(graph: Any, x: Tensor, expected: Any, is_channels_last: bool) -> nn.Module | None:
-    import onnx2torch
-    from onnx import version_converter
-
-    for opset in (None, *OLDER_OPSETS):
+def _compare(network: nn.Module, images: _Images, expected: dict[int, Any]) -> str:
+    """Return how the outputs of a network differ from the expected ones, for each number of images; "" if equal."""
+    for count, output in expected.items():
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                older = graph if opset is None else version_converter.convert_version(graph, opset)
-                network: nn.Module = onnx2torch.convert(older).eval()
-                network = _ChannelsLast(network) if is_channels_last else network
-                with torch.no_grad():
-                    batch = network(x)
-                    single = network(x[:1])
-        except Exception:  # onnx2torch supports some operators of some opsets
-            continue
-        is_same = expected is None or largest_difference(batch, expected) <= SAME_OUTPUT
-        if is_same and largest_difference(single, _take_rows(batch, 1)) <= SAME_OUTPUT:
-            return network
-    return None
-
-
-def _free_batch(graph: Any) -> Any:
-    """Return a copy of a program whose batch may have any size: neither its input nor a reshape fixes it to 1."""
-    from onnx import numpy_helper
-
-    free = type(graph)()
-    free.CopyFrom(graph)
-    for value in (*free.graph.input, *free.graph.output):
-        if value.type.tensor_type.shape.dim:
-            value.type.tensor_type.shape.dim[0].dim_param = "n"
-    del free.graph.value_info[:]
-    shapes = {node.input[1] for node in free.graph.node if node.op_type == "Reshape" and len(node.input) > 1}
-    constants = [
-        node.attribute[0].t for node in free.graph.node if node.op_type == "Constant" and node.output[0] in shapes
-    ]
-    for tensor in (*constants, *(tensor for tensor in free.graph.initializer if tensor.name in shapes)):
-        sizes = numpy_helper.to_array(tensor).copy()
-        if sizes.size and sizes.flat[0] == 1:
-            sizes.flat[0] = 0 if (sizes == -1).any() else -1
-            tensor.CopyFrom(numpy_helper.from_array(sizes, tensor.name))
-    return free
-
-
-def _take_rows(output: Any, count: int) -> Any:
-    return output[:count] if isinstance(output, Tensor) else type(output)(_take_rows(item, count) for item in output)
+            with torch.no_grad():
+                difference = largest_difference(network(images.make(count, count)), output)
+        except Exception as error:  # torch raises many types
+            return f"torch cannot run it for {count} images ({first_line(error)})"
+        if difference > SAME_OUTPUT:
+            return f"the outputs of torch differ by {difference:.2g} for {count} images"
+    return ""

@@ -10,7 +10,7 @@ from _compat_pickle import IMPORT_MAPPING
 from collections.abc import Iterator
 from pathlib import Path
 
-from interpfer.models.readers.signatures import ZIP
+from interpfer.models.readers.signatures import ZIP, is_bomb
 
 TENSOR_PARTS = re.compile(
     r"torch\._utils\._rebuild_(tensor|tensor_v2|tensor_v3|parameter|parameter_with_state|qtensor|sparse_tensor)"
@@ -43,6 +43,9 @@ MAX_DEPTH = 3
 
 UNKNOWN_NAME = "a name made while unpickling"
 
+BOMB = "an archive that is far larger unpacked"
+"""Stands for the names in an archive that is not opened for its size."""
+
 
 def find_imports(path: Path) -> tuple[str, ...]:
     """Return the dotted names that the pickles in a file would import, except those that tensors need.
@@ -56,8 +59,11 @@ def find_imports(path: Path) -> tuple[str, ...]:
         Sorted names; "a name made while unpickling" for names that are not in the file.
     """
     if tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            members = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
+        with tarfile.open(path, "r:") as archive:  # torch writes none that are compressed
+            listed = [member for member in archive.getmembers() if member.isfile()]
+            if is_bomb(sum(member.size for member in listed), path.stat().st_size):
+                return (BOMB,)
+            members = [archive.extractfile(member) for member in listed]
             names = {name for file in members if file is not None for name in _read_pickles(file.read(), many=True)}
             return tuple(sorted(name for name in names if not TENSOR_PARTS.fullmatch(name)))
     return find_imports_in(path.read_bytes())
@@ -86,6 +92,9 @@ def _read_file(content: bytes, depth: int) -> Iterator[str]:
     if content.startswith(ZIP) and depth:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if is_bomb(sum(member.file_size for member in archive.infolist()), len(content)):
+                    yield BOMB
+                    return
                 for name in archive.namelist():
                     if name.lower().endswith(PICKLE_SUFFIXES):
                         yield from _read_file(archive.read(name), depth - 1)

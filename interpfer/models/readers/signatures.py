@@ -17,15 +17,31 @@ SIGNATURES = (
     (b"\x89PNG", "it is a picture"),
     (b"\xff\xd8\xff", "it is a picture"),
     (b"\x93NUMPY", "it is a NumPy array"),
-    (b"GGUF", "it is a GGUF file, which holds language models"),
 )
 """First bytes of a file, what it is, and what to do."""
 
 ZIP = b"PK\x03\x04"
 """First bytes of a zip archive."""
 
+MAX_RATIO, FREE_BYTES = 20, 1 << 28
+"""Largest unpacked size of an archive as a multiple of the packed one, and the bytes that are allowed in any case."""
+
 MAX_HEADER = 100_000_000
 """Largest header of a safetensors file in bytes, according to the format."""
+
+
+def is_bomb(unpacked: int, packed: int) -> bool:
+    """Return whether an archive is far larger unpacked than any checkpoint.
+
+    Args:
+        unpacked: size of its members in bytes.
+        packed: its own size in bytes.
+
+    Examples:
+        >>> is_bomb(10**10, 10**7), is_bomb(2 * 10**9, 10**9)
+        (True, False)
+    """
+    return unpacked > FREE_BYTES + MAX_RATIO * packed
 
 
 def read_start(path: Path, count: int = 64) -> bytes:
@@ -37,8 +53,6 @@ def read_start(path: Path, count: int = 64) -> bytes:
 def describe_other_file(path: Path) -> str:
     """Return what a file is that holds no network, and what to do; "" if it is not recognised."""
     start = read_start(path)
-    if start[4:8] == b"TFL3":
-        return "it is a TensorFlow Lite model; convert it to ONNX first"
     if start.startswith(ZIP) and (names := list_members(path)):
         if any(name.endswith(("saved_model.pb", "model.weights.h5")) for name in names):
             return "it is a Keras model; convert it to PyTorch or ONNX first"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from interpfer.errors import ModelError
 from interpfer.models.readers.hf import WEIGHTS, HuggingFaceFolder
-from interpfer.models.readers.signatures import read_json
 
 SHARD = re.compile(r".+-\d{5}-of-\d{5}\.\w+")
 """Name of one of several files with the weights of one network."""
@@ -24,12 +23,11 @@ def require_whole(path: Path, has_arch: bool) -> None:
         has_arch: whether an architecture is named, to which the weights of a folder may belong on their own.
 
     Raises:
-        ModelError: it is a part; the message names the folder, or says how to merge an adapter.
+        ModelError: it is a part; the message names the folder.
     """
-    is_adapter_file = path.name.startswith("adapter_model.") or path.name == ADAPTER_CONFIG
-    folder = path if path.is_dir() else path.parent
-    if is_adapter_file or (path.is_dir() and not any((folder / name).is_file() for name in WEIGHTS)):
-        _refuse_adapter(folder)
+    folder = path.parent
+    if path.is_file() and (path.name.startswith("adapter_model.") or path.name == ADAPTER_CONFIG):
+        raise ModelError(f"{path} is a part of an adapter; pass its folder {folder}.")
     if not path.is_file():
         return
     if SHARD.fullmatch(path.name):
@@ -40,15 +38,4 @@ def require_whole(path: Path, has_arch: bool) -> None:
         raise ModelError(
             f"{path} holds the weights of a Hugging Face folder without its classes and its input; pass the folder "
             f"{folder}, or --arch for the weights alone."
-        )
-
-
-def _refuse_adapter(folder: Path) -> None:
-    config = read_json(folder / ADAPTER_CONFIG)
-    if config:
-        base = config.get("base_model_name_or_path") or "its network"
-        raise ModelError(
-            f"{folder} holds an adapter ({config.get('peft_type') or 'PEFT'}) for {base}, not the network; merge both "
-            f"with PeftModel.from_pretrained(network, {str(folder)!r}).merge_and_unload().save_pretrained(DIR), and "
-            "pass DIR."
         )

@@ -11,7 +11,7 @@ from interpfer.truth.options import TruthOptions
 RULES = ("dataset", "split", "protocol", *SETTINGS, "dataset_digest", "landmarks_digest")
 """Columns that rows must have in common to be ranked together."""
 
-HEADLINES = ("accuracy", "macro_f1", "cosine", "cosine_skill", "pxap")
+HEADLINES = ("accuracy", "macro_f1", "au_f1", "cosine", "cosine_skill", "pxap")
 """Metrics in a table of default width."""
 
 

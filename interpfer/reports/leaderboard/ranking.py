@@ -19,7 +19,7 @@ from interpfer.reports.leaderboard.entries import HEADLINES, RULES, Entry, Leade
 from interpfer.reports.leaderboard.rows import COLUMNS, TRAILER
 from interpfer.results.metric_facts import MetricFacts, read_leaderboard_columns
 
-MODEL_METRICS = ("accuracy", "macro_f1")
+MODEL_METRICS = ("accuracy", "macro_f1", "au_f1")
 """Metrics of the model, which a baseline does not have."""
 
 FACTS = {*COLUMNS, *TRAILER, "same_as"} - set(HEADLINES)

@@ -72,6 +72,8 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
         row |= {"map": name, "layer": layer, "n": manifest["counts"]["scored"]}
         row["same_as"] = manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         row |= {key: manifest["classification"][key] for key in ("accuracy", "macro_f1")}
+        if (aus := manifest["classification"].get("aus")) is not None:
+            row["au_f1"] = aus["mean_f1"]
         for metric, values in scores.groupby("metric", sort=False):
             headline = values[values["group"] == run.metric_facts[str(metric)].headline]
             row[str(metric)] = headline["value"].iloc[0]

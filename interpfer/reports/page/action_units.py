@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable
 from typing import Any
 
-from interpfer.labels import EXPRESSIONS
+from interpfer.labels import sort_classes
 from interpfer.metrics.au_profile import agreement
 from interpfer.reports.page.scores import Scores
 from interpfer.reports.page.tables import Cell, Line, Sheet
@@ -36,7 +36,7 @@ def au_sheets(run: Run, scores: Scores) -> list[Sheet]:
             continue
         aus = [str(au) for au in profile["au"].unique()]
         lines = []
-        for expression in (name for name in EXPRESSIONS if name in set(profile["expression"])):
+        for expression in sort_classes(profile["expression"]):
             rows = profile[profile["expression"] == expression]
             by_au = {str(row["au"]): row for row in rows.to_dict("records")}
             cells = [_background_cell(by_au[au]) if au == BACKGROUND else _region_cell(by_au[au]) for au in aus]

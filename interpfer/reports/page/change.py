@@ -64,7 +64,7 @@ def summarise_change(lines: pd.DataFrame, first: Scores, before: str, after: str
     headline = {key[0]: changes[key] for key in first.headline_maps if key in changes}
     phrases = [
         f"accuracy {ACCURACY[winner]}",
-        *_agreement_phrases({name: side for name, (_, side) in headline.items()}),
+        *_agreement_phrases({name: side for name, (_, side) in headline.items()}, first.words.expected),
     ]
     differences = [_difference("Accuracy", accuracy, first.facts("accuracy"))]
     differences += [_difference(f"{metric} of {name}", line, facts) for name, (line, _) in headline.items()]
@@ -75,9 +75,8 @@ def summarise_change(lines: pd.DataFrame, first: Scores, before: str, after: str
     return Change(f"From {before} to {after}, {', and '.join(phrases)}.", tuple(differences), counts)
 
 
-def _agreement_phrases(winners: dict[str, str]) -> list[str]:
-    """Return a phrase on how maps moved; maps with the same change are named together."""
-    units = "the expected action units"
+def _agreement_phrases(winners: dict[str, str], units: str) -> list[str]:
+    """Return a phrase on how maps moved towards ``units``; maps with the same change are named together."""
     if len(winners) > 1 and len(set(winners.values())) == 1:
         return [f"{' and '.join(winners)} are {AGREEMENT[next(iter(winners.values()))]} {units}"]
     phrases = [

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from interpfer.labels import EXPRESSIONS
-from interpfer.reports.page.scores import BASELINES, UNIFORM, Key, Scores, interval, number
+from interpfer.labels import sort_classes
+from interpfer.reports.page.scores import UNIFORM, Key, Scores, interval, number
 from interpfer.results.metric_facts import MetricFacts
 from interpfer.results.run import Run
 
@@ -99,9 +99,9 @@ def score_chart(scores: Scores) -> Chart:
             )
         )  # fmt: skip
     marks = [
-        Mark(BASELINES[key], axis.place(estimate.value), number(estimate.value, facts))
+        Mark(scores.phrases[key], axis.place(estimate.value), number(estimate.value, facts))
         for key in scores.baselines
-        if key in BASELINES and (estimate := scores.at(key, metric)).is_defined
+        if key in scores.phrases and (estimate := scores.at(key, metric)).is_defined
     ]
     return Chart(metric, bars, marks, [(axis.place(tick), f"{tick:g}") for tick in axis.ticks], note)
 
@@ -220,7 +220,9 @@ def distributions(run: Run, scores: Scores) -> Distributions:
     panels = []
     for key in keys[:MAX_ROWS]:
         score = tables[key][metric].to_numpy(float)
-        correct = (tables[key]["label"] == tables[key]["predicted"]).to_numpy(bool)
+        predicted = tables[key]["predicted"]
+        is_unknown = predicted.isna() | (predicted == "")  # of a model without classes
+        correct = ((tables[key]["label"] == predicted) | is_unknown).to_numpy(bool)
         if np.isfinite(score).any():
             panels.append(_histogram(key, score, correct, axis, mark))
     main = scores.main
@@ -243,7 +245,7 @@ def _histogram(
 
 def _boxes(table: pd.DataFrame, metric: str, facts: MetricFacts, axis: _Axis) -> list[Box]:
     boxes = []
-    for name in EXPRESSIONS:
+    for name in sort_classes(table["label"]):
         score = table.loc[table["label"] == name, metric].to_numpy(float)
         score = score[np.isfinite(score)]
         if len(score):

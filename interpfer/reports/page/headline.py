@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from interpfer.reports.page.scores import (
     ATTENTION,
-    BASELINES,
-    CLASS_MEAN,
     UNIFORM,
     Estimate,
     Key,
@@ -18,10 +16,9 @@ from interpfer.reports.page.scores import (
 )
 from interpfer.results.run import Run
 from interpfer.statistics.small_samples import few_per_class
-from interpfer.truth.options import TruthOptions
+from interpfer.truth.options import MASK, TruthOptions
 
 UNIFORM_MAP = "a uniform map"
-CLASS_HEATMAP = "the class-mean heatmap"
 
 STEPS = ((0.05, "hardly more"), (0.25, "a little more"), (0.75, "clearly more"))
 """Largest share of the distance from the uniform map to the class-mean heatmap -> its phrase."""
@@ -51,7 +48,9 @@ def summarise_run(run: Run, scores: Scores) -> Headline:
     """Return the headline of a run."""
     model, headline_maps = str(run.manifest["arguments"]["model"]), tuple(scores.headline_maps)
     if not headline_maps:
-        return Headline(f"No map of {model} could be scored.", "Every map was undefined on every face.", ())
+        return Headline(
+            f"No map of {model} could be scored.", f"Every map was undefined on every {scores.words.one}.", ()
+        )
     people = run.manifest.get("subjects", {}).get("people_per_class", {})
     few = _unreliable_classes(scores, headline_maps, people)
     notes = tuple(filter(None, (_other_maps(scores, headline_maps), few, _small_classes(scores, headline_maps))))
@@ -69,8 +68,10 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     ]
     name, layer = headline_maps[0]
     subject = f"the {ATTENTION}" if name == ATTENTION else name
-    sentence = f"On {estimates[0].n:,} faces, {subject} at {layer} reaches a {metric} of {parts[0]} with the "
-    sentence += _truth_phrase(scores.truth) + "".join(
+    sentence = (
+        f"On {estimates[0].n:,} {scores.words.many}, {subject} at {layer} reaches a {metric} of {parts[0]} with the "
+    )
+    sentence += _truth_phrase(scores) + "".join(
         f", and {name if layer == headline_maps[0][1] else f'{name} at {layer}'} {part}"
         for (name, layer), part in zip(headline_maps[1:], parts[1:], strict=True)
     )
@@ -80,18 +81,23 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     return f"{sentence}; {_join(baselines)}."
 
 
-def _truth_phrase(truth: str) -> str:
-    return "action-unit heatmaps" if truth == TruthOptions.truth else f"maps of the truth {truth}"
+def _truth_phrase(scores: Scores) -> str:
+    return scores.words.compared if _has_words(scores) else f"maps of the truth {scores.truth}"
 
 
-def _expectation(truth: str) -> str:
-    return "the expected action units" if truth == TruthOptions.truth else f"the truth {truth}"
+def _expectation(scores: Scores) -> str:
+    return scores.words.expected if _has_words(scores) else f"the truth {scores.truth}"
+
+
+def _has_words(scores: Scores) -> bool:
+    """Return whether the words of pages name the truth: the codebook's AU heatmaps, or masks."""
+    return scores.truth == TruthOptions.truth or scores.words.noun == MASK
 
 
 def baseline_phrases(scores: Scores) -> list[str]:
     """Return a phrase with the score of each baseline of the run."""
     facts = scores.facts(scores.primary)
-    estimates = {phrase: scores.at(key, scores.primary) for key, phrase in BASELINES.items()}
+    estimates = {phrase: scores.at(key, scores.primary) for key, phrase in scores.phrases.items()}
     return [
         f"{phrase} scores {number(estimate.value, facts)}"
         for phrase, estimate in estimates.items()
@@ -101,15 +107,18 @@ def baseline_phrases(scores: Scores) -> list[str]:
 
 def _verdict(model: str, scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     metric = scores.primary
-    uniform, class_mean = scores.at(UNIFORM, metric), scores.at(CLASS_MEAN, metric)
+    uniform, class_mean = scores.at(UNIFORM, metric), scores.at(scores.class_mean, metric)
     if not uniform.is_defined:
         return f"{model} was scored without a uniform map to compare with."
     if not scores.facts(metric).higher_is_better:
         return f"{model} was scored by {metric}, where lower is better: compare its values with those of the baselines."
-    levels = [_compare_to_baselines(scores.at(key, metric), uniform, class_mean) for key in headline_maps]
+    reference_name = f"the {scores.words.class_mean_short}"
+    levels = [
+        _compare_to_baselines(scores.at(key, metric), uniform, class_mean, reference_name) for key in headline_maps
+    ]
     degree, reference = levels[0]
     subject = _map_phrase(headline_maps[0][0], "The")
-    sentence = f"{subject} of {model} agrees with {_expectation(scores.truth)} {degree} {reference}"
+    sentence = f"{subject} of {model} agrees with {_expectation(scores)} {degree} {reference}"
     if len(headline_maps) == 1:
         return f"{sentence}."
     other = _map_phrase(headline_maps[1][0], "its")
@@ -125,8 +134,8 @@ def _map_phrase(name: str, article: str) -> str:
     return f"{article} class map ({name})" if explains_class(name) else f"{article} map {name}"
 
 
-def _compare_to_baselines(estimate: Estimate, uniform: Estimate, class_mean: Estimate) -> tuple[str, str]:
-    """Return a degree and the reference that it refers to."""
+def _compare_to_baselines(estimate: Estimate, uniform: Estimate, class_mean: Estimate, name: str) -> tuple[str, str]:
+    """Return a degree and the reference that it refers to; ``name`` is that of the class mean."""
     low, high = estimate.ends
     if high < uniform.value:
         return "less", f"than {UNIFORM_MAP}"
@@ -137,8 +146,8 @@ def _compare_to_baselines(estimate: Estimate, uniform: Estimate, class_mean: Est
     share = (estimate.value - uniform.value) / (class_mean.value - uniform.value)
     if share > STEPS[-1][0]:
         if low > class_mean.value:
-            return "more", f"than {CLASS_HEATMAP}"
-        return "almost as much" if share <= 1 else "about as much", f"as {CLASS_HEATMAP}"
+            return "more", f"than {name}"
+        return "almost as much" if share <= 1 else "about as much", f"as {name}"
     return next(phrase for limit, phrase in STEPS if share <= limit), f"than {UNIFORM_MAP}"
 
 
@@ -159,7 +168,9 @@ def _other_maps(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
 def _unreliable_classes(scores: Scores, headline_maps: tuple[Key, ...], people: Mapping[str, int]) -> str:
     """Return a note on the classes whose interval is unreliable, because they have too few people or faces."""
     note = (
-        few_per_class(people, "people") if people else few_per_class(_faces_per_class(scores, headline_maps), "faces")
+        few_per_class(people, "people")
+        if people
+        else few_per_class(_faces_per_class(scores, headline_maps), scores.words.many)
     )
     return f"{note[:1].upper()}{note[1:]}." if note else ""
 
@@ -175,7 +186,7 @@ def _small_classes(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     if scores.facts(scores.primary).headline != "macro":
         return ""
     few = [f"{name} ({n})" for name, n in _faces_per_class(scores, headline_maps).items() if 0 < n < FEW_FACES]
-    return f"Classes with few faces, which weigh as much as the others: {', '.join(few)}." if few else ""
+    return f"Classes with few {scores.words.many}, which weigh as much as the others: {', '.join(few)}." if few else ""
 
 
 def _join(parts: list[str]) -> str:

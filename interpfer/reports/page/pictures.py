@@ -11,6 +11,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from interpfer.reports.page.scores import Scores
+from interpfer.reports.words import words_of
 from interpfer.results.pictures import AU_HEATMAP, ReportData
 from interpfer.results.run import Run
 
@@ -42,6 +43,7 @@ def picture_data(
     Returns:
         None where a run has no pictures, or the runs have no face in common.
     """
+    words = words_of(runs[0].noun)
     data = [each for each in report_data if each is not None]
     if len(data) < len(report_data) or not data or not data[0].ids:
         return None
@@ -54,6 +56,7 @@ def picture_data(
     ]
     return {
         "colours": list(colour_stops()),
+        "words": {name: getattr(words, name) for name in ("noun", "one", "many", "nothing", "bare")},
         "runs": [_run(run, each, name) for run, each, name in zip(runs, data, names, strict=True)],
         "faces": faces,
         "means": _means(runs, data),
@@ -71,7 +74,7 @@ def _run(run: Run, data: ReportData, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "target": data.target,
-        "columns": [list(key) for key in data.columns],
+        "columns": [[run.noun, "-"] if key == AU_HEATMAP else list(key) for key in data.columns],
         "layers": [layer for layer in reversed(Scores(run).layers) if layer in present],
     }
 

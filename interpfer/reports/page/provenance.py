@@ -4,9 +4,11 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from interpfer.landmarks.reasons import IMPLAUSIBLE, OFF_PICTURE
-from interpfer.maps import select_maps
+from interpfer.landmarks.reasons import EMPTY_MASK, IMPLAUSIBLE, NO_LANDMARKS, OFF_PICTURE, OUT_OF_VIEW
+from interpfer.maps import MEANS, for_truth, select_maps
+from interpfer.options import RUN_OPTIONS
 from interpfer.results.run import COMMAND, Run
+from interpfer.truth.options import MASK
 
 MAX_NAMED = 12
 """Most images that a reason names."""
@@ -25,6 +27,12 @@ PAPER = """@inproceedings{belharbi2024guided,
   year      = {2024},
   note      = {arXiv:2402.00281}
 }"""
+
+
+NEUTRAL_REASON = "neutral faces: no action units, so no heatmap"
+
+MASK_FAULTS = {EMPTY_MASK: "an empty mask", OUT_OF_VIEW: "a mask outside of what the network sees"}
+"""Reason as run.json has it -> the same on the page."""
 
 
 def reproduce_command(run: Run) -> str:
@@ -53,7 +61,14 @@ def placeholder_note(run: Run) -> str:
     words = run.manifest.get(COMMAND) or PLACEHOLDERS
     names = {"MODEL": "the checkpoint", "DIR": "the folder of the data set"}
     meanings = [f"{word} is {names[word]}" for word in PLACEHOLDERS if word in words]
-    return f"{', '.join([*meanings, 'RUN is a new folder'])}. The inputs have the hashes below."
+    chosen = run.manifest.get(RUN_OPTIONS, {})
+    is_older = run.manifest.get("limit") is not None and "sample_seed" not in chosen
+    sample = (
+        " An older version drew the images of --limit in another way, so this command scores others: the run cannot be "
+        "repeated to the byte."
+    )
+    note = f"{', '.join([*meanings, 'RUN is a new folder'])}. The inputs have the hashes below."
+    return note + (sample if is_older else "")
 
 
 def _command_of_arguments(run: Run) -> list[str]:
@@ -82,7 +97,8 @@ def _command_of_arguments(run: Run) -> list[str]:
 def _with_groups(maps: list[str]) -> list[str]:
     """Return names of maps, with the group of all baselines in place of its members."""
     own = [name for name in maps if not name.startswith("baseline:")]
-    return [*own, "baselines"] if [*own, *select_maps("baselines")] == maps else maps
+    group = [for_truth(select_maps("baselines"), noun) for noun in MEANS]
+    return [*own, "baselines"] if any([*own, *baselines] == maps for baselines in group) else maps
 
 
 def input_hashes(run: Run) -> list[tuple[str, str]]:
@@ -91,25 +107,27 @@ def input_hashes(run: Run) -> list[tuple[str, str]]:
     hashes = [
         ("checkpoint (sha256)", facts["checkpoint_sha256"]),
         ("data set (names, labels, pixels)", facts["dataset_digest"]),
-        ("landmarks", facts["landmarks_digest"]),
+        ("landmarks", facts["landmarks_digest"] if run.landmarks != NO_LANDMARKS else None),
         ("codebook", facts["arguments"].get("codebook_digest")),
+        ("masks", facts["arguments"].get("masks_digest")),
     ]
     return [(name, str(value)) for name, value in hashes if value]
 
 
 def scoring_rules(run: Run) -> list[tuple[str, str]]:
     """Return the rules by which a run was scored."""
-    arguments = run.manifest["arguments"]
+    arguments, has_masks = run.manifest["arguments"], run.noun == MASK
     rules = [
         ("model", describe_model(run)),
         ("data set", f"{run.dataset}, split {arguments['split']}"),
-        ("landmarks", run.landmarks),
+        ("landmarks", None if run.landmarks == NO_LANDMARKS else run.landmarks),
         ("protocol", arguments["protocol"]),
         ("truth", arguments.get("truth")),
         ("codebook", arguments.get("codebook")),
         ("geometry", arguments.get("geometry")),
+        ("masks", arguments.get("masks")),
         ("target of class maps", f"{arguments['target']}{'' if arguments['target'] == 'label' else ' class'}"),
-        ("faces aligned", "yes" if arguments.get("align") else "no"),
+        ("faces aligned", "yes" if arguments.get("align") else None if has_masks else "no"),
         ("intervals", run.manifest.get("intervals", "95 % bootstrap")),
         ("device", run.manifest.get("device", "")),
         ("seed", arguments["seed"]),
@@ -131,11 +149,17 @@ def left_out(run: Run) -> list[tuple[str, int, list[str]]]:
     counts = run.manifest["counts"]
     skipped = counts["skipped"]
     reasons: list[tuple[str, int, list[str]]] = []
+    has_masks = run.noun == MASK
     if counts["neutral"]:
-        reasons.append(("neutral faces: no action units, so no heatmap", counts["neutral"], []))
+        why = "images of the class neutral without a mask" if has_masks else NEUTRAL_REASON
+        reasons.append((why, counts["neutral"], []))
     if no_truth := counts.get("without_truth"):
         labels = [f"{label} {count}" for label, count in no_truth.items()]
-        reasons.append(("faces whose label has no truth", sum(no_truth.values()), labels))
+        why = "images without a mask of their class" if has_masks else "faces whose label has no truth"
+        reasons.append((why, sum(no_truth.values()), labels))
+    reasons += [
+        _reason(f"images with {what}", list(skipped[kind])) for kind, what in MASK_FAULTS.items() if skipped.get(kind)
+    ]
     if counts["unlabelled"]:
         reasons.append(("images without a label", counts["unlabelled"], []))
     if skipped["no landmarks"]:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Hashable
 from typing import Any
 
-from interpfer.labels import EXPRESSIONS
-from interpfer.metrics.base import MACRO
+from interpfer.labels import sort_classes
+from interpfer.metrics.facts import MACRO
 from interpfer.reports.page.action_units import MAX_RATIO
 from interpfer.reports.page.scores import Scores
 from interpfer.reports.page.tables import Cell, Line, Sheet
@@ -30,8 +30,8 @@ def region_sheets(run: Run, scores: Scores) -> list[Sheet]:
         rows = table[(table["map"] == name) & (table["layer"] == layer)]
         if rows.empty:
             continue
-        groups = [group for group in (MACRO, *EXPRESSIONS) if group in set(rows["group"])]
-        groups += [group for group in dict.fromkeys(rows["group"]) if group not in groups]
+        present = set(rows["group"])
+        groups = [*([MACRO] if MACRO in present else []), *sort_classes(present - {MACRO})]
         cells = {(row["region"], row["group"]): row for row in rows.to_dict("records")}
         regions = list(dict.fromkeys(map(str, rows["region"])))
         for number, make in ((SHARE, _share_cell), (SKILL, _skill_cell), (P, _p_cell)):

@@ -11,14 +11,16 @@ from markupsafe import Markup
 
 from interpfer.files import write_atomic
 from interpfer.reports.page import action_units, provenance, tables
+from interpfer.reports.page.au_scores import au_score_sheets
 from interpfer.reports.page.charts import distributions, score_chart
 from interpfer.reports.page.groups import group_context
 from interpfer.reports.page.headline import summarise_run
 from interpfer.reports.page.pictures import colour_stops, gallery_groups, picture_data
 from interpfer.reports.page.regions import region_sheets
-from interpfer.reports.page.scores import CLASS_MEAN, UNIFORM, Scores, interval, number
+from interpfer.reports.page.scores import UNIFORM, Scores, interval, number
 from interpfer.reports.page.shades import shade_class, shade_rules
 from interpfer.reports.page.side_by_side import comparison_context
+from interpfer.reports.words import words_of
 from interpfer.results.pictures import ReportData
 from interpfer.results.published import PUBLISHED, describe_published
 from interpfer.results.run import Run
@@ -50,12 +52,14 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
         "confusion": tables.confusion_sheet(run),
         "max_ratio": action_units.MAX_RATIO,
         "au": action_units.au_sheets(run, scores),
+        "au_scores": au_score_sheets(run, scores),
         "regions": region_sheets(run, scores),
         "distributions": distributions(run, scores),
         "scores": scores,
+        "words": scores.words,
         "facts": scores.facts(scores.primary),
         "uniform": scores.at(UNIFORM, scores.primary),
-        "class_mean": scores.at(CLASS_MEAN, scores.primary),
+        "class_mean": scores.at(scores.class_mean, scores.primary),
         "accuracy_interval": _accuracy_interval(manifest["classification"]),
         "published": describe_published(manifest[PUBLISHED]) if PUBLISHED in manifest else "",
         "nan": math.nan,
@@ -98,6 +102,7 @@ def render_runs(
     """
     context = comparison_context(runs, names) | {
         "data": picture_data(runs, report_data, names),
+        "words": words_of(runs[0].noun),
         "groups": [],
         "run_groups": [] if groups is None else group_context(runs, groups),
         "classes": _classes(runs[0]),

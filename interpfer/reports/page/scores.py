@@ -4,25 +4,18 @@ import math
 from typing import NamedTuple
 
 from interpfer.errors import PluginError
-from interpfer.labels import EXPRESSIONS
-from interpfer.maps import MAPS
+from interpfer.labels import sort_classes
+from interpfer.maps import MAPS, MEANS
 from interpfer.metrics import METRICS
+from interpfer.reports.words import words_of
 from interpfer.results.metric_facts import MetricFacts, facts_of
 from interpfer.results.run import Run
+from interpfer.truth.options import AU_HEATMAP
 
 Key = tuple[str, str]
 """A map and its layer."""
 
 UNIFORM: Key = ("baseline:uniform", "-")
-MEAN: Key = ("baseline:mean-au", "-")
-CLASS_MEAN: Key = ("baseline:class-mean-au", "-")
-
-BASELINES = {
-    UNIFORM: "a uniform map",
-    MEAN: "the mean heatmap of all other faces",
-    CLASS_MEAN: "the mean heatmap of the other faces of the class",
-}
-"""Baselines that maps are compared with -> phrase."""
 
 ATTENTION, CLASS_MAP = "attention", "gradcam"
 
@@ -61,15 +54,25 @@ class Scores:
         maps: (map, layer) pairs of the model.
         baselines: (map, layer) pairs of the baselines.
         metrics: names of the metrics, in the order of the run.
-        classes: expressions with a score.
+        classes: classes with a score: expressions, then others.
         layers: layers with maps, shallow to deep.
         truth: name of what maps were compared with.
+        words: how pages call it.
+        class_mean: key of the baseline that is the mean truth of the class.
+        phrases: baselines that maps are compared with -> phrase.
         distinct: ``maps`` without duplicates; of a map in the headline and its duplicates, the headline's stays.
     """
 
     def __init__(self, run: Run) -> None:
         self.recorded = run.metric_facts
-        self.truth = run.truth
+        self.truth, self.words = run.truth, words_of(run.noun)
+        mean, class_mean = MEANS.get(run.noun, MEANS[AU_HEATMAP])
+        self.class_mean: Key = (class_mean, "-")
+        self.phrases = {
+            UNIFORM: "a uniform map",
+            (mean, "-"): self.words.mean,
+            self.class_mean: self.words.class_mean,
+        }
         self._estimates = {
             (str(name), str(layer), str(metric), str(group)): Estimate(value, low, high, int(n))
             for name, layer, metric, group, value, low, high, n in run.scores.itertuples(index=False, name=None)
@@ -78,7 +81,8 @@ class Scores:
         groups = {group for *_, group in self._estimates}
         self.baselines = [key for key in keys if key[1] == "-"]
         self.metrics = list(dict.fromkeys(metric for _, _, metric, _ in self._estimates))
-        self.classes = [name for name in EXPRESSIONS if name in groups and self._is_scored(name)]
+        known = sort_classes(map(str, run.confusion.index))
+        self.classes = [name for name in known if name in groups and self._is_scored(name)]
         requested = [str(layer) for layer in run.manifest["arguments"].get("layers", [])]
         present = list(dict.fromkeys(layer for _, layer in keys if layer != "-"))
         self.layers = [layer for layer in requested if layer in present] or present

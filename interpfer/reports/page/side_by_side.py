@@ -126,7 +126,8 @@ def _overview(runs: Sequence[Run], scores: Sequence[Scores], names: Sequence[str
         count = run.manifest["counts"]["scored"]
         cells.append(Cell(f"{count:,}", float(count)))
         lines.append(Line(name, cells, own.layers[-1] if own.layers else ""))
-    columns = ["accuracy", "macro F1", *(f"{metric} of {name}" for name in headline_maps), "uniform map", "faces"]
+    of_maps = (f"{metric} of {name}" for name in headline_maps)
+    columns = ["accuracy", "macro F1", *of_maps, "uniform map", scores[0].words.many]
     return Sheet({}, "runs", "run and its deepest layer", columns, lines)
 
 
@@ -151,7 +152,7 @@ def _difference_sheets(table: pd.DataFrame, first: Scores, before: str, after: s
         lines.setdefault(metric, []).append(Line(name, cells, "" if detail == "-" else detail))
     accuracy = lines.pop("accuracy")
     columns = [before, after, "difference", "95 % interval", "p (Holm)", "n"]
-    caption = f"paired differences, {after} minus {before}, on the same faces: "
+    caption = f"paired differences, {after} minus {before}, on the same {first.words.many}: "
     return [
         Sheet({"metric": metric}, caption + metric, "map", columns, [*accuracy, *rows])
         for metric, rows in lines.items()
@@ -173,7 +174,7 @@ def _by_class(scores: Sequence[Scores], names: Sequence[str]) -> list[Sheet]:
                 key = next((key for key in own.deepest if key[0] == name), None)
                 if key is not None:
                     lines.append(Line(run_name, _row(own, sheet, key, columns), key[1]))
-            caption = f"{metric} of {name} by run and expression"
+            caption = f"{metric} of {name} by run and {scores[0].words.label}"
             sheets.append(Sheet({"metric": metric, "map": name}, caption, "run", columns, shaded([*lines, *uniform])))
     return sheets
 

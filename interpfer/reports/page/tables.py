@@ -77,7 +77,7 @@ def map_by_class(scores: Scores, same: dict[str, str]) -> list[Sheet]:
     """
     return [
         _sheet(
-            scores, metric, {"metric": metric}, f"{metric} of each map by expression", "map",
+            scores, metric, {"metric": metric}, f"{metric} of each map by {scores.words.label}", "map",
             [(key, *_row_labels(key, same)) for key in (*scores.maps, *scores.baselines)],
         )
         for metric in scores.metrics
@@ -92,7 +92,7 @@ def layer_by_class(scores: Scores) -> list[Sheet]:
             layers = [layer for layer in scores.layers if (name, layer) in scores.maps]
             if len(layers) > 1:
                 rows = [((name, layer), layer, "") for layer in layers]
-                caption = f"{metric} of {name} by layer and expression"
+                caption = f"{metric} of {name} by layer and {scores.words.label}"
                 sheets.append(_sheet(scores, metric, {"metric": metric, "map": name}, caption, "layer", rows))
     return sheets
 

@@ -51,7 +51,7 @@ UNUSABLE: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "junk": ("m.pt", content(b"\x07" * 99), r"m\.pt is not a readable checkpoint \(.*copy or download it again\)\."),
     "web page": ("m.pt", content(b"<!DOCTYPE html>"), r"\(it is a web page or XML; download the file itself\)\."),
     "lfs": ("m.pt", content(b"version https://git-lfs.github.com/spec/v1\n"), r"fetch the file itself with"),
-    "keras": ("m.h5", content(b"\x89HDF\r\n\x1a\n" + b"\0" * 50), r"it is an HDF5 file, as Keras writes; convert"),
+    "keras": ("m.h5", content(b"\x89HDF\r\n\x1a\n" + b"\0" * 50), r"m\.h5 is not a readable HDF5 file \("),
     "gzip": ("m.tar", content(b"\x1f\x8b\x08" + b"\0" * 50), "it is a gzip archive; unpack it first"),
     "safetensors": (
         "m.safetensors",

@@ -53,7 +53,7 @@
   /* pictures */
   if (!one("data")) return;
   const data = JSON.parse(one("data").textContent);
-  const HEATMAP = "AU heatmap", GRID = 28, FINE = 112, CANVAS = 224, STEP = 24;
+  const HEATMAP = data.words.noun, GRID = 28, FINE = 112, CANVAS = 224, STEP = 24;
   const parts = [[0, 16], [17, 21], [22, 26], [27, 30], [31, 35], [36, 41, 1], [42, 47, 1], [48, 59, 1], [60, 67, 1]];
   const stops = data.colours.map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
   const table = new Uint8ClampedArray(256 * 3);
@@ -86,7 +86,7 @@
   };
   const face = (item, alt) => {
     if (item.jpeg) return make("img", { src: `data:image/jpeg;base64,${item.jpeg}`, alt });
-    if (!item.points.length) return make("span", { className: "none", text: "no landmarks" });
+    if (!item.points.length) return make("span", { className: "none", text: data.words.bare });
     const space = "http://www.w3.org/2000/svg", svg = document.createElementNS(space, "svg");
     svg.setAttribute("viewBox", `0 0 ${CANVAS} ${CANVAS}`);
     if (alt) { svg.setAttribute("role", "img"); svg.setAttribute("aria-label", alt); }
@@ -105,7 +105,7 @@
       const canvas = make("canvas", { role: "img", "aria-label": description });
       pic.append(face(item, ""), canvas);
       paint(canvas, map);
-    } else pic.append(make("span", { className: "none", text: name === HEATMAP ? "no action units" : "undefined" }));
+    } else pic.append(make("span", { className: "none", text: name === HEATMAP ? data.words.nothing : "undefined" }));
     const caption = make("figcaption", {}, [make("b", { text: name })]);
     if (score !== undefined && score !== null) caption.append(make("span", { text: score.toFixed(2).replace("-", "−") }));
     return make("figure", { className: "tile" }, [pic, caption]);
@@ -120,7 +120,7 @@
   };
   const tiles = (item, index, packed, scores, description, bare) => {
     const run = data.runs[index], bytes = unpack(packed), row = make("div", { className: "tiles" });
-    row.append(bare ? make("figure", { className: "tile blank", "aria-hidden": "true" }) : tile(item, "face", description, null));
+    row.append(bare ? make("figure", { className: "tile blank", "aria-hidden": "true" }) : tile(item, data.words.one, description, null));
     for (const { map, layer, place } of visibleColumns(run)) {
       const cells = bytes.subarray(place * GRID * GRID, (place + 1) * GRID * GRID);
       if (bare && !cells.some((value) => value > 0)) {
@@ -135,10 +135,11 @@
 
   const means = one("mean-maps");
   const drawMeans = () => {
+    if (!means) return;
     means.replaceChildren(...data.means.map((item) => {
       const head = make("header", {}, [
         make("h3", { text: item.label }),
-        make("span", { className: "name", text: `${item.n.toLocaleString("en")} faces` }),
+        make("span", { className: "name", text: `${item.n.toLocaleString("en")} ${data.words.many}` }),
       ]);
       const body = make("div", {});
       data.runs.forEach((run, index) => {
@@ -150,6 +151,7 @@
   };
 
   const gallery = one("gallery"), more = one("more");
+  more.textContent = `Show more ${data.words.many}`;
   let limit = STEP;
   const right = (item, index) => item.predicted[index] === item.label;
   const prediction = (item, index) => {
@@ -168,12 +170,12 @@
       if (data.runs.length > 1) {
         node.append(make("p", { className: "row" }, [make("b", { text: `${run.name} ` }), prediction(item, index)]));
       }
-      node.append(tiles(item, index, item.maps[index], item.scores[index], `face ${item.id}`));
+      node.append(tiles(item, index, item.maps[index], item.scores[index], `${data.words.one} ${item.id}`));
       if (item.other[index]) {
         const other = run.target === "label" ? item.predicted[index] : item.label;
         const description = run.target === "label" ? "for the predicted class" : "for the true class";
         node.append(make("p", { className: "row" }, [`${description} `, make("b", { text: other })]));
-        node.append(tiles(item, index, item.other[index], null, `${description} ${other}, face ${item.id}`, true));
+        node.append(tiles(item, index, item.other[index], null, `${description} ${other}, ${data.words.one} ${item.id}`, true));
       }
     });
     return node;
@@ -199,7 +201,7 @@
     const matches = data.faces.filter(fits), order = one("order") ? one("order").value : "";
     if (order) matches.sort((a, b) => (order === "rise" ? change(b) - change(a) : change(a) - change(b)));
     gallery.replaceChildren(...matches.slice(0, limit).map(card));
-    one("count").textContent = `${Math.min(limit, matches.length)} of ${matches.length} matching faces; ${data.faces.length} in total.`;
+    one("count").textContent = `${Math.min(limit, matches.length)} of ${matches.length} matching ${data.words.many}; ${data.faces.length} in total.`;
     more.hidden = matches.length <= limit;
   };
   for (const id of ["by-group", "by-class", "by-right", "order"]) {

@@ -1,0 +1,260 @@
+"""Checkpoints of the Hugging Face hub: ``hf://OWNER/NAME[@REVISION][/FILE]`` in place of a path.
+
+The copy in the cache of huggingface_hub is read first. The network is used only for what is not there, as naming such
+an address asks for it. ``timm:hf-hub:OWNER/NAME`` and ``timm:local-dir:FOLDER`` are the same addresses as timm writes
+them. Without a network the answer comes at once: huggingface_hub itself would retry for half a minute.
+"""
+
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote, unquote, urlparse
+from urllib.request import getproxies
+
+from interpfer.errors import ModelError
+from interpfer.models.messages import first_line, list_few
+from interpfer.models.readers.folder import SUFFIXES
+from interpfer.models.readers.hf import WEIGHTS
+from interpfer.registry import missing_package
+
+FORM = "hf://OWNER/NAME[@REVISION][/FILE]"
+ADDRESS = re.compile(
+    r"(?P<owner>\w[\w.-]{0,95})/(?P<name>\w[\w.-]{0,95})(@(?P<revision>[^/]+))?(/(?P<file>.*))?", re.ASCII
+)
+SCHEME = re.compile(r"hf:/{1,2}")
+TIMM_HUB, TIMM_FOLDER = "timm:hf-hub:", "timm:local-dir:"
+
+CONNECT_SECONDS = 2.0
+"""Seconds to wait for a connection to the hub."""
+
+
+@dataclass(frozen=True)
+class HubAddress:
+    """A repository of the hub, or a file in it.
+
+    Attributes:
+        repo: OWNER/NAME.
+        revision: branch, tag or commit; "" for the default branch.
+        file: path in the repository; "" for the repository itself.
+    """
+
+    repo: str
+    revision: str = ""
+    file: str = ""
+
+    def __str__(self) -> str:
+        revision = f"@{quote(self.revision, safe='')}" if self.revision else ""
+        return f"hf://{self.repo}{revision}" + (f"/{self.file}" if self.file else "")
+
+
+@dataclass(frozen=True)
+class Located:
+    """A checkpoint on this machine.
+
+    Attributes:
+        path: file or folder.
+        source: address with the commit that was read; "" for a path of the user.
+        name: name in tables if nothing else names the model; "" for that of the path.
+    """
+
+    path: Path
+    source: str = ""
+    name: str = ""
+
+
+def normalise(model: str | Path) -> str:
+    """Return an address as text with both slashes, which a ``Path`` loses; any other path unchanged.
+
+    Examples:
+        >>> normalise(Path("hf://owner/name"))
+        'hf://owner/name'
+    """
+    text = str(model)
+    return "hf://" + text.replace("\\", "/")[4:].lstrip("/") if text.startswith(("hf:/", "hf:\\")) else text
+
+
+def parse_address(model: str | Path) -> HubAddress | None:
+    """Return the address that a model names; None for a path.
+
+    Args:
+        model: path or address.
+
+    Raises:
+        ModelError: the address has another form than ``hf://OWNER/NAME[@REVISION][/FILE]``.
+
+    Examples:
+        >>> parse_address("hf://owner/name@v1.0/best.pt")
+        HubAddress(repo='owner/name', revision='v1.0', file='best.pt')
+        >>> parse_address("model.pt") is None
+        True
+    """
+    text = normalise(model)
+    if text.startswith(TIMM_HUB):
+        text = "hf://" + text.removeprefix(TIMM_HUB)
+    if not text.startswith("hf://"):
+        return None
+    match = ADDRESS.fullmatch(text.removeprefix("hf://").rstrip("/"))
+    if match is None or match["owner"] == "datasets" or {".", ".."} & {match["owner"], match["name"]}:
+        hint = "; it names a data set, not a model" if text.startswith("hf://datasets/") else ""
+        raise ModelError(f"an address of the hub must be {FORM}, got '{text}'{hint}.")
+    file = match["file"] or ""
+    if ".." in PurePosixPath(file).parts or "\\" in file or "%" in file:
+        raise ModelError(f"{text}: the file must be a path in the repository, got '{file}'.")
+    return HubAddress(f"{match['owner']}/{match['name']}", unquote(match["revision"] or ""), file)
+
+
+def locate(model: str | Path) -> Located:
+    """Return where a checkpoint is on this machine; one of the hub is read from the cache, else downloaded.
+
+    Args:
+        model: path or address.
+
+    Raises:
+        ModelError: the address is wrong, or there is no such repository, revision or file, or no network; or
+            huggingface_hub is missing.
+
+    Examples:
+        >>> locate("model.pt")
+        Located(path=PosixPath('model.pt'), source='', name='')
+    """
+    if str(model).startswith(TIMM_FOLDER):
+        return Located(Path(str(model).removeprefix(TIMM_FOLDER)))
+    address = parse_address(model)
+    if address is None:
+        return Located(Path(model))
+    try:
+        import huggingface_hub  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{address} needs {missing_package(error)}") from error
+    folder = find_cached(address) or _download(address)
+    path = folder / address.file
+    pinned = replace(address, revision=folder.name)
+    name = PurePosixPath(address.file).stem if address.file else address.repo.partition("/")[2]
+    return Located(path, str(pinned), name)
+
+
+def find_cached(address: HubAddress) -> Path | None:
+    """Return the folder of a revision in the cache if it holds what the address names; else None. No network is used.
+
+    Args:
+        address: repository, or a file in it.
+
+    Raises:
+        ModelError: the address is not one of the hub.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(_snapshot(snapshot_download, address, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as error:
+        raise ModelError(f"an address of the hub must be {FORM}, got '{address}' ({first_line(error)}).") from error
+    except Exception:  # a snapshot that is only partly there
+        return None
+    if address.file:
+        return folder if (folder / address.file).exists() else None
+    names = [item.name for item in folder.iterdir()]
+    return folder if _list_wanted(names) and not _list_missing_shards(folder) else None
+
+
+def _list_missing_shards(folder: Path) -> list[str]:
+    from interpfer.models.readers.shards import list_shards
+
+    indices = [folder / name for name in WEIGHTS if name.endswith(".index.json") and (folder / name).is_file()]
+    whole = [name for name in WEIGHTS if not name.endswith(".json") and (folder / name).is_file()]
+    return [] if whole else [name for index in indices for name in list_shards(index) if not (folder / name).exists()]
+
+
+def _snapshot(download: Any, address: HubAddress, **options: Any) -> str:
+    return str(download(address.repo, revision=address.revision or None, **options))
+
+
+def _download(address: HubAddress) -> Path:
+    from huggingface_hub import HfApi, constants, snapshot_download
+
+    if constants.HF_HUB_OFFLINE or not is_reachable(constants.ENDPOINT):
+        offline = " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else ""
+        raise ModelError(
+            f"{address} is not in the cache of huggingface_hub, and {constants.ENDPOINT} cannot be reached{offline}; "
+            f"download it where there is a network: hf download {address.repo}"
+            f"{f' --revision {address.revision}' if address.revision else ''}."
+        )
+    try:
+        info = HfApi().model_info(address.repo, revision=address.revision or None, timeout=CONNECT_SECONDS * 5)
+        names = [each.rfilename for each in info.siblings or ()]
+        wanted = _list_files(address, names)
+        # the branch is named where the user named one, so that the cache finds it again
+        return Path(_snapshot(snapshot_download, address, allow_patterns=wanted))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{_describe_failure(address, error)}.") from error
+
+
+def _list_files(address: HubAddress, names: Sequence[str]) -> list[str]:
+    """Return the files of a repository to download.
+
+    Raises:
+        ModelError: there is no such file, or several checkpoints and no config says which.
+    """
+    if address.file:
+        found = [name for name in names if name == address.file or name.startswith(f"{address.file}/")]
+        if not found:
+            known = [name for name in names if Path(name).suffix.lower() in SUFFIXES] or list(names)
+            raise ModelError(f"{address.repo} has no file '{address.file}'; it has {list_few(known, 6)}.")
+        return found
+    top = [name for name in names if "/" not in name]
+    if wanted := _list_wanted(top):
+        return [name for name in top if name.endswith(".json")] + wanted
+    known = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    if not known:
+        raise ModelError(f"{address.repo} holds no checkpoint; its files are {list_few(list(names), 6)}.")
+    raise ModelError(
+        f"{address.repo} holds {len(known)} checkpoints ({list_few(known, 6)}); name one: {address}/{known[0]}."
+    )
+
+
+def _list_wanted(names: Sequence[str]) -> list[str]:
+    """Return the checkpoint in a folder: the usual weights with their parts, an adapter, or the only file."""
+    for weights in WEIGHTS:
+        if weights in names:
+            stem = weights.partition(".")[0]
+            parts = [name for name in names if re.fullmatch(rf"{stem}-\d{{5}}-of-\d{{5}}\.\w+", name)]
+            return [weights, *(parts if weights.endswith(".index.json") else [])]
+    adapters = [name for name in ("adapter_model.safetensors", "adapter_model.bin") if name in names]
+    if adapters:
+        return adapters[:1]
+    known = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    return known if len(known) == 1 else []
+
+
+def _describe_failure(address: HubAddress, error: Exception) -> str:
+    from huggingface_hub import errors
+
+    page = f"https://huggingface.co/{address.repo}"
+    if isinstance(error, errors.GatedRepoError):
+        return f"{address.repo} is gated: accept its terms on {page}, log in with `hf auth login`, and try again"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{address.repo} has no revision '{address.revision}'; its branches and tags are on {page}"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return f"the hub has no model {address.repo}, or it is private: check the name, or log in with `hf auth login`"
+    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
+        return f"{address.repo} has no file '{address.file}'; its files are on {page}/tree/main"
+    return f"{address} cannot be downloaded: {type(error).__name__}: {first_line(error)}"
+
+
+def is_reachable(endpoint: str) -> bool:
+    """Return whether a connection to the hub can be opened; with a proxy it is not tried."""
+    if getproxies().keys() & {"https", "http", "all"}:
+        return True
+    place = urlparse(endpoint)
+    try:
+        with socket.create_connection((place.hostname or "", place.port or 443), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,127 @@
+"""What a finished score says about single action units: rows of scores.csv, au_recall.csv, and F1 of an AU output."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from interpfer.choices import AU
+from interpfer.metrics.base import DatasetMetric
+from interpfer.results.au_recall import recall_table
+from interpfer.results.folder import RunFolder
+from interpfer.results.pair_tables import PairTables
+from interpfer.results.tables import Tables
+from interpfer.scoring.planes import metrics_of_planes
+from interpfer.scoring.session import ScoreSession
+from interpfer.truth.planes import plane_au
+from interpfer.types import CodedAU, CodedAUs
+
+THRESHOLD = {"logits": "0", "probabilities": "0.5"}
+"""What the network returns for action units -> the value above which one counts as reported."""
+
+
+def open_pairs(session: ScoreSession, folder: RunFolder, tables: Tables) -> PairTables:
+    """Return the tables by action unit of the batches of a run."""
+    has_own_maps = session.spec.target == AU
+    return PairTables(
+        tables.parts,
+        folder.counts,
+        session.dataset,
+        session.model.classes,
+        session.columns,
+        session.metrics if has_own_maps else metrics_of_planes(session.metrics),
+        session.spec.seed,
+        all_metrics=tuple(name for name, each in session.metrics.items() if not isinstance(each, DatasetMetric)),
+        has_own_maps=has_own_maps,
+    )
+
+
+def score_table(session: ScoreSession, tables: Tables, pairs: PairTables) -> pd.DataFrame:
+    """Return scores.csv: the groups of faces, then the action units that were seen on them.
+
+    With the target ``au`` all groups are of (face, action unit) pairs.
+    """
+    if session.spec.target == AU:
+        return pairs.scores()
+    if not pairs.labels:
+        return tables.scores()
+    table = pd.concat([tables.scores(), pairs.groups()], ignore_index=True)
+    maps = {key: place for place, key in enumerate(session.columns)}
+    metrics = {name: place for place, name in enumerate(session.metrics)}
+    keys = zip(table["map"], table["layer"], table["metric"], strict=True)
+    rank = [(maps[name, layer], metrics[metric]) for name, layer, metric in keys]
+    return table.iloc[sorted(range(len(table)), key=rank.__getitem__)].reset_index(drop=True)
+
+
+def recall_of(session: ScoreSession, tables: Tables, pairs: PairTables) -> pd.DataFrame | None:
+    """Return au_recall.csv; None where no action units are coded.
+
+    With the target ``au``, every map explains one action unit, and no other region is expected of it.
+    """
+    truth, seed = session.truth, session.spec.seed
+    coded: list[CodedAUs | None]
+    drawn: list[set[int]] | None
+    if session.spec.target == AU:
+        coded = [CodedAUs((CodedAU(plane_au(name)),)) for name in pairs.labels]
+        profiles, subjects, drawn = pairs.pair_profiles, pairs.subjects, None
+    else:
+        coded = [truth.coded(sample) for sample in session.samples(tables.rows)]
+        profiles, subjects, drawn = tables.profiles, tables.subjects, [set[int]() for _ in coded]
+        for face, name in zip(pairs.face.tolist(), pairs.labels, strict=True):
+            drawn[face].add(plane_au(name))
+    if not any(face is not None for face in coded) or not truth.parts.groups:
+        return None
+    return recall_table(profiles, coded, truth.parts, session.columns, seed, subjects, drawn, truth.same_region)
+
+
+def classify_outputs(session: ScoreSession, tables: Tables) -> dict[str, Any]:
+    """Return the entries of run.json on how well the model reports the action units that were coded.
+
+    Faces on which an action unit is not coded count neither way. F1 of one that is coded on some face and seen on none
+    is undefined, and left out of the mean.
+    """
+    logits = [part.au_logits for part in tables.parts if part.au_logits is not None]
+    if not logits:
+        return {}
+    reported = np.concatenate(logits) > 0
+    coded = [session.truth.coded(sample) for sample in session.samples(tables.rows)]
+    kind = session.model.output_kind or "logits"
+    facts: dict[str, Any] = {"output": kind, "threshold": THRESHOLD[kind], "f1": {}, "present": {}, "coded": {}}
+    for place, name in enumerate(session.model.outputs):
+        seen = [None if face is None else face.is_present(plane_au(name)) for face in coded]
+        known = np.array([state is not None for state in seen], bool)
+        present = np.array([bool(state) for state in seen], bool)
+        facts["f1"][name] = f1(reported[known, place], present[known])
+        facts["present"][name], facts["coded"][name] = int(present.sum()), int(known.sum())
+    values = [value for value in facts["f1"].values() if np.isfinite(value)]
+    return {"aus": facts | {"mean_f1": float(np.mean(values)) if values else float("nan")}}
+
+
+def f1(reported: NDArray[np.bool_], present: NDArray[np.bool_]) -> float:
+    """Return the F1 of reports of one action unit; NaN where it is present on no face.
+
+    Examples:
+        >>> f1(np.array([True, True, False]), np.array([True, False, True]))
+        0.5
+    """
+    if not present.any():
+        return float("nan")
+    return float(2 * (reported & present).sum() / (reported.sum() + present.sum()))
+
+
+def name_missing_outputs(session: ScoreSession) -> str | None:
+    """Return a note on action units that are coded and that the model has no output for, None where there are none."""
+    if session.spec.target != AU:
+        return None
+    known = set(session.model.outputs)
+    counts: dict[int, int] = {}
+    for sample in session.samples(session.spec.rows):
+        codes = session.truth.coded(sample)
+        for au in {unit.au for unit in codes.active} if codes else ():
+            counts[au] = counts.get(au, 0) + 1
+    missing = {au: count for au, count in sorted(counts.items()) if f"AU{au}" not in known}
+    if not missing:
+        return None
+    listed = ", ".join(f"AU {au} ({count} faces)" for au, count in missing.items())
+    return f"the model has no output for, so no map of: {listed}"
