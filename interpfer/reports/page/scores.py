@@ -65,7 +65,7 @@ class Scores:
 
     def __init__(self, run: Run) -> None:
         self.recorded = run.metric_facts
-        self.truth, self.words = run.truth, words_of(run.noun)
+        self.truth, self.words = run.truth, words_of(run.truth, run.noun)
         mean, class_mean = MEANS.get(run.noun, MEANS[AU_HEATMAP])
         self.class_mean: Key = (class_mean, "-")
         self.phrases = {
