@@ -76,7 +76,7 @@ CODED_WORDS = replace(
     expected="the action units coded on each face",
     neutral="neutral faces without a coded action unit",
     missing="faces without a coded action unit that has a region",
-    caveat=f"It measures agreement with the action units that were coded on each face, by a person or a program. {EVIDENCE}",
+    caveat=f"It measures agreement with the action units that a person or a program coded on each face. {EVIDENCE}",
 )
 
 MASK_WORDS = Words(
