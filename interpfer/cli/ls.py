@@ -21,6 +21,7 @@ KINDS = {
         "interpfer.models:ARCHITECTURES",
         "Architectures, for arch: NAME:... in a model card",
     ),
+    "heads": ("interpfer.models.heads:HEADS", "Heads that networks can be trained with, for finetune --head"),
     "presets": (
         "interpfer.models.preset:list_presets",
         "Published models, for --preset NAME, with your copy of the code as --arch FILE.py:callable",

@@ -1,6 +1,6 @@
 """The accelerator of a training: device, mixed precision and processes, by accelerate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,10 +9,11 @@ from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor, nn
 
 from interpfer.errors import InterpferError
+from interpfer.models.heads.base import Head
 
 
-class ForwardWithArgs(nn.Module):
-    """A network with the arguments that its card gives to its forward.
+class TrainingForward(nn.Module):
+    """A network with the arguments that its card gives to its forward, and the losses of its heads.
 
     Mixed precision patches the module that it gets for good; this wrapper is that module, and the network stays clean.
     """
@@ -22,9 +23,28 @@ class ForwardWithArgs(nn.Module):
         self.module = module
         self.arguments = dict(arguments)
 
-    def forward(self, x: Tensor) -> Any:
-        """Return whatever the network returns."""
-        return self.module(x, **self.arguments)
+    def forward(self, x: Tensor, targets: Sequence[tuple[float, Tensor]]) -> tuple[Any, Tensor | None]:
+        """Return whatever the network returns, and the loss that its heads add; None for none.
+
+        Args:
+            x: preprocessed images.
+            targets: share and class of each face, more than one pair for a mixture of faces.
+        """
+        given: dict[Head, Tensor] = {}
+        heads = [module for module in self.module.modules() if isinstance(module, Head)]
+        handles = [head.register_forward_pre_hook(lambda own, inputs: given.update({own: inputs[0]})) for head in heads]
+        try:
+            output = self.module(x, **self.arguments)
+        finally:
+            for handle in handles:
+                handle.remove()
+        losses = [
+            share * loss
+            for head, features in given.items()
+            for share, classes in targets
+            if share and (loss := head.training_loss(features, classes)) is not None
+        ]
+        return output, torch.stack(losses).sum() if losses else None
 
 
 def make_accelerator(device: str, precision: str) -> Accelerator:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.datasets.duplicates import find_copies, name_some
@@ -16,12 +18,14 @@ from interpfer.finetuning.options import NO_TEST, FinetuneOptions
 from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.split import hold_out
-from interpfer.labels import list_names
+from interpfer.labels import list_names, resolve_classes
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.resolve import resolve_landmarks
+from interpfer.models.heads.attach import attach_head
 from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
+from interpfer.models.new_network import is_library_name, new_network
 from interpfer.runtime.progress import Progress
 from interpfer.statistics.subjects import count_unknown
 from interpfer.truth.base import TruthProvider
@@ -139,14 +143,37 @@ class Inputs:
         return replace(options, **names)
 
     def open_model(self, options: FinetuneOptions) -> Model:
-        """Return the model, loaded with the options where a checkpoint was passed."""
+        """Return the model at the start of the training: loaded or new, with the head that was asked for.
+
+        Raises:
+            InterpferError: an option does not fit the model.
+        """
         if isinstance(self.model, Model):
             options.require_unset(self.model.name)
-            model = self.model
-        else:
-            model = load_model(self.model, **options.model_values())
-        model.require_classes()
-        return model
+        if options.head is None and (options.large_maps or options.head_args):
+            raise InterpferError("--large-maps and head_args need a head: pass --head NAME (see `interpfer ls heads`).")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)  # random weights are those of the seed
+            model = self.model if isinstance(self.model, Model) else self._load(options)
+            model.require_classes()
+            if options.head is None:
+                return model
+            named = options.classes.split(",") if isinstance(options.classes, str) else options.classes
+            classes = resolve_classes(list(named)) if named else model.classes
+            return attach_head(model, options.head, classes, options.large_maps, **dict(options.head_args or {}))
+
+    def _load(self, options: FinetuneOptions) -> Model:
+        assert not isinstance(self.model, Model)
+        values = options.model_values()
+        if is_library_name(str(self.model)):
+            return new_network(str(self.model), options.pretrained, **values)
+        if options.pretrained:
+            raise InterpferError(
+                f"--pretrained needs torchvision:NAME or timm:NAME as MODEL, got {self.model}; leave it out."
+            )
+        if options.head is not None:
+            values["classes"] = None
+        return load_model(self.model, **values)
 
     def open_datasets(self, options: FinetuneOptions, seed: int) -> tuple[Dataset, Dataset | None]:
         """Return the data set to train on, and the one to compare before and after on; None for no comparison.

@@ -13,8 +13,18 @@ from interpfer.errors import PluginError
 Line = dict[str, Any]
 """One epoch of the history, by column."""
 
-COLUMNS = {"loss": "loss", "cross_entropy": "ce", "attention": "att", "cam": "cam", "accuracy": "acc"}
+COLUMNS = {
+    "loss": "loss",
+    "cross_entropy": "ce",
+    "head": "head",
+    "attention": "att",
+    "cam": "cam",
+    "accuracy": "acc",
+}
 """Columns that are means over the training faces -> their short names behind the progress bar."""
+
+OPTIONAL = "head"
+"""Column of the loss that a head adds; left out where it adds none."""
 
 
 class EpochSums:
@@ -36,7 +46,8 @@ class EpochSums:
     def means(self) -> dict[str, float]:
         """Return the mean per column, NaN where no face was counted."""
         total, faces = self._sums
-        return dict(zip(COLUMNS, (total / faces).tolist(), strict=True))
+        means = dict(zip(COLUMNS, (total / faces).tolist(), strict=True))
+        return {name: value for name, value in means.items() if name != OPTIONAL or not math.isnan(value)}
 
     def note(self) -> str:
         """Return the means in short, for a progress bar."""

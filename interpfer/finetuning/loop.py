@@ -17,7 +17,7 @@ from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from torch import Tensor, nn
 
 from interpfer.errors import RunError
-from interpfer.finetuning.accelerator import ForwardWithArgs
+from interpfer.finetuning.accelerator import TrainingForward
 from interpfer.finetuning.augment import Mixture, augment_geometry, augment_pixels, mix
 from interpfer.finetuning.cross_entropy import CrossEntropy, class_weights
 from interpfer.finetuning.freezing import freeze, frozen_names, set_frozen_to_eval
@@ -74,7 +74,7 @@ class Trainer:
         if self.share.world > 1 and idle_parameters(self.model):
             self.accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
         self._network, self._optimizer = self.accelerator.prepare(
-            ForwardWithArgs(module, self.model.card.forward_args), self._raw_optimizer
+            TrainingForward(module, self.model.card.forward_args), self._raw_optimizer
         )
         self.cross_entropy = CrossEntropy(self._class_weights(), recipe.label_smoothing)
 
@@ -176,14 +176,16 @@ class Trainer:
         mixture = self._prepare(batch, torch.Generator().manual_seed(seed))
         if self.recipe.guide.cam_layers != "last":  # a class map needs gradients in the frozen half too
             mixture.images.requires_grad_()
-        logits = self.model.select(self._forward(mixture.images), len(batch.rows))
+        output, head_loss = self._forward(mixture)
+        logits = self.model.select(output, len(batch.rows))
         entropy = self.cross_entropy(logits, mixture)
         penalty = self.guidance.penalty(
             recorder.collect(), logits, mixture.targets, mixture.truth, mixture.cam_truth, self.epoch, seed
         )
-        loss = entropy + penalty.total
+        loss = entropy + penalty.total + (0 if head_loss is None else head_loss)
         accuracy = (logits.detach().argmax(1) == mixture.targets).float().mean()
-        terms = {"loss": loss, "cross_entropy": entropy, "attention": penalty.attention, "cam": penalty.cam}
+        terms = {"loss": loss, "cross_entropy": entropy, "head": head_loss}
+        terms |= {"attention": penalty.attention, "cam": penalty.cam}
         means = {name: float(term.detach()) for name, term in terms.items() if term is not None}
         self._require_finite(means, step)
         self.accelerator.backward(loss / group)
@@ -201,9 +203,11 @@ class Trainer:
             f"lower --lr, clip gradients (--clip 1), or train in full precision; {intact}."
         )
 
-    def _forward(self, images: Tensor) -> Any:
+    def _forward(self, mixture: Mixture) -> tuple[Any, Tensor | None]:
+        targets = [(mixture.share, mixture.targets), (1 - mixture.share, mixture.others)]
         try:
-            return self._network(self.model.normalise(images))
+            output, loss = self._network(self.model.normalise(mixture.images), targets)
+            return output, loss
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise

@@ -1,6 +1,6 @@
 """Options of `interpfer finetune`: every default, choice and range of a training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,11 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         dataset_name: the data set's own name in the comparison; None for that of its folder, where any folder can be
             one.
         val_fraction: share of the training split that is held out to choose the epoch.
+        head: head of the network in place of its own, with random weights; see ``interpfer.models.heads.HEADS``.
+            ``classes`` are then those of the new head.
+        head_args: keyword arguments of that head.
+        large_maps: with ``head``, remove the strides of the last two stages: maps of 28 x 28 at 224 pixels.
+        pretrained: of a model such as "torchvision:resnet18", start with the weights for ImageNet.
         method: a published recipe, which sets the other options that are not passed; see
             ``interpfer.finetuning.methods.METHODS``. None for the defaults.
         weight: weight of the guide; 0 is plain training.
@@ -89,6 +94,13 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     val_fraction: float = option(
         0.2, "Share held out to choose the epoch", kind="number", metavar="X", example="0.1", above=0, below=1
     )
+
+    head: str | None = option(
+        None, "Head in place of the network's own (see `ls heads`)", metavar="NAME", example="wildcat"
+    )
+    head_args: Mapping[str, Any] | None = option(None, "Keyword arguments of the head", kind="mapping", flag="")
+    large_maps: bool = option(False, "With --head, keep the grid of the stage before the last two", kind="switch")
+    pretrained: bool = option(False, "Start torchvision:NAME or timm:NAME with ImageNet weights", kind="switch")
 
     method: str | None = option(None, "Published recipe that sets the options not passed", choices=METHODS)
     weight: float = option(

@@ -3,9 +3,9 @@
 CAM (Zhou et al. 2016) is defined where the logits are a pooled linear function of the layer: global average (or sum)
 pooling and one linear layer, or one convolution and pooling. A candidate is accepted only if its pooled map is the
 logit for every image and class. After a mean or a sum the map is divided by its cells and has no bias, so that the sum
-over the grid is the logit without its bias. The heads of the reference (arXiv 2402.00281) that pool a convolution by
-its maximum, by log-sum-exp or by the mean of its local maxima have the convolution's output, bias included, as their
-map.
+over the grid is the logit without its bias. A ``Head`` of interpfer has the map that it was made for. Of other
+networks, a convolution that is pooled by its maximum, by log-sum-exp or by the mean of its local maxima has its output,
+bias included, as its map.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +17,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
+from interpfer.models.heads.base import Head
+from interpfer.models.heads.log_sum_exp import log_sum_exp
+from interpfer.models.heads.peaks import WINDOW, mean_of_window_maxima
 from interpfer.models.keras_network.heads import as_torch_layer
-from interpfer.models.reference import PEAK_WINDOW, log_sum_exp, mean_of_peaks
 
 FINE, COARSE = 1e-4, 3e-2
 """Largest relative error of the logits for which a head is accepted, in full and in half precision."""
@@ -27,7 +29,7 @@ FINE, COARSE = 1e-4, 3e-2
 POOLS: dict[str, Callable[[Tensor], Tensor]] = {
     "maximum": lambda maps: maps.amax((2, 3)),
     "log-sum-exp": log_sum_exp,
-    "mean of local maxima": mean_of_peaks,
+    "mean of local maxima": mean_of_window_maxima,
 }
 """Pooling of a convolution's maps to logits, other than the mean."""
 
@@ -84,7 +86,13 @@ def class_map(
 def _candidates(network: nn.Module, activation: Tensor, classes: int) -> Iterator[_Candidate]:
     """Yield the heads that the modules of a network may be; a first output for the background may be left out."""
     channels = activation.shape[1]
+    heads = {name: module for name, module in network.named_modules() if isinstance(module, Head)}
+    for name, head in heads.items():
+        if head.has_class_maps and head.channels == channels and head.classes - classes in (0, 1):
+            yield _of_head(name, head, activation, classes)
     for name, each in network.named_modules():
+        if any(name.startswith(f"{head}.") for head in heads):
+            continue
         module = as_torch_layer(each)
         if module is None or module.weight.shape[1] != channels:
             continue
@@ -99,6 +107,18 @@ def _candidates(network: nn.Module, activation: Tensor, classes: int) -> Iterato
             maps = F.conv2d(activation, weight, None, module.stride, module.padding, module.dilation)
             if maps.shape[2:] == activation.shape[2:]:
                 yield from _convolution_heads(name, maps, bias)
+
+
+def _of_head(name: str, head: Head, activation: Tensor, classes: int) -> _Candidate:
+    background = head.classes - classes
+    features = activation.to(next(head.parameters()).dtype)
+
+    def draw(targets: Tensor) -> Tensor:
+        with torch.no_grad():
+            return head.class_map(features, targets + background).float()
+
+    with torch.no_grad():
+        return _Candidate(name, head(features).float()[:, background:], draw)
 
 
 def _linear_heads(name: str, weight: Tensor, bias: Tensor, activation: Tensor) -> Iterator[_Candidate]:
@@ -117,7 +137,7 @@ def _convolution_heads(name: str, maps: Tensor, bias: Tensor) -> Iterator[_Candi
     yield _Candidate(name, maps.mean((2, 3)) + bias, lambda targets: maps[rows, targets] / cells)
     outputs = maps + bias[:, None, None]
     for pooling, pool in POOLS.items():
-        if pool is not mean_of_peaks or min(maps.shape[2:]) >= PEAK_WINDOW:
+        if pool is not mean_of_window_maxima or min(maps.shape[2:]) >= WINDOW:
             yield _Candidate(f"{name} ({pooling})", pool(outputs), lambda targets: outputs[rows, targets])
 
 

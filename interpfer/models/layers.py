@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
+from interpfer.models.heads.base import Head
 from interpfer.models.hooks import first_tensor, hooked, replace_first
 from interpfer.models.layer import Layer
 from interpfer.models.stages import find_stage_ends
@@ -79,7 +80,10 @@ class _Trace:
     """
 
     def __init__(self, network: nn.Module, prefix: int | None, layout: str | None = None) -> None:
-        self.names = {module: name for name, module in network.named_modules() if name}
+        heads = [f"{name}." for name, module in network.named_modules() if isinstance(module, Head)]
+        self.names = {
+            module: name for name, module in network.named_modules() if name and not name.startswith(tuple(heads))
+        }
         self.outputs: dict[str, tuple[Tensor, Layer]] = {}
         self._prefix = prefix
         self._layout = layout if layout in ("nhwc", "nchw") else None

@@ -3,15 +3,15 @@
 Its parameters have the names in the files of the reference, once their two parts are joined.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
+from interpfer.models.heads import HEADS
 
 DROPOUT_BLOCKS = {"layer3": (0,), "layer4": (0, 2)}
 """Blocks followed by attention-based dropout (ADL), which shifts the names of the later blocks."""
@@ -19,11 +19,14 @@ DROPOUT_BLOCKS = {"layer3": (0,), "layer4": (0, 2)}
 DROP_RATE, DROP_THRESHOLD = 0.4, 0.1
 """Defaults of the reference for attention-based dropout; Choe and Shim 2019 have 0.75 and 0.9 for ResNet-50."""
 
-PEAK_WINDOW = 3
-"""Side of the windows whose maxima PRM averages."""
-
-SHARPNESS = 10.0
-"""Sharpness r of the log-sum-exp pooling: log(mean(exp(r x))) / r."""
+REFERENCE_HEADS = {
+    "WGAP": "wgap",
+    "GAP": "gap",
+    "MaxPool": "max",
+    "LogSumExpPool": "lse",
+    "PRM": "prm-reference",
+}
+"""Name of a head in the reference -> that in ``interpfer.models.heads``."""
 
 
 class ReferenceClassifier(nn.Module):
@@ -57,7 +60,7 @@ class ReferenceClassifier(nn.Module):
         from torchvision.models import get_model, list_models
 
         encoders = [name for name in list_models() if name.startswith(("resnet", "resnext"))]
-        for kind, name, known in (("encoder", encoder, encoders), ("head", head, list(HEADS))):
+        for kind, name, known in (("encoder", encoder, encoders), ("head", head, list(REFERENCE_HEADS))):
             if name not in known:
                 raise ModelError(
                     f"interpfer:reference has no {kind} '{name}'.{nearest(name, known)} "
@@ -77,7 +80,8 @@ class ReferenceClassifier(nn.Module):
                 setattr(network, name, nn.Sequential(*blocks))
         self.scale, self.background = scale, background
         self.encoder = network
-        self.classification_head = HEADS[head](channels, classes + int(background), tuple(dense))
+        arguments = {"dense": tuple(dense)} if head == "WGAP" else {}
+        self.classification_head = HEADS.get(REFERENCE_HEADS[head])(channels, classes + int(background), **arguments)
 
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
         """Return logits."""
@@ -128,55 +132,3 @@ class AttentionDropout(nn.Module):
         if torch.rand(()) < self.rate:
             return x * (attention < self.threshold * attention.amax((2, 3), keepdim=True))
         return x * attention.sigmoid()
-
-
-class _Dense(nn.Module):
-    """WGAP: average pooling, then one to three linear layers."""
-
-    def __init__(self, channels: int, outputs: int, dense: tuple[int, ...]) -> None:
-        super().__init__()
-        widths = (channels, *dense, outputs)
-        for index in range(len(widths) - 1):
-            setattr(self, f"fc{index or ''}", nn.Linear(widths[index], widths[index + 1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.mean((2, 3))
-        for index, layer in enumerate(self.children()):
-            x = layer(x.relu() if index else x)
-        return x
-
-
-class _ConvPool(nn.Module):
-    """One 1 x 1 convolution, then pooling."""
-
-    def __init__(self, channels: int, outputs: int, pool: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, outputs, 1)
-        self._pool = pool
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self._pool(self.conv(x))
-
-
-def log_sum_exp(x: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k"]:
-    """Pool maps by log(mean(exp(r x))) / r, which lies between the mean and the maximum; r is ``SHARPNESS``."""
-    top = x.amax((2, 3), keepdim=True)
-    return ((SHARPNESS * (x - top)).exp().mean((2, 3)).log() / SHARPNESS) + top[:, :, 0, 0]
-
-
-def mean_of_peaks(x: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k"]:
-    """Pool maps by the mean of the maxima of all 3 x 3 windows: the reference's PRM."""
-    return F.max_pool2d(x, PEAK_WINDOW, 1).mean((2, 3))
-
-
-def _conv_and_pool(pool: Callable[[Tensor], Tensor]) -> Callable[[int, int, tuple[int, ...]], nn.Module]:
-    return lambda channels, outputs, _: _ConvPool(channels, outputs, pool)
-
-
-HEADS: dict[str, Callable[[int, int, tuple[int, ...]], nn.Module]] = {
-    "WGAP": _Dense,
-    "GAP": _conv_and_pool(lambda x: x.mean((2, 3))),
-    "MaxPool": _conv_and_pool(lambda x: torch.amax(x, (2, 3))),
-    "LogSumExpPool": _conv_and_pool(log_sum_exp),
-    "PRM": _conv_and_pool(mean_of_peaks),
-}

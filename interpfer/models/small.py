@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
+from interpfer.models.heads.attach import build_headed
 from interpfer.models.reference import ReferenceClassifier
 
 
@@ -41,14 +42,18 @@ def _unit(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"small": SmallCNN, "reference": ReferenceClassifier}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "small": SmallCNN,
+    "reference": ReferenceClassifier,
+    "headed": build_headed,
+}
 
 
 def from_interpfer(name: str, classes: int, **arguments: Any) -> nn.Module:
     """Return a network of interpfer.
 
     Args:
-        name: "small" or "reference".
+        name: "small", "reference" or "headed".
         classes: number of outputs.
         arguments: further keyword arguments of the network.
 

@@ -1,8 +1,8 @@
 """The words of pages for what maps are compared with: AU heatmaps of faces, or masks of pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from interpfer.truth.options import AU_HEATMAP, MASK
+from interpfer.truth.options import AU_HEATMAP, MASK, TruthOptions
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Words:
         nothing: where a picture has none.
         bare: where a picture has neither a photograph nor landmarks.
         label: what pictures are labelled with.
+        neutral: why pictures of the class neutral have none.
+        missing: why pictures of other classes have none.
         caveat: what a score does not say.
     """
 
@@ -39,8 +41,12 @@ class Words:
     nothing: str
     bare: str
     label: str
+    neutral: str
+    missing: str
     caveat: str
 
+
+EVIDENCE = "A map shows where the model found evidence, not why."
 
 AU_WORDS = Words(
     noun=AU_HEATMAP,
@@ -56,8 +62,21 @@ AU_WORDS = Words(
     nothing="no action units",
     bare="no landmarks",
     label="expression",
+    neutral="neutral faces: no action units, so no heatmap",
+    missing="faces whose label has no truth",
     caveat="It measures agreement with the codebook, no more. A fixed mapping from expressions to action units is a "
-    "convention that FACS experts call unreliable. A map shows where the model found evidence, not why.",
+    f"convention that FACS experts call unreliable. {EVIDENCE}",
+)
+
+CODED_WORDS = replace(
+    AU_WORDS,
+    of_label="the AU heatmap of the face's coded action units",
+    of_own="the AU heatmap of the coded action units",
+    compared="heatmaps of the coded action units",
+    expected="the coded action units",
+    neutral="neutral faces without a coded action unit",
+    missing="faces without a coded action unit that has a region",
+    caveat=f"It measures agreement with the action units that a person or a program coded on each face. {EVIDENCE}",
 )
 
 MASK_WORDS = Words(
@@ -74,16 +93,33 @@ MASK_WORDS = Words(
     nothing="no mask",
     bare="no photograph",
     label="class",
-    caveat="It measures agreement with the masks, no more: what is outside of a mask may be evidence, too. A map shows "
-    "where the model found evidence, not why.",
+    neutral="images of the class neutral without a mask",
+    missing="images without a mask of their class",
+    caveat=f"It measures agreement with the masks, no more: what is outside of a mask may be evidence, too. {EVIDENCE}",
 )
 
 
-def words_of(noun: str) -> Words:
-    """Return the words for what a truth is called.
+BY_TRUTH = {TruthOptions.truth: AU_WORDS, "aus": CODED_WORDS, "masks": MASK_WORDS}
+"""Truth -> words."""
+
+
+def words_of(truth: str, noun: str) -> Words:
+    """Return the words for a truth.
+
+    Args:
+        truth: its name.
+        noun: what it is called, which decides for a truth of another package.
 
     Examples:
-        >>> words_of("mask").many
-        'images'
+        >>> words_of("masks", "mask").many, words_of("scars", "mask").expected
+        ('images', 'the truth scars')
     """
-    return MASK_WORDS if noun == MASK else AU_WORDS
+    if truth in BY_TRUTH:
+        return BY_TRUTH[truth]
+    words = MASK_WORDS if noun == MASK else AU_WORDS
+    return replace(
+        words,
+        compared=f"maps of the truth {truth}",
+        expected=f"the truth {truth}",
+        caveat=f"It measures agreement with the truth {truth}, no more. {EVIDENCE}",
+    )

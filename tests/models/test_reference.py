@@ -10,8 +10,10 @@ from torch import Tensor
 
 from interpfer.errors import ModelError
 from interpfer.maps.compute import compute_maps
+from interpfer.models.heads.log_sum_exp import log_sum_exp
+from interpfer.models.heads.peaks import mean_of_window_maxima
 from interpfer.models.loading import load_model
-from interpfer.models.reference import AttentionDropout, ReferenceClassifier, log_sum_exp, mean_of_peaks
+from interpfer.models.reference import AttentionDropout, ReferenceClassifier
 
 CLASSES = ["neutral", "happiness", "surprise", "fear"]
 SIZE = 96
@@ -94,7 +96,7 @@ def slow_log_sum_exp(picture: Tensor) -> float:
     return float(np.log(np.mean(np.exp(10 * picture.double().numpy()))) / 10)
 
 
-def slow_mean_of_peaks(picture: Tensor) -> float:
+def slow_mean_of_window_maxima(picture: Tensor) -> float:
     rows, columns = picture.shape
     windows = [picture[i : i + 3, j : j + 3].max() for i in range(rows - 2) for j in range(columns - 2)]
     return float(torch.stack(windows).mean())
@@ -104,7 +106,7 @@ POOLS: dict[str, Callable[[Tensor], float]] = {
     "GAP": lambda picture: float(picture.mean()),
     "MaxPool": lambda picture: float(picture.max()),
     "LogSumExpPool": slow_log_sum_exp,
-    "PRM": slow_mean_of_peaks,
+    "PRM": slow_mean_of_window_maxima,
 }
 
 
@@ -112,7 +114,8 @@ def test_pools_are_their_plain_restatements() -> None:
     maps = torch.randn(2, 3, 5, 6)
     for image, k in np.ndindex(2, 3):
         assert float(log_sum_exp(maps)[image, k]) == pytest.approx(slow_log_sum_exp(maps[image, k]), abs=1e-5)
-        assert float(mean_of_peaks(maps)[image, k]) == pytest.approx(slow_mean_of_peaks(maps[image, k]), abs=1e-6)
+        slow = slow_mean_of_window_maxima(maps[image, k])
+        assert float(mean_of_window_maxima(maps)[image, k]) == pytest.approx(slow, abs=1e-6)
 
 
 @pytest.mark.parametrize("background", [False, True])

@@ -16,12 +16,8 @@ from interpfer.reports.page.scores import (
 )
 from interpfer.results.run import Run
 from interpfer.statistics.small_samples import few_per_class
-from interpfer.truth.options import MASK, TruthOptions
 
 UNIFORM_MAP = "a uniform map"
-
-CODED = "aus"
-"""Name of the truth of coded action units."""
 
 STEPS = ((0.05, "hardly more"), (0.25, "a little more"), (0.75, "clearly more"))
 """Largest share of the distance from the uniform map to the class-mean heatmap -> its phrase."""
@@ -74,7 +70,7 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     sentence = (
         f"On {estimates[0].n:,} {scores.counted}, {subject} at {layer} reaches a {metric} of {parts[0]} with the "
     )
-    sentence += _truth_phrase(scores) + "".join(
+    sentence += scores.words.compared + "".join(
         f", and {name if layer == headline_maps[0][1] else f'{name} at {layer}'} {part}"
         for (name, layer), part in zip(headline_maps[1:], parts[1:], strict=True)
     )
@@ -82,23 +78,6 @@ def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     if not baselines:
         return f"{sentence}; no baseline was scored, so there is no reference value."
     return f"{sentence}; {_join(baselines)}."
-
-
-def _truth_phrase(scores: Scores) -> str:
-    if scores.truth == CODED:
-        return "heatmaps of the coded action units"
-    return scores.words.compared if _has_words(scores) else f"maps of the truth {scores.truth}"
-
-
-def _expectation(scores: Scores) -> str:
-    if scores.truth == CODED:
-        return "the coded action units"
-    return scores.words.expected if _has_words(scores) else f"the truth {scores.truth}"
-
-
-def _has_words(scores: Scores) -> bool:
-    """Return whether the words of pages name the truth: the codebook's AU heatmaps, or masks."""
-    return scores.truth == TruthOptions.truth or scores.words.noun == MASK
 
 
 def baseline_phrases(scores: Scores) -> list[str]:
@@ -125,7 +104,7 @@ def _verdict(model: str, scores: Scores, headline_maps: tuple[Key, ...]) -> str:
     ]
     degree, reference = levels[0]
     subject = _map_phrase(headline_maps[0][0], "The")
-    sentence = f"{subject} of {model} agrees with {_expectation(scores)} {degree} {reference}"
+    sentence = f"{subject} of {model} agrees with {scores.words.expected} {degree} {reference}"
     if len(headline_maps) == 1:
         return f"{sentence}."
     other = _map_phrase(headline_maps[1][0], "its")

@@ -43,7 +43,7 @@ def picture_data(
     Returns:
         None where a run has no pictures, or the runs have no face in common.
     """
-    words = words_of(runs[0].noun)
+    words = words_of(runs[0].truth, runs[0].noun)
     data = [each for each in report_data if each is not None]
     if len(data) < len(report_data) or not data or not data[0].ids:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 from interpfer.landmarks.reasons import EMPTY_MASK, IMPLAUSIBLE, NO_LANDMARKS, OFF_PICTURE, OUT_OF_VIEW
 from interpfer.maps import MEANS, for_truth, select_maps
 from interpfer.options import RUN_OPTIONS
+from interpfer.reports.words import words_of
 from interpfer.results.run import COMMAND, Run
 from interpfer.truth.options import MASK
 
@@ -27,9 +28,6 @@ PAPER = """@inproceedings{belharbi2024guided,
   year      = {2024},
   note      = {arXiv:2402.00281}
 }"""
-
-
-NEUTRAL_REASON = "neutral faces: no action units, so no heatmap"
 
 MASK_FAULTS = {EMPTY_MASK: "an empty mask", OUT_OF_VIEW: "a mask outside of what the network sees"}
 """Reason as run.json has it -> the same on the page."""
@@ -149,14 +147,12 @@ def left_out(run: Run) -> list[tuple[str, int, list[str]]]:
     counts = run.manifest["counts"]
     skipped = counts["skipped"]
     reasons: list[tuple[str, int, list[str]]] = []
-    has_masks = run.noun == MASK
+    words = words_of(run.truth, run.noun)
     if counts["neutral"]:
-        why = "images of the class neutral without a mask" if has_masks else NEUTRAL_REASON
-        reasons.append((why, counts["neutral"], []))
+        reasons.append((words.neutral, counts["neutral"], []))
     if no_truth := counts.get("without_truth"):
         labels = [f"{label} {count}" for label, count in no_truth.items()]
-        why = "images without a mask of their class" if has_masks else "faces whose label has no truth"
-        reasons.append((why, sum(no_truth.values()), labels))
+        reasons.append((words.missing, sum(no_truth.values()), labels))
     reasons += [
         _reason(f"images with {what}", list(skipped[kind])) for kind, what in MASK_FAULTS.items() if skipped.get(kind)
     ]

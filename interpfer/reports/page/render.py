@@ -102,7 +102,7 @@ def render_runs(
     """
     context = comparison_context(runs, names) | {
         "data": picture_data(runs, report_data, names),
-        "words": words_of(runs[0].noun),
+        "words": words_of(runs[0].truth, runs[0].noun),
         "groups": [],
         "run_groups": [] if groups is None else group_context(runs, groups),
         "classes": _classes(runs[0]),

@@ -67,7 +67,7 @@ class Scores:
 
     def __init__(self, run: Run) -> None:
         self.recorded = run.metric_facts
-        self.truth, self.words = run.truth, words_of(run.noun)
+        self.truth, self.words = run.truth, words_of(run.truth, run.noun)
         by_au = run.manifest["arguments"].get("target") == AU
         self.counted = "pairs of a face and an action unit" if by_au else self.words.many
         mean, class_mean = MEANS.get(run.noun, MEANS[AU_HEATMAP])
