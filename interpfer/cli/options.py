@@ -54,7 +54,7 @@ class VerbCommand(click.Command):
         flags = {name: ctx.params.pop(name) for name in self.from_options}
         config, wants_config = ctx.params.pop("config"), ctx.params.pop("print_config")
         values = read_config(config) if config else {}
-        if "others" in ctx.params:
+        if "others" in ctx.params and "model" in flags:
             more = values.pop(OTHERS, None) or ()
             if flags.get("model") is None:
                 ctx.params["others"] = tuple(map(Path, more))

@@ -63,7 +63,7 @@ def test_table_on_stdout_notes_on_stderr(faces: Path, checkpoint: Path, tmp_path
         (["--landmarks", "none.txt"], "error: landmark file not found: none.txt."),
         (["--data-root", "nowhere"], "error: data set csv: folder not found: nowhere."),
         (["--dataset", "rafdbb"], "error: unknown data set 'rafdbb'."),
-        (["--classes", "anger,rage"], "error: model card"),
+        (["--classes", "anger,angre"], "error: model card"),
     ],
 )
 def test_errors_of_the_user_are_one_line_and_exit_1(

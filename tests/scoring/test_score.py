@@ -127,8 +127,7 @@ def test_batch_size_does_not_show(faces: Path, checkpoint: Path) -> None:
 ASKING = "cosine,deletion,road,au_occlusion"
 
 
-def test_metrics_that_ask_the_model_get_its_faces_right(faces: Path, checkpoint: Path, threads: int) -> None:
-    assert torch.get_num_threads() == threads
+def test_metrics_that_ask_the_model_get_its_faces_right(faces: Path, checkpoint: Path) -> None:
     options = {"maps": "gradcam,baseline:random", "metrics": ASKING, "limit": 13}
     whole = run_on(faces, checkpoint, batch_size=13, **options).per_image
     parted = run_on(faces, checkpoint, batch_size=5, **options).per_image
