@@ -3,7 +3,8 @@
 Each picture shows one of five shapes on a background of lines, blobs and fragments, and in a corner a coloured tag. In
 the splits `train` and `test` the colour of the tag goes with the class in four pictures of five, as a scanner's label
 may go with a diagnosis; in `shifted` it is random. A small network is trained on `train`, scored against the masks, and
-fine-tuned with the guide towards the masks and, with the same epochs, without it. Run with
+fine-tuned with the guide towards the masks and, with the same epochs, without it: once with the first half of its
+layers frozen, once with all of them. Arms that are finished in WORK are not repeated. Run with
 
     python -m benchmarks.shapes WORK [--seeds 3]
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 import click
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 import yaml
@@ -35,8 +37,13 @@ MISLEADING = 0.8
 """Share of pictures of `train` and `test` whose tag has the colour of their class."""
 MEAN, STD = 0.5, 0.25
 EPOCHS = 15
-TUNED_EPOCHS = 6
-ARMS: dict[str, dict[str, Any]] = {"plain": {"weight": 0.0}, "guided": {}}
+ARMS: dict[str, dict[str, Any]] = {
+    "plain": {"weight": 0.0, "epochs": 6},
+    "guided": {"epochs": 6},
+    "plain, all layers": {"weight": 0.0, "epochs": 20, "freeze": "none"},
+    "guided, all layers": {"epochs": 20, "freeze": "none"},
+}
+"""Arm -> options that differ from the defaults, which freeze the first half of the network."""
 METRICS = ("cosine", "cosine_skill", "pxap", "pointing", "ebpg")
 
 
@@ -140,8 +147,10 @@ def train(folder: Path, checkpoint: Path, seed: int) -> None:
     checkpoint.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False))
 
 
-def measure(checkpoint: Path, folder: Path, out: Path, what: dict[str, Any]) -> list[dict[str, Any]]:
+def measure(checkpoint: Path, folder: Path, out: Path, what: dict[str, Any]) -> pd.DataFrame:
     """Score a classifier against the masks of both test splits; one row per split and map."""
+    if (out / "rows.csv").is_file():
+        return pd.read_csv(out / "rows.csv")
     rows = []
     for split in ("test", "shifted"):
         run = interpfer.score(
@@ -157,11 +166,13 @@ def measure(checkpoint: Path, folder: Path, out: Path, what: dict[str, Any]) -> 
             overwrite=True,
             device="cpu",
         )
-        values = run.scores[[run.metric_facts[m].headline == g for m, g in run.scores[["metric", "group"]].to_numpy()]]
-        table = values.pivot(index=["map", "layer"], columns="metric", values="value")
-        facts = {"accuracy": run.manifest["classification"]["accuracy"], "n": int(values["n"].max())}
-        rows += [what | {"split": split, "map": key[0]} | facts | line.to_dict() for key, line in table.iterrows()]
-    return rows
+        table = run.summary
+        facts = what | {"split": split, "accuracy": run.manifest["classification"]["accuracy"]}
+        n = run.scores.groupby(["map", "layer"])["n"].max()
+        rows += [facts | {"map": key[0], "n": n[key]} | line.to_dict() for key, line in table.iterrows()]
+    found = pd.DataFrame(rows)
+    found.to_csv(out / "rows.csv", index=False)
+    return found
 
 
 @click.command()
@@ -178,26 +189,26 @@ def main(work: Path, seeds: int) -> None:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         if not checkpoint.is_file():
             train(folder, checkpoint, seed)
-        rows += measure(checkpoint, folder, checkpoint.parent / "before", {"seed": seed, "arm": "before"})
+        rows.append(measure(checkpoint, folder, checkpoint.parent / "before", {"seed": seed, "arm": "before"}))
         for arm, options in ARMS.items():
             out = checkpoint.parent / arm
-            interpfer.finetune(
-                checkpoint,
-                "csv",
-                data_root=folder,
-                test_split="none",
-                truth="masks",
-                masks=folder / "masks.csv",
-                epochs=TUNED_EPOCHS,
-                seed=seed,
-                out=out,
-                overwrite=True,
-                device="cpu",
-                **options,
-            )
-            rows += measure(out / "model.pt", folder, out / "scores", {"seed": seed, "arm": arm})
-    settings = {"seeds": seeds, "counts": COUNTS, "epochs": EPOCHS, "tuned_epochs": TUNED_EPOCHS, "tag": MISLEADING}
-    write_results("shapes", rows, settings)
+            if not (out / "model.pt").is_file():
+                interpfer.finetune(
+                    checkpoint,
+                    "csv",
+                    data_root=folder,
+                    test_split="none",
+                    truth="masks",
+                    masks=folder / "masks.csv",
+                    seed=seed,
+                    out=out,
+                    overwrite=True,
+                    device="cpu",
+                    **options,
+                )
+            rows.append(measure(out / "model.pt", folder, out / "scores", {"seed": seed, "arm": arm}))
+    settings = {"seeds": seeds, "counts": COUNTS, "epochs": EPOCHS, "arms": ARMS, "tag": MISLEADING}
+    write_results("shapes", pd.concat(rows).to_dict("records"), settings)
 
 
 if __name__ == "__main__":

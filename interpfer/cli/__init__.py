@@ -11,13 +11,13 @@ from interpfer import __version__
 from interpfer.errors import InterpferError, nearest
 
 COMMANDS = {
-    "score": "Score where a trained classifier looks against AU heatmaps.",
-    "finetune": "Fine-tune a classifier to look at action units, and compare before and after.",
+    "score": "Score where a trained classifier looks, against AU heatmaps of faces or masks of pictures.",
+    "finetune": "Fine-tune a classifier to look at action units or inside masks, and compare before and after.",
     "demo": "Run the offline demo on synthetic faces: draw, train, score, fine-tune.",
     "inspect": "Identify a checkpoint, the model card it needs, and whether its class order is right.",
     "prepare": "Detect the landmarks of a data set once, and write a failure list and a contact sheet.",
     "check-data": "Check that a data set is complete: published counts, readable images.",
-    "explain": "Show where a classifier looks in a photograph, in FACS terms.",
+    "explain": "Show where a classifier looks in a picture, in FACS terms or beside its mask.",
     "leaderboard": "Rank leaderboards and runs: a table, CSV, Markdown, LaTeX or a page.",
     "report": "Rebuild the report page of a run, or of several runs side by side; figures for a paper.",
     "compare": "Compare two runs on the same images, with confidence intervals and p-values.",
@@ -72,7 +72,10 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="interpfer")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def group(debug: bool) -> None:  # noqa: ARG001
-    """Where does a facial-expression classifier look, and is it where the expression's action units are?"""
+    """Where does a facial-expression classifier look, and is it where the expression's action units are?
+
+    Other classifiers of images are compared with masks: `interpfer score MODEL --truth masks --masks FILE ...`.
+    """
 
 
 def main(args: Sequence[str] | None = None) -> None:

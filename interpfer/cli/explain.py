@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 @as_json
 @quiet_option
 def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
-    """Show where MODEL looks in IMAGE, in FACS terms.
+    """Show where MODEL looks in IMAGE, in FACS terms or beside a mask.
 
-    IMAGE is a face, a photograph with a face in it, or a folder of such. One picture is written per image: landmarks,
-    probabilities, the AU heatmap of the prediction, attention and CAMs with their cosines beside that of a uniform
-    map. Class-specific maps explain the prediction (--target) and are judged by it; of an expression without action
-    units, such as neutral, nothing is judged. Of a folder there is a summary.csv and a summary.jsonl as well; a bad
-    image is skipped, counted and named.
+    IMAGE is a face, a photograph with a face in it, or a folder of such; with --truth masks --masks PATH, any picture.
+    One picture is written per image: landmarks, probabilities, the AU heatmap of the prediction, attention and CAMs
+    with their cosines beside that of a uniform map. Class-specific maps explain the prediction (--target) and are
+    judged by it; of an expression without action units, such as neutral, nothing is judged. Of a folder there is a
+    summary.csv and a summary.jsonl as well; a bad image is skipped, counted and named.
 
     \b
     interpfer explain face.jpg --model model.pt --label happiness --out why.png

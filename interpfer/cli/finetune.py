@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 @verb("finetune", FinetuneOptions, arguments=("model",))
 def command(options: FinetuneOptions) -> None:
-    """Fine-tune MODEL to look where the action units are, and compare before and after.
+    """Fine-tune MODEL to look where the action units or masks are, and compare before and after.
 
+    With --truth masks --masks PATH it learns to look inside the masks of the pictures, else at action units of faces.
     The folder gets model.pt, the best epoch, with its card: `interpfer score DIR/model.pt` reads it; and last.pt,
     history.csv, and the scores before/ and after/ with compare.csv. Several processes: `accelerate launch -m interpfer
     finetune ...` or torchrun.

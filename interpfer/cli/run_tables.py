@@ -118,10 +118,10 @@ def comparison_table(
     for line, side in zip(table.to_dict("records"), find_better(table, recorded), strict=True):
         places = facts_of(str(line["metric"]), recorded).decimals
         layer = line["layer_a"] if line["layer_a"] == line["layer_b"] else f"{line['layer_a']} / {line['layer_b']}"
-        values = [f"{line[name]:.{places}f}{_std(line, name, places)}" for name in ("a", "b")]
-        difference = f"{line['difference']:+.{places}f}"
-        interval = f"[{line['ci_low']:+.{places}f}, {line['ci_high']:+.{places}f}]"
-        p_and_n = [f"{line['p_holm']:.2g}", str(line["n"])]
+        values = [f"{_number(line[name], f'.{places}f')}{_std(line, name, places)}" for name in ("a", "b")]
+        difference, low, high = (_number(line[name], f"+.{places}f") for name in ("difference", "ci_low", "ci_high"))
+        interval = "-" if low == high == "-" else f"[{low}, {high}]"
+        p_and_n = [_number(line["p_holm"], ".2g"), str(line["n"])]
         rows.append([str(line["map"]), layer, str(line["metric"]), *values, difference, interval, *p_and_n, side])
     heads = ["map", "layer", "metric", "a", "b", "b - a", "", "p (Holm)", "n", "better"]
     widest = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
@@ -137,6 +137,11 @@ def comparison_table(
     for row in rows:
         layout.add_row(*(Text(separator.join(row[place] for place in group)) for group in groups))
     return layout
+
+
+def _number(value: float, form: str) -> str:
+    """Format a value, "-" where it is undefined."""
+    return format(value, form) if value == value else "-"
 
 
 def _std(line: Mapping[Any, Any], side: str, places: int) -> str:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 @as_json
 @quiet_option
 def command(others: tuple[Path, ...], options: ScoreOptions, json_wanted: bool, quiet: bool) -> None:
-    """Score where MODEL looks: its maps against the AU heatmap of each face.
+    """Score where MODEL looks: its maps against the AU heatmap of each face, or the mask of each picture.
 
-    MODEL is a checkpoint with a model card beside it (same name, .yaml). The table shows, per map and layer, the
-    cosine with the heatmap (CAM-COS, ATT-COS), the skill over a uniform map, and PxAP, with 95 % confidence intervals,
-    above the baselines that a score has to beat.
+    Masks of any pictures, as polygons, boxes or images, are given with --truth masks --masks PATH. MODEL is a
+    checkpoint with a model card beside it (same name, .yaml). The table shows, per map and layer, the cosine with the
+    heatmap (CAM-COS, ATT-COS), the skill over a uniform map, and PxAP, with 95 % confidence intervals, above the
+    baselines that a score has to beat.
 
     Several models are scored one after the other on the same images, each into a folder of its own under --out; with
     --resume, finished ones are kept.

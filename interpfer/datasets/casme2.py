@@ -8,7 +8,7 @@ from typing import ClassVar
 from interpfer.datasets.base import Dataset, require_root
 from interpfer.datasets.discovery import find_path, folders_below
 from interpfer.datasets.facs_text import parse_facs
-from interpfer.datasets.frames import number_pictures
+from interpfer.datasets.frames import count_left_out, number_pictures
 from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_subject
 from interpfer.datasets.xlsx import read_cells
 from interpfer.errors import DataError
@@ -65,11 +65,11 @@ class Casme2Dataset(Dataset):
             label = canonical(row["estimated emotion"]) if row["estimated emotion"] else ""
             samples.append(Sample(f"{subject}/{row['filename']}/{picture}", label, place / picture, subject, seen))
         dataset = cls(split_by_subject(samples, split, f"data set {cls.name}"), split, folder)
-        dataset.left_out = {"clips without a picture of the apex frame": missing} if missing else {}
         if unread:
             dataset.notes = (
                 f"{path}: {len(unread)} rows that are not FACS text count as not coded, the first: {unread[0]}",
             )
+        count_left_out(dataset, apexes=missing)
         return dataset
 
 

@@ -77,9 +77,9 @@ class DisfaDataset(FrameDataset):
                 picture = names[frame - 1 + first]
                 samples.append(Sample(f"{person.name}/{picture}", "", place / picture, person.name, codes[frame]))
         dataset = cls(samples, split, folder)
-        count_left_out(dataset, pictures=missing)
         counted = "from 0, as there is a picture 0" if first == 0 else "from 1, as there is no picture 0"
         dataset.notes = (f"{folder}: pictures are counted {counted}; frames in the label files from 1.",)
+        count_left_out(dataset, pictures=missing)
         return dataset
 
 

@@ -11,6 +11,7 @@ from interpfer.errors import DataError, SplitError
 
 NO_PICTURE = "coded frames without a picture"
 NO_CODES = "frames that were not coded"
+NO_APEX = "clips without a picture of the apex frame"
 SPLIT = re.compile(r"(?P<name>[^:]*)(?::(?P<step>\d+))?")
 
 Row = TypeVar("Row")
@@ -83,11 +84,14 @@ def number_names(names: Sequence[str], where: str) -> dict[int, str]:
 
 
 def count_left_out(dataset: Dataset, **counts: int) -> None:
-    """Set the counts of what a data set lists, but has no sample of.
+    """Set the counts of what a data set lists, but has no sample of, and add a note on them.
 
     Args:
         dataset: the data set.
-        counts: "pictures" and "codes": frames that lack them.
+        counts: "pictures" and "codes": frames that lack them; "apexes": clips that lack that picture.
     """
-    reasons = {"pictures": NO_PICTURE, "codes": NO_CODES}
+    reasons = {"pictures": NO_PICTURE, "codes": NO_CODES, "apexes": NO_APEX}
     dataset.left_out = {reasons[key]: count for key, count in counts.items() if count}
+    if dataset.left_out:
+        listed = ", ".join(f"{reason} ({count})" for reason, count in dataset.left_out.items())
+        dataset.notes = (*dataset.notes, f"left out: {listed}")

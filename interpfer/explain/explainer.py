@@ -164,6 +164,7 @@ class Explainer:
             rules={"protocol": self.options.protocol, **self.truth.settings},
             explained=explained,
             noun=self.truth.noun,
+            missing="" if explained in drawn else self.truth.missing_reason(Sample(name, explained)),
         )
 
     def _draw(

@@ -117,6 +117,7 @@ class Explanation:
         rules: protocol, codebook and geometry.
         explained: the expression that class-specific maps explain.
         noun: what the truth is called.
+        missing: why ``explained`` has no truth, in a few words; "" where it has one.
     """
 
     image: str
@@ -136,6 +137,7 @@ class Explanation:
     rules: Mapping[str, str]
     explained: str = ""
     noun: str = AU_HEATMAP
+    missing: str = ""
 
     def __repr__(self) -> str:
         maps = ", ".join(f"{item.name} at {item.layer}" for item in self.maps)

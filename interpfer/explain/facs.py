@@ -8,6 +8,7 @@ from interpfer.au.names import format_aus
 from interpfer.explain.explanation import ExplainedMap, Explanation, Region
 from interpfer.landmarks.alignment import invert_transform, transform_points
 from interpfer.metrics.au_profile import USED
+from interpfer.truth.masks import NO_MASK, NOT_SEEN
 
 NAMED = 3
 """How many regions a list names at most."""
@@ -80,7 +81,10 @@ def _agreement_with_masks(explanation: Explanation) -> list[str]:
         return ["No map is defined."]
     if not main.scores:
         wanted = explanation.explained or explanation.predicted
-        return [f"The picture has no mask of {wanted}, so there is nothing to compare the maps with."]
+        if explanation.missing == NOT_SEEN:
+            return [f"The mask of {wanted} is empty or out of view, so there is nothing to compare the maps with."]
+        what = "no mask" if explanation.missing == NO_MASK else f"no mask of {wanted}"
+        return [f"The picture has {what}, so there is nothing to compare the maps with."]
     return [
         f"The cosine of {main.name} at {main.layer} with the mask of {name} is {score.cosine:.2f} (of a uniform map: "
         f"{score.uniform:.2f})."

@@ -19,7 +19,7 @@ class ExplainOptions(ModelOptions, TruthOptions):
     Attributes:
         image: a picture, or a folder of pictures.
         model: the checkpoint.
-        label: the expression that the face shows, in any spelling.
+        label: the expression that the face shows, or the class of the picture, in any spelling.
         maps: names or groups; class-specific ones explain the class of ``target``.
         target: "predicted" or "label": the expression that class-specific maps explain, and are judged by.
         protocol: as for a score, but "corrected" by default: "paper" expects AU 5 of disgust, an error of the paper's
@@ -40,12 +40,15 @@ class ExplainOptions(ModelOptions, TruthOptions):
         None, "Checkpoint", kind="path", metavar="MODEL", example="model.pt", required=True
     )
     label: str | None = option(
-        None, "Expression of the face; its action units are drawn too", metavar="NAME", example="happiness"
+        None,
+        "True class of the picture; its action units or its mask are drawn too",
+        metavar="NAME",
+        example="happiness",
     )
     maps: str | Sequence[str] = option(
         EXPLAINED_MAPS, "Maps or groups (see `ls maps`)", kind="names", metavar="LIST", example="attention,gradcam"
     )
-    target: str = option("predicted", "Expression that class-specific maps explain and are judged by", choices=TARGETS)
+    target: str = option("predicted", "Class that class-specific maps explain and are judged by", choices=TARGETS)
     protocol: str = option(
         "corrected", "Rules: corrected, or paper with the errors of published numbers", choices=PROTOCOLS
     )

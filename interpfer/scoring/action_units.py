@@ -1,5 +1,6 @@
 """What a finished score says about single action units: rows of scores.csv, au_recall.csv, and F1 of an AU output."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,17 @@ from interpfer.results.pair_tables import PairTables
 from interpfer.results.tables import Tables
 from interpfer.scoring.planes import metrics_of_planes
 from interpfer.scoring.session import ScoreSession
-from interpfer.truth.planes import plane_au
+from interpfer.truth.planes import plane_au, plane_name
 from interpfer.types import CodedAU, CodedAUs
 
 THRESHOLD = {"logits": "0", "probabilities": "0.5"}
 """What the network returns for action units -> the value above which one counts as reported."""
+
+NOT_DRAWN = "not_drawn"
+"""Key of the counts in run.json: name of an action unit -> faces that show it, on which it could not be drawn."""
+
+MAX_NAMED = 3
+"""Faces that a note names at most of each action unit."""
 
 
 def open_pairs(session: ScoreSession, folder: RunFolder, tables: Tables) -> PairTables:
@@ -125,3 +132,51 @@ def name_missing_outputs(session: ScoreSession) -> str | None:
         return None
     listed = ", ".join(f"AU {au} ({count} faces)" for au, count in missing.items())
     return f"the model has no output for, so no map of: {listed}"
+
+
+def find_undrawn(session: ScoreSession, tables: Tables, pairs: PairTables) -> dict[str, list[str]]:
+    """Return the faces with landmarks that have no plane of an action unit that has a region and is expected of them.
+
+    Args:
+        session: what was scored; of a model with outputs for action units, only those count.
+        tables: its tables by face.
+        pairs: its tables by action unit.
+
+    Returns:
+        Name of the action unit, such as "AU4", by number -> names of the images.
+    """
+    truth, by_au = session.truth, session.spec.target == AU
+    if not (by_au or truth.by_part):
+        return {}
+    known = {au for group in truth.parts.groups for au in group} | truth.same_region.keys()
+    if by_au:
+        known &= {plane_au(name) for name in session.model.outputs}
+    drawn = set(zip(pairs.face.tolist(), pairs.labels, strict=True))
+    undrawn: dict[int, list[str]] = {}
+    for face, row in enumerate(tables.rows):
+        if row in tables.missing:
+            continue
+        sample = session.dataset.samples[row]
+        codes = truth.coded(sample)
+        expected = {unit.au for unit in codes.active} if codes else set(truth.expected_aus(sample.label))
+        for au in expected & known:
+            if (face, plane_name(au)) not in drawn:
+                undrawn.setdefault(au, []).append(sample.id)
+    return {plane_name(au): undrawn[au] for au in sorted(undrawn)}
+
+
+def name_undrawn(undrawn: Mapping[str, Sequence[str]]) -> str | None:
+    """Return a note on what ``find_undrawn`` found, None where it found nothing.
+
+    Examples:
+        >>> name_undrawn({"AU4": ["a.png"]})
+        'not drawn: AU 4 on 1 face (a.png): the region is off the picture, or too thin for the grid of 28 x 28 cells'
+    """
+    if not undrawn:
+        return None
+    listed = ", ".join(
+        f"AU {plane_au(name)} on {len(faces)} face{'s' if len(faces) > 1 else ''} "
+        f"({', '.join(faces[:MAX_NAMED])}{', ...' if len(faces) > MAX_NAMED else ''})"
+        for name, faces in undrawn.items()
+    )
+    return f"not drawn: {listed}: the region is off the picture, or too thin for the grid of 28 x 28 cells"

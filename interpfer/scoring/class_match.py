@@ -31,6 +31,8 @@ def require_shared(outputs: Sequence[str], classes: Sequence[str], dataset: str)
 def class_notes(confusion: pd.DataFrame, outputs: Sequence[str]) -> Iterator[str]:
     """Yield a sentence on the classes outside the eight expressions, and on those that only one side has.
 
+    A data set without labels has no classes, so nothing is said of those that it lacks.
+
     Args:
         confusion: counts; rows true classes of the data set, columns predicted classes.
         outputs: classes of the model; none where it has no classes.
@@ -50,7 +52,7 @@ def class_notes(confusion: pd.DataFrame, outputs: Sequence[str]) -> Iterator[str
             f"the model lacks classes of the data set: {names}: their {count} images count as wrong, and have no map "
             f"of their label{rest}"
         )
-    if absent:
+    if absent and labels:
         wrong = int(confusion[absent].to_numpy().sum())
         what = f"; {wrong} images were predicted as {'it' if len(absent) == 1 else 'them'}" if wrong else ""
         yield f"the data set has no images of classes of the model: {list_names(absent)}{what}"

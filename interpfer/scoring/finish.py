@@ -22,6 +22,7 @@ from interpfer.models.model import Model
 from interpfer.options import RUN_OPTIONS, write_command
 from interpfer.results.folder import RunFolder
 from interpfer.results.metric_facts import METRIC_FACTS, leaderboard_columns, record_metric_facts
+from interpfer.results.pair_tables import PairTables
 from interpfer.results.pictures import ReportContent, ReportData
 from interpfer.results.published import PUBLISHED, compare_published
 from interpfer.results.regions import REGIONS_FILE, region_table
@@ -29,7 +30,16 @@ from interpfer.results.run import AU_RECALL_FILE, COMMAND, TRUTH_NOUN, Run
 from interpfer.results.sources import SOURCES, collect_sources
 from interpfer.results.tables import Tables
 from interpfer.scoring.accounts import account_notes
-from interpfer.scoring.action_units import classify_outputs, name_missing_outputs, open_pairs, recall_of, score_table
+from interpfer.scoring.action_units import (
+    NOT_DRAWN,
+    classify_outputs,
+    find_undrawn,
+    name_missing_outputs,
+    name_undrawn,
+    open_pairs,
+    recall_of,
+    score_table,
+)
 from interpfer.scoring.class_match import class_notes, shared_facts
 from interpfer.scoring.gallery import collect_report_data
 from interpfer.scoring.options import ScoreOptions
@@ -84,7 +94,7 @@ def finish_run(
     groupings = {"true": tables.labels, "predicted": tables.predicted}
     profile = summarise_profiles(tables.profiles, groupings, session.columns, session.truth)
     report_data = collect_report_data(session, folder, tables, content) if content.maps else None
-    manifest = _manifest(session, options, tables, classification) | ({"sanity": sanity} if sanity else {})
+    manifest = _manifest(session, options, tables, pairs, classification) | ({"sanity": sanity} if sanity else {})
     manifest["timings"] = {"seconds": round(time.monotonic() - started, 3)}
     confusion = classification.confusion.rename_axis("true")
     recall = recall_of(session, tables, pairs)
@@ -105,10 +115,10 @@ def finish_run(
 
 
 def _manifest(
-    session: ScoreSession, options: ScoreOptions, tables: Tables, classification: Classification
+    session: ScoreSession, options: ScoreOptions, tables: Tables, pairs: PairTables, classification: Classification
 ) -> dict[str, Any]:
     """Return what was scored, how, and the results beside the tables."""
-    spec = session.spec
+    spec, undrawn = session.spec, find_undrawn(session, tables, pairs)
     warnings = [
         *session.dataset.notes,
         *landmark_notes(session.stream.provider),
@@ -119,6 +129,7 @@ def _manifest(
         *class_notes(classification.confusion, session.classifier.classes),
         wrong_order(classification.confusion, session.classifier.classes),
         name_missing_outputs(session),
+        name_undrawn(undrawn),
         *account_notes(tables, [name for name in session.model.classes if session.truth.expected_parts(name).any()]),
     ]
     shared = shared_facts(classification.confusion, session.classifier.classes)
@@ -142,7 +153,7 @@ def _manifest(
         "network": _network(session.model),
         "limit": len(spec.rows) if len(spec.rows) < len(session.dataset) else None,
         "conventions": conventions(spec.protocol),
-        "counts": tables.counts(),
+        "counts": tables.counts() | ({NOT_DRAWN: undrawn} if undrawn else {}),
         "classification": accuracy,
         **({PUBLISHED: published} if published else {}),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),

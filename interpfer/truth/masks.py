@@ -24,6 +24,9 @@ from interpfer.truth.options import MASK, TruthOptions
 from interpfer.truth.placing import place_on_canvas
 from interpfer.types import CANVAS, Landmarks, Sample
 
+NO_MASK = "without a mask"
+NOT_SEEN = "whose mask is empty or out of view"
+
 LEAST = 128
 """A pixel belongs to a soft mask from this value of 255 on, where one is needed that is black and white."""
 
@@ -195,10 +198,10 @@ class MaskTruth(TruthProvider):
     def missing_reason(self, sample: Sample) -> str:
         """Say that the image has no mask, or none of its class."""
         if self._table.image_of(sample.id) is None:
-            return "without a mask"
+            return NO_MASK
         if all(entry.group == IGNORE for entry in self._table.find(sample)):
             return "with masks of other classes alone"
-        return "whose mask is empty or out of view"
+        return NOT_SEEN
 
     def fault(self, sample: Sample) -> str:
         """Say that the mask is empty, or outside of what the network sees, and which one it is."""

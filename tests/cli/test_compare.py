@@ -60,6 +60,18 @@ def test_a_comparison_fits_the_terminal(width: int) -> None:
         assert text in shown
 
 
+def test_what_is_undefined_is_a_dash() -> None:
+    nan = float("nan")
+    line = {"map": "attention", "layer_a": "blocks.3", "layer_b": "blocks.3", "metric": "cosine", "a": nan, "b": nan,
+            "difference": nan, "ci_low": nan, "ci_high": nan, "p_holm": nan, "n": 0}  # fmt: skip
+    console = Console(width=140, file=io.StringIO())
+    console.print(comparison_table(pd.DataFrame([line]), "before", "after", 140))
+    shown = console.file.getvalue()
+    assert "nan" not in shown
+    cells = shown.splitlines()[-2].replace("│", " ").replace("|", " ").split()
+    assert cells == ["attention", "blocks.3", "cosine", "-", "-", "-", "-", "-", "0"]
+
+
 @pytest.fixture
 def two_runs(faces: Path, checkpoint: Path, tmp_path: Path) -> list[str]:
     for name, protocol in (("a", "paper"), ("b", "corrected")):

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from interpfer.datasets.frames import FrameDataset, every, number_names, number_pictures
+from interpfer.datasets.demo import DemoDataset
+from interpfer.datasets.frames import FrameDataset, count_left_out, every, number_names, number_pictures
+from interpfer.datasets.subset import Subset
 from interpfer.errors import DataError, SplitError
 from tests.replicas import picture
 
@@ -29,3 +31,14 @@ def test_numbers_whatever_their_padding(tmp_path: Path) -> None:
     assert number_pictures(tmp_path / "missing") == {}
     with pytest.raises(DataError, match=r"^here: 1\.jpg and 0001\.jpg are both frame 1\.$"):
         number_names(["1.jpg", "0001.jpg"], "here")
+
+
+def test_what_is_left_out_is_said() -> None:
+    dataset = Subset(DemoDataset("test", count=2, size=48), [0, 1], "all")
+    count_left_out(dataset, pictures=0, codes=0)
+    assert (dataset.left_out, dataset.notes) == ({}, ())
+    dataset.notes = ("frames are counted from 0",)
+    count_left_out(dataset, pictures=3, codes=1)
+    assert dataset.left_out == {"coded frames without a picture": 3, "frames that were not coded": 1}
+    said = "left out: coded frames without a picture (3), frames that were not coded (1)"
+    assert dataset.notes == ("frames are counted from 0", said)

@@ -56,6 +56,10 @@ def test_a_picture_is_compared_with_its_mask(picture: Path, model: Model, monkey
     assert (picture.parent / "why.png").stat().st_size > 10_000
     without = interpfer.explain_image(picture, model, label="anger", target="label", **options)
     assert sentence(without).endswith("The picture has no mask of anger, so there is nothing to compare the maps with.")
+    other = picture.parent / "b.png"
+    Image.open(picture).save(other)
+    bare = interpfer.explain_image(other, model, label="anger", target="label", **options)
+    assert sentence(bare).endswith("The picture has no mask, so there is nothing to compare the maps with.")
 
 
 def test_the_command_takes_masks(picture: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

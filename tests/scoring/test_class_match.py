@@ -184,6 +184,8 @@ def test_slips_between_model_and_data_set_are_asked_about() -> None:
         "the data set has no images of classes of the model: helplessness; 3 images were predicted as it"
     )
     assert list(class_notes(counts, ())) == []
+    unlabelled = pd.DataFrame(np.zeros((0, 2), int), columns=["anger", "fear"])
+    assert list(class_notes(unlabelled, ["anger", "fear"])) == []
     assert shared_facts(counts, ["anger", "helpless"]) == {}
     assert class_indices(["helpless"], ["helplessness"]) == [-1]
 

@@ -1,5 +1,6 @@
 """Data sets with action units and no labels: what of a score is there, and what is said of the others."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def disfa(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_on(disfa: Path, checkpoint: Path, **options: object) -> Run:
     dataset = DisfaDataset.open(disfa, "all")
     chosen = {"truth": "aus", "maps": "gradcam,baseline:uniform", "metrics": "cosine,pxap", "device": "cpu"} | options
-    return score(checkpoint, dataset, landmarks=str(disfa / "landmarks.txt"), **chosen)
+    return score(checkpoint, dataset, **{"landmarks": str(disfa / "landmarks.txt")} | chosen)
 
 
 def test_all_faces_are_one_group(disfa: Path, checkpoint: Path) -> None:
@@ -82,3 +83,41 @@ def test_runs_are_compared_on_all_faces(disfa: Path, checkpoint: Path) -> None:
 def test_a_codebook_needs_labels(disfa: Path, checkpoint: Path) -> None:
     with pytest.raises(DataError, match=f"of {COUNT}, {COUNT} without a label, which a codebook needs"):
         run_on(disfa, checkpoint, truth="codebook")
+
+
+def test_frames_without_a_picture_are_counted(disfa: Path, checkpoint: Path) -> None:
+    last = disfa / "SN003" / f"{COUNT // 2 - 1}.png"
+    content = last.read_bytes()
+    last.unlink()
+    run = run_on(disfa, checkpoint, target="predicted", maps="baseline:uniform", metrics="cosine")
+    last.write_bytes(content)
+    assert "left out: coded frames without a picture (1)" in run.manifest["warnings"]
+
+
+def test_action_units_between_the_sampled_pixels_are_named(disfa: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """A flat brow: rows 61 to 65 of the canvas, of which sampling to 28 x 28 reads none."""
+    dataset = DisfaDataset.open(disfa, "all")
+    shown = [sample.id for sample in dataset.samples if sample.aus and {4} < {unit.au for unit in sample.aus.active}]
+    lines = []
+    for line in (disfa / "landmarks.txt").read_text().splitlines():
+        name, *numbers = line.split(",")
+        if name == shown[0]:
+            points = np.array(numbers, float).reshape(2, -1)
+            points[1, [19, 24]] = np.array([62.2, 64.2]) * 48 / 224
+            line = ",".join([name, *(f"{value:.3f}" for value in points.ravel())])
+        lines.append(line)
+    text(tmp_path / "flat.txt", *lines)
+    run = run_on(
+        disfa, checkpoint, target="predicted", maps="baseline:uniform", metrics="cosine",
+        landmarks=str(tmp_path / "flat.txt"),
+    )  # fmt: skip
+    before = run_on(disfa, checkpoint, target="predicted", maps="baseline:uniform", metrics="cosine")
+    others = before.manifest["counts"].get("not_drawn", {}).get("AU4", [])
+    lost = run.manifest["counts"]["not_drawn"]
+    assert shown[0] not in others
+    assert lost["AU4"] == [shown[0], *others]
+    assert any(note.startswith("not drawn: AU 4 on ") and shown[0] in note for note in run.manifest["warnings"])
+    coded = Counter(unit.au for sample in dataset.samples if sample.aus for unit in sample.aus.active)
+    table = run.scores.set_index(["metric", "group"])["n"]
+    for au in (1, 4, 12, 25):
+        assert table["cosine", f"AU{au}"] == coded[au] - len(lost.get(f"AU{au}", []))
