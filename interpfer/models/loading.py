@@ -52,7 +52,7 @@ def load_model(
 
     Args:
         model: a checkpoint file or folder with a card beside or inside it, or a module in memory; or an address of the
-            Hugging Face hub, hf://OWNER/NAME[@REVISION][/FILE], of which the copy in the cache is read first.
+            Hugging Face hub, ``hf://OWNER/NAME[@REVISION][/FILE]``, of which the cached copy is read first.
         trust: allow code of the card or of a pickle to run.
         device: device of the model.
         name: name in tables; by default that of the card, else the file's stem or the module's class.
