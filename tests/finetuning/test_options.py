@@ -29,6 +29,7 @@ NOT_IN_A_RECIPE = {
     "compare_metrics", "tensorboard", "out", "resume", "overwrite", "trust", "name", "preset", "key", "arch", "classes",
     "input", "input_size", "color", "scale", "mean", "std", "output", "card_layers", "arch_args", "forward_args",
     "card_aus", "aus_output", "dataset_name",
+    "head", "head_args", "large_maps", "pretrained",  # of the network, whose weights and card are facts of their own
 }  # fmt: skip
 
 
