@@ -18,16 +18,15 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
 import interpfer
 from benchmarks.report import write_results
+from interpfer.demo import MEAN, SIZE, STD, write_small
 from interpfer.models.small import SmallCNN
 
-SIZE = 64
 ZOOM = 4
 CLASSES = ("circle", "cross", "square", "star", "triangle")
 COUNTS = {"train": 750, "test": 250, "shifted": 250}
@@ -35,7 +34,6 @@ TAGS = ((214, 60, 60), (70, 170, 80), (70, 100, 210), (220, 190, 60), (170, 80, 
 """Colour of the tag that goes with each class."""
 MISLEADING = 0.8
 """Share of pictures of `train` and `test` whose tag has the colour of their class."""
-MEAN, STD = 0.5, 0.25
 EPOCHS = 15
 ARMS: dict[str, dict[str, Any]] = {
     "plain": {"weight": 0.0, "epochs": 6},
@@ -138,13 +136,7 @@ def train(folder: Path, checkpoint: Path, seed: int) -> None:
             loss.backward()
             optimiser.step()
             schedule.step()
-    torch.save(network.state_dict(), checkpoint)
-    card = {
-        "arch": "interpfer:small",
-        "classes": list(CLASSES),
-        "input": {"size": SIZE, "color": "rgb", "mean": [MEAN], "std": [STD]},
-    }
-    checkpoint.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False))
+    write_small(network, CLASSES, checkpoint)
 
 
 def measure(checkpoint: Path, folder: Path, out: Path, what: dict[str, Any]) -> pd.DataFrame:

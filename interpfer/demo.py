@@ -1,5 +1,6 @@
 """The offline demo on synthetic faces: draw a data set, train a small classifier, score it, and fine-tune it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -119,15 +120,20 @@ def train_small(dataset: DemoDataset, folder: Path, seed: int, progress: Progres
                 optimiser.step()
                 schedule.step()
         progress("training", EPOCHS, EPOCHS)
+    checkpoint = folder / "model.pt"
+    write_small(network, dataset.classes, checkpoint)
+    return checkpoint
+
+
+def write_small(network: SmallCNN, classes: Sequence[str], checkpoint: str | Path) -> None:
+    """Write the weights of a network for images of ``SIZE`` pixels, with its card beside them."""
     card = {
         "arch": "interpfer:small",
-        "classes": list(dataset.classes),
+        "classes": list(classes),
         "input": {"size": SIZE, "color": "rgb", "mean": [MEAN], "std": [STD]},
     }
-    checkpoint = folder / "model.pt"
     torch.save(network.state_dict(), checkpoint)
-    checkpoint.with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
-    return checkpoint
+    Path(checkpoint).with_suffix(".yaml").write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
 
 
 def _augment(images: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ CANVAS = 224
 LANDMARKS = 68
 """Number of landmarks of a face."""
 
+OTHER_SIDE: Mapping[str | None, str | None] = {"left": "right", "right": "left", None: None}
+"""Side of the picture -> that of the mirrored picture; side of the person -> that of the picture, and back."""
+
 
 @dataclass(frozen=True)
 class CodedAU:
@@ -67,8 +70,7 @@ class CodedAUs:
 
     def mirrored(self) -> "CodedAUs":
         """Return what is seen on the mirrored picture: left and right are swapped."""
-        other = {"left": "right", "right": "left", None: None}
-        return replace(self, active=tuple(replace(unit, side=other[unit.side]) for unit in self.active))
+        return replace(self, active=tuple(replace(unit, side=OTHER_SIDE[unit.side]) for unit in self.active))
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,17 @@ def _score_table(run: Run, metrics: Sequence[str]) -> Table:
         for metric in metrics:
             facts = run.metric_facts[metric]
             row = rows[(rows["metric"] == metric) & (rows["group"] == facts.headline)].iloc[0]
-            places = facts.decimals
-            has_interval = row["ci_low"] == row["ci_low"]
-            interval = f" [{row['ci_low']:.{places}f}, {row['ci_high']:.{places}f}]" if has_interval else ""
-            cells.append(f"{row['value']:.{places}f}{interval}".replace("[", r"\["))
+            cells.append(_estimate(row["value"], row["ci_low"], row["ci_high"], facts.decimals))
             n = max(n, int(row["n"]))
         twin = run.manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
         table.add_row(f"{name} = {twin}" if twin else str(name), str(layer), *cells, str(n))
     return table
+
+
+def _estimate(value: float, low: float, high: float, places: int) -> str:
+    """Return a value with its interval, if it has one, for a cell."""
+    interval = rf" \[{low:.{places}f}, {high:.{places}f}]" if low == low else ""
+    return f"{value:.{places}f}{interval}"
 
 
 def truth_table(runs: Mapping[str, Run], metric: str = "cosine") -> Table:
@@ -90,9 +93,9 @@ def truth_table(runs: Mapping[str, Run], metric: str = "cosine") -> Table:
         facts = run.metric_facts[metric]
         rows = run.scores[(run.scores["metric"] == metric) & (run.scores["group"] == facts.headline)]
         table.add_column(f"{title} (n {rows['n'].max()})", justify="right", no_wrap=True)
-        for name, layer, *numbers in rows[["map", "layer", "value", "ci_low", "ci_high"]].itertuples(index=False):
-            value, low, high = (f"{number:.{facts.decimals}f}" for number in numbers)
-            values.setdefault((str(name), str(layer)), []).append(rf"{value} \[{low}, {high}]")
+        for row in rows.to_dict("records"):
+            cell = _estimate(row["value"], row["ci_low"], row["ci_high"], facts.decimals)
+            values.setdefault((row["map"], row["layer"]), []).append(cell)
     has_baselines = False
     for (name, layer), cells in values.items():
         if layer == "-" and not has_baselines:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from interpfer.errors import DataError
-from interpfer.types import CodedAU, CodedAUs
+from interpfer.types import OTHER_SIDE, CodedAU, CodedAUs
 
 LEVELS: Mapping[str, float] = {letter: (place + 1) / 5 for place, letter in enumerate("abcde")}
 """Letter of FACS -> intensity in [0, 1]."""
@@ -92,12 +92,12 @@ def format_facs(codes: CodedAUs | None) -> str:
     """
     if codes is None:
         return NOT_CODED
-    prefixes = {"left": "R", "right": "L", None: ""}
-    letters = "abcde"
+    prefixes = {OTHER_SIDE[side]: prefix.upper() for prefix, side in SIDES.items()} | {None: ""}
+    letters = tuple(LEVELS)
     looked_for = "" if codes.coded is None else f"|{' '.join(map(str, sorted(codes.coded)))}"
     units = (
         f"{prefixes[unit.side]}{unit.au}"
-        + ("" if math.isnan(unit.intensity) else letters[max(round(unit.intensity * 5), 1) - 1])
+        + ("" if math.isnan(unit.intensity) else letters[max(round(unit.intensity * len(letters)), 1) - 1])
         for unit in codes.active
     )
     return "+".join(units) + looked_for
@@ -113,6 +113,5 @@ def _parse_token(token: str, text: str, where: str) -> CodedAU:
     number = int(match["au"])
     if not 1 <= number <= LARGEST:
         raise DataError(f"{where}: AU {match['au']} must be between 1 and {LARGEST}, in '{text.strip()}'.")
-    side = SIDES.get(match["side"].lower())
-    of_picture = {"left": "right", "right": "left"}.get(side or "")
+    of_picture = OTHER_SIDE[SIDES.get(match["side"].lower())]
     return CodedAU(number, LEVELS.get(match["level"].lower(), math.nan), of_picture)

@@ -11,14 +11,12 @@ from interpfer.errors import ModelError
 from interpfer.models.architectures import build
 from interpfer.models.card import parse_card
 from interpfer.models.known_networks import PRETRAINED, find_pretrained_input
-from interpfer.models.loading import card_fields
+from interpfer.models.loading import NO_CARD_FIELD, card_fields
 from interpfer.models.model import Model
 from interpfer.models.preset import merge_cards
 
 LIBRARIES = ("torchvision", "timm")
 """Sources of networks that can be named instead of a checkpoint."""
-
-NO_FIELD = ("trust", "name", "preset", "key")
 
 
 def is_library_name(model: str) -> bool:
@@ -52,7 +50,9 @@ def new_network(network: str, pretrained: bool = False, **options: Any) -> Model
         >>> len(model.classes), model.card.input.size
         (7, 64)
     """
-    fields = card_fields({key: value for key, value in options.items() if key not in NO_FIELD}, options.get("preset"))
+    fields = card_fields(
+        {key: value for key, value in options.items() if key not in NO_CARD_FIELD}, options.get("preset")
+    )
     fields = merge_cards({"input": _usual_input(network, fields)}, fields) | {"arch": network}
     card = parse_card(fields, f"of {network}", Path())
     module = build(card, trust=False)

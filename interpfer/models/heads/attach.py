@@ -101,15 +101,13 @@ def attach_head(
         >>> wildcat.layers("last"), wildcat.classes
         (('trunk.stages.3',), ('anger', 'fear', 'sadness'))
     """
-    model = _whole_network(model)
-    if model.program is not None:
-        raise ModelError(f"model {model.name}: the layers of a program are not accessible, so it takes no other head.")
+    _require_trunk(model)
     names = tuple(classes or model.classes)
     trunk = copy.deepcopy(model.module)
     widened = strided_modules(model) if large_maps else ()
     _remove_strides(trunk, widened)
     last = _last_layer(model)
-    layer = _cut_layer(Model(model.name, trunk, model.card), last)
+    layer = Model(model.name, trunk, model.card).layer(last)
     if large_maps and layer.grid[0] <= model.layer(last).grid[0]:
         raise ModelError(
             f"model {model.name}: --large-maps removes strides of convolutions and pooling, and its last stages have "
@@ -217,30 +215,30 @@ def _make_head(name: str, channels: int, classes: int, arguments: Mapping[str, A
         raise ModelError(f"head {name}: {error}; check head_args.") from error
 
 
-def _whole_network(model: Model) -> Model:
-    """Return the trunk of a network that has a head of ours as a model, any other model as it is."""
-    if not isinstance(model.module, HeadedNetwork):
-        return model
-    raise ModelError(
-        f"model {model.name} has a head of interpfer already ({type(model.module.head).__name__}); "
-        "put the head on the network that it was trained from."
-    )
+def _require_trunk(model: Model) -> None:
+    """Check that a network can be the trunk of another head.
+
+    Raises:
+        ModelError: it has a head of interpfer, or its layers are not accessible.
+    """
+    if isinstance(model.module, HeadedNetwork):
+        raise ModelError(
+            f"model {model.name} has a head of interpfer already ({type(model.module.head).__name__}); "
+            "put the head on the network that it was trained from."
+        )
+    if model.program is not None:
+        raise ModelError(f"model {model.name}: the layers of a program are not accessible, so it takes no other head.")
 
 
 def _last_layer(model: Model) -> str:
     """Return the last layer; of tokens the last of all, which a head on the class token does not use."""
     (last,) = model.layers("last")
+    if "@" in last:
+        raise ModelError(f"model {model.name}: its last layer runs several times ({last}), so it takes no other head.")
     layer = model.layer(last)
     if layer.layout != "tokens":
         return last
     return [each.name for each in model.spatial_layers if (each.layout, each.grid) == (layer.layout, layer.grid)][-1]
-
-
-def _cut_layer(model: Model, name: str) -> Layer:
-    layer = model.layer(name)
-    if "@" in name:
-        raise ModelError(f"model {model.name}: its last layer runs several times ({name}), so it takes no other head.")
-    return layer
 
 
 def _layer_facts(layer: Layer) -> dict[str, Any]:

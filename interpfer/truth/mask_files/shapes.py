@@ -102,8 +102,18 @@ class Picture:
         return Raster(grey * np.uint8(255) if grey.max(initial=0) == 1 else grey)
 
 
+class _Drawn:
+    """Base of shapes in pixels of the size that their file says, if it says one."""
+
+    size: Size | None
+
+    def own_size(self, picture: Size) -> Size:
+        """Return the size that the file says, else that of the picture."""
+        return self.size or picture
+
+
 @dataclass(frozen=True)
-class Box:
+class Box(_Drawn):
     """The pixels from (left, top) to before (right, bottom)."""
 
     ends: tuple[float, float, float, float]
@@ -114,10 +124,6 @@ class Box:
         left, top, right, bottom = self.ends
         if not (right > left and bottom > top):
             raise DataError(f"{self.where}: the box from ({left:g}, {top:g}) to ({right:g}, {bottom:g}) is empty.")
-
-    def own_size(self, picture: Size) -> Size:
-        """Return the size that the file says, else that of the picture."""
-        return self.size or picture
 
     def render(self, picture: Size) -> Raster:
         """Fill the box."""
@@ -135,16 +141,12 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Points:
+class Points(_Drawn):
     """Discs of ``POINT_RADIUS`` around points."""
 
     points: tuple[tuple[float, float], ...]
     where: str
     size: Size | None = None
-
-    def own_size(self, picture: Size) -> Size:
-        """Return the size that the file says, else that of the picture."""
-        return self.size or picture
 
     def render(self, picture: Size) -> Raster:
         """Draw the discs."""
@@ -161,16 +163,12 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Polygons:
+class Polygons(_Drawn):
     """The pixels inside of any of some polygons."""
 
     polygons: tuple[tuple[tuple[float, float], ...], ...]
     where: str
     size: Size | None = None
-
-    def own_size(self, picture: Size) -> Size:
-        """Return the size that the file says, else that of the picture."""
-        return self.size or picture
 
     def render(self, picture: Size) -> Raster:
         """Fill the polygons."""
