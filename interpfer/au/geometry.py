@@ -148,6 +148,7 @@ class _Layout(NamedTuple):
     radii: Float[Tensor, "u 2 2"]
     taller: Float[Tensor, "u 2"]
     least: Float[Tensor, "u 2 1"]
+    is_paired: Bool[Tensor, "u 1 1"]
 
 
 def _layout(table: Mapping[int, tuple[Ellipse, ...]], device: torch.device) -> _Layout:
@@ -166,7 +167,13 @@ def _layout(table: Mapping[int, tuple[Ellipse, ...]], device: torch.device) -> _
         field(lambda e: e.radii or (0, 0)),
         field(lambda e: e.taller),
         field(lambda e: [e.least]),
+        torch.tensor([[[not all(map(_is_on_midline, pair))]] for pair in pairs], device=device),
     )
+
+
+def _is_on_midline(ellipse: Ellipse) -> bool:
+    """Return whether the mirrored face has the ellipse at the same points, such as those of the upper lip."""
+    return all(MIRRORED[point] == point for point in (*ellipse.x, *ellipse.y))
 
 
 @cache
@@ -218,7 +225,8 @@ def scaled(points: Float[Tensor, "n 68 2"]) -> Regions:
     sign = head.new_tensor([-1.0, 1.0])
     centres, radii = _in_units(head, unit, layout)
     mirrored_centres, mirrored_radii = (
-        ellipses.flip(2) for ellipses in _in_units(head[:, list(MIRRORED)] * sign, unit, layout)
+        torch.where(layout.is_paired, ellipses.flip(2), ellipses)
+        for ellipses in _in_units(head[:, list(MIRRORED)] * sign, unit, layout)
     )
     centres, radii = (centres + mirrored_centres * sign) / 2, (radii + mirrored_radii) / 2
     centres = torch.einsum("nij,nuej->nuei", to_canvas, centres)

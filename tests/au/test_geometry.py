@@ -106,6 +106,13 @@ def test_scaled_fixes_the_errors_of_the_reference() -> None:
     assert ellipses(POINTS, 12, "scaled")[0] == pytest.approx((*POINTS[48].tolist(), 20 * unit, 20 * unit))
 
 
+def test_scaled_draws_both_lips() -> None:
+    """The two regions of AU 25 lie on the midline, one above the other: a mirrored face has them in the same order."""
+    upper, lower = ellipses(POINTS, 25, "scaled")
+    assert upper[:2] == pytest.approx(POINTS[51].tolist())
+    assert lower[:2] == pytest.approx(POINTS[57].tolist())
+
+
 def test_scaled_reads_the_table_in_pixels_of_a_usual_crop() -> None:
     assert pytest.approx(85.12) == INTER_OCULAR
     upright = POINTS.clone()
@@ -141,7 +148,10 @@ def test_scaled_is_symmetric(seed: int, turn: float) -> None:
     mirrored = face[list(MIRRORED)] * face.new_tensor([-1.0, 1.0]) + face.new_tensor([CANVAS, 0.0])
     seen, expected = scaled(mirrored[None]), scaled(face[None])
     apart = (face[42:48].mean(0) - face[36:42].mean(0)).norm()
-    x, y, *radii = expected.ellipses[0].flip(1).unbind(-1)
+    swapped = expected.ellipses[0].flip(1)
+    lips = expected.aus.index(25)
+    swapped[lips] = expected.ellipses[0, lips]  # upper and lower do not change places
+    x, y, *radii = swapped.unbind(-1)
     torch.testing.assert_close(seen.ellipses[0] / apart, torch.stack([CANVAS - x, y, *radii], -1) / apart)
     torch.testing.assert_close(seen.roll, -expected.roll)
 
