@@ -41,6 +41,23 @@ def facts(explanation: Explanation) -> dict[str, Any]:
     }
 
 
+def rationale(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation as a row that ``interpfer rationales`` reads.
+
+    Its action units are those on whose region the main map lies: of a region that several share, those that the truth
+    expects, else the first.
+    """
+    regions = [] if explanation.main is None else [each for each in explanation.main.regions if each.is_covered]
+    named = {au for region in regions for au in region.expected_aus or region.aus[:1]}
+    return {
+        "image": explanation.image,
+        "answer": explanation.predicted,
+        "aus": sorted(named),
+        "text": sentence(explanation),
+        "label": explanation.label or None,
+    }
+
+
 def _map_facts(item: ExplainedMap) -> dict[str, Any]:
     regions = [
         vars(region) | {"name": format_aus(region.aus), "expected": bool(region.expected_aus)}

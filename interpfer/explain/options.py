@@ -31,6 +31,7 @@ class ExplainOptions(ModelOptions, TruthOptions):
         device: "auto", "cpu", "cuda", ...
         seed: of maps that draw at random.
         out: a picture, a JSON file or a folder; None for the current folder.
+        rationale: file that gets a line per picture, as ``interpfer rationales`` reads it; None for none.
     """
 
     image: str | Path | None = option(
@@ -72,5 +73,13 @@ class ExplainOptions(ModelOptions, TruthOptions):
         kind="path",
         metavar="FILE|DIR",
         example="why.svg",
+        repeats=False,
+    )
+    rationale: str | Path | None = option(
+        None,
+        "JSON lines to write prediction and action units to, for `interpfer rationales`",
+        kind="path",
+        metavar="FILE.jsonl",
+        example="why.jsonl",
         repeats=False,
     )

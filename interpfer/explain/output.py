@@ -86,6 +86,19 @@ def write_explanation(explanation: Explanation, path: Path | None) -> None:
         explanation_sheet(explanation, path)
 
 
+def write_rationales(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write the rows of ``interpfer.explain.facs.rationale``, one per line.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, b"".join(_line(row) for row in rows))
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}; pass another file to --rationale.") from error
+
+
 def write_summary(explanations: Sequence[Mapping[str, Any]], skipped: Mapping[str, str], folder: Path) -> None:
     """Write summary.jsonl, everything per picture, and summary.csv, one line per picture and map.
 
