@@ -24,6 +24,7 @@ EXTRAS = {
     "ai_edge_litert": "tflite",
     "keras": "keras",
     "h5py": "keras",
+    "pyarrow": "parquet",
 }
 """Optional package -> the extra of interpfer that installs it."""
 

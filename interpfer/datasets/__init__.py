@@ -13,6 +13,8 @@ DATASETS: "Registry[type[Dataset]]" = Registry(
     {
         "csv": "interpfer.datasets.csv:CsvDataset",
         "folder": "interpfer.datasets.folder:FolderDataset",
+        "parquet": "interpfer.datasets.parquet:ParquetDataset",
+        "webdataset": "interpfer.datasets.webdataset:WebDataset",
         "demo": "interpfer.datasets.demo:DemoDataset",
         "rafdb": "interpfer.datasets.rafdb:RafDbDataset",
         "affectnet": "interpfer.datasets.affectnet:AffectNetDataset",

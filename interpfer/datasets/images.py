@@ -1,6 +1,7 @@
 """Reading of image files in any mode as upright 8-bit RGB."""
 
 import hashlib
+import io
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,9 +47,34 @@ def read_image(path: str | Path) -> Image.Image:
         DataError: the file does not exist, or is not a readable image.
     """
     path = Path(path)
-    with _opened(path) as image:
+    with _opened(existing_path(path), str(path)) as image:
         image.load()
         return to_rgb(_upright(image))
+
+
+def decode_image(content: bytes, where: str) -> Image.Image:
+    """Return an image out of the bytes of its file, as ``read_image`` does.
+
+    Args:
+        content: bytes of the file.
+        where: name of the image, for messages.
+
+    Raises:
+        DataError: it is not a readable image.
+    """
+    with _opened(io.BytesIO(content), where) as image:
+        image.load()
+        return to_rgb(_upright(image))
+
+
+def decode_size(content: bytes, where: str) -> tuple[int, int]:
+    """Return (width, height) of ``decode_image``, from the header.
+
+    Raises:
+        DataError: it is not an image.
+    """
+    with _opened(io.BytesIO(content), where) as image:
+        return _upright_size(image)
 
 
 def read_size(path: str | Path) -> tuple[int, int]:
@@ -58,9 +84,8 @@ def read_size(path: str | Path) -> tuple[int, int]:
         DataError: the file does not exist, or is not an image.
     """
     path = Path(path)
-    with _opened(path) as image:
-        width, height = image.size
-        return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
+    with _opened(existing_path(path), str(path)) as image:
+        return _upright_size(image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -126,17 +151,23 @@ def content_key(size: tuple[int, int], digest: str) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(source: Path | io.BytesIO, where: str) -> Iterator[Image.Image]:
     try:
-        with Image.open(existing_path(path)) as image:
+        with Image.open(source) as image:
             yield image
     except FileNotFoundError:
-        raise DataError(f"{path}: no such image file.") from None
+        raise DataError(f"{where}: no such image file.") from None
     except Exception as error:  # on a broken file Pillow raises many types: struct.error, KeyError, ...
         cause = str(error) or type(error).__name__
-        if isinstance(error, UnidentifiedImageError) and (name := image_format(path)):
-            cause = f"{name}: convert it to JPEG or PNG"
-        raise DataError(f"{path}: not a readable image ({cause}).") from error
+        if isinstance(error, UnidentifiedImageError):
+            name = image_format(source) if isinstance(source, Path) else ""
+            cause = f"{name}: convert it to JPEG or PNG" if name else f"cannot identify image file '{where}'"
+        raise DataError(f"{where}: not a readable image ({cause}).") from error
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
 
 
 def _upright(image: Image.Image) -> Image.Image:
