@@ -7,7 +7,7 @@ import pytest
 from interpfer.datasets import DATASETS
 from interpfer.labels import EXPRESSIONS
 
-OFFICIAL = [name for name in DATASETS if name not in ("csv", "folder", "demo")]
+OFFICIAL = [name for name in DATASETS if name not in ("csv", "folder", "demo", "parquet", "webdataset")]
 
 TOTALS = {
     ("rafdb", "train"): {12271},
