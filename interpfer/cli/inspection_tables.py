@@ -141,7 +141,8 @@ def _layers_table(layers: Sequence[LayerInfo], which: str) -> Table:
 
 def _candidates_table(search: CardSearch) -> Table:
     table = Table(title=f"cards tried on {search.n} labelled faces", title_justify="left")
-    table.add_column("accuracy", justify="right", no_wrap=True)
+    for name in ("accuracy", "faces"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name in ("class order", "size", "color", "mean, std, scale"):
         table.add_column(name, no_wrap=True)
     table.add_column("")
@@ -150,7 +151,7 @@ def _candidates_table(search: CardSearch) -> Table:
     for candidate in candidates:
         spec = candidate.input
         cells = (candidate.order, str(spec.size), spec.color, _escape(_describe_normalisation(spec)))
-        table.add_row(f"{candidate.accuracy:.1%}", *cells, _name_candidate(candidate, search))
+        table.add_row(f"{candidate.accuracy:.1%}", str(candidate.n), *cells, _name_candidate(candidate, search))
     return table
 
 

@@ -10,23 +10,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.choices import COLORS
 from interpfer.errors import InterpferError, ModelError
-from interpfer.inspection.labelled import LabelledFaces
 from interpfer.labels import CLASS_ORDERS
 from interpfer.models.input import GEOMETRY, InputSpec, parse_input
 from interpfer.models.model import Model
-from interpfer.models.preparation import prepare_pixels
 from interpfer.statistics.classification import better_order
 
 CARD, SPELLED_OUT = "card", "spelled out"
 """Names of the card's class order, and of an order that no known data set uses."""
 NORMALISATIONS_TRIED = ("none", "bytes", "half", "imagenet", "caffe")
-BATCH = 16
-"""Images in a forward pass."""
+BATCH_PIXELS = 2**18
+"""Pixels in a forward pass: five images of 224 px; more are slower on a processor, whose cache they leave."""
 
 Predictions = NDArray[np.int64]
 
@@ -50,29 +49,53 @@ class Candidate:
     n: int
 
 
-def list_inputs(spec: InputSpec) -> list[InputSpec]:
-    """Return the card's input, then other plausible ones of the same size and number of channels."""
+def list_inputs(spec: InputSpec) -> dict[InputSpec, str]:
+    """Return the card's input, then other plausible ones of the same size and number of channels.
+
+    Args:
+        spec: the card's input.
+
+    Returns:
+        Input -> name of its normalisation; "" for that of the card where no name is known.
+
+    Examples:
+        >>> [name for each, name in list_inputs(InputSpec(64, "gray", mean=(0.5,), std=(0.5,))).items()]
+        ['half', 'none', 'bytes', 'imagenet', 'caffe']
+    """
     colors = [color for color, channels in COLORS.items() if channels == COLORS[spec.color]]
     geometry = {name: getattr(spec, name) for name in GEOMETRY}
-    others = [
-        replace(parse_input({"size": spec.size, "color": color, "mean": name}, "candidate"), **geometry)
+    others = {
+        replace(parse_input({"size": spec.size, "color": color, "mean": name}, "candidate"), **geometry): name
         for color in colors
         for name in NORMALISATIONS_TRIED
-    ]
-    return list(dict.fromkeys([spec, *others]))
+    }
+    return {spec: others.pop(spec, "")} | others
 
 
-def predict(model: Model, spec: InputSpec, faces: LabelledFaces) -> Predictions | None:
-    """Return the index of the largest logit per image; None if the network does not accept the input."""
+def batch_size(spec: InputSpec) -> int:
+    """Return the number of images in a forward pass.
+
+    Examples:
+        >>> batch_size(InputSpec(224)), batch_size(InputSpec(48))
+        (5, 113)
+    """
+    return max(BATCH_PIXELS // spec.size**2, 1)
+
+
+def predict(model: Model, spec: InputSpec, images: Float[Tensor, "n 3 s s"]) -> Predictions | None:
+    """Return the index of the largest logit per image; None if the network does not accept the input.
+
+    Args:
+        model: the model.
+        spec: its input.
+        images: images that ``prepare_pixels`` has prepared for that input.
+    """
     candidate = Model(model.name, model.module, replace(model.card, input=spec), model.device)
-    predictions: list[Tensor] = []
-    for start in range(0, len(faces.images), BATCH):
-        batch = [prepare_pixels(np.array(image), spec) for image in faces.images[start : start + BATCH]]
-        try:
-            predictions.append(candidate.predict_logits(torch.stack(batch)).argmax(1).cpu())
-        except (ModelError, RuntimeError):
-            return None
-    return torch.cat(predictions).numpy()
+    try:
+        logits = [candidate.predict_logits(batch) for batch in torch.split(images, batch_size(spec))]
+    except (ModelError, RuntimeError):
+        return None
+    return torch.cat(logits).argmax(1).cpu().numpy()
 
 
 def is_right(classes: Sequence[str], predictions: Predictions, labels: Sequence[str]) -> NDArray[np.bool_]:
@@ -84,6 +107,8 @@ def compare_orders(
     model: Model, spec: InputSpec, predictions: Predictions, labels: Sequence[str], has_classes: bool
 ) -> list[Candidate]:
     """Return a candidate per class order of that length, and one with a better order if there clearly is one.
+
+    The classes of an image-text model are texts, so that only its own order is right.
 
     Args:
         model: the model.
@@ -103,6 +128,9 @@ def compare_orders(
             f"model {model.name} has {count} outputs, but no order of {count} classes is known; pass --classes."
         )
     n = len(labels)
+    if model.card.prompts is not None:
+        right = is_right(model.classes, predictions, labels)
+        return [Candidate(spec, CARD, model.classes, float(np.mean(right)), n)]
     candidates = [
         Candidate(spec, name, order, float(np.mean(is_right(order, predictions, labels))), n)
         for name, order in orders.items()

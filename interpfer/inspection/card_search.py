@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
 from scipy.stats import binomtest
 
 from interpfer.datasets.base import Dataset
-from interpfer.errors import InterpferError
 from interpfer.inspection.candidates import (
     CARD,
     SPELLED_OUT,
@@ -19,20 +17,16 @@ from interpfer.inspection.candidates import (
     Predictions,
     compare_orders,
     is_right,
-    list_inputs,
-    predict,
 )
-from interpfer.inspection.forward import COMMON_SIZES
-from interpfer.inspection.labelled import LabelledFaces, read_labelled
+from interpfer.inspection.labelled import read_labelled
+from interpfer.inspection.race import Race
 from interpfer.inspection.report import Report
 from interpfer.models.input import InputSpec, describe_input
 from interpfer.models.model import Model
 from interpfer.runtime.progress import Progress, no_progress
 
-ROUNDS = ((14, 6), (28, 3))
-"""Images after which inputs are compared, and how many of them stay, beside the card's; they are the first images."""
 ALPHA = 0.05
-"""Significance level of all tests together."""
+"""Significance level of all tests together, that of the better card and that against chance."""
 CHECK_CARD = "card: check the suggested card, and save it beside the file (--write)"
 """What is missing where the faces suggest another card."""
 
@@ -42,12 +36,14 @@ class CardSearch:
     """Candidate model cards and the conclusion.
 
     Attributes:
-        attempts: candidates, the best first; the best class order per input.
+        attempts: candidates, the best first, with the best class order per input; inputs that were dropped after fewer
+            images are last.
         card: the card as it is; None if it has no classes.
         best: the suggested card: of those that are not significantly worse than the best one, the one with the fewest
             changes.
         n: number of images.
         verdict: conclusion in one sentence.
+        tests: number of cards among which the suggested one was chosen.
     """
 
     attempts: tuple[Candidate, ...]
@@ -55,11 +51,12 @@ class CardSearch:
     best: Candidate
     n: int
     verdict: str
+    tests: int = 1
 
     @property
     def beats_chance(self) -> bool:
         """Whether the best card classifies significantly better than chance."""
-        return _beats_chance(self.best, self.n)
+        return _beats_chance(self.best, self.n, 1 if self.best == self.card else self.tests)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as values of JSON."""
@@ -91,8 +88,8 @@ def try_cards(
         InterpferError: the network fails on all inputs, or no class order of that length is known.
     """
     faces = read_labelled(dataset, limit, seed)
-    inputs = list_inputs(model.card.input)
-    predictions = _race(model, faces, inputs, has_classes, has_size, progress)
+    race = Race(model, faces, has_classes, has_size, progress)
+    predictions = race.run()
     candidates = sorted(
         (
             candidate
@@ -102,10 +99,13 @@ def try_cards(
         key=lambda candidate: (-candidate.accuracy, candidate.order != CARD, candidate.input != model.card.input),
     )
     card = next((each for each in candidates if each.order == CARD and each.input == model.card.input), None)
-    count = len(inputs) * len(candidates) // len(predictions)
-    best = _select(candidates, card, model.card.input, predictions, faces.labels, ALPHA / count)
+    count = race.tried * len(candidates) // len(predictions)
+    level = ALPHA if card is None else ALPHA / count
+    best = _select(candidates, card, model.card.input, predictions, faces.labels, level)
     n = len(faces.labels)
-    return CardSearch(tuple(_best_per_input(candidates)), card, best, n, _conclude(best, card, n))
+    verdict = _conclude(best, card, n, 1 if best == card else count)
+    attempts = (*_best_per_input(candidates), *race.dropped(predictions))
+    return CardSearch(attempts, card, best, n, verdict, count)
 
 
 def apply_suggestion(report: Report, search: CardSearch) -> Report:
@@ -124,60 +124,6 @@ def apply_suggestion(report: Report, search: CardSearch) -> Report:
     )
 
 
-def _race(
-    model: Model,
-    faces: LabelledFaces,
-    inputs: Sequence[InputSpec],
-    has_classes: bool,
-    has_size: bool,
-    progress: Progress,
-) -> dict[InputSpec, Predictions]:
-    """Return the predictions of the best inputs on all images; the others are dropped after the first images.
-
-    Other sizes are tried with the best input, where the card has none.
-    """
-    seen: dict[InputSpec, Predictions] = {}
-
-    def run(specs: Sequence[InputSpec], stop: int, what: str) -> None:
-        for spec in _with_progress(specs, progress, what):
-            start = len(seen.get(spec, ()))
-            part = LabelledFaces(faces.images[start:stop], faces.labels[start:stop])
-            new = predict(model, spec, part) if part.images else None
-            if new is not None:
-                seen[spec] = np.concatenate([seen[spec], new]) if start else new
-
-    def score(spec: InputSpec) -> float:
-        labels = faces.labels[: len(seen[spec])]
-        return max(each.accuracy for each in compare_orders(model, spec, seen[spec], labels, has_classes))
-
-    def keep(specs: Sequence[InputSpec], count: int) -> list[InputSpec]:
-        best = sorted((spec for spec in specs if spec in seen), key=lambda spec: -score(spec))[:count]
-        return best + [spec for spec in specs if spec == model.card.input and spec in seen and spec not in best]
-
-    running = list(inputs)
-    for images, count in ROUNDS:
-        run(running, images, "inputs")
-        if not seen:
-            raise InterpferError(
-                f"model {model.name} fails on all inputs that were tried: check --input-size and --color."
-            )
-        if images == ROUNDS[-1][0] and not has_size:
-            best = keep(running, 1)[0]
-            sizes = [replace(best, size=size) for size in COMMON_SIZES if size != best.size]
-            run(sizes, images, "sizes")
-            running += sizes
-        running = keep(running, count)
-    run(running, len(faces.images), "best inputs")
-    return {spec: seen[spec] for spec in running}
-
-
-def _with_progress(specs: Sequence[InputSpec], progress: Progress, what: str) -> Iterator[InputSpec]:
-    for done, spec in enumerate(specs):
-        progress(what, done, len(specs))
-        yield spec
-    progress(what, len(specs), len(specs))
-
-
 def _select(
     candidates: Sequence[Candidate],
     card: Candidate | None,
@@ -186,7 +132,10 @@ def _select(
     labels: Sequence[str],
     alpha: float,
 ) -> Candidate:
-    """Return the candidate with the fewest changes among those that are not significantly worse than the first."""
+    """Return the candidate with the fewest changes among those that are not significantly worse than the first.
+
+    Without a card only the colour counts as a change, as order and range have no default to keep.
+    """
 
     def is_worse(candidate: Candidate) -> bool:
         """Exact sign test on the same images."""
@@ -197,8 +146,10 @@ def _select(
         return gains > losses and bool(binomtest(gains, gains + losses, alternative="greater").pvalue < alpha)
 
     def count_changes(candidate: Candidate) -> int:
-        order = 2 * (candidate.order == SPELLED_OUT) + (card is not None and candidate.classes != card.classes)
-        return order + (card is not None and candidate.input != spec)
+        order = 2 * (candidate.order == SPELLED_OUT)
+        if card is None:
+            return order + (candidate.input.color != spec.color)
+        return order + (candidate.classes != card.classes) + (candidate.input != spec)
 
     return min((each for each in candidates if not is_worse(each)), key=count_changes)
 
@@ -212,16 +163,17 @@ def _best_per_input(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
         seen.add(candidate.input)
 
 
-def _beats_chance(best: Candidate, n: int) -> bool:
+def _beats_chance(best: Candidate, n: int, tests: int) -> bool:
+    """Exact test; the level is divided by the number of cards among which this one was chosen."""
     chance = 1 / len(best.classes)
-    return bool(binomtest(round(best.accuracy * n), n, chance, alternative="greater").pvalue <= ALPHA)
+    return bool(binomtest(round(best.accuracy * n), n, chance, alternative="greater").pvalue <= ALPHA / tests)
 
 
-def _conclude(best: Candidate, card: Candidate | None, n: int) -> str:
+def _conclude(best: Candidate, card: Candidate | None, n: int, tests: int) -> str:
     name = f" ({best.order})" if best.order not in (CARD, SPELLED_OUT) else ""
     classes = f"the classes [{', '.join(best.classes)}]{name}"
     fields = ", ".join(f"{field} {value}" for field, value in describe_input(best.input).items())
-    if not _beats_chance(best, n):
+    if not _beats_chance(best, n, tests):
         return (
             f"no card classifies significantly better than chance ({best.accuracy:.0%} of {n} faces at best): check "
             "that these are the trained weights and the right output"

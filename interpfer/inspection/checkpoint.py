@@ -69,7 +69,7 @@ def inspect_checkpoint(
     """
     located = locate(path)
     shown, path = located.source or str(path), located.path
-    info = read_with_card(path, trust, key=key, overrides=card_fields(overrides, preset))
+    info = read_with_card(path, trust, key=key, overrides=located.add_arch(card_fields(overrides, preset)))
     data, has_arch = info.data, info.raw.get("arch") is not None
     weights = _find_weights(data)
     guess = _guess_architecture(info, weights)

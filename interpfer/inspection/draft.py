@@ -84,10 +84,11 @@ def describe_card(raw: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
     fields: dict[str, Any] = {"arch": card.arch} if card.arch else {}
     if card.arch_args:
         fields["arch_args"] = dict(card.arch_args)
+    fields |= {name: raw[name] for name in ("head", "head_args") if raw.get(name)}
     if raw.get("classes") or not card.aus:
         fields["classes"] = list(card.classes) if raw.get("classes") else []
     fields["input"] = describe_input(card.input)
-    for name in ("output", "aus", "aus_output", "layers", "forward_args"):
+    for name in ("output", "aus", "aus_output", "layers", "forward_args", "prompts"):
         if raw.get(name) is not None:
             fields[name] = raw[name]
     return fields

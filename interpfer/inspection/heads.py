@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from interpfer.errors import InterpferError
-from interpfer.inspection.candidates import BATCH, is_right, list_inputs
+from interpfer.inspection.candidates import batch_size, is_right, list_inputs
 from interpfer.inspection.kinds import EXPRESSIONS, FEATURES, list_tensors
 from interpfer.inspection.labelled import LabelledFaces
 from interpfer.inspection.report import Head, Report
@@ -67,7 +67,7 @@ def try_heads(model: Model, faces: LabelledFaces, progress: Progress = no_progre
     """
     faces = faces.first(TRIED_FACES)
     found: dict[str, Head] = {}
-    inputs = list_inputs(model.card.input)[:TRIED_INPUTS]
+    inputs = list(list_inputs(model.card.input))[:TRIED_INPUTS]
     for done, spec in enumerate(inputs):
         progress("outputs", done, len(inputs))
         candidate = Model(model.name, model.module, replace(model.card, input=spec), model.device)
@@ -93,8 +93,9 @@ def try_heads(model: Model, faces: LabelledFaces, progress: Progress = no_progre
 def _score_heads(model: Model, faces: LabelledFaces) -> list[Head]:
     """Return the accuracy of each output and slice that may be expressions; none where the network fails."""
     parts: dict[str, list[NDArray[np.float32]]] = {}
-    for start in range(0, len(faces.images), BATCH):
-        images = [prepare_pixels(np.array(image), model.card.input) for image in faces.images[start : start + BATCH]]
+    step = batch_size(model.card.input)
+    for start in range(0, len(faces.images), step):
+        images = [prepare_pixels(np.array(image), model.card.input) for image in faces.images[start : start + step]]
         n = len(images)
         try:
             with torch.no_grad():

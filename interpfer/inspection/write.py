@@ -1,11 +1,13 @@
 """Writes the card that an inspection found beside the checkpoint."""
 
+import shlex
 from pathlib import Path
 
 from interpfer.errors import ModelError
 from interpfer.files import write_atomic
 from interpfer.inspection.card_search import CHECK_CARD, CardSearch
 from interpfer.inspection.report import Report
+from interpfer.models.hub import locate
 
 
 def write_card(report: Report, search: CardSearch | None = None) -> Path:
@@ -24,8 +26,11 @@ def write_card(report: Report, search: CardSearch | None = None) -> Path:
         RunError: the file cannot be written.
     """
     if report.path.startswith("hf://"):
+        source = locate(report.path)
+        copied = Path(source.name).with_suffix(source.path.suffix) if source.path.is_file() else Path(source.name)
         raise ModelError(
-            f"no card is written for {report.path}: copy its folder, or pass the fields of the card as options."
+            f"no card is written into the cache of the hub: run cp -rL {shlex.quote(str(source.path))} {copied}, then "
+            f"interpfer inspect {copied} with the same options and --write; interpfer score {copied} reads it."
         )
     path = Path(report.card_file)
     missing = [line for line in report.missing if line != CHECK_CARD]

@@ -2,12 +2,13 @@
 
 The copy in the cache of huggingface_hub is read first. The network is used only for what is not there, as naming such
 an address asks for it. ``timm:hf-hub:OWNER/NAME`` and ``timm:local-dir:FOLDER`` are the same addresses as timm writes
-them. Without a network the answer comes at once: huggingface_hub itself would retry for half a minute.
+them, and ``open_clip:NAME/TAG`` or ``open_clip:NAME/FILE`` is one of open_clip. Without a network the answer comes at
+once: huggingface_hub itself would retry for half a minute.
 """
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +16,9 @@ from urllib.parse import quote, unquote, urlparse
 from urllib.request import getproxies
 
 from interpfer.errors import ModelError
+from interpfer.models.image_text.folder import TOKENIZER_FILES
+from interpfer.models.image_text.open_clip import SOURCE as OPEN_CLIP
+from interpfer.models.image_text.open_clip import locate_weights
 from interpfer.models.messages import first_line, list_few
 from interpfer.models.readers.folder import SUFFIXES
 from interpfer.models.readers.hf import WEIGHTS
@@ -58,11 +62,17 @@ class Located:
         path: file or folder.
         source: address with the commit that was read; "" for a path of the user.
         name: name in tables if nothing else names the model; "" for that of the path.
+        arch: architecture that the address names; "" for none.
     """
 
     path: Path
     source: str = ""
     name: str = ""
+    arch: str = ""
+
+    def add_arch(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return raw fields of a card with the architecture that the address names, if they name none."""
+        return {**fields, "arch": self.arch} if self.arch and not fields.get("arch") else dict(fields)
 
 
 def normalise(model: str | Path) -> str:
@@ -118,10 +128,14 @@ def locate(model: str | Path) -> Located:
 
     Examples:
         >>> locate("model.pt")
-        Located(path=PosixPath('model.pt'), source='', name='')
+        Located(path=PosixPath('model.pt'), source='', name='', arch='')
     """
     if str(model).startswith(TIMM_FOLDER):
         return Located(Path(str(model).removeprefix(TIMM_FOLDER)))
+    if str(model).startswith(f"{OPEN_CLIP}:"):
+        path, arch = locate_weights(str(model))
+        is_file = str(model).endswith(path.name)
+        return Located(path, "" if is_file else str(model), "" if is_file else str(model).rpartition("/")[2], arch)
     address = parse_address(model)
     if address is None:
         return Located(Path(model))
@@ -210,7 +224,7 @@ def _list_files(address: HubAddress, names: Sequence[str]) -> list[str]:
         return found
     top = [name for name in names if "/" not in name]
     if wanted := _list_wanted(top):
-        return [name for name in top if name.endswith(".json")] + wanted
+        return [name for name in top if name.endswith(".json") or name in TOKENIZER_FILES] + wanted
     known = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
     if not known:
         raise ModelError(f"{address.repo} holds no checkpoint; its files are {list_few(list(names), 6)}.")

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -8,10 +9,9 @@ from torch import Tensor, nn
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError, InterpferError
-from interpfer.inspection import card_search
-from interpfer.inspection.candidates import Predictions, predict
-from interpfer.inspection.card_search import CardSearch, try_cards
-from interpfer.inspection.labelled import LabelledFaces
+from interpfer.inspection import race
+from interpfer.inspection.candidates import Candidate, Predictions, predict
+from interpfer.inspection.card_search import CardSearch, _select, try_cards
 from interpfer.labels import CLASS_ORDERS
 from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
@@ -36,6 +36,13 @@ class Painted(Dataset):
         if index == 3:
             raise DataError("3: not a readable image.")
         return Image.new("RGB", (20, 20), COLOURS[index % 7])
+
+
+class Scattered(Painted):
+    """Every image has a colour of its own."""
+
+    def image(self, index: int) -> Image.Image:
+        return Image.new("RGB", (20, 20), tuple(np.random.default_rng(index).integers(0, 256, 3).tolist()))
 
 
 class Nearest(nn.Module):
@@ -109,7 +116,8 @@ def test_weights_that_know_nothing() -> None:
 def test_what_was_tried_is_plain_data() -> None:
     facts = search_cards(Nearest(0, 1, bgr=False)).to_dict()
     assert facts["best"]["input"]["size"] == 16
-    assert len({str(attempt["input"]) for attempt in facts["attempts"]}) == 3
+    assert len({str(attempt["input"]) for attempt in facts["attempts"]}) == 5 + 3 * 2
+    assert [attempt["n"] for attempt in facts["attempts"]][-1] == 12
 
 
 def test_sizes_are_tried_where_the_card_has_none() -> None:
@@ -144,10 +152,35 @@ def test_what_cannot_be_tried() -> None:
 def test_most_inputs_are_dropped_after_a_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
 
-    def count(model: Model, spec: InputSpec, faces: LabelledFaces) -> Predictions | None:
-        counts.append(len(faces.images))
-        return predict(model, spec, faces)
+    def count(model: Model, spec: InputSpec, images: Tensor) -> Predictions | None:
+        counts.append(len(images))
+        return predict(model, spec, images)
 
-    monkeypatch.setattr(card_search, "predict", count)
+    monkeypatch.setattr(race, "predict", count)
     search = search_cards(Nearest(0, 1, bgr=False))
-    assert sum(counts) <= 16 * 14 + 7 * 14 + 4 * (search.n - 28)
+    assert sum(counts) <= (6 + 6 + 7) * 12 + 4 * 24 + 3 * (search.n - 48)
+    assert len(counts) > 5
+
+
+def test_the_best_of_many_cards_must_beat_chance_as_such() -> None:
+    class Noise(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seeds = (x.flatten(1).sum(1) * 1e4).long().tolist()
+            return torch.stack([torch.rand(7, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+    model = load_model(Noise(), classes="rafdb", input_size=16)
+    for seed in range(8):
+        search = try_cards(model, Scattered.open(None, "test"), has_classes=False, has_size=True, seed=seed)
+        assert search.tests > 80
+        assert not search.beats_chance
+        assert search.verdict.startswith("no card classifies significantly better than chance")
+
+
+@pytest.mark.parametrize(("gained", "color"), [(4, "rgb"), (5, "bgr")])
+def test_without_a_card_another_color_must_be_significantly_better(gained: int, color: str) -> None:
+    labels = ["anger"] * 20
+    rgb, bgr = InputSpec(16), InputSpec(16, "bgr")
+    seen = {rgb: np.array([0] * 10 + [1] * 10), bgr: np.array([0] * (10 + gained) + [1] * (10 - gained))}
+    candidates = [Candidate(spec, "two", ("anger", "fear"), (seen[spec] == 0).mean(), 20) for spec in (bgr, rgb)]
+    # sign test of 4 or 5 gains without a loss: p = 1/16 or 1/32
+    assert _select(candidates, None, rgb, seen, labels, 0.05).input.color == color

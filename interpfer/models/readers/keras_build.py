@@ -1,11 +1,14 @@
 """Builds Keras models from their configuration, and loads the weights of HDF5 files into them."""
 
+import importlib
 import json
+import math
 import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,9 @@ from interpfer.models.readers.keras_known import build_deepface
 BESIDE = {"optimizer", "optimizer_weights", "seed_generator", "metrics"}
 """Groups of a file beside the weights."""
 
+SLACK = 1000
+"""Values that a model may hold beside the weights in its file, such as the states of random numbers."""
+
 UNKNOWN = re.compile(r"(?:Could not locate class|Unknown \w+:?) '?(\w+)'?")
 """Name of a class in an error of Keras."""
 
@@ -33,6 +39,7 @@ def build_with_weights(path: Path, config: dict[str, Any], has_trust: bool, desc
 
     check_config(config, description or path, has_trust)
     _drop_groups(config)
+    check_size(config, path, description or path, has_trust)
     with tempfile.TemporaryDirectory() as folder:
         copied = Path(folder) / "model.h5"
         with h5py.File(path, "r") as source, h5py.File(copied, "w") as target:
@@ -44,6 +51,47 @@ def build_with_weights(path: Path, config: dict[str, Any], has_trust: bool, desc
                     target.attrs[name] = value
             target.attrs["model_config"] = json.dumps(config)
         return load_model_file(copied, path, has_trust)
+
+
+def check_size(config: Mapping[str, Any], weights: Path, shown: Path, has_trust: bool) -> None:
+    """Check that the layers of a configuration hold no more weights than their file, before memory is taken for them.
+
+    Args:
+        config: the configuration, whose code was checked.
+        weights: HDF5 file with the weights.
+        shown: name of the file of the configuration in messages.
+        has_trust: whether code of the file may run.
+
+    Raises:
+        ModelError: they hold more.
+    """
+    import h5py
+
+    keras = import_keras()
+    content = deepcopy(dict(config))
+    try:
+        with standard_settings(keras), keras.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if "module" in config:
+                model = keras.saving.deserialize_keras_object(content, safe_mode=not has_trust)
+            else:
+                model = importlib.import_module("keras.src.legacy.saving.saving_utils").model_from_config(content)
+            count = sum(math.prod(each.shape) for each in model.weights)
+    except Exception:  # Keras raises many types; it says what is wrong when the model is built
+        return
+    available = 0
+
+    def add(_: str, value: Any) -> None:
+        nonlocal available
+        available += value.size or 0 if isinstance(value, h5py.Dataset) else 0
+
+    with h5py.File(weights, "r") as file:
+        file.visititems(add)
+    if count > 2 * available + SLACK:
+        raise ModelError(
+            f"{shown} is not built: its layers would hold {count:,} weights, but its file has {available:,}; copy or "
+            "download it again."
+        )
 
 
 def load_model_file(file: Path, shown: Path, has_trust: bool) -> Any:

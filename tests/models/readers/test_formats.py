@@ -1,5 +1,6 @@
 """The same network in many formats gives the same scores."""
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -194,6 +195,33 @@ def test_a_hugging_face_folder(tmp_path: Path) -> None:
     x = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(model.logits(x), network(x).logits)
     assert model.layers("last")
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ({0: "angry", 1: "fear", 2: "happpy"}, "unknown expression 'happpy'. Did you mean happy"),
+        ({1: "angry", 2: "fear", 3: "happy"}, "id2label must number the outputs 0, 1, 2, ..., got 1, 2, 3"),
+        ({0: "angry", 1: "anger", 2: "happy"}, "classes must name each expression once, got anger more than once"),
+        ({0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}, "'LABEL_0' is a number, not the name of a class"),
+    ],
+)
+def test_labels_of_a_hugging_face_folder_that_are_not_used(
+    labels: dict[int, str], problem: str, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(
+        hidden_size=24, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8,
+        id2label={index: f"name {index}" for index in range(3)},
+    )  # fmt: skip
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path / "vit")
+    file = tmp_path / "vit" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"id2label": labels}))
+    with pytest.raises(ModelError) as error:
+        load_model(tmp_path / "vit")
+    assert f"the labels in its config.json are not used: {problem}" in str(error.value)
+    assert "pass --classes" in str(error.value)
+    assert load_model(tmp_path / "vit", classes="anger, fear, happiness").classes == ("anger", "fear", "happiness")
 
 
 def test_a_folder_of_the_reference(tmp_path: Path) -> None:

@@ -243,16 +243,42 @@ def test_gradcam_is_that_of_the_definition(files: dict[str, Path], small: Any) -
     assert torch.allclose(maps["gradcam", "pool"], expected, atol=1e-6)
 
 
-def test_scores_are_those_of_the_same_network_in_torch(files: dict[str, Path], small: Any) -> None:
+@pytest.fixture(scope="module")
+def others(small: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The network in the formats of torch and ONNX, with its weights alone where ``Twin`` is its architecture."""
+    pytest.importorskip("onnxruntime")
+    from safetensors.torch import save_file
+
+    folder, twin = tmp_path_factory.mktemp("others"), Twin(small)
+    torch.save(twin.state_dict(), folder / "twin.pt")
+    save_file(twin.state_dict(), folder / "twin.safetensors")
+    for opset in (11, 13, 17, 18, 20):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                twin, (torch.zeros(2, 1, 24, 24),), str(folder / f"opset{opset}.onnx"), dynamo=False,
+                opset_version=opset, input_names=["x"], dynamic_axes={"x": {0: "n"}},
+            )  # fmt: skip
+    return {path.name: path for path in sorted(folder.iterdir())}
+
+
+def test_the_same_network_gives_the_same_scores_in_every_format(
+    files: dict[str, Path], others: dict[str, Path], small: Any
+) -> None:
+    options: dict[str, Any] = {"maps": "attention, gradcam", "metrics": "cosine, deletion", "report": False}
+    faces = DemoDataset("test", count=2, size=48)
+    sources = {"torch": Twin(small), "h5": files["h5"], "keras": files["keras"], **others}
+    assert len(sources) == 10
     scores = {}
-    for name, model in {"torch": Twin(small), "h5": files["h5"], "keras": files["keras"]}.items():
-        loaded = load_model(model, name="network", **CARD)
-        options = {"maps": "attention, gradcam", "metrics": "cosine, deletion", "report": False}
-        scores[name] = interpfer.score(loaded, DemoDataset("test", count=4, size=48), **options).per_image
-    values = scores["torch"].select_dtypes("number")
-    assert len(values) >= 6
-    for name in ("h5", "keras"):
-        assert values.sub(scores[name].select_dtypes("number")).abs().max().max() < 1e-4
+    for name, source in sources.items():
+        arch = {"arch": f"{__file__}:Twin", "trust": True} if name.startswith("twin") else {}
+        loaded = load_model(source, name="network", **CARD, **arch)
+        layer = [each.name for each in loaded.spatial_layers if each.channels == 8 and each.grid == (20, 20)][-1]
+        run = interpfer.score(loaded, faces, layers=layer, **options)
+        scores[name] = run.per_image.select_dtypes("number").reset_index(drop=True)
+    assert len(scores["torch"]) >= 4
+    for name, values in scores.items():
+        assert values.sub(scores["torch"]).abs().max().max() < 1e-4, name
 
 
 def test_one_hdf5_file_may_hold_the_weights_of_an_architecture(
@@ -582,6 +608,25 @@ def test_what_unpacks_to_too_much_is_refused(
         file["model_weights"].create_dataset("huge", (1 << 30, 1 << 10), "f4", chunks=(1 << 10, 1 << 10))
     with pytest.raises(ModelError, match=r"would unpack to more than \d MiB \(/model_weights/huge is"):
         load_model(path, classes=CLASSES)
+
+
+def test_a_layer_larger_than_its_weights_is_refused_before_it_is_built(files: dict[str, Path], tmp_path: Path) -> None:
+    def enlarge(config: dict[str, Any]) -> None:
+        for layer in config.get("config", config).get("layers", ()):
+            if layer["config"]["name"] == "head":
+                layer["config"]["units"] = 10**9
+
+    message = r"is not built: its layers would hold 9,000,000,\d{3} weights, but its file has \d{3}; copy or"
+    with pytest.raises(ModelError, match=message):
+        load_model(rewrite(files["keras"], tmp_path / "m.keras", enlarge), classes=CLASSES)
+    old = tmp_path / "m.h5"
+    shutil.copy(files["h5"], old)
+    with h5py.File(old, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        enlarge(config)
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(ModelError, match=message):
+        load_model(old, classes=CLASSES)
 
 
 def test_an_archive_stays_in_its_folder(files: dict[str, Path], tmp_path: Path) -> None:
