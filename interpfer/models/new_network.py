@@ -1,4 +1,4 @@
-"""A network of torchvision or timm to train: with random weights, or with those for ImageNet."""
+"""A network to train, of torchvision, timm or interpfer: with random weights, or with those for ImageNet."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,19 +15,8 @@ from interpfer.models.loading import NO_CARD_FIELD, card_fields
 from interpfer.models.model import Model
 from interpfer.models.preset import merge_cards
 
-LIBRARIES = ("torchvision", "timm")
-"""Sources of networks that can be named instead of a checkpoint."""
-
-
-def is_library_name(model: str) -> bool:
-    """Return whether a text names a network of a library, such as "torchvision:resnet18".
-
-    Examples:
-        >>> is_library_name("timm:resnet10t"), is_library_name("runs/model.pt")
-        (True, False)
-    """
-    source, colon, name = model.partition(":")
-    return bool(colon and name) and source in LIBRARIES
+APVIT_INPUT: Mapping[str, Any] = {"size": 112, "mean": "imagenet"}
+"""How images are prepared for an APViT, as in the authors' configuration."""
 
 
 def new_network(network: str, pretrained: bool = False, **options: Any) -> Model:
@@ -43,7 +32,7 @@ def new_network(network: str, pretrained: bool = False, **options: Any) -> Model
         The model; its random weights are those of torch's current random state.
 
     Raises:
-        ModelError: there is no such network, no classes are named, or its weights are not at hand.
+        ModelError: there is no such network, no classes are named, or it has no such weights at hand.
 
     Examples:
         >>> model = new_network("torchvision:resnet18", classes="rafdb", input_size=64)
@@ -54,6 +43,10 @@ def new_network(network: str, pretrained: bool = False, **options: Any) -> Model
         {key: value for key, value in options.items() if key not in NO_CARD_FIELD}, options.get("preset")
     )
     fields = merge_cards({"input": _usual_input(network, fields)}, fields) | {"arch": network}
+    if _is_apvit(network):
+        fields["arch_args"] = {"size": fields["input"]["size"]} | dict(fields.get("arch_args") or {})
+    if pretrained and network.startswith("interpfer:"):
+        raise ModelError(f"--pretrained needs torchvision:NAME or timm:NAME as MODEL, got {network}; leave it out.")
     card = parse_card(fields, f"of {network}", Path())
     module = build(card, trust=False)
     if pretrained:
@@ -65,6 +58,8 @@ def new_network(network: str, pretrained: bool = False, **options: Any) -> Model
 
 def _usual_input(arch: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return how images are prepared for the pretrained weights; of another size than theirs only the normalisation."""
+    if _is_apvit(arch):
+        return dict(APVIT_INPUT)
     try:
         usual = find_pretrained_input(arch, f"of {arch}")
     except ModelError:
@@ -73,6 +68,10 @@ def _usual_input(arch: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(named, Mapping) and "size" in named:
         return {key: usual[key] for key in ("mean", "std", "scale") if key in usual}
     return usual
+
+
+def _is_apvit(arch: str) -> bool:
+    return arch.startswith("interpfer:apvit")
 
 
 def _load_pretrained(network: nn.Module, arch: str, classes: int) -> None:

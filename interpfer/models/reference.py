@@ -6,18 +6,15 @@ Its parameters have the names in the files of the reference, once their two part
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
+from interpfer.models.attention_dropout import REFERENCE_DROP, AttentionDropout
 from interpfer.models.heads import HEADS
 
 DROPOUT_BLOCKS = {"layer3": (0,), "layer4": (0, 2)}
 """Blocks followed by attention-based dropout (ADL), which shifts the names of the later blocks."""
-
-DROP_RATE, DROP_THRESHOLD = 0.4, 0.1
-"""Defaults of the reference for attention-based dropout; Choe and Shim 2019 have 0.75 and 0.9 for ResNet-50."""
 
 REFERENCE_HEADS = {
     "WGAP": "wgap",
@@ -54,7 +51,7 @@ class ReferenceClassifier(nn.Module):
         adl: bool = False,
         background: bool = False,
         scale: float = 1.0,
-        drop: Sequence[float] = (DROP_RATE, DROP_THRESHOLD),
+        drop: Sequence[float] = REFERENCE_DROP,
     ) -> None:
         super().__init__()
         from torchvision.models import get_model, list_models
@@ -97,38 +94,3 @@ def _remove_stride(block: nn.Module) -> None:
     for module in block.modules():
         if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
             module.stride = (1, 1)
-
-
-class AttentionDropout(nn.Module):
-    """Attention-based dropout layer (ADL, Choe and Shim 2019, arXiv 1908.10028): the identity in evaluation.
-
-    In training one draw per call and batch decides how all activations are multiplied: with probability ``rate`` by a
-    mask that hides each image's most attended places, else by the sigmoid of its attention, the mean over the channels.
-
-    Args:
-        rate: probability of the mask.
-        threshold: share of the largest attention from which on a place is hidden.
-
-    Examples:
-        >>> layer = AttentionDropout(rate=1.0, threshold=0.5)
-        >>> layer(torch.tensor([[[[4.0, 1.0]]]]))
-        tensor([[[[0., 1.]]]])
-        >>> layer.eval()(torch.tensor([[[[4.0, 1.0]]]]))
-        tensor([[[[4., 1.]]]])
-    """
-
-    def __init__(self, rate: float = DROP_RATE, threshold: float = DROP_THRESHOLD) -> None:
-        super().__init__()
-        for name, value in (("rate", rate), ("threshold", threshold)):
-            if not 0 <= value <= 1:
-                raise ModelError(f"interpfer:reference: {name} of the dropout must be between 0 and 1, got {value}.")
-        self.rate, self.threshold = rate, threshold
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return the activations, in training those that are left."""
-        if not self.training:
-            return x
-        attention = x.mean(1, keepdim=True)
-        if torch.rand(()) < self.rate:
-            return x * (attention < self.threshold * attention.amax((2, 3), keepdim=True))
-        return x * attention.sigmoid()

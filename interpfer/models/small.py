@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
+from interpfer.models.apvit import APViT
+from interpfer.models.heads.action_units import build_au_network
 from interpfer.models.heads.attach import build_headed
 from interpfer.models.reference import ReferenceClassifier
 
@@ -42,10 +44,16 @@ def _unit(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
 
 
+APVIT_SMALL: dict[str, Any] = {"widths": (24, 24, 48, 96), "blocks": (1, 2, 3), "dim": 96, "depth": 8, "heads": 4}
+"""Arguments of an APViT that trains on two cores."""
+
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "small": SmallCNN,
+    "apvit": APViT,
+    "apvit-small": lambda classes, **arguments: APViT(classes, **APVIT_SMALL | arguments),
     "reference": ReferenceClassifier,
     "headed": build_headed,
+    "au-head": build_au_network,
 }
 
 
@@ -53,7 +61,7 @@ def from_interpfer(name: str, classes: int, **arguments: Any) -> nn.Module:
     """Return a network of interpfer.
 
     Args:
-        name: "small", "reference" or "headed".
+        name: "small", "reference", "headed", "au-head", "apvit" or "apvit-small".
         classes: number of outputs.
         arguments: further keyword arguments of the network.
 

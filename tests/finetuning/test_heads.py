@@ -9,17 +9,21 @@ from interpfer import load_model
 from interpfer.datasets.demo import DemoDataset
 from interpfer.errors import InterpferError, ModelError
 from interpfer.finetuning.accelerator import TrainingForward
+from interpfer.finetuning.attention_dropout import FeatureDropout
 from interpfer.finetuning.data import Inputs
 from interpfer.finetuning.options import FinetuneOptions
 from interpfer.finetuning.run import FinetuneResult, finetune
+from interpfer.models.heads import HEADS
 from interpfer.models.heads.acol import AcolHead
-from interpfer.models.heads.attach import HeadedNetwork
+from interpfer.models.heads.attach import attach_head
+from interpfer.models.heads.network import HeadedNetwork
 from interpfer.models.model import Model
 from interpfer.models.new_network import new_network
 from interpfer.models.small import SmallCNN
 from interpfer.scoring.score import score
 
-FACES = DemoDataset("train", count=28, size=32)
+FACES = DemoDataset("train", count=14, size=32)
+UNTRAINED = "before is the network with that untrained head"
 
 
 def small(classes: int = 7) -> Model:
@@ -29,7 +33,7 @@ def small(classes: int = 7) -> Model:
 
 
 def train(model: Model | str, out: Path, **choices: object) -> FinetuneResult:
-    choices = {"epochs": 2, "batch_size": 14, "freeze": "none", "device": "cpu", "test": None} | choices
+    choices = {"epochs": 2, "batch_size": 7, "freeze": "none", "device": "cpu", "test": None} | choices
     return finetune(model, FACES, out=out, **choices)
 
 
@@ -37,7 +41,8 @@ def train(model: Model | str, out: Path, **choices: object) -> FinetuneResult:
 def test_a_new_head_is_trained_saved_and_scored_without_flags(
     head: str, arguments: dict[str, int], tmp_path: Path
 ) -> None:
-    result = train(small(), tmp_path / "tuned", head=head, head_args=arguments)
+    result = train(small(), tmp_path / "tuned", head=head, head_args=arguments, precision="bf16", adl="0.5,0.9")
+    assert result.notes[0] == f"{head} head with random weights in place of the head of SmallCNN; {UNTRAINED}"
     again = load_model(tmp_path / "tuned" / "model.pt")
     assert isinstance(again.module, HeadedNetwork)
     images = torch.rand(2, 3, 32, 32)
@@ -62,6 +67,34 @@ def test_a_resumed_training_of_a_head_ends_with_the_same_bits(tmp_path: Path) ->
     resumed = train(small(), tmp_path / "cut", resume=True, **choices)
     for one, two in zip(whole.model.module.parameters(), resumed.model.module.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+@pytest.fixture(scope="module")
+def networks() -> tuple[Model, Model]:
+    sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
+    return small(), new_network("timm:vit_tiny_patch16_224", classes=FACES.classes, input_size=32, arch_args=sizes)
+
+
+@pytest.mark.parametrize("name", list(HEADS))
+@pytest.mark.parametrize("kind", ["cnn", "vit"])
+def test_every_head_trains_on_both_kinds_of_networks_under_mixed_precision(
+    name: str, kind: str, networks: tuple[Model, Model]
+) -> None:
+    network = networks[kind == "vit"]
+    if HEADS.get(name).needs_class_token and kind == "cnn":
+        return
+    model = attach_head(network, name, **({"width": 6} if name == "acol" else {}))
+    for parameter in model.module.parameters():
+        parameter.requires_grad_()
+    forward = TrainingForward(model.module, {}, FeatureDropout(model, (0.5, 0.9))).train()
+    x, targets = torch.rand(3, 3, 32, 32), torch.tensor([0, 1, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, own = forward(x, [(1.0, targets)])
+        loss = torch.nn.functional.cross_entropy(logits, targets) + (0 if own is None else own)
+    loss.backward()
+    gradients = {key: value.grad for key, value in model.module.named_parameters()}
+    assert all(each is not None and each.isfinite().all() for each in gradients.values())
+    assert any(bool(each.any()) for key, each in gradients.items() if key.startswith("trunk."))
 
 
 def test_the_loss_of_a_head_weighs_both_faces_of_a_mixture() -> None:

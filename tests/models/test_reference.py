@@ -10,10 +10,11 @@ from torch import Tensor
 
 from interpfer.errors import ModelError
 from interpfer.maps.compute import compute_maps
+from interpfer.models.attention_dropout import AttentionDropout
 from interpfer.models.heads.log_sum_exp import log_sum_exp
 from interpfer.models.heads.peaks import mean_of_window_maxima
 from interpfer.models.loading import load_model
-from interpfer.models.reference import AttentionDropout, ReferenceClassifier
+from interpfer.models.reference import ReferenceClassifier
 
 CLASSES = ["neutral", "happiness", "surprise", "fear"]
 SIZE = 96
@@ -55,7 +56,7 @@ def test_attention_dropout_is_the_identity_in_evaluation_and_passes_gradients_in
     assert AttentionDropout(1.0).eval()(x) is x
     torch.autograd.backward(AttentionDropout(1.0, 0.5)(x).sum())
     assert torch.equal(x.grad != 0, (dropped(x.detach(), 0.5) != 0))
-    with pytest.raises(ModelError, match="rate of the dropout must be between 0 and 1, got 1.5"):
+    with pytest.raises(ModelError, match="rate must be between 0 and 1, got 1.5"):
         AttentionDropout(1.5)
 
 

@@ -20,5 +20,6 @@ HEADS: "Registry[type[Head]]" = Registry(
         "acol": "interpfer.models.heads.acol:AcolHead",
         "prm": "interpfer.models.heads.peaks:PeakHead",
         "prm-reference": "interpfer.models.heads.peaks:PeakReferenceHead",
+        "ts-cam": "interpfer.models.heads.ts_cam:TsCamHead",
     },
 )

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
@@ -14,6 +13,7 @@ from interpfer.models import ARCHITECTURES
 from interpfer.models.card import ModelCard
 from interpfer.models.heads import HEADS
 from interpfer.models.heads.base import Head
+from interpfer.models.heads.network import HeadedNetwork
 from interpfer.models.hooks import first_tensor, hooked
 from interpfer.models.layer import Layer
 from interpfer.models.model import Model
@@ -28,50 +28,6 @@ FINER_STAGES = 2
 """Number of stages that ``large_maps`` keeps at the grid of the one before."""
 
 STRIDED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
-
-
-class _ReachedError(Exception):
-    """The layer has its output; what follows in the network is not run."""
-
-
-class HeadedNetwork(nn.Module):
-    """A network up to one of its layers, and a head on the grid of that layer.
-
-    Args:
-        trunk: the network; what it runs after the layer is not run.
-        layer: name of the layer in the trunk, and how its output lies on a grid.
-        head: from that grid to logits.
-    """
-
-    def __init__(self, trunk: nn.Module, layer: Layer, head: Head) -> None:
-        super().__init__()
-        self.trunk, self.head = trunk, head
-        self._layer = layer
-
-    def forward(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k"]:
-        """Return logits."""
-        reached: list[Any] = []
-
-        def stop(_: nn.Module, __: Any, output: Any) -> None:
-            reached.append(output)
-            raise _ReachedError
-
-        handle = self.trunk.get_submodule(self._layer.name).register_forward_hook(stop)
-        try:
-            self.trunk(x)
-        except _ReachedError:
-            pass
-        finally:
-            handle.remove()
-        output = first_tensor(reached[0], self._layer.part)
-        assert output is not None
-        logits: Tensor = self.head(self._layer.to_grid(output))
-        return logits
-
-    @property
-    def num_prefix_tokens(self) -> int:
-        """Number of class and register tokens of the trunk."""
-        return self._layer.prefix
 
 
 def attach_head(
@@ -101,8 +57,10 @@ def attach_head(
         >>> wildcat.layers("last"), wildcat.classes
         (('trunk.stages.3',), ('anger', 'fear', 'sadness'))
     """
-    _require_trunk(model)
+    _require_trunk(model, large_maps)
     names = tuple(classes or model.classes)
+    if isinstance(model.module, HeadedNetwork):
+        return _replace_head(model, head, names, arguments)
     trunk = copy.deepcopy(model.module)
     widened = strided_modules(model) if large_maps else ()
     _remove_strides(trunk, widened)
@@ -113,7 +71,7 @@ def attach_head(
             f"model {model.name}: --large-maps removes strides of convolutions and pooling, and its last stages have "
             "none that makes the grid smaller."
         )
-    facts: dict[str, Any] = {"layer": _layer_facts(layer), "head": head} | (
+    facts: dict[str, Any] = {"layer": layer_facts(layer), "head": head} | (
         {"head_args": arguments} if arguments else {}
     )
     if widened:
@@ -124,7 +82,29 @@ def attach_head(
         _leave_out(trunk, unused)
     card = _headed_card(model.card, names, facts)
     note = f"{head} head with random weights in place of the head of {model.name}"
-    return Model(model.name, network, card, notes=(*model.notes, note))
+    texts = None if model.card.prompts is None else model.card.prompts.describe()
+    return Model(model.name, network, card, notes=(*(each for each in model.notes if each != texts), note))
+
+
+def _replace_head(model: Model, head: str, classes: tuple[str, ...], arguments: Mapping[str, Any]) -> Model:
+    """Return a network with a head of interpfer with another one on the same layer."""
+    assert isinstance(model.module, HeadedNetwork)
+    network, card = copy.deepcopy(model.module), model.card
+    layer = network.layer
+    replaced = HeadedNetwork(network.trunk, layer, _make_head(head, layer.channels, len(classes), arguments))
+    facts = {name: value for name, value in card.arch_args.items() if name not in ("head", "head_args")}
+    given: dict[str, Any] = {"head": head} | ({"head_args": arguments} if arguments else {})
+    is_named = card.arch == ARCH
+    card = replace(
+        card,
+        arch_args=facts | given if is_named else card.arch_args,
+        head=None if is_named or card.arch is None else head,
+        head_args={} if is_named or card.arch is None else arguments,
+        classes=classes,
+        published={},
+    )
+    note = f"{head} head with random weights in place of the {type(network.head).__name__} of {model.name}"
+    return Model(model.name, replaced, card, notes=(*model.notes, note))
 
 
 def build_headed(
@@ -157,16 +137,7 @@ def build_headed(
         raise ModelError(f"{ARCH}: trunk must be a network of {', '.join(SOURCES)}, got '{trunk}'.")
     network = ARCHITECTURES.get(source)(name, **({"classes": classes} | dict(trunk_args or {})))
     _remove_strides(network, without_stride)
-    facts = dict(layer)
-    place = Layer(
-        str(facts["name"]),
-        int(facts["channels"]),
-        (int(facts["grid"][0]), int(facts["grid"][1])),
-        str(facts["layout"]),
-        int(facts.get("prefix", 0)),
-        part=int(facts.get("part", 0)),
-        order=tuple(facts["order"]) if facts.get("order") else None,
-    )
+    place = layer_of(layer)
     if place.name not in dict(network.named_modules()):
         raise ModelError(f"{ARCH}: {trunk} has no layer '{place.name}'.")
     _leave_out(network, unused)
@@ -186,6 +157,7 @@ def _headed_card(card: ModelCard, classes: tuple[str, ...], facts: Mapping[str, 
         aus_output=None,
         layers=None if card.layers is None else tuple(f"trunk.{name}" for name in card.layers),
         published={},
+        prompts=None,
     )
 
 
@@ -215,16 +187,16 @@ def _make_head(name: str, channels: int, classes: int, arguments: Mapping[str, A
         raise ModelError(f"head {name}: {error}; check head_args.") from error
 
 
-def _require_trunk(model: Model) -> None:
+def _require_trunk(model: Model, large_maps: bool) -> None:
     """Check that a network can be the trunk of another head.
 
     Raises:
-        ModelError: it has a head of interpfer, or its layers are not accessible.
+        ModelError: its layers are not accessible, or its grid is to change with a head of interpfer.
     """
-    if isinstance(model.module, HeadedNetwork):
+    if isinstance(model.module, HeadedNetwork) and large_maps:
         raise ModelError(
-            f"model {model.name} has a head of interpfer already ({type(model.module.head).__name__}); "
-            "put the head on the network that it was trained from."
+            f"model {model.name} has a head of interpfer ({type(model.module.head).__name__}), whose grid is kept: "
+            "--large-maps is for the network that it was trained from."
         )
     if model.program is not None:
         raise ModelError(f"model {model.name}: the layers of a program are not accessible, so it takes no other head.")
@@ -241,7 +213,21 @@ def _last_layer(model: Model) -> str:
     return [each.name for each in model.spatial_layers if (each.layout, each.grid) == (layer.layout, layer.grid)][-1]
 
 
-def _layer_facts(layer: Layer) -> dict[str, Any]:
+def layer_of(facts: Mapping[str, Any]) -> Layer:
+    """Return the layer that a card describes; see ``layer_facts``."""
+    return Layer(
+        str(facts["name"]),
+        int(facts["channels"]),
+        (int(facts["grid"][0]), int(facts["grid"][1])),
+        str(facts["layout"]),
+        int(facts.get("prefix", 0)),
+        part=int(facts.get("part", 0)),
+        order=tuple(facts["order"]) if facts.get("order") else None,
+    )
+
+
+def layer_facts(layer: Layer) -> dict[str, Any]:
+    """Return what a card says of a layer."""
     facts: dict[str, Any] = {
         "name": layer.name,
         "channels": layer.channels,
@@ -280,7 +266,7 @@ def _unused_modules(network: HeadedNetwork, noise: Tensor) -> tuple[str, ...]:
     idle: list[str] = []
     for module, name in names.items():
         is_inside = any(name.startswith(f"{outer}.") for outer in idle)
-        if not is_inside and name not in running and used.isdisjoint(module.parameters()):
+        if not is_inside and module.state_dict() and name not in running and used.isdisjoint(module.parameters()):
             idle.append(name)
     return tuple(idle)
 
@@ -293,4 +279,5 @@ def _with_parents(name: str) -> tuple[str, ...]:
 def _leave_out(network: nn.Module, names: Sequence[str]) -> None:
     for name in names:
         parent, _, own = name.rpartition(".")
-        setattr(network.get_submodule(parent), own, nn.Identity())
+        if network.get_submodule(name).state_dict():  # others may be read by the modules that hold them
+            setattr(network.get_submodule(parent), own, nn.Identity())

@@ -30,10 +30,12 @@ class Head(nn.Module, ABC):
     Attributes:
         summary: one line for ``interpfer ls heads``.
         source: where it is published.
+        needs_class_token: whether it is for transformers with a class token alone.
     """
 
     summary: ClassVar[str]
     source: ClassVar[str]
+    needs_class_token: ClassVar[bool] = False
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()

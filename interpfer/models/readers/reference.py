@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 
 from interpfer.errors import ModelError
+from interpfer.models.attention_dropout import REFERENCE_DROP
 from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.folder import find_checkpoint
 from interpfer.models.readers.torchfile import TorchFile
-from interpfer.models.reference import DROP_RATE, DROP_THRESHOLD
 
 CONFIG = "config_model.yaml"
 CLASS_FILE = "class_id.yaml"
@@ -92,7 +92,7 @@ _PlainLoader.add_multi_constructor("", _construct_plain)
 def _arch_args(encoder: str, head: str, options: Mapping[str, Any]) -> dict[str, Any]:
     dense = str(options.get("dense_dims") or "")
     adl = str(options.get("method")) == "ADL" or bool(options.get("use_adl"))
-    defaults = {"adl_drop_rate": DROP_RATE, "adl_drop_threshold": DROP_THRESHOLD}
+    defaults = dict(zip(("adl_drop_rate", "adl_drop_threshold"), REFERENCE_DROP, strict=True))
     drop = [float(default if options.get(name) is None else options[name]) for name, default in defaults.items()]
     return {
         "encoder": encoder,
