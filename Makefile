@@ -1,9 +1,9 @@
 PYTHONS ?= python3.11 python3.12 python3.13
 
-.PHONY: help check format test pythons docs bench wheel
+.PHONY: help check format test pythons docs bench table1 wheel
 
 help:    ## Show this list
-	@grep -E '^[a-z]+: *##' $(MAKEFILE_LIST) | sed 's/: *## */\t/'
+	@grep -E '^[a-z0-9]+: *##' $(MAKEFILE_LIST) | sed 's/: *## */\t/'
 
 check:   ## Lint and type-check
 	ruff check . && ruff format --check . && mypy
@@ -22,6 +22,9 @@ docs:    ## Build the documentation into .site, and check that its pages load no
 
 bench:   ## Run the benchmarks; only an otherwise idle machine gives comparable numbers
 	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.metrics && python -m benchmarks.faithfulness
+
+table1:  ## Train every method of the paper's table on drawn faces, without and with action units; half an hour on two cores
+	python -m benchmarks.table1 drawn --workers 2 --work .table1
 
 wheel:   ## Build sdist and wheel into dist/, install the wheel in a fresh environment, and run its demo
 	.ci/wheel
