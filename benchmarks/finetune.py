@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from torchvision.models import resnet18
 
-from benchmarks.finetune_study import ARMS, Task, measure, nested, people, summarise, train
+from benchmarks.finetune_study import ARMS, BASIC, Task, measure, nested, people, summarise, train
 from benchmarks.report import write_results
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.demo import DemoDataset
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2, help="how often the folder is cut anew")
     parser.add_argument("--folds", type=int, default=5, help="parts of a cut, each held out in turn")
     parser.add_argument(
-        "--arms", default=",".join(ARMS), help=f"of {', '.join(ARMS)}; ARM:N trains an arm in the first N repeats only"
+        "--arms", default=",".join(BASIC), help=f"of {', '.join(ARMS)}; ARM:N trains an arm in the first N repeats only"
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=1, help="trainings at a time, with one thread each")

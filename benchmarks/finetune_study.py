@@ -40,8 +40,25 @@ ARMS: dict[str, dict[str, Any]] = {
     "guided": {},
     "half": {"weight": FinetuneOptions.weight / 2},
     "double": {"weight": FinetuneOptions.weight * 2},
+    "correct": {"guide_correct": True},
+    "correct double": {"guide_correct": True, "weight": FinetuneOptions.weight * 2},
+    "keep": {"keep_predictions": 1.0},
+    "average": {"ema": 0.98},
+    "smooth": {"label_smoothing": 0.1},
+    "plain smooth": {"weight": 0.0, "label_smoothing": 0.1},
+    "colours": {"augment": "paper"},
+    "plain colours": {"weight": 0.0, "augment": "paper"},
+    "balanced": {"class_weights": True},
+    "statistics": {"freeze_bn": True},
+    "AU head": {"au_head": 0.5},
+    "patches": {"patch_contrast": 0.2},
+    "flip": {"flip_consistency": 0.5},
 }
-"""Arm -> options that differ from the defaults: no guide, the published recipe, ours, half and twice its weight."""
+"""Arm -> options that differ from the defaults: no guide, the published recipe, ours, half and twice its weight, and
+what may keep the accuracy (``--arms`` chooses)."""
+
+BASIC = ("plain", "belharbi2024", "guided", "half", "double")
+"""Arms that are trained where none are named."""
 
 SETTINGS = ("half", "guided", "double")
 """Arms among which a setting is chosen on some folds and reported on another."""

@@ -50,6 +50,9 @@ class Guide:
         loss_resize: "canvas" or "grid"; see ``FinetuneOptions``.
         loss_shift: subtract the minimum of attention where that is negative. The metric does, the reference's loss does
             not; it only matters to networks whose layer has negative values.
+        guide_correct: leave out faces whose predicted class is not the true one.
+        patch_contrast: weight of the contrast of features inside and outside the heatmap, at ``align_layers``.
+        flip_consistency: weight of the difference of class maps of mirrored faces, at ``cam_layers``.
         truth_options: what the maps are aligned with, and by which protocol they are resized.
     """
 
@@ -62,6 +65,9 @@ class Guide:
     cam_map: str | LayerMap = FinetuneOptions.cam_map
     loss_resize: str = FinetuneOptions.loss_resize
     loss_shift: bool = FinetuneOptions.loss_shift
+    guide_correct: bool = FinetuneOptions.guide_correct
+    patch_contrast: float = FinetuneOptions.patch_contrast
+    flip_consistency: float = FinetuneOptions.flip_consistency
     truth_options: TruthOptions = TruthOptions()
 
     def __post_init__(self) -> None:
