@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from interpfer.errors import PluginError, suggest_names
 from interpfer.maps.base import ONE_PASS, AnyMap, BaselineMap
+from interpfer.maps.refiners import REFINERS
 from interpfer.registry import Registry
 from interpfer.truth.options import AU_HEATMAP, MASK
 
@@ -12,36 +13,56 @@ RISE = re.compile(r"rise-([1-9][0-9]*)")
 
 
 class MapRegistry(Registry[AnyMap]):
-    """Maps by name, and ``rise-N``: RISE with any number of masks, which is not listed.
+    """Maps by name; also ``rise-N``, RISE with any number of masks, and ``MAP.REFINER``, which are not listed.
 
     Examples:
-        >>> "rise-500" in MAPS, "rise-500" in list(MAPS)
-        (True, False)
+        >>> "rise-500" in MAPS, "gradcam.flip.blur" in MAPS, "gradcam.flip" in list(MAPS)
+        (True, True, False)
+        >>> MAPS.resolve("Grad-CAM.Rank-Gaussian")
+        'gradcam.rank-gaussian'
     """
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (isinstance(name, str) and RISE.fullmatch(name) is not None)
+        if super().__contains__(name) or not isinstance(name, str):
+            return super().__contains__(name)
+        base, *refiners = name.split(".")
+        is_known = super().__contains__(base) or RISE.fullmatch(base) is not None
+        return is_known and all(each in REFINERS for each in refiners)
 
     def get(self, name: str) -> AnyMap:
         """Return a map.
 
         Raises:
-            PluginError: the name is unknown, or the import fails.
+            PluginError: the name is unknown, or the import fails; or a refiner cannot be applied to the map.
         """
-        match = RISE.fullmatch(name)
-        if match is None:
-            return super().get(name)
-        from interpfer.maps.rise import rise_map
+        match, (base, dot, _) = RISE.fullmatch(name), name.partition(".")
+        if match is not None:
+            from interpfer.maps.rise import rise_map
 
-        return rise_map(int(match[1]))
+            return rise_map(int(match[1]))
+        if not dot or super().__contains__(name):
+            return super().get(name)
+        from interpfer.maps.refined import parse
+
+        return parse(name, self.get(base))
 
     def resolve(self, name: str) -> str | None:
         """Return the name of the map that a spelling stands for; None if there is none."""
-        return name.casefold() if RISE.fullmatch(name.casefold()) else super().resolve(name)
+        if RISE.fullmatch(name.casefold()):
+            return name.casefold()
+        if name.casefold() == "refinecam":
+            return "gradcam++.layers"
+        if "." not in name or super().__contains__(name):
+            return super().resolve(name)
+        base, *refiners = name.split(".")
+        parts = [self.resolve(base), *map(REFINERS.resolve, refiners)]
+        known = [part for part in parts if part is not None]
+        return ".".join(known) if len(known) == len(parts) else None
 
     def origin(self, name: str) -> str:
         """Return the name of the package that provides a map."""
-        return super().origin("rise" if RISE.fullmatch(name) else name)
+        base = name if super().__contains__(name) else name.partition(".")[0]
+        return super().origin("rise" if RISE.fullmatch(base) else base)
 
 
 MAPS: Registry[AnyMap] = MapRegistry(
@@ -71,7 +92,14 @@ MAPS: Registry[AnyMap] = MapRegistry(
         "class-token-attention": "interpfer.maps.transformers:class_token_attention",
         "gradient-rollout": "interpfer.maps.transformers:gradient_rollout",
         "gradient-attention": "interpfer.maps.transformers:gradient_attention",
+        "window-rollout": "interpfer.maps.windows:window_rollout",
         "ts-cam": "interpfer.maps.transformers:ts_cam",
+        "legrad": "interpfer.maps.attention_maps:legrad",
+        "grad-eclip": "interpfer.maps.attention_maps:grad_eclip",
+        "value-cam": "interpfer.maps.attention_maps:value_cam",
+        "peak-response": "interpfer.maps.peak_response:peak_response",
+        "patch-text": "interpfer.maps.patch_text:patch_text",
+        "patch-text-surgery": "interpfer.maps.patch_text:patch_text_surgery",
         "scorecam": "interpfer.maps.perturbation:scorecam",
         "ss-cam": "interpfer.maps.perturbation:ss_cam",
         "is-cam": "interpfer.maps.perturbation:is_cam",
@@ -81,6 +109,7 @@ MAPS: Registry[AnyMap] = MapRegistry(
         "occlusion": "interpfer.maps.perturbation:occlusion",
         "fullgrad": "interpfer.maps.gradcam_provider:fullgrad",
         "kpca-cam": "interpfer.maps.gradcam_provider:kpca_cam",
+        "softmax-gradcam": "interpfer.maps.softmax_gradcam:softmax_gradcam",
         "finer-cam": "interpfer.maps.gradcam_provider:finer_cam",
         "shapley-cam": "interpfer.maps.gradcam_provider:shapley_cam",
         "integrated-gradients": "interpfer.maps.captum_provider:integrated_gradients",
@@ -90,6 +119,7 @@ MAPS: Registry[AnyMap] = MapRegistry(
         "guided-backprop": "interpfer.maps.captum_provider:guided_backprop",
         "guided-gradcam": "interpfer.maps.captum_provider:guided_gradcam",
         "lrp": "interpfer.maps.captum_provider:lrp",
+        "relevance": "interpfer.maps.relevance:relevance",
         "baseline:uniform": "interpfer.maps.baselines:uniform",
         "baseline:center": "interpfer.maps.baselines:center",
         "baseline:random": "interpfer.maps.baselines:random",
@@ -123,7 +153,8 @@ GROUPS = {
 def select_maps(selection: str | Iterable[str]) -> tuple[str, ...]:
     """Resolve a comma-separated text or a list of map names and groups, each map once.
 
-    Names may be written as papers do (Grad-CAM++, LayerCAM), or be an alias that a map states.
+    Names may be written as papers do (Grad-CAM++, LayerCAM), or be an alias that a map states. Refiners follow a map
+    behind dots (``gradcam.flip``); no group has refined maps.
 
     Raises:
         PluginError: a name is neither a map nor a group.
@@ -131,12 +162,15 @@ def select_maps(selection: str | Iterable[str]) -> tuple[str, ...]:
     Examples:
         >>> select_maps("gradcam, attention, Grad-CAM")
         ('gradcam', 'attention')
+        >>> select_maps("Grad-CAM.flip.rank_gaussian")
+        ('gradcam.flip.rank-gaussian',)
         >>> select_maps("baselines")[:2]
         ('baseline:uniform', 'baseline:center')
     """
     names = _split(selection)
     for name in names:
         if name not in MAPS and name not in GROUPS:
+            _require_refiners(name)
             known = suggest_names(name, [*GROUPS, *MAPS], MAPS.command)
             raise PluginError(f"unknown map or group of maps '{name}'.{known}")
     members = (entry for name in names for entry in (_members(name) if name in GROUPS else (name,)))
@@ -167,6 +201,21 @@ def named_maps(selection: str | Iterable[str]) -> set[str]:
         {'gradcam'}
     """
     return set(_split(selection)) - set(GROUPS)
+
+
+def _require_refiners(name: str) -> None:
+    """Check the refiners behind the dots of a name.
+
+    Raises:
+        PluginError: a refiner is unknown, or one is applied to a group.
+    """
+    base, *refiners = name.split(".")
+    if base in GROUPS:
+        raise PluginError(f"'{name}': refiners are applied to maps, and {base} is a group; name the maps.")
+    if refiners and MAPS.resolve(base) is not None:
+        unknown = next(each for each in refiners if REFINERS.resolve(each) is None)
+        known = suggest_names(unknown, REFINERS, REFINERS.command)
+        raise PluginError(f"unknown refiner '{unknown}' in '{name}'.{known}")
 
 
 def _split(selection: str | Iterable[str]) -> list[str]:

@@ -18,7 +18,7 @@ KEPT = 0.5
 
 
 @also_called("ATT", "attention map")
-@layer_map(source=ATTENTION, attention=True)
+@layer_map(source=ATTENTION, attention=True, terms=lambda layer: layer.activation)
 def attention(layer: LayerCapture) -> RawMap:
     """Mean over the channels."""
     return layer.activation.mean(1)

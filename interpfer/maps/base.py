@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interpfer.maps.capture import LayerCapture
+from interpfer.maps.capture import AttentionCapture, LayerCapture
 from interpfer.models.model import Model
 
 RawMap = Float[Tensor, "n gh gw"]
@@ -70,6 +70,8 @@ class LayerMap(BaseMap):
             a CAM (min-max normalised).
         provider: the package that computes it.
         cost: "one pass", or "many passes" where it takes about as long.
+        terms: function that returns the summands, (n, c, gh, gw), whose sum over the channels the map is before its
+            ReLU; None where it is no such sum.
     """
 
     compute: Callable[[LayerCapture], RawMap]
@@ -80,6 +82,7 @@ class LayerMap(BaseMap):
     attention: bool = False
     provider: str = "interpfer"
     cost: str = ONE_PASS
+    terms: Callable[[LayerCapture], Float[Tensor, "n c gh gw"]] | None = None
 
     def __call__(self, layer: LayerCapture) -> RawMap:
         """Return the raw map at the layer's own grid."""
@@ -93,12 +96,13 @@ def layer_map(
     attention: bool = False,
     provider: str = "interpfer",
     cost: str = ONE_PASS,
+    terms: Callable[[LayerCapture], Tensor] | None = None,
 ) -> Callable[[Callable[[LayerCapture], RawMap]], LayerMap]:
     """Turn a function of a ``LayerCapture`` into a map; by default class-specific if it needs the gradient."""
 
     def wrap(compute: Callable[[LayerCapture], RawMap]) -> LayerMap:
         specific = gradient if class_specific is None else class_specific
-        return LayerMap(compute, source, _summary(compute), gradient, specific, attention, provider, cost)
+        return LayerMap(compute, source, _summary(compute), gradient, specific, attention, provider, cost, terms)
 
     return wrap
 
@@ -114,6 +118,8 @@ class MapContext:
         layer: name of a spatial layer; "input" for a map that has none.
         seeds: n random seeds, each from the seed of the run and the pixels, so that no map depends on the batch.
         seed: random seed of the run.
+        attentions: what the attention of the network computed in the shared pass; None for a map that does not ask for
+            it, which runs the model itself.
     """
 
     model: Model
@@ -122,6 +128,7 @@ class MapContext:
     layer: str
     seeds: tuple[int, ...]
     seed: int
+    attentions: AttentionCapture | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,7 @@ class ModelMap(BaseMap):
         class_specific: whether it depends on the target class.
         layer: whether it is a map of a layer; else its layer is called "input".
         inside: whether it needs the modules of the network, which a program does not give.
+        attentions: whether it is computed from the attention of the shared pass, without running the model.
         attention: as for ``LayerMap``.
         provider: the package that computes it.
         cost: "one pass" (at most one forward and one backward) or "many passes".
@@ -151,11 +159,12 @@ class ModelMap(BaseMap):
     provider: str = "interpfer"
     cost: str = MANY_PASSES
     inside: bool = False
+    attentions: bool = False
 
     @property
     def needs(self) -> str:
-        """What the map needs; its passes are not shared."""
-        return super().needs if self.cost != ONE_PASS else f"{super().needs}, own"
+        """What the map needs; its passes are not shared, unless it is computed from the attention of the shared one."""
+        return super().needs if self.cost != ONE_PASS or self.attentions else f"{super().needs}, own"
 
 
 def model_map(
@@ -166,8 +175,9 @@ def model_map(
     provider: str = "interpfer",
     cost: str = MANY_PASSES,
     inside: bool = False,
+    attentions: bool = False,
 ) -> Callable[[Callable[[MapContext], RawMap]], ModelMap]:
-    """Turn a function of a ``MapContext`` into a map; a map of a layer needs the modules of the network."""
+    """Turn a function of a ``MapContext`` into a map; maps of layers and attention need the modules of the network."""
 
     def wrap(compute: Callable[[MapContext], RawMap]) -> ModelMap:
         return ModelMap(
@@ -179,7 +189,8 @@ def model_map(
             layer,
             provider=provider,
             cost=cost,
-            inside=inside or layer,
+            inside=inside or layer or attentions,
+            attentions=attentions,
         )
 
     return wrap

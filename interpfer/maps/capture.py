@@ -7,7 +7,7 @@ chosen layer. For a module that runs several times in one forward, ``name@2`` is
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,21 @@ class LayerCapture:
 
 
 @dataclass(frozen=True)
+class AttentionCapture:
+    """What the attention of a network computed in a forward, block by block.
+
+    Attributes:
+        probabilities: (n, heads, rows, t) after the softmax, rows the queries; the last may be of a pooling probe.
+        gradients: of the target logit, as ``probabilities``; None without a backward.
+        projections: queries, keys and values, each (n, heads, t, d); None where they are not read.
+    """
+
+    probabilities: tuple[Float[Tensor, "n heads _ t"], ...]
+    gradients: tuple[Float[Tensor, "n heads _ t"], ...] | None = None
+    projections: tuple[tuple[Tensor, Tensor, Tensor], ...] | None = None
+
+
+@dataclass(frozen=True)
 class Capture:
     """Logits and layers of a batch.
 
@@ -56,11 +71,13 @@ class Capture:
         logits: (n, k), float32.
         targets: (n,) class index; -1 for none.
         layers: name -> its activation and gradient.
+        others: gradients of other tensors of the graph.
     """
 
     logits: Float[Tensor, "n k"]
     targets: Int[Tensor, " n"]
     layers: dict[str, LayerCapture]
+    others: list[Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -82,29 +99,31 @@ class Forward:
         """Layer -> its activation on its grid, float32."""
         return {name: self.model.to_grid(name, output.detach()).float() for name, output in self.outputs.items()}
 
-    def backward(self, targets: Int[Tensor, " n"], keep: bool = False) -> Capture:
+    def backward(self, targets: Int[Tensor, " n"], keep: bool = False, others: Sequence[Tensor] = ()) -> Capture:
         """Return the gradients of the target logits at all layers, out of one backward.
 
         Args:
             targets: (n,) class index; -1 for none.
             keep: whether to keep the graph for another target.
+            others: further tensors of the graph, whose gradients are returned too.
         """
         chosen = self.logits.gather(1, targets.clamp(min=0)[:, None])[:, 0]
         scale = HALF_SCALE if self.model.precision == torch.float16 else 1.0
         attached = {name: output for name, output in self.outputs.items() if output.requires_grad}
         found = torch.autograd.grad(
             (chosen * (targets >= 0)).sum() * scale,
-            list(attached.values()),
+            [*attached.values(), *others],
             retain_graph=keep,
             materialize_grads=True,
         )
-        of_layer = dict(zip(attached, found, strict=True))
+        of_layer = dict(zip(attached, found, strict=False))
         gradients = [of_layer[name] if name in of_layer else torch.zeros_like(o) for name, o in self.outputs.items()]
         on_grid = (
             self.model.to_grid(name, gradient).float() / scale
             for name, gradient in zip(self.outputs, gradients, strict=True)
         )
-        return self._captured(targets, list(on_grid))
+        of_others = [gradient / scale for gradient in found[len(attached) :]]
+        return replace(self._captured(targets, list(on_grid)), others=of_others)
 
     def without_gradients(self, targets: Int[Tensor, " n"]) -> Capture:
         """Return the activations alone."""

@@ -1,39 +1,27 @@
 """Maps of a batch: the shared forward and backward, then the maps that run the model themselves."""
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interpfer.errors import InterpferError, ModelError
-from interpfer.maps.base import INPUT, AnyMap, LayerMap, MapContext, ModelMap, RawMap, layers_of
-from interpfer.maps.capture import Capture, forward
-from interpfer.maps.head import class_map
-from interpfer.models.hooks import hooked
+from interpfer.errors import ModelError
+from interpfer.maps.base import INPUT, AnyMap, LayerMap, ModelMap, RawMap, layers_of
+from interpfer.maps.batch_maps import BatchMaps
+from interpfer.maps.computing import Key, MapResults
+from interpfer.maps.refining import bases_of
 from interpfer.models.model import Model
 
-Key = tuple[str, str]
-"""A map and its layer."""
-
-
-@dataclass
-class MapResults:
-    """Raw maps of a batch.
-
-    Attributes:
-        logits: (n, k).
-        maps: (map, layer) -> (n, gh, gw), or (n, k, gh, gw) for all classes; NaN where the map is refused.
-        refused: (map, layer) -> why the map cannot be computed there.
-    """
-
-    logits: Float[Tensor, "n k"]
-    maps: dict[Key, Float[Tensor, "n *k gh gw"]] = field(default_factory=dict)
-    refused: dict[Key, str] = field(default_factory=dict)
+__all__ = [
+    "Key",
+    "MapResults",
+    "detached_maps",
+    "find_duplicates",
+    "require_named",
+    "run_maps",
+    "unsupported_maps",
+]
 
 
 def run_maps(
@@ -43,8 +31,9 @@ def run_maps(
     layers: Sequence[str],
     targets: Int[Tensor, " n"] | None = None,
     seed: int = 0,
+    rows: Sequence[int] | None = None,
 ) -> MapResults:
-    """Return the raw maps of a batch; baselines among the methods are left out.
+    """Return the raw maps of a batch; baselines among the methods are left out, unless they have refiners.
 
     Args:
         model: the classifier.
@@ -53,29 +42,18 @@ def run_maps(
         layers: names of the layers of maps that have one.
         targets: (n,) class index per face, -1 for none; None for the predicted class.
         seed: random seed.
+        rows: position of each face in the data set, from which random baselines are drawn; None for their pixels.
 
     Raises:
         ModelError: a layer does not run exactly once.
     """
-    requested, unsupported = methods, unsupported_maps(model, methods, layers)
-    methods = {
-        name: method
-        for name, method in methods.items()
-        if any((name, layer) not in unsupported for layer in layers_of(method, tuple(layers)))
-    }
-    shared, gradients = shared_pass(methods, layers)
-    with forward(model, x, shared, gradients) as run:
-        results = MapResults(run.logits.detach())
+    unsupported = unsupported_maps(model, bases_of(methods) | dict(methods), layers)
+    batch = BatchMaps(model, x, methods, tuple(layers), seed, rows, unsupported, partial(run_maps, model))
+    with batch.forward() as run:
         chosen = run.logits.detach().argmax(1) if targets is None else targets.to(x.device)
-        captured = run.backward(chosen) if gradients else run.without_gradients(chosen)
-    seeds = image_seeds(x, seed)
-    add_layer_maps(results, model, captured, methods, seeds)
-    add_model_maps(results, ModelInputs(model, x, chosen, seeds, seed), methods, layers)
-    results.refused.update(unsupported)
-    results.maps.update({key: torch.full((len(x), 2, 2), torch.nan, device=x.device) for key in unsupported})
-    order = {key: index for index, key in enumerate(list_keys(requested, layers))}
-    results.maps = dict(sorted(results.maps.items(), key=lambda item: order[item[0]]))
-    return results
+        classes = batch.compute_classes(run)
+        captured = batch.capture(run, chosen)
+    return batch.finish(batch.compute(captured), batch.finish_classes(classes))
 
 
 def unsupported_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
@@ -161,89 +139,3 @@ def _close(raw: Tensor, other: Tensor, size: Tensor, tolerance: float) -> bool:
     difference = (raw - other).abs().amax((1, 2))
     both = raw.isnan().all(2).all(1) & other.isnan().all(2).all(1)
     return bool(((difference <= tolerance * size) | both).all())
-
-
-def shared_pass(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> tuple[tuple[str, ...], bool]:
-    """Return the layers of the shared pass, and whether it has a backward."""
-    maps = [method for method in methods.values() if isinstance(method, LayerMap)]
-    return (tuple(layers) if maps else ()), any(method.gradient for method in maps)
-
-
-def list_keys(methods: Mapping[str, AnyMap], layers: Sequence[str]) -> list[Key]:
-    """Return the (map, layer) pairs of some maps."""
-    return [(name, layer) for name, method in methods.items() for layer in layers_of(method, tuple(layers))]
-
-
-def add_layer_maps(
-    results: MapResults,
-    model: Model,
-    captured: Capture,
-    methods: Mapping[str, AnyMap],
-    seeds: Callable[[], tuple[int, ...]],
-) -> None:
-    """Compute the maps layer by layer, so that the tensors of each layer are freed before the next."""
-    for layer in list(captured.layers):
-        values = captured.layers.pop(layer)
-
-        def head(activation: Tensor = values.activation) -> Tensor:
-            return class_map(model.module, activation, captured.logits, captured.targets, model.precision)
-
-        values = replace(values, class_map=head, seeds=seeds)
-        for name, method in methods.items():
-            if isinstance(method, LayerMap):
-                try:
-                    results.maps[name, layer] = method(values)
-                except InterpferError as error:
-                    results.refused[name, layer] = str(error)
-                    results.maps[name, layer] = values.activation.new_full(values.activation[:, 0].shape, torch.nan)
-
-
-class ModelInputs(NamedTuple):
-    """What all maps that run the model have in common.
-
-    Attributes:
-        model: the classifier.
-        x: prepared input.
-        targets: class index per face, -1 for none.
-        seeds: function that returns one random seed per face.
-        seed: random seed of the run.
-    """
-
-    model: Model
-    x: Float[Tensor, "n c s s"]
-    targets: Int[Tensor, " n"]
-    seeds: Callable[[], tuple[int, ...]]
-    seed: int
-
-
-def add_model_maps(
-    results: MapResults, inputs: ModelInputs, methods: Mapping[str, AnyMap], layers: Sequence[str]
-) -> None:
-    """Compute the maps that run the model themselves."""
-    model, x, targets, seeds, seed = inputs
-    for name, method in methods.items():
-        if not isinstance(method, ModelMap):
-            continue
-        for layer in layers_of(method, tuple(layers)):
-            context = MapContext(model, x, targets.clamp(min=0), layer, seeds(), seed)
-            try:
-                with hooked(model.module, {}), torch.set_grad_enabled(method.gradient):
-                    raw = method.compute(context).detach().float()
-                if method.class_specific:
-                    raw = raw.where((targets >= 0)[:, None, None], torch.nan)
-            except InterpferError as error:
-                results.refused[name, layer] = str(error)
-                raw = torch.full((len(x), 2, 2), torch.nan, device=x.device)
-            results.maps[name, layer] = raw
-
-
-def image_seeds(x: Tensor, seed: int) -> Callable[[], tuple[int, ...]]:
-    """Return a function that returns one seed per image, from its pixels and the seed of the run."""
-
-    @cache
-    def draw() -> tuple[int, ...]:
-        pixels = x.detach().float().cpu().numpy()
-        digests = (hashlib.sha256(f"{seed}".encode() + image.tobytes()).digest() for image in pixels)
-        return tuple(int.from_bytes(digest[:7], "big") for digest in digests)
-
-    return draw

@@ -110,7 +110,8 @@ def _candidates(network: nn.Module, activation: Tensor, classes: int) -> Iterato
 
 
 def _of_head(name: str, head: Head, activation: Tensor, classes: int) -> _Candidate:
-    background = head.classes - classes
+    """Return a head as it is; where its map of a class is that which it pools, the features pass it once."""
+    background, kind = head.classes - classes, type(head)
     features = activation.to(next(head.parameters()).dtype)
 
     def draw(targets: Tensor) -> Tensor:
@@ -118,7 +119,11 @@ def _of_head(name: str, head: Head, activation: Tensor, classes: int) -> _Candid
             return head.class_map(features, targets + background).float()
 
     with torch.no_grad():
-        return _Candidate(name, head(features).float()[:, background:], draw)
+        if kind.forward is not Head.forward or kind.class_map is not Head.class_map:
+            return _Candidate(name, head(features).float()[:, background:], draw)
+        scores = head.scores(features)
+        maps, rows = scores.float()[:, background:], torch.arange(len(scores))
+        return _Candidate(name, head.pool(scores).float()[:, background:], lambda targets: maps[rows, targets])
 
 
 def _linear_heads(name: str, weight: Tensor, bias: Tensor, activation: Tensor) -> Iterator[_Candidate]:
@@ -146,3 +151,37 @@ def same_logits(sums: Tensor, logits: Tensor, precision: torch.dtype) -> bool:
     error = (sums - logits).abs().amax(1)
     margin = (FINE if precision.itemsize >= 4 else COARSE) * logits.abs().amax(1).clamp(min=1e-6)
     return bool((error <= margin).all())
+
+
+def linear_gradients(
+    network: nn.Module,
+    activation: Float[Tensor, "n c gh gw"],
+    logits: Float[Tensor, "n k"],
+    precision: torch.dtype = torch.float32,
+) -> Float[Tensor, "k c"] | None:
+    """Return the gradient of each logit at every cell where the mean or the sum and a linear layer give the logits.
+
+    Args:
+        network: the classifier.
+        activation: (n, c, gh, gw) of the layer before the head.
+        logits: (n, k) of the same batch.
+        precision: type in which the logits were computed.
+
+    Returns:
+        The same gradient for all images and cells; None where no such head follows.
+    """
+    classes, cells = logits.shape[1], activation.shape[2] * activation.shape[3]
+    pooled = activation.mean((2, 3))
+    for each in network.modules():
+        module = as_torch_layer(each)
+        if not isinstance(module, nn.Linear) or module.weight.shape[1] != activation.shape[1]:
+            continue
+        background = module.weight.shape[0] - classes
+        if background not in (0, 1):
+            continue
+        weight = module.weight.detach().float()[background:]
+        bias = 0 if module.bias is None else module.bias.detach().float()[background:]
+        for factor in (1, cells):
+            if same_logits(factor * pooled @ weight.T + bias, logits, precision):
+                return weight * (factor / cells)
+    return None

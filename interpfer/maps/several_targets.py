@@ -1,23 +1,17 @@
 """Maps of several classes, or action units, of each image: one forward, and a backward for each of them."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from interpfer.maps.base import AnyMap, LayerMap, layers_of
-from interpfer.maps.capture import Capture, Forward, forward
-from interpfer.maps.engine import (
-    MapResults,
-    ModelInputs,
-    add_layer_maps,
-    add_model_maps,
-    image_seeds,
-    list_keys,
-    shared_pass,
-    unsupported_maps,
-)
+from interpfer.maps.base import AnyMap
+from interpfer.maps.batch_maps import BatchMaps, Parts
+from interpfer.maps.computing import MapResults, list_keys
+from interpfer.maps.engine import run_maps, unsupported_maps
+from interpfer.maps.refining import bases_of
 from interpfer.models.model import Model
 
 
@@ -36,6 +30,7 @@ def run_several(
     layers: Sequence[str],
     targets: Int[Tensor, "n t"],
     seed: int = 0,
+    rows: Sequence[int] | None = None,
 ) -> MapResults:
     """Return the maps of several classes per image: one forward, and as many backwards as an image has classes.
 
@@ -46,38 +41,26 @@ def run_several(
         layers: names of the layers of maps that have one.
         targets: the t classes to explain of each image, at least one; -1 for none.
         seed: random seed.
+        rows: as for ``run_maps``.
 
     Returns:
         Maps (n, t, gh, gw) with an axis of the classes.
     """
-    per_class: list[MapResults] = []
-    unsupported = unsupported_maps(model, methods, layers)
-    methods = {
-        name: method
-        for name, method in methods.items()
-        if any((name, layer) not in unsupported for layer in layers_of(method, tuple(layers)))
-    }
-    layer_maps = {name: method for name, method in methods.items() if isinstance(method, LayerMap)}
-    others = {name: method for name, method in methods.items() if not isinstance(method, LayerMap)}
-    shared, gradients = shared_pass(layer_maps, layers)
-    seeds, passes = image_seeds(x, seed), list(enumerate(targets.to(x.device).unbind(1)))
-    with forward(model, x, shared, gradients) as run:
-        for index, chosen in passes:
-            results = MapResults(run.logits.detach())
-            own = {name: method for name, method in layer_maps.items() if method.class_specific or index == 0}
-            add_layer_maps(results, model, _captured(run, chosen, gradients), own, seeds)
-            per_class.append(results)
-    for results, (index, chosen) in zip(per_class, passes, strict=True):
-        own_others = {name: method for name, method in others.items() if method.class_specific or index == 0}
-        add_model_maps(results, ModelInputs(model, x, chosen, seeds, seed), own_others, layers)
-    keys = [key for key in list_keys(methods, layers) if key in per_class[0].maps]
+    unsupported = unsupported_maps(model, bases_of(methods) | dict(methods), layers)
+    batch = BatchMaps(model, x, methods, tuple(layers), seed, rows, unsupported, partial(run_maps, model))
+    parts: list[Parts] = []
+    with batch.forward() as run:
+        classes = batch.compute_classes(run)
+        for index, chosen in enumerate(targets.to(x.device).unbind(1)):
+            own = {name: method for name, method in methods.items() if method.class_specific or index == 0}
+            captured = batch.capture(run, chosen, keep=True)
+            parts.append(batch.compute(captured, own))
+    of_classes = batch.finish_classes(classes)
+    per_class = [batch.finish(each, of_classes) for each in parts]
     maps = {
         key: torch.stack([(results if key in results.maps else per_class[0]).maps[key] for results in per_class], 1)
-        for key in keys
+        for key in list_keys(methods, layers)
+        if key in per_class[0].maps and key not in unsupported
     }
     refused = {key: why for results in per_class for key, why in results.refused.items()}
-    return MapResults(per_class[0].logits, maps, refused | unsupported)
-
-
-def _captured(run: Forward, targets: Tensor, gradients: bool) -> Capture:
-    return run.backward(targets, keep=True) if gradients else run.without_gradients(targets)
+    return MapResults(per_class[0].logits, maps, refused)

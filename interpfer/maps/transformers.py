@@ -6,10 +6,7 @@ needs attention of all tokens to all tokens; attention within windows has none.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -19,42 +16,48 @@ from interpfer.errors import ModelError
 from interpfer.maps.base import ONE_PASS, MapContext, RawMap, model_map
 from interpfer.maps.capture import forward
 from interpfer.maps.head import class_map, same_logits
+from interpfer.models.attention import record_attention
 from interpfer.models.layer import Layer
 from interpfer.models.layers import PREFIX_TOKENS
 from interpfer.models.model import Model
 
-Probabilities = Float[Tensor, "n heads t t"]
+Probabilities = Float[Tensor, "n heads _ t"]
 
 
 @model_map(
-    source="Abnar and Zuidema 2020, arXiv 2005.00928", layer=False, class_specific=False, cost=ONE_PASS, inside=True
+    source="Abnar and Zuidema 2020, arXiv 2005.00928", layer=False, class_specific=False, cost=ONE_PASS, attentions=True
 )
 def attention_rollout(context: MapContext) -> RawMap:
     """Product over the blocks of head-averaged attention and the residual path."""
-    blocks, _ = _attention(context, gradients=False)
+    blocks = probabilities(context)
     rolled = None
     for block in blocks:
-        mixed = block.mean(1) + torch.eye(block.shape[-1], device=block.device)
-        mixed = mixed / mixed.sum(2, keepdim=True)
+        mixed = block.mean(1)
+        if mixed.shape[1] > 1:  # a probe that pools the tokens has no residual path
+            mixed = mixed + torch.eye(block.shape[-1], device=block.device)
+            mixed = mixed / mixed.sum(2, keepdim=True)
         rolled = mixed if rolled is None else mixed @ rolled
     assert rolled is not None
     return to_grid(rolled, context)
 
 
-@model_map(source="Caron et al. 2021, arXiv 2104.14294", layer=False, class_specific=False, cost=ONE_PASS, inside=True)
+@model_map(
+    source="Caron et al. 2021, arXiv 2104.14294", layer=False, class_specific=False, cost=ONE_PASS, attentions=True
+)
 def class_token_attention(context: MapContext) -> RawMap:
     """Attention of the class token to the patches in the last block, mean over the heads."""
-    blocks, _ = _attention(context, gradients=False)
+    blocks = probabilities(context)
     return to_grid(blocks[-1].mean(1), context)
 
 
-@model_map(source="Chefer et al. 2021, arXiv 2103.15679", layer=False, gradient=True, cost=ONE_PASS, inside=True)
+@model_map(source="Chefer et al. 2021, arXiv 2103.15679", layer=False, gradient=True, cost=ONE_PASS, attentions=True)
 def gradient_rollout(context: MapContext) -> RawMap:
     """Attention rollout, each block weighted by its positive gradients."""
-    blocks, gradients = _attention(context, gradients=True)
+    blocks, gradients = with_gradients(context)
     relevance = torch.eye(blocks[0].shape[-1], device=blocks[0].device).expand(len(context.x), -1, -1)
     for block, gradient in zip(blocks, gradients, strict=True):
-        relevance = relevance + (block * gradient).relu().mean(1) @ relevance
+        added = (block * gradient).relu().mean(1) @ relevance
+        relevance = added if block.shape[2] == 1 else relevance + added
     return to_grid(relevance, context)
 
 
@@ -63,24 +66,33 @@ def gradient_rollout(context: MapContext) -> RawMap:
     layer=False,
     gradient=True,
     cost=ONE_PASS,
-    inside=True,
+    attentions=True,
 )
 def gradient_attention(context: MapContext) -> RawMap:
     """Attention of the class token in the last block, weighted by its positive gradients."""
-    blocks, gradients = _attention(context, gradients=True)
+    blocks, gradients = with_gradients(context)
     return to_grid((blocks[-1] * gradients[-1]).relu().mean(1), context)
 
 
-def to_grid(mixed: Float[Tensor, "n t t"], context: MapContext) -> RawMap:
-    """Return the attention of the class token to the patches as a grid; without one, the mean over all tokens."""
-    tokens = mixed.shape[-1]
-    known = getattr(context.model.module, "num_prefix_tokens", None)
+def to_grid(mixed: Float[Tensor, "n rows t"], context: MapContext) -> RawMap:
+    """Return the attention of the class token, or of a probe, to the patches as a grid; else the mean of all tokens."""
+    prefix = count_prefix(context.model, mixed.shape[-1])
+    side = math.isqrt(mixed.shape[-1] - prefix)
+    row = mixed[:, 0, prefix:] if prefix else mixed.mean(1)
+    layer = _layer_of_tokens(context.model, side)
+    return row.reshape(-1, side, side) if layer is None else layer.to_grid(row[:, :, None])[:, 0]
+
+
+def count_prefix(model: Model, tokens: int) -> int:
+    """Return how many of the tokens are those of classes and registers, before the patches.
+
+    Raises:
+        ModelError: the others do not fill a square.
+    """
+    known = getattr(model.module, "num_prefix_tokens", None)
     for prefix in PREFIX_TOKENS if known is None else (known,):
-        side = math.isqrt(tokens - prefix)
-        if side * side == tokens - prefix:
-            row = mixed[:, 0, prefix:] if prefix else mixed.mean(1)
-            layer = _layer_of_tokens(context.model, side)
-            return row.reshape(-1, side, side) if layer is None else layer.to_grid(row[:, :, None])[:, 0]
+        if math.isqrt(tokens - prefix) ** 2 == tokens - prefix:
+            return int(prefix)
     raise ModelError(f"its {tokens} tokens do not fill a square grid.")
 
 
@@ -90,88 +102,51 @@ def _layer_of_tokens(model: Model, side: int) -> Layer | None:
     return replace(model.layer(names[-1]), prefix=0) if names else None
 
 
-def _attention(context: MapContext, gradients: bool) -> tuple[list[Probabilities], list[Probabilities]]:
-    """Return the probabilities of each block, shallow to deep, and their gradients of the target logit.
+def probabilities(context: MapContext) -> tuple[Probabilities, ...]:
+    """Return the attention probabilities of each block, shallow to deep.
 
     Raises:
         ModelError: the network has no attention of all tokens to all.
     """
+    if context.attentions is not None:
+        return context.attentions.probabilities
     recorded: list[Tensor] = []
-    slopes: list[Tensor] = []
-    with record_attention(context.model.module, recorded), torch.set_grad_enabled(gradients):
-        logits = context.model.logits(context.x.detach().requires_grad_(gradients))
-        blocks = by_head(recorded, len(context.x))
-        if gradients:
-            chosen = logits.gather(1, context.targets[:, None]).sum()
-            slopes = list(torch.autograd.grad(chosen, recorded, materialize_grads=True))
-    return blocks, by_head(slopes, len(context.x)) if gradients else []
+    with record_attention(context.model.module, recorded), torch.no_grad():
+        context.model.logits(context.x)
+    return tuple(by_head(recorded, len(context.x)))
+
+
+def with_gradients(context: MapContext) -> tuple[tuple[Probabilities, ...], tuple[Probabilities, ...]]:
+    """Return the attention probabilities of each block, and their gradients of the target logit.
+
+    Raises:
+        ModelError: the network has no attention of all tokens to all.
+    """
+    given, n = context.attentions, len(context.x)
+    if given is not None and given.gradients is not None:
+        return given.probabilities, given.gradients
+    recorded: list[Tensor] = []
+    with record_attention(context.model.module, recorded), torch.enable_grad():
+        logits = context.model.logits(context.x.detach().requires_grad_())
+        blocks = by_head(recorded, n)
+        chosen = logits.gather(1, context.targets[:, None]).sum()
+        slopes = list(torch.autograd.grad(chosen, recorded, materialize_grads=True))
+    return tuple(blocks), tuple(by_head(slopes, n))
 
 
 def by_head(blocks: list[Tensor], n: int) -> list[Probabilities]:
-    """Return the probabilities of each block per image and head.
+    """Return the probabilities of each block per image and head; last, those of a probe that pools all tokens.
 
     Raises:
         ModelError: they are not of all tokens to all.
     """
-    sizes = {block.shape[-2:] for block in blocks}
+    is_pooled = len(blocks) > 1 and blocks[-1].shape[-2] == 1 and blocks[-1].shape[-1] == blocks[-2].shape[-1]
+    sizes = {block.shape[-2:] for block in (blocks[:-1] if is_pooled else blocks)}
     per_image = all(block.dim() == 3 or len(block) == n for block in blocks)
     if not blocks or not per_image or len(sizes) > 1 or len(set(*sizes)) > 1:
         reason = "its attention is not of all tokens to all tokens" if blocks else "no attention was found in it"
         raise ModelError(f"attention cannot be rolled out: {reason}.")
     return [block.detach().float().reshape(n, -1, *block.shape[-2:]) for block in blocks]
-
-
-@contextmanager
-def record_attention(network: nn.Module, recorded: list[Tensor]) -> Iterator[None]:
-    """Append the probabilities of every attention module to ``recorded``; the network is restored afterwards."""
-    handles: list[Any] = []
-    restore: list[tuple[Any, str, Any]] = []
-
-    def change(owner: Any, name: str, value: Any) -> None:
-        restore.append((owner, name, getattr(owner, name)))
-        setattr(owner, name, value)
-
-    def request_weights(_: nn.Module, arguments: Any, keywords: dict[str, Any]) -> Any:
-        return arguments, keywords | {"need_weights": True, "average_attn_weights": False}
-
-    def record_second(_: nn.Module, __: Any, output: Any) -> None:
-        if isinstance(output, tuple) and len(output) > 1 and isinstance(output[1], Tensor):
-            weights, base = output[1], output[1]._base
-            recorded.append(weights if base is None or base.grad_fn is None else base)  # a view has no gradient
-
-    def record(_: nn.Module, __: Any, output: Any) -> Any:
-        recorded.append(output)
-        return output
-
-    def request_scores(_: nn.Module, arguments: Any, keywords: dict[str, Any]) -> Any:
-        return arguments, keywords | {"return_attention_scores": True}
-
-    def record_scores(_: nn.Module, __: Any, output: Any) -> Any:
-        recorded.append(output[1])
-        return output[0]
-
-    try:
-        for module in network.modules():
-            if isinstance(module, nn.MultiheadAttention):
-                handles.append(module.register_forward_pre_hook(request_weights, with_kwargs=True))
-                handles.append(module.register_forward_hook(record_second))
-            elif type(module).__name__ == "MultiHeadAttention" and type(module).__module__.startswith("keras."):
-                handles.append(module.register_forward_pre_hook(request_scores, with_kwargs=True))
-                handles.append(module.register_forward_hook(record_scores))
-            elif hasattr(module, "fused_attn") and isinstance(getattr(module, "attn_drop", None), nn.Module):
-                change(module, "fused_attn", False)
-                handles.append(module.get_submodule("attn_drop").register_forward_hook(record))
-            elif hasattr(module, "config") and hasattr(module.config, "_attn_implementation"):
-                if all(owner is not module.config for owner, _, _ in restore):
-                    change(module.config, "_attn_implementation", "eager")
-                if any(isinstance(getattr(module, part, None), nn.Linear) for part in ("query", "q_proj")):
-                    handles.append(module.register_forward_hook(record_second))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-        for owner, name, value in reversed(restore):
-            setattr(owner, name, value)
 
 
 @model_map(source="TS-CAM, Gao et al. 2021, arXiv 2103.14862", layer=False, cost=ONE_PASS, inside=True)
