@@ -14,7 +14,9 @@ ARCHITECTURES: "Registry[Callable[..., nn.Module]]" = Registry(
     "interpfer.models",
     {
         "hf": "interpfer.models.hugging_face:from_hugging_face",
+        "image-text": "interpfer.models.image_text.architecture:from_image_text",
         "interpfer": "interpfer.models.small:from_interpfer",
+        "open_clip": "interpfer.models.image_text.open_clip:from_open_clip",
         "timm": "interpfer.models.architectures:from_timm",
         "torchvision": "interpfer.models.architectures:from_torchvision",
     },

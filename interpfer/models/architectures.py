@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -19,7 +20,7 @@ WEIGHT_ARGUMENTS = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrain
 
 
 def build(card: ModelCard, trust: bool) -> nn.Module:
-    """Return the untrained network of a card.
+    """Return the untrained network of a card, with its head.
 
     Args:
         card: the model card, with ``arch``.
@@ -30,6 +31,10 @@ def build(card: ModelCard, trust: bool) -> nn.Module:
         ModelError: there is no such file, module or name, or calling it fails.
     """
     assert card.arch is not None
+    if card.head is not None:
+        from interpfer.models.heads.card import put_head
+
+        return put_head(build(replace(card, head=None), trust), card)
     source, colon, name = card.arch.rpartition(":")
     if not colon or not source or not name:
         raise ModelError(

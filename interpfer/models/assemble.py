@@ -9,6 +9,8 @@ from interpfer.errors import InterpferError, TrustError
 from interpfer.models.architectures import build
 from interpfer.models.card import ModelCard
 from interpfer.models.checkpoint import require_module
+from interpfer.models.heads.network import join_names
+from interpfer.models.image_text.towers import TwoTowers
 from interpfer.models.load_weights import load_weights
 from interpfer.models.program import Program
 from interpfer.models.readers.base import CheckpointData
@@ -42,6 +44,14 @@ def assemble(data: CheckpointData, card: ModelCard, trust: bool, path: Path, has
         ModelError: weights and architecture do not fit, or there is no architecture.
         TrustError: code would run that ``trust`` does not allow.
     """
+    assembled = _assemble(data, card, trust, path, has_arch)
+    if not isinstance(assembled.module, TwoTowers):
+        return assembled
+    assert card.prompts is not None
+    return Assembled(assembled.module.bind(card.prompts), (*assembled.notes, card.prompts.describe()))
+
+
+def _assemble(data: CheckpointData, card: ModelCard, trust: bool, path: Path, has_arch: bool) -> Assembled:
     if isinstance(data.module, Program):
         return _assemble_program(data, data.module, card, trust, has_arch)
     if data.module is not None:
@@ -56,7 +66,7 @@ def assemble(data: CheckpointData, card: ModelCard, trust: bool, path: Path, has
     if data.fill is not None:
         return Assembled(data.fill(module).eval(), data.notes)
     module.eval()
-    load_notes = load_weights(module, data.weights, str(path), card.output_count)
+    load_notes = load_weights(module, join_names(module, data.weights), str(path), card.output_count)
     pickle_notes = (f"only the weights of the pickled {data.class_name} were read",) if data.imports else ()
     return Assembled(module, (*data.notes, *pickle_notes, *load_notes))
 

@@ -10,8 +10,11 @@ A YAML file beside the checkpoint with the same stem, or an entry ``card`` insid
     output: 0                                  # index, key or slice of the logits in the output
     aus: [1, 2, 4, ...]                        # optional: FACS numbers of an AU output, or an order such as disfa8
     aus_output: 1                              # its place in the output, like output
+    head: wildcat                              # optional: head of interpfer in place of the architecture's own
     layers: [layer1, layer2, layer3, layer4]   # optional, shallow to deep
     forward_args: {phase: test}                # optional: arguments of forward beside the images
+    prompts: aus                               # optional, of an image-text model: texts of the classes; see
+                                               # interpfer.models.image_text.prompts
     published: {rafdb/test: 0.9221}            # optional: accuracy per data set and split, as published
     name: poster                               # optional: name in tables
     lineage: fine-tuned from poster, seed 2    # optional: where the weights come from; written by finetune
@@ -28,13 +31,15 @@ import yaml
 from interpfer.au.orders import resolve_au_order
 from interpfer.errors import DataError, ModelError, nearest
 from interpfer.labels import CLASS_ORDERS, resolve_classes
+from interpfer.models.image_text.prompts import Prompts, parse_prompts
 from interpfer.models.input import InputSpec, parse_input
 from interpfer.models.output import Output, parse_output
 from interpfer.models.published import Published, parse_published
 
 FIELDS = (
-    *("arch", "arch_args", "classes", "input", "output", "aus", "aus_output", "layers", "forward_args", "published"),
-    *("name", "lineage", "source"),
+    *("arch", "arch_args", "head", "head_args", "classes"),
+    *("input", "output", "aus", "aus_output", "layers", "forward_args", "published"),
+    *("name", "lineage", "source", "prompts"),
 )
 """Fields of a card."""
 
@@ -58,6 +63,9 @@ class ModelCard:
         source: address that the file was downloaded from, with its commit; "" for none.
         aus: FACS numbers of the outputs for action units, in order; none where the network has no such output.
         aus_output: their location in the output, as ``output``.
+        head: head of interpfer in place of the architecture's own; None for its own.
+        head_args: keyword arguments of that head.
+        prompts: texts of the classes and action units of an image-text model; None for any other.
     """
 
     arch: str | None
@@ -74,12 +82,17 @@ class ModelCard:
     source: str = field(default="", repr=False)
     aus: tuple[int, ...] = field(default=(), repr=False)
     aus_output: Output | None = field(default=None, repr=False)
+    head: str | None = field(default=None, repr=False)
+    head_args: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    prompts: Prompts | None = field(default=None, repr=False)
 
     @property
     def identity(self) -> str:
         """Text of all fields that decide a score, to recognise another card."""
         aus = f" aus={self.aus}, aus_output={self.aus_output}" if self.aus else ""
-        return repr(replace(self, folder=Path())) + aus
+        prompts = "" if self.prompts is None else f" prompts={self.prompts.to_dict()}"
+        head = f" head={self.head}, head_args={dict(self.head_args)}" if self.head else ""
+        return repr(replace(self, folder=Path())) + aus + prompts + head
 
     @property
     def output_count(self) -> int:
@@ -158,7 +171,10 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: str | Path, has_modul
         lineage=_parse_text(raw, where, "lineage"),
         source=_parse_text(raw, where, "source"),
         aus=aus,
+        head=_parse_text(raw, where, "head") or None,
+        head_args=_parse_mapping(raw, where, "head_args"),
         aus_output=None if raw.get("aus_output") is None else parse_output(raw["aus_output"], where, "aus_output"),
+        prompts=None if raw.get("prompts") is None else parse_prompts(raw["prompts"], classes, aus, folder, where),
     )
 
 

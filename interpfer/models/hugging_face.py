@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from interpfer.errors import ModelError, TrustError
+from interpfer.models.image_text.architecture import describe_image_text
+from interpfer.models.image_text.network import ImageTextNetwork
 from interpfer.models.messages import REVIEW
 from interpfer.models.readers.own_code import find_code
 from interpfer.registry import missing_package
@@ -56,6 +58,8 @@ def describe_network(module: nn.Module) -> dict[str, Any] | None:
     Returns:
         ``arch`` and ``arch_args``; None for a network of other libraries, and where the fields would build another one.
     """
+    if isinstance(module, ImageTextNetwork):
+        return describe_image_text(module)
     transformers = sys.modules.get("transformers")
     if transformers is None or not isinstance(module, transformers.PreTrainedModel):
         return None

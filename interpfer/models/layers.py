@@ -87,6 +87,7 @@ class _Trace:
         self.outputs: dict[str, tuple[Tensor, Layer]] = {}
         self._prefix = prefix
         self._layout = layout if layout in ("nhwc", "nchw") else None
+        self._has_token_grid = getattr(network, "has_token_grid", True) is not False
         self._calls: dict[str, int] = {}
         self._count = 0
         self._sources: dict[int, tuple[Tensor, int, int]] = {}
@@ -103,7 +104,8 @@ class _Trace:
             self._weighted[name] = self._count
         for part in range(MAX_PARTS):
             tensor = first_tensor(output, part)
-            layer = None if tensor is None else _spatial_layer(name, tensor, self._prefix, self._layout)
+            is_dropped = tensor is not None and tensor.dim() == 3 and not self._has_token_grid
+            layer = None if tensor is None or is_dropped else _spatial_layer(name, tensor, self._prefix, self._layout)
             if tensor is None or layer is not None or isinstance(output, Tensor):
                 break
         if tensor is None or layer is None:
@@ -133,7 +135,8 @@ class _Trace:
             classes: number of logits.
         """
         token_counts = {output.shape[1] for output, layer in self.outputs.values() if output.dim() == 3}
-        class_maps = {name for name, (_, layer) in self.outputs.items() if _has_class_maps(layer, classes)}
+        attention = {name for module, name in self.names.items() if getattr(module, "is_attention", False) is True}
+        class_maps = {name for name, (_, layer) in self.outputs.items() if _has_class_maps(layer, classes)} - attention
         trunk_end = max((end for name, end in self._weighted.items() if name not in class_maps), default=-1)
         layers = []
         for (name, (output, layer)), gradient in zip(self.outputs.items(), gradients, strict=True):
@@ -238,7 +241,7 @@ def resolve_layers(
 
     Args:
         layers: all spatial layers, at least one.
-        names: "last" or "all" alone, or names.
+        names: "last", "all", and names of layers.
         card_layers: layers of the model card, shallow to deep; None to find the ends of the stages.
         model: name of the model, for messages.
 
@@ -246,10 +249,9 @@ def resolve_layers(
         ModelError: there is no spatial layer of that name.
     """
     by_name = {layer.name: layer for layer in layers}
-    resolved = tuple(names)
-    if resolved in (("last",), ("all",)):
-        stages = tuple(card_layers or (_name_last_call(layer) for layer in layers if layer.is_stage_end))
-        resolved = stages[-1:] if resolved == ("last",) else stages
+    stages = tuple(card_layers or (_name_last_call(layer) for layer in layers if layer.is_stage_end))
+    groups = {name: ends for name, ends in {"last": stages[-1:], "all": stages}.items() if name not in by_name}
+    resolved = [layer for name in names for layer in groups.get(name, (name,))]
     for name in resolved:
         if split_call(name)[0] not in by_name:
             stage_ends = [layer.describe() for layer in layers if layer.is_stage_end]

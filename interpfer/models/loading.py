@@ -14,6 +14,7 @@ from interpfer.models.card import ModelCard, card_path, parse_card, read_card
 from interpfer.models.checkpoint import read_checkpoint, require_module, sha256_of_part
 from interpfer.models.hub import locate
 from interpfer.models.identify import identify_architecture
+from interpfer.models.image_text.fields import complete_fields, has_text_tower
 from interpfer.models.keras_network.network import as_network
 from interpfer.models.known_networks import PRETRAINED, find_pretrained_input
 from interpfer.models.model import Model
@@ -52,15 +53,15 @@ def load_model(
 
     Args:
         model: a checkpoint file or folder with a card beside or inside it, or a module in memory; or an address of the
-            Hugging Face hub, ``hf://OWNER/NAME[@REVISION][/FILE]``, of which the cached copy is read first.
+            Hugging Face hub, ``hf://OWNER/NAME[@REVISION][/FILE]`` (the cached copy first), or ``open_clip:NAME/TAG``.
         trust: allow code of the card or of a pickle to run.
         device: device of the model.
         name: name in tables; by default that of the card, else the file's stem or the module's class.
         preset: a published classifier, such as "poster/rafdb"; it overrides the card, and ``overrides`` override it.
         key: place of the network in a file that holds several, such as "fold_0"; keys are joined with dots.
-        overrides: fields of the model card, see ``interpfer.models.options.ModelOptions``: ``arch``, ``arch_args``,
+        overrides: fields of the model card, as ``interpfer.models.options.ModelOptions`` has them: ``arch``, ``head``,
             ``classes``, ``input`` (a mapping of any of its fields), ``input_size``, ``color``, ``scale``, ``mean``,
-            ``std``, ``output``, ``aus``, ``aus_output``, ``layers``, ``forward_args``. None leaves the card's value.
+            ``std``, ``output``, ``aus``, ``aus_output``, ``layers``, ``arch_args``, ``head_args``, ``prompts``, ...
 
     Returns:
         The classifier, for ``interpfer.score``, ``compute_maps`` and ``finetune``.
@@ -84,7 +85,7 @@ def load_model(
         card = parse_card(fields, type(model).__name__, Path(), has_module=True)
         return Model(name or card.name or type(model).__name__, as_network(model), card, device=device)
     path = (located := locate(model)).path
-    info = read_with_card(path, trust, key=key, overrides=fields)
+    info = read_with_card(path, trust, key=key, overrides=located.add_arch(fields))
     _require_class_order(preset, info)
     raw, notes = _add_architecture(info, path, preset)
     card = parse_card(raw, info.where, info.folder, has_module=info.data.module is not None)
@@ -95,9 +96,18 @@ def load_model(
         assembled.module,
         card,
         device=device,
-        sha256=info.data.sha256 if key is None else sha256_of_part(info.data.sha256, key),
+        sha256=_hash_network(info.data, card, key),
         notes=(*notes, *_note_assumed_input(info.raw, card), *assembled.notes),
     )
+
+
+def _hash_network(data: CheckpointData, card: ModelCard, key: str | None) -> str:
+    """Return the hash of the file, with the key of a part of it and the texts of an image-text model."""
+    texts = card.prompts.digest if card.prompts is not None and has_text_tower(data, card.arch) else None
+    sha256 = data.sha256
+    for part in (key, texts):
+        sha256 = sha256 if part is None else sha256_of_part(sha256, part)
+    return sha256
 
 
 @dataclass(frozen=True)
@@ -138,10 +148,14 @@ def read_with_card(
     data = read_checkpoint(path, trust, _find_source(arch, path), key)
     file = card_path(data.file or path)
     raw = merge_cards(dict(data.card), read_card(file) if file.is_file() else {})
-    where = str(file) if file.is_file() else f"of {path} (there is no {file.name} beside it)"
+    problem = f"; {data.classes_problem}" if data.classes_problem else ""
+    where = str(file) if file.is_file() else f"of {path} (there is no {file.name} beside it{problem})"
     if raw.get("input") == PRETRAINED:
         raw["input"] = find_pretrained_input(overrides.get("arch") or raw.get("arch"), where)
-    raw = merge_cards(raw, overrides)
+    raw, notes = complete_fields(merge_cards(raw, overrides), data, where, overrides)
+    if data.classes_problem and not raw.get("classes"):
+        notes = (*notes, data.classes_problem)
+    data = replace(data, notes=(*data.notes, *notes))
     return CheckpointInfo(_check_input(data, raw, file), raw, where, file.parent)
 
 

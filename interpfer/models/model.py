@@ -60,7 +60,7 @@ class Model(LayerAccess):
         self.card = card
         self.classes = card.classes
         self.outputs = card.classes or tuple(f"AU{au}" for au in card.aus)
-        self.output_kind: str | None = None
+        self.output_kind: str | None = LOGITS if getattr(self.module, "returns_logits", False) else None
         self._notes = dict.fromkeys(notes)
         self._has_softmax = False
         self._sha256 = sha256

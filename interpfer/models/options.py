@@ -19,6 +19,8 @@ class ModelOptions(Options):
         preset: published classifier, such as "poster/rafdb"; it overrides the card, and the values below override it.
         key: place of the network in a file that holds several, keys joined with dots.
         arch: source and name of the architecture.
+        head: head of interpfer that the checkpoint has in place of the architecture's own; see ``interpfer ls heads``.
+        head_args: keyword arguments of that head.
         classes: expressions in output order, a list or one comma-separated text, or a known order such as "rafdb".
         input: fields of the card's ``input``, such as ``{"resize": 256, "crop": 224}``; the fields below override it.
         input_size: side of the input in pixels.
@@ -31,6 +33,8 @@ class ModelOptions(Options):
             ``aus`` of the card and of ``load_model``.
         aus_output: its place in the output, as ``output``.
         card_layers: names in ``named_modules()``, shallow to deep; ``layers`` of the card and of ``load_model``.
+        prompts: texts of the classes of an image-text model: "template", "aus", a text with ``{}``, a YAML file, or a
+            mapping of classes to texts; see ``interpfer.models.image_text.prompts``.
         arch_args: keyword arguments of the architecture.
         forward_args: arguments of ``forward`` beside the images.
     """
@@ -44,6 +48,10 @@ class ModelOptions(Options):
     arch: str | None = option(
         None, "Architecture, torchvision:NAME, timm:NAME or FILE.py:callable", metavar="ARCH", example="net.py:build"
     )
+    head: str | None = option(
+        None, "Head in place of the architecture's own (see `ls heads`)", metavar="NAME", example="wildcat"
+    )
+    head_args: Mapping[str, Any] | None = option(None, "Keyword arguments of the head", kind="mapping", flag="")
     classes: str | Sequence[str] | None = option(
         None,
         "Expressions in output order, or a known order (see `ls classes`)",
@@ -77,6 +85,13 @@ class ModelOptions(Options):
     )
     aus_output: int | str | Mapping[int | str, float] | None = option(
         None, "AU logits in the output, as --output", kind="key", metavar="KEY", example="'8:20'"
+    )
+    prompts: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None = option(
+        None,
+        "Texts of the classes of CLIP or SigLIP: template, aus, a text with {} or a YAML file",
+        kind="texts",
+        metavar="NAME|TEXT|FILE",
+        example="aus",
     )
     card_layers: Sequence[str] | None = option(None, "Layers of the model, shallow to deep", kind="names", flag="")
     arch_args: Mapping[str, Any] | None = option(None, "Keyword arguments of the architecture", kind="mapping", flag="")

@@ -136,7 +136,7 @@ def get_element(output: Any, key: Key) -> Any:
         return output[key]
     first, dot, rest = str(key).partition(".")
     if dot and any(str(name) == first for name, _ in list_elements(output)):
-        return get_element(get_element(output, first), int(rest) if rest.isdecimal() else rest)
+        return get_element(get_element(output, first), int(rest) if rest.lstrip("-").isdecimal() else rest)
     raise ModelError(f"the output has no element {key!r}; it is {describe_output(output)}.")
 
 

@@ -107,6 +107,15 @@ def test_a_file_in_the_cache_is_read_without_the_network(cache: Path) -> None:
     assert run.manifest["options"]["model"] == "hf://a/b/best.pt"
 
 
+def test_the_card_of_a_cached_file_is_written_beside_a_copy(cache: Path) -> None:
+    snapshot = put(cache, "a/b", best__pt=small())
+    options = ["--arch", "interpfer:small", "--classes", "anger,fear", "--input-size", "48"]
+    done = CliRunner().invoke(group, ["inspect", "hf://a/b/best.pt", *options, "--write"])
+    assert done.exit_code == 1
+    assert f"run cp -rL {snapshot}/best.pt best.pt, then interpfer inspect best.pt with the same options" in done.stderr
+    assert not list(snapshot.glob("*.yaml"))
+
+
 def test_a_folder_of_timm_in_the_cache(cache: Path) -> None:
     timm = pytest.importorskip("timm")
     names = ["angry", "fear"]

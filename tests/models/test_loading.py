@@ -29,6 +29,9 @@ VALUES = {
     "aus_output": "1[:2]",
     "layers": ["layer4"],
     "forward_args": {"phase": "test"},
+    "head": "lse",
+    "head_args": {"r": 5},
+    "prompts": "a {} face",
 }
 
 CARD = {"layers": "card_layers", "aus": "card_aus"}
@@ -53,6 +56,9 @@ def test_arguments_become_fields_of_a_card() -> None:
     assert (spec.size, spec.color, spec.scale, spec.mean, spec.std) == (64, "bgr", 255.0, (1.0, 2.0, 3.0), (2.0,))
     assert (spec.resize, spec.crop) == (80, 70)
     assert (str(card.output), card.layers, card.forward_args) == ("0", ("layer4",), {"phase": "test"})
+    assert (card.head, card.head_args) == ("lse", {"r": 5})
+    assert card.prompts is not None
+    assert card.prompts.classes == {"anger": ("an angry face",), "fear": ("a fearful face",)}
     assert card_fields(dict.fromkeys(OVERRIDES)) == {}
 
 

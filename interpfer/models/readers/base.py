@@ -37,6 +37,7 @@ class CheckpointData:
         notes: notes for the user, one sentence each.
         input_note: what was assumed of the input for lack of a file; "" for nothing.
         input_problem: why the publisher's preparation of images cannot be repeated; "" if it can.
+        classes_problem: why the names of classes in the file are not used; "" if they are, or if there are none.
         program: whether the module is a program, whose layers are not accessible.
         class_name: class of a pickled module, whether or not its code ran.
         imports: names that the pickle would import; empty unless the module in it was left out for that reason.
@@ -55,6 +56,7 @@ class CheckpointData:
     notes: tuple[str, ...] = ()
     input_note: str = ""
     input_problem: str = ""
+    classes_problem: str = ""
     program: bool = False
     class_name: str | None = None
     imports: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import Any
 
 from interpfer.errors import DataError, InterpferError, ModelError, TrustError
 from interpfer.labels import canonical_classes
+from interpfer.models.image_text.folder import is_image_text, read_image_text
 from interpfer.models.messages import REVIEW, first_line
 from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.own_code import find_code
@@ -47,6 +48,8 @@ class HuggingFaceFolder:
             return _read_without_code(path, config, code)
         if code and not request.trust:
             raise TrustError(f"{path} contains its own code ({', '.join(code)}); {REVIEW}.")
+        if is_image_text(config):
+            return read_image_text(path, config, request.trust)
         network, notes = _read_network(path, config, request.trust)
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -60,6 +63,7 @@ class HuggingFaceFolder:
             class_name=type(network).__name__,
             input_note=published.note,
             input_problem=published.problem,
+            classes_problem=find_label_problem(config),
         )
 
 
@@ -128,6 +132,7 @@ def _read_without_code(path: Path, config: Mapping[str, Any], code: list[str]) -
         class_name=str((config.get("architectures") or [""])[0]) or None,
         input_note=published.note,
         input_problem=published.problem,
+        classes_problem=find_label_problem(config),
     )
 
 
@@ -150,18 +155,42 @@ def _read_timm(path: Path, config: Mapping[str, Any]) -> CheckpointData:
 
 def read_labels(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the field ``classes`` of a card from the labels in config.json, if they are names."""
-    labels = config.get("id2label")
-    names = config.get("label_names")
-    if isinstance(names, list):
-        return _to_classes([str(name) for name in names])
-    if not isinstance(labels, Mapping) or not all(str(key).isdecimal() for key in labels):
+    try:
+        labels = _list_labels(config)
+        return {"classes": list(canonical_classes(labels))} if labels else {}
+    except DataError:
         return {}
-    return _to_classes([str(labels[key]) for key in sorted(labels, key=lambda key: int(str(key)))])
+
+
+def find_label_problem(config: Mapping[str, Any]) -> str:
+    """Return why ``read_labels`` uses no labels of config.json; "" where it uses them, or there are none."""
+    try:
+        canonical_classes(_list_labels(config))
+    except DataError as error:
+        return f"the labels in its {CONFIG} are not used: {str(error).removesuffix('.')}"
+    return ""
+
+
+def _list_labels(config: Mapping[str, Any]) -> list[str]:
+    """Return the labels in output order.
+
+    Raises:
+        DataError: they are not numbered from 0 without a gap.
+    """
+    labels, names = config.get("id2label"), config.get("label_names")
+    if isinstance(names, list):
+        return [str(name) for name in names]
+    if not isinstance(labels, Mapping):
+        return []
+    numbers = {int(str(key)): str(name) for key, name in labels.items() if str(key).isdecimal()}
+    if sorted(numbers) != list(range(len(labels))):
+        keys = ", ".join(map(str, list(labels)[:4]))
+        raise DataError(
+            f"id2label must number the outputs 0, 1, 2, ..., got {keys}{', ...' if len(labels) > 4 else ''}"
+        )
+    return [numbers[index] for index in range(len(numbers))]
 
 
 def _to_classes(labels: list[str]) -> dict[str, Any]:
     """Return the field ``classes`` of a card if the labels are names, else no field."""
-    try:
-        return {"classes": list(canonical_classes(labels))} if labels else {}
-    except DataError:
-        return {}
+    return read_labels({"label_names": labels})

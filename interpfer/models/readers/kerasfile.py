@@ -23,6 +23,7 @@ from interpfer.models.readers.keras_build import (
     build_deepface_model,
     build_model,
     build_with_weights,
+    check_size,
     fill_model,
     load_model_file,
     load_weights_into,
@@ -127,6 +128,7 @@ def _read_archive(path: Path, request: Request) -> CheckpointData:
         with zipfile.ZipFile(path) as archive, archive.open(WEIGHTS) as source, weights.open("wb") as target:
             shutil.copyfileobj(source, target)
         check_hdf5(weights, path)
+        check_size(config, weights, path, request.trust)
         shutil.copyfile(path, copied)
         model = load_model_file(copied, path, request.trust)
     return _to_data(model, path, request)
@@ -144,6 +146,7 @@ def _read_described(weights: Path, description: Path, request: Request) -> Check
         model = build_with_weights(weights, config, request.trust, description)
     else:
         check_config(config, description, request.trust)
+        check_size(config, weights, description, request.trust)
         model = build_model(config, description, request.trust)
         load_weights_into(model, weights)
     texts = weights.read_bytes(), description.read_bytes()

@@ -74,7 +74,7 @@ def read_processor(path: Path, config: Any, trust: bool) -> PublishedInput:
 
 def _assume(path: Path, config: Any) -> PublishedInput:
     """Return the defaults of the library's processor for this kind of network, for the size of its config."""
-    size = getattr(config, "image_size", None)
+    size = getattr(config, "image_size", None) or getattr(getattr(config, "vision_config", None), "image_size", None)
     size = size[0] if isinstance(size, Sequence) and len(set(size)) == 1 else size
     source = "image_size of config.json" if isinstance(size, int) else "a guess"
     processor = _default_processor(config)

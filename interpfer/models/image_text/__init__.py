@@ -1,0 +1,1 @@
+"""Image-text models (CLIP, SigLIP) as classifiers: the classes, and action units, are texts."""
