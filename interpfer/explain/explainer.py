@@ -14,6 +14,7 @@ from torch import Tensor
 from interpfer.datasets.base import IMAGE_SUFFIXES
 from interpfer.datasets.images import read_image, to_rgb
 from interpfer.errors import DataError, InterpferError
+from interpfer.explain.covering import cover_views
 from interpfer.explain.explanation import ExplainedMap, Explanation, Score
 from interpfer.explain.options import ExplainOptions
 from interpfer.explain.regions import share_of_aus, share_of_face
@@ -95,7 +96,7 @@ class Explainer:
             model = load_model(model, **options.model_values())
         model.to(pick_device(options.device)).require_classes()
         truth = open_truth(options)
-        is_needed = truth.needs_landmarks or options.crop in LANDMARK_CROPS
+        is_needed = truth.needs_landmarks or options.crop in LANDMARK_CROPS or options.occlude is not None
         return cls(
             model=model,
             provider=resolve_landmarks(landmarks or options.landmarks, is_needed=is_needed),
@@ -128,14 +129,13 @@ class Explainer:
         if not spec.is_whole:
             transform, cropped = self._seen(picture, transform, cropped), True
         points = transform_points(landmarks.points.double(), transform[None])
-
-        x = self.model.normalise(image)
-        results = run_maps(self.model, x, self.methods, self.layers, target, self.options.seed)
+        image, face = cover_views(self.options, name, (image, face), points)
+        results = run_maps(self.model, self.model.normalise(image), self.methods, self.layers, target, self.options.seed)
         require_named(results.refused, self.methods, self.layers, set(self.requested), self.model.name)
         chances = self.model.probabilities(results.logits.cpu().double())[0].tolist()
         predicted = self.model.classes[int(results.logits[0].argmax())]
 
-        expressions = list(dict.fromkeys([predicted, *([wanted] if wanted else [])]))
+        expressions = list(dict.fromkeys(filter(None, (predicted, wanted))))
         landmarks = Landmarks.of(points)
         truths = self._draw(name, expressions, points, Placement(transform[None], (picture.size,)))
         drawn = {label: truth.maps[0] for label, truth in truths.items()}

@@ -28,6 +28,7 @@ class ExplainOptions(ModelOptions, TruthOptions):
         landmarks: the name of a provider, or a landmark file; None for the embedded network.
         crop: "auto" cuts the face out where it is small in the picture; "face" always; "aligned" rotates it as well;
             "whole" never.
+        occlude: an occluder that covers the face first (see ``interpfer ls occluders``); None for none.
         device: "auto", "cpu", "cuda", ...
         seed: of maps that draw at random.
         out: a picture, a JSON file or a folder; None for the current folder.
@@ -64,6 +65,9 @@ class ExplainOptions(ModelOptions, TruthOptions):
     )
     crop: str = option(
         "auto", "Part of the picture the model sees; auto cuts out a face that is small in it", choices=CROPS
+    )
+    occlude: str | None = option(
+        None, "Cover the face first (see `ls occluders`)", metavar="KIND[:SHARE]", example="mask"
     )
     device: str = option("auto", "Device", metavar="NAME", example="cuda")
     seed: int = option(0, "Random seed", kind="integer", metavar="N", example="1")

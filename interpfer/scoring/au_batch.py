@@ -166,7 +166,7 @@ def _run(session: ScoreSession, batch: Batch, pairs: _Pairs) -> tuple[MapResults
     if not batch.rows:
         return MapResults(torch.zeros(0, len(model.outputs))), {}
     x = model.normalise(batch.faces.images)
-    results = run_several(model, x, session.maps, spec.layers, pairs.targets(len(x)), spec.seed)
+    results = run_several(model, x, session.maps, spec.layers, pairs.targets(len(x)), spec.seed, batch.rows)
     require_named(results.refused, session.maps, spec.layers, set(session.requested), model.name)
     face, turn = pairs.face.to(x.device), pairs.turn.to(x.device)
     missing = torch.full((len(face), 2, 2), torch.nan, device=x.device)

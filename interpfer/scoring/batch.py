@@ -11,16 +11,19 @@ from torch import Tensor
 
 from interpfer.faces.stream import Batch
 from interpfer.maps.base import BaselineContext, BaselineMap
-from interpfer.maps.canvas import normalise, to_canvas
+from interpfer.maps.canvas import normalise, resize, to_canvas
 from interpfer.maps.engine import Key, MapResults, find_duplicates, require_named, run_maps
+from interpfer.maps.refined import RefinedBaseline
 from interpfer.metrics.au_profile import cells, profile
 from interpfer.metrics.base import DatasetMetric, ImageMetric, LandmarkMetric, ModelMetric
 from interpfer.metrics.queries import ModelProbe, zero_color
 from interpfer.models.channels_last import channels_last
+from interpfer.occlusion.apply import hide_truth
 from interpfer.results.folder import BatchResult
 from interpfer.results.pictures import Bytes, Pictures, ReportContent, empty_maps, to_bytes
 from interpfer.runtime.threads import parallel_map
 from interpfer.scoring.chunk_scores import ChunkScores, join_chunks, no_scores, repeat_twins
+from interpfer.scoring.hidden import Hidden, is_own
 from interpfer.scoring.mean_faces import sum_faces
 from interpfer.scoring.planes import COUNT, PlaneScorer
 from interpfer.scoring.session import ScoreSession
@@ -43,6 +46,7 @@ class Chunk(NamedTuple):
         landmarks: on the canvas.
         context: what baselines are made of.
         planes: what the truth is a union of, where each part is scored, too.
+        hidden: what hides the faces of the batch; None for faces as they are.
     """
 
     rows: slice
@@ -51,6 +55,7 @@ class Chunk(NamedTuple):
     landmarks: Landmarks
     context: BaselineContext
     planes: Planes | None = None
+    hidden: Hidden | None = None
 
 
 def score_batch(
@@ -59,6 +64,7 @@ def score_batch(
     means: TruthMeans | None,
     content: ReportContent,
     results: MapResults | None = None,
+    hidden: Hidden | None = None,
 ) -> BatchResult:
     """Run the model once on a batch, and score all its maps a few faces at a time.
 
@@ -68,6 +74,7 @@ def score_batch(
         means: sums of the truth of the whole data set, where a baseline needs them.
         content: what is kept for the report.
         results: those of ``run_model`` on the batch; None to run the model.
+        hidden: what hides the faces; its values become further scores. None for faces as they are.
     """
     count, results = len(batch.rows), results or run_model(session, batch)
     logits, raw = results.logits.cpu(), results.maps
@@ -77,7 +84,7 @@ def score_batch(
     slices = [slice(start, start + step) for start in range(0, count, step)]
 
     def score_slice(rows: slice) -> ChunkScores:
-        return score_chunk(session, _make_chunk(session, batch, rows, means), raw, frozenset(twins), content)
+        return score_chunk(session, _make_chunk(session, batch, rows, means, hidden), raw, frozenset(twins), content)
 
     chunks = parallel_map(score_slice, slices) if on_cpu else [score_slice(rows) for rows in slices]
     scored = join_chunks(chunks or [no_scores(session, content)])
@@ -86,8 +93,10 @@ def score_batch(
         targets = logits.argmax(1) if label_targets is None else label_targets
         with channels_last(session.model) if scored.valid.any() else nullcontext():
             for rows in slices:
-                chunk = _make_chunk(session, batch, rows, means)
+                chunk = _make_chunk(session, batch, rows, means, hidden)
                 add_model_metrics(session, chunk, raw, targets, frozenset(twins), scored.scores)
+    if hidden is not None:
+        scored = scored._replace(scores=np.concatenate([scored.scores, hidden.values], 2))
     repeat_twins(session, scored, twins)
     return BatchResult(
         rows=np.array(batch.rows, np.int64),
@@ -115,7 +124,9 @@ def find_twins(session: ScoreSession, raw: dict[Key, Tensor]) -> dict[Key, Key]:
     return {key: twin for key, twin in duplicates if find_duplicates({twin: raw[twin], key: raw[key]})}
 
 
-def _make_chunk(session: ScoreSession, batch: Batch, part: slice, means: TruthMeans | None) -> Chunk:
+def _make_chunk(
+    session: ScoreSession, batch: Batch, part: slice, means: TruthMeans | None, hidden: Hidden | None = None
+) -> Chunk:
     rows = batch.rows[part]
     landmarks = batch.landmarks[part]
     truth = session.draw_truth(session.samples(rows), landmarks)
@@ -129,7 +140,9 @@ def _make_chunk(session: ScoreSession, batch: Batch, part: slice, means: TruthMe
         images,
     )
     planes = session.draw_planes(session.samples(rows), landmarks) if session.truth.by_part else None
-    return Chunk(part, images, truth, landmarks, context, planes)
+    if hidden is not None:
+        truth = hide_truth(truth, hidden.occluded[part])
+    return Chunk(part, images, truth, landmarks, context, planes, hidden)
 
 
 def score_chunk(
@@ -161,6 +174,8 @@ def score_chunk(
         profiles[:, column] = profile(small, shares).cpu().double()
         if key in places:
             pictures[:, places[key]] = to_bytes(small)
+        if chunk.hidden is not None:
+            _add_hidden(session, chunk, column, large)
         for index, metric in enumerate(session.image_metrics):
             if isinstance(metric, ImageMetric):
                 value = metric(unit if metric.unit else large, heat, ignore)
@@ -178,6 +193,15 @@ def score_chunk(
             parts.add(column, large, unit)
     of_parts = None if parts is None else parts.result(chunk.rows.start)
     return ChunkScores(scores.numpy(), counts, single, profiles.numpy(), valid.cpu().numpy(), pictures, of_parts)
+
+
+def _add_hidden(session: ScoreSession, chunk: Chunk, column: int, large: Float[Tensor, "n s s"]) -> None:
+    """Score a map of hidden faces by how much of it lies in the hole, and how far it has moved."""
+    assert chunk.hidden is not None
+    key, clean = session.columns[column], chunk.hidden.clean
+    is_known = is_own(session, key) and key in clean
+    before = on_canvas(session, key, clean, chunk.rows, chunk.context)[0] if is_known else None
+    chunk.hidden.add(column, chunk.rows, large, before)
 
 
 def add_model_metrics(
@@ -227,7 +251,7 @@ def run_model(session: ScoreSession, batch: Batch) -> MapResults:
     if not batch.rows:
         return MapResults(torch.zeros(0, len(model.classes)))
     x = model.normalise(batch.faces.images)
-    results = run_maps(model, x, session.maps, spec.layers, session.targets(batch.rows), spec.seed)
+    results = run_maps(model, x, session.maps, spec.layers, session.targets(batch.rows), spec.seed, batch.rows)
     require_named(results.refused, session.maps, spec.layers, set(session.requested), model.name)
     return results
 
@@ -237,6 +261,9 @@ def on_canvas(
 ) -> tuple[Float[Tensor, "n s s"], Float[Tensor, "n s s"]]:
     """Return maps as image metrics see them, and in [0, 1] as thresholds do."""
     method = session.maps[key[0]]
+    if isinstance(method, RefinedBaseline):
+        drawn = resize(raw[key][rows], context.heat.shape[-1])
+        return drawn, drawn / drawn.amax((1, 2), keepdim=True).clamp(min=1)
     if isinstance(method, BaselineMap):
         drawn = method.compute(context)
         return drawn, drawn

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from interpfer import __version__
 from interpfer.errors import DataError
@@ -20,13 +21,17 @@ from interpfer.metrics.au_profile import summarise_profiles
 from interpfer.metrics.ignoring import undefined_where_ignored
 from interpfer.models.model import Model
 from interpfer.options import RUN_OPTIONS, write_command
+from interpfer.results.au_shares import AU_SHARES_FILE, au_share_table
+from interpfer.results.counts import count_images
 from interpfer.results.folder import RunFolder
+from interpfer.results.groups import group_facts, group_tables
 from interpfer.results.metric_facts import METRIC_FACTS, leaderboard_columns, record_metric_facts
+from interpfer.results.occluded import EXAMPLES_FILE, OCCLUSION_FILE
 from interpfer.results.pair_tables import PairTables
 from interpfer.results.pictures import ReportContent, ReportData
 from interpfer.results.published import PUBLISHED, compare_published
 from interpfer.results.regions import REGIONS_FILE, region_table
-from interpfer.results.run import AU_RECALL_FILE, COMMAND, TRUTH_NOUN, Run
+from interpfer.results.run import AU_RECALL_FILE, COMMAND, GROUPS, TRUTH_NOUN, Run
 from interpfer.results.sources import SOURCES, collect_sources
 from interpfer.results.tables import Tables
 from interpfer.scoring.accounts import account_notes
@@ -42,6 +47,7 @@ from interpfer.scoring.action_units import (
 )
 from interpfer.scoring.class_match import class_notes, shared_facts
 from interpfer.scoring.gallery import collect_report_data
+from interpfer.scoring.occlusion_tables import finish_occlusions, measured_metrics
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.session import ScoreSession
 from interpfer.scoring.spec import ScoreSpec
@@ -77,15 +83,7 @@ def finish_run(
     Raises:
         DataError: no image can be scored.
     """
-    tables = Tables(
-        list(folder.parts()),
-        folder.counts,
-        session.dataset,
-        session.classifier.classes,
-        session.columns,
-        session.metrics,
-        session.spec.seed,
-    )
+    tables = _open_tables(session, folder)
     if not tables.valid.any():
         raise DataError(nothing_to_score(session, tables.missing))
     outputs, pairs = session.classifier.classes, open_pairs(session, folder, tables)
@@ -98,20 +96,51 @@ def finish_run(
     manifest["timings"] = {"seconds": round(time.monotonic() - started, 3)}
     confusion = classification.confusion.rename_axis("true")
     recall = recall_of(session, tables, pairs)
-    scores = score_table(session, tables, pairs)
-    run = Run(scores, tables.per_image(), confusion, manifest, folder.path, profile, recall)
-    written = {
-        "scores.csv": run.scores,
-        "per_image.csv": run.per_image,
-        "confusion.csv": run.confusion,
-        **({"au_profile.csv": profile} if session.truth.parts.groups else {}),
+    run = Run(
+        score_table(session, tables, pairs), tables.per_image(), confusion, manifest, folder.path, profile, recall
+    )
+    occluded = finish_occlusions(session, folder, tables, run)
+    run = replace(run, occluded=occluded)
+    written = _own_tables(session, options, tables, run) | {
+        "scores.csv": run.scores if occluded is None else occluded.scores,
+        "per_image.csv": run.per_image if occluded is None else occluded.per_image,
     }
-    if len(regions := region_table(run)):
-        written[REGIONS_FILE] = regions
-    if recall is not None:
-        written[AU_RECALL_FILE] = recall
-    folder.finish(written, manifest, None if report_data is None else report_data.to_bytes())
+    others = {}
+    if occluded is not None:
+        written[OCCLUSION_FILE] = occluded.summary
+        others = {EXAMPLES_FILE: occluded.examples_bytes()} if occluded.examples else {}
+    folder.finish(written, manifest, None if report_data is None else report_data.to_bytes(), others)
     return run, report_data
+
+
+def _open_tables(session: ScoreSession, folder: RunFolder) -> Tables:
+    """Return the tables of the finished batches of the faces as they are."""
+    return Tables(
+        list(folder.parts()),
+        folder.counts,
+        session.dataset,
+        session.classifier.classes,
+        session.columns,
+        session.metrics,
+        session.spec.seed,
+        session.spec.by,
+        session.spec.least_group,
+    )
+
+
+def _own_tables(session: ScoreSession, options: ScoreOptions, tables: Tables, run: Run) -> dict[str, pd.DataFrame]:
+    """Return file -> table of what a run has beside the scores."""
+    parts, regions = session.truth.parts, region_table(run)
+    written = {"confusion.csv": run.confusion, **group_tables(run.manifest)}
+    if parts.groups and run.au_profile is not None:
+        written["au_profile.csv"] = run.au_profile
+    if len(regions):
+        written[REGIONS_FILE] = regions
+    if run.au_recall is not None:
+        written[AU_RECALL_FILE] = run.au_recall
+    if options.au_shares and parts.groups:
+        written[AU_SHARES_FILE] = au_share_table(tables, session.columns, parts.names)
+    return written
 
 
 def _manifest(
@@ -153,13 +182,14 @@ def _manifest(
         "network": _network(session.model),
         "limit": len(spec.rows) if len(spec.rows) < len(session.dataset) else None,
         "conventions": conventions(spec.protocol),
-        "counts": tables.counts() | ({NOT_DRAWN: undrawn} if undrawn else {}),
+        "counts": count_images(tables) | ({NOT_DRAWN: undrawn} if undrawn else {}),
         "classification": accuracy,
         **({PUBLISHED: published} if published else {}),
+        **({GROUPS: group_facts(tables)} if tables.by else {}),
         "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
         "subjects": _count_subjects(tables),
-        "readings": leaderboard_columns(spec.metrics),
-        METRIC_FACTS: record_metric_facts(spec.metrics),
+        "readings": leaderboard_columns(measured_metrics(session)),
+        METRIC_FACTS: record_metric_facts(measured_metrics(session)),
         SOURCES: collect_sources(spec.maps, spec.metrics, session.truth),
         "warnings": list(dict.fromkeys(warning for warning in warnings if warning)),
         "same": {
@@ -177,11 +207,12 @@ def _ignored_notes(session: ScoreSession) -> list[str]:
 
 
 def _network(model: Model) -> dict[str, Any]:
-    """Return architecture, number of parameters and lineage of a model, and the address it was downloaded from."""
+    """Return architecture, number of parameters and lineage of a model, the address it comes from, and its texts."""
     arch = model.card.arch or type(model.module).__name__
     count = sum(parameter.numel() for parameter in model.module.parameters())
     facts = {"architecture": arch, "parameters": count, "lineage": model.card.lineage}
-    return facts | ({"source": model.card.source} if model.card.source else {})
+    texts = {} if model.card.prompts is None else {"prompts": model.card.prompts.to_dict()}
+    return facts | ({"source": model.card.source} if model.card.source else {}) | texts
 
 
 def _accuracy_interval(session: ScoreSession, tables: Tables) -> dict[str, Any]:

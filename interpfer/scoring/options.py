@@ -35,6 +35,13 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         device: "auto", "cpu", "cuda", ...
         autocast: "bf16" or "fp16" lets the network compute in half precision where it can: faster, but maps of early
             layers change.
+        by: attributes of the data set by whose values images are also scored in groups, a list or one comma-separated
+            text; None for none.
+        min_group: smallest number of images of such a group.
+        only: text file with the names of the images to score, such as published lists of occluded faces; None for all.
+        occlude: occluders that cover each face in turn (see ``interpfer ls occluders``), a list or one comma-separated
+            text; None for faces as they are alone.
+        occlude_map: name of the map that the occluder ``guided`` follows; None for the first one of the classifier.
         sanity: check on a sample of faces whether the maps depend on the weights, are stable, and are faithful.
         out: the run folder; None keeps the run in memory.
         leaderboard: a CSV to append one row per map and layer to; one that cannot be written is refused before any
@@ -45,6 +52,7 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         report: write report.html into ``out``, and what it shows, so that it can be rebuilt.
         faces: let the report show photographs; else it draws landmarks, and no picture is copied into ``out``.
         figures: write the figures for a paper into ``out``/figures, as ``interpfer report --figures`` does.
+        au_shares: write au_shares.csv: the share of each map's energy on the regions of action units, per image.
     """
 
     model: str | Path | None = option(None, "Checkpoint", kind="path", metavar="MODEL", flag="", required=True)
@@ -96,6 +104,29 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
     autocast: str = option(
         "off", "Half precision where possible: faster, but maps of early layers change", choices=tuple(AUTOCAST)
     )
+    by: str | Sequence[str] | None = option(
+        None,
+        "Also score the groups of images by these attributes of the data set, and test the largest gaps",
+        kind="names",
+        metavar="COLUMN,...",
+        example="gender,age",
+    )
+    min_group: int = option(
+        10, "Smallest number of images of a group of --by", kind="integer", metavar="N", example="30", least=2
+    )
+    only: str | Path | None = option(
+        None, "Score the images that this text file names", kind="path", metavar="FILE", example="occluded.txt"
+    )
+    occlude: str | Sequence[str] | None = option(
+        None,
+        "Also score the faces with each of these occluders (see `ls occluders`)",
+        kind="names",
+        metavar="KIND[:SHARE],...",
+        example="mask,patches:0.1,patches:0.3",
+    )
+    occlude_map: str | None = option(
+        None, "Map that the occluder guided follows", metavar="NAME", example="gradcam", flag="--occlude-map"
+    )
     sanity: bool = option(
         False, "Also check on a sample whether maps depend on the weights and are faithful", kind="switch"
     )
@@ -121,3 +152,6 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         flag="--no-faces",
     )
     figures: bool = option(False, "Also write figures for a paper into --out (PDF, SVG, PNG)", kind="switch")
+    au_shares: bool = option(
+        False, "Also write the share of each map on the regions of action units, per image", kind="switch"
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from interpfer.choices import AU
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
+from interpfer.datasets.only import select_listed
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps.batch_size import auto_batch_size
@@ -30,6 +31,7 @@ from interpfer.runtime.threads import keep_freed_memory
 from interpfer.scoring.au_batch import add_planes, score_au_batch
 from interpfer.scoring.batch import CPU_CHUNK, score_batch
 from interpfer.scoring.finish import finish_run, nothing_to_score
+from interpfer.scoring.occluded import add_batch
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.sanity import check
 from interpfer.scoring.session import ScoreSession, open_session
@@ -100,6 +102,8 @@ def _open_inputs(
         root = Path(options.data_root) if options.data_root else None
         options = replace(options, dataset=dataset)
         dataset = DATASETS.get(dataset).open(root, options.split, options.seed)
+    if options.only is not None:
+        dataset = select_listed(dataset, options.only)
     if isinstance(model, Model):
         options.require_unset(model.name)
     else:
@@ -196,7 +200,10 @@ def _score_missing(
         finished, total = len(done), len(done) + len(todo)
         progress("scoring", finished, total)
         for batch in session.stream.batches(todo, batch_size):
-            folder.add(score_own(session, batch, means, content))
+            if session.occlusions:
+                add_batch(folder, session, batch, means, content)
+            else:
+                folder.add(score_own(session, batch, means, content))
             finished += len(batch.rows) + len(batch.skipped)
             progress("scoring", finished, total)
 

@@ -26,7 +26,9 @@ from interpfer.maps.engine import Key, detached_maps, find_duplicates, require_n
 from interpfer.metrics import METRICS
 from interpfer.metrics.base import DatasetMetric, ImageMetric, LandmarkMetric, Metric, ModelMetric
 from interpfer.models.model import Model
+from interpfer.occlusion.kinds import Occlusion
 from interpfer.scoring.class_match import require_shared
+from interpfer.scoring.occlusions import rank_by, resolve_occlusions
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.spec import ScoreSpec, make_spec
 from interpfer.truth import open_truth
@@ -71,6 +73,8 @@ class ScoreSession:
         requested: maps asked for by their own names: one that cannot be computed is an error.
         probe: which maps can be made, and which are duplicates.
         classifier: the classifier whose predictions are compared with the labels; it may have no classes.
+        occlusions: what the faces are covered with in turn, after they have been scored as they are.
+        ranking_key: the (map, layer) that the occluder ``guided`` follows and the report shows; None for none.
     """
 
     spec: ScoreSpec
@@ -83,6 +87,8 @@ class ScoreSession:
     requested: frozenset[str]
     probe: MapProbe
     classifier: Model
+    occlusions: tuple[Occlusion, ...] = ()
+    ranking_key: Key | None = None
 
     @property
     def columns(self) -> tuple[Key, ...]:
@@ -204,7 +210,9 @@ def open_session(
     truth.check(dataset.samples)
     if target != AU:
         require_shared(model.classes, dataset.classes, dataset.name)
-    choice, is_needed = landmarks or options.landmarks, truth.needs_landmarks or options.align
+    occlusions = resolve_occlusions(options, target)
+    is_needed = truth.needs_landmarks or options.align or any(each.occluder.needs == "landmarks" for each in occlusions)
+    choice = landmarks or options.landmarks
     provider = check_landmarks(resolve_landmarks(choice, dataset.landmarks(), is_needed), dataset)
     spec = make_spec(options, model, dataset, provider, truth)
     spec = replace(spec, target=target, card=classifier.card.identity)
@@ -215,7 +223,10 @@ def open_session(
     requested = frozenset(for_truth(named, truth.noun))
     requested -= _left_out(model, maps, spec.layers)
     probe = probe or probe_maps(spec, model, stream, maps, requested)
-    return ScoreSession(spec, model, dataset, stream, truth, maps, metrics, requested, probe, classifier)
+    ranking = rank_by(options.occlude_map, probe.columns, maps) if occlusions else None
+    return ScoreSession(
+        spec, model, dataset, stream, truth, maps, metrics, requested, probe, classifier, occlusions, ranking
+    )
 
 
 def resolve_target(options: ScoreOptions, model: Model, truth: TruthProvider) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from interpfer.choices import AU
 from interpfer.datasets.base import Dataset
 from interpfer.datasets.csv import CsvDataset
 from interpfer.datasets.folder import FolderDataset
@@ -18,9 +19,12 @@ from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps import for_truth, select_maps
 from interpfer.maps.compute import default_maps
+from interpfer.maps.refined import with_controls
 from interpfer.metrics import ALL, DEFAULT_METRICS, METRICS, select_metrics
 from interpfer.metrics.base import LandmarkMetric
 from interpfer.models.model import Model
+from interpfer.occlusion.kinds import parse_occlusions
+from interpfer.results.attributes import require_groups, resolve_columns
 from interpfer.scoring.options import ScoreOptions
 from interpfer.truth.base import TruthProvider
 
@@ -50,6 +54,10 @@ class ScoreSpec:
         autocast: "off", "bf16" or "fp16".
         seed: of everything random.
         rows: positions in the data set of the images to score.
+        occlusions: what the faces are covered with, in the order of the tables; a run without has no such entry.
+        occlude_map: name of the map that ``guided`` follows, "" for the first of the classifier.
+        by: attributes by which images are grouped; a run without has no such entry.
+        least_group: smallest number of images of such a group.
     """
 
     model: str
@@ -72,6 +80,10 @@ class ScoreSpec:
     autocast: str
     seed: int
     rows: tuple[int, ...]
+    occlusions: tuple[str, ...] = ()
+    occlude_map: str = ""
+    by: tuple[str, ...] = ()
+    least_group: int = 1
 
     def __post_init__(self) -> None:
         if clash := set(self.truth_settings) & {each.name for each in fields(self)}:
@@ -103,6 +115,8 @@ class ScoreSpec:
             "align": self.align,
             "autocast": self.autocast,
             "seed": self.seed,
+            **({"occlusions": list(self.occlusions), "occlude_map": self.occlude_map} if self.occlusions else {}),
+            **({"by": list(self.by), "min_group": self.least_group} if self.by else {}),
         }
 
     @property
@@ -132,7 +146,9 @@ def make_spec(
         dataset_name=options.dataset_name or default_name(dataset),
         landmarks=landmarks.path.name if isinstance(landmarks, FileLandmarks) else landmarks.name,
         landmarks_digest=landmarks.digest,
-        maps=for_truth(select_maps(default_maps(model) if options.maps is None else options.maps), truth.noun),
+        maps=with_controls(
+            for_truth(select_maps(default_maps(model) if options.maps is None else options.maps), truth.noun)
+        ),
         layers=model.layers(options.layers),
         metrics=_metrics(options, landmarks),
         target=options.target,
@@ -143,7 +159,26 @@ def make_spec(
         autocast=options.autocast,
         seed=options.seed,
         rows=rows,
+        occlusions=tuple(each.identity for each in parse_occlusions(options.occlude)),
+        occlude_map=options.occlude_map or "",
+        by=_groups(options, dataset, rows),
+        least_group=options.min_group,
     )
+
+
+def _groups(options: ScoreOptions, dataset: Dataset, rows: Sequence[int]) -> tuple[str, ...]:
+    """Return the attributes by which images are grouped.
+
+    Raises:
+        InterpferError: there is no such attribute, no group is large enough, or maps are of action units.
+    """
+    columns = resolve_columns(options.by, dataset.samples, dataset.name)
+    if columns and options.target.strip() == AU:
+        raise PluginError(f"--by compares groups of images, and --target {AU} scores action units: leave one out.")
+    if clash := [name for name in columns if name in METRICS.names()]:
+        raise PluginError(f"--by {clash[0]}: a metric is called so: rename the column in the data set.")
+    require_groups(columns, [dataset.samples[row] for row in rows], options.min_group)
+    return columns
 
 
 def _metrics(options: ScoreOptions, landmarks: LandmarkProvider) -> tuple[str, ...]:

@@ -380,3 +380,15 @@ def test_the_legend_names_the_factor_where_something_is_judged(explanation: Expl
         "orange: expected, missed (less than 1.1 x uniform)"
     )
     assert legend("") == "% of the map's energy; tick: uniform map"
+
+
+def test_a_covered_face_is_explained_as_it_is_scored(model: Model, faces: Path, face: Path) -> None:
+    options = {"maps": ["attention"], "landmarks": faces / "landmarks.txt", "device": "cpu"}
+    plain, covered = (explain_image(face, model, occlude=kind, **options) for kind in (None, "mask"))
+    below, above = plain.points[33, 1].long(), plain.points[27, 1].long()
+    changed = (plain.face - covered.face).abs().amax(0) > 1e-4
+    assert changed[below:].any()
+    assert not changed[: above - 5].any()
+    assert covered.probabilities != plain.probabilities
+    with pytest.raises(InterpferError, match="occluder au needs a truth: choose another for a picture"):
+        explain_image(face, model, occlude="au", **options)
