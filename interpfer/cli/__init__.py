@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "Rebuild the report page of a run, or of several runs side by side; figures for a paper.",
     "compare": "Compare two runs on the same images, with confidence intervals and p-values.",
     "robustness": "Show how conclusions depend on protocol, codebook, geometry and landmarks.",
+    "rationales": "Score what a language model says of faces: answers, action units and boxes.",
     "bundle": "Pack runs into one zip to send: tables, figures, comparisons, hashes and commands.",
     "ls": "List maps, metrics, datasets, landmarks, truths, codebooks, models, presets or class orders.",
 }

@@ -36,6 +36,8 @@ def command(others: tuple[Path, ...], groups: tuple[str, ...], options: CompareO
     With --group, of groups of runs (seeds): intervals and tests account for people and for seeds. With --unpaired, of
     runs on different images, over the classes that both have.
 
+    With --by, in each group of images by attributes that the runs were scored with: whether a change helps everybody.
+
     With --stability, of any number of runs: how the order of models and of maps changes when images (people, where
     known) are drawn again, with the metric, and with the scoring rules in which the runs differ. A second file
     NAME.agreement.csv is written beside --out NAME.csv.
@@ -46,6 +48,7 @@ def command(others: tuple[Path, ...], groups: tuple[str, ...], options: CompareO
     interpfer compare --group plain=runs/p0,runs/p1,runs/p2 --group guided=runs/g0,runs/g1,runs/g2
     interpfer compare runs/under-50 runs/over-50 --unpaired
     interpfer compare runs/a runs/b runs/c --stability
+    interpfer compare runs/before runs/after --by gender,age
     """
     from interpfer.results.hypotheses import Hypotheses
     from interpfer.results.run import load_run
@@ -65,6 +68,11 @@ def command(others: tuple[Path, ...], groups: tuple[str, ...], options: CompareO
         return
     if others:
         raise click.UsageError("compare takes two runs, or any number with --stability.")
+    if options.by is not None:
+        if options.unpaired:
+            raise click.UsageError("--by compares the same images: leave out --unpaired.")
+        _show_by(folders, Hypotheses(options.maps, options.layers, options.metrics), options, json_wanted)
+        return
     _show_two(folders, Hypotheses(options.maps, options.layers, options.metrics), options, json_wanted)
 
 
@@ -92,6 +100,30 @@ def _show_two(
         *explain_tests(table),
     ]
     _show(table, run_a, (str(folders[0]), str(folders[1])), notes, options, json_wanted)
+
+
+def _show_by(
+    folders: Sequence[str | Path], hypotheses: "Hypotheses", options: CompareOptions, json_wanted: bool
+) -> None:
+    """Show the comparison of two runs in each group of images."""
+    from interpfer.cli.run_tables import comparison_notes
+    from interpfer.files import csv_bytes, write_atomic
+    from interpfer.results.by_comparison import GROUP, compare_by, describe_groups
+    from interpfer.results.comparison_notes import overlap_note
+    from interpfer.results.run import load_run
+
+    run_a, run_b = (load_run(folder) for folder in folders)
+    table = compare_by(run_a, run_b, options.by or "", options.seed, hypotheses, options.min_group)
+    if options.out is not None:
+        write_atomic(Path(options.out), csv_bytes(table))
+    if json_wanted:
+        _print_json(table, run_a)
+        return
+    for name, lines in table.groupby(GROUP, sort=False):
+        _print_table(lines, run_a, (f"{folders[0]}, {name}", str(folders[1])))
+    p_values = f"p-values are adjusted for all {len(table)} lines of all groups (Holm)"
+    notes = [*describe_groups(table, run_a), *comparison_notes(table, run_a.metric_facts), p_values]
+    _print_notes([*notes, overlap_note([run_a, run_b])])
 
 
 def _show_groups(

@@ -36,8 +36,8 @@ def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
     from interpfer.datasets.images import read_image
     from interpfer.errors import DataError
     from interpfer.explain.explainer import Explainer, pictures_in
-    from interpfer.explain.facs import facts, rules_text, sentence
-    from interpfer.explain.output import OutputPaths, write_explanation, write_summary
+    from interpfer.explain.facs import facts, rationale, rules_text, sentence
+    from interpfer.explain.output import OutputPaths, write_explanation, write_rationales, write_summary
     from interpfer.files import json_bytes
 
     assert options.image is not None
@@ -48,6 +48,7 @@ def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
     target = OutputPaths.plan(images, None if options.out is None else Path(options.out), folder, json_wanted)
     explainer = Explainer.open(options, options.model)
     explanations: list[dict[str, Any]] = []
+    rationales: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
     with progress_bars(folder and not quiet) as update:
         for done, path in enumerate(images):
@@ -61,9 +62,12 @@ def command(options: ExplainOptions, json_wanted: bool, quiet: bool) -> None:
                 continue
             write_explanation(explanation, target.paths.get(path))
             explanations.append(facts(explanation))
+            rationales.append(rationale(explanation))
         update("explaining", len(images), len(images))
     if folder and target.folder is not None:
         write_summary(explanations, skipped, target.folder)
+    if options.rationale is not None:
+        write_rationales(rationales, Path(options.rationale))
     if json_wanted:
         click.echo(json_bytes(explanations if folder else explanations[0]), nl=False)
     elif not folder:

@@ -30,6 +30,7 @@ def command(options: FinetuneOptions) -> None:
     """
     from interpfer.cli.run_tables import history_line
     from interpfer.cli.terminal import print_note, progress_bars
+    from interpfer.finetuning.methods import describe_methods
     from interpfer.finetuning.run import finetune
 
     assert options.model is not None
@@ -39,6 +40,8 @@ def command(options: FinetuneOptions) -> None:
         print_note(f"nothing to resume in {options.out}; starting a new training")
     if options.sweep is not None and options.seeds is not None:
         raise click.UsageError("--sweep and --seeds cannot be combined; pass one.")
+    for line in describe_methods(options):
+        print_note(line)
     if options.sweep is not None:
         _sweep(options)
         return
@@ -54,7 +57,7 @@ def command(options: FinetuneOptions) -> None:
             report=lambda line: print_note(history_line(line)),
         )
     if result.is_main:
-        _print_result(result)
+        _print_result(result, options)
 
 
 def _sweep(options: FinetuneOptions) -> None:
@@ -106,12 +109,13 @@ def _train_seeds(options: FinetuneOptions) -> None:
         print_note(f"written to {Path(options.out) / SEEDS_TABLE}")
 
 
-def _print_result(result: "FinetuneResult") -> None:
+def _print_result(result: "FinetuneResult", options: FinetuneOptions) -> None:
     from interpfer.cli.run_tables import comparison_notes, comparison_table
     from interpfer.cli.terminal import print_note, stdout
     from interpfer.finetuning.checkpoints import needs_trust
     from interpfer.finetuning.facts import describe_counts
     from interpfer.finetuning.folder import BEST, SHEET
+    from interpfer.finetuning.methods import score_flags
 
     if result.comparison is not None:
         console = stdout()
@@ -124,7 +128,8 @@ def _print_result(result: "FinetuneResult") -> None:
     for note in (describe_counts(result.counts), *result.notes):
         print_note(note)
     trust = " --trust" if needs_trust(result.model.module, result.model.card) else ""
-    print_note(f"written to {result.folder}; score it: interpfer score {result.folder / BEST}{trust} ...")
+    flags = score_flags(options)
+    print_note(f"written to {result.folder}; score it: interpfer score {result.folder / BEST}{trust}{flags} ...")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "maps": ("interpfer.maps:MAPS", "Maps of where a model looks, for --maps (groups: all, everything, baselines)"),
+    "refiners": ("interpfer.maps.refiners:REFINERS", "Refiners of maps, for --maps MAP.REFINER (such as gradcam.flip)"),
     "metrics": ("interpfer.metrics:METRICS", "Scores of a map (groups: all, agreement, faithfulness, regions)"),
     "datasets": ("interpfer.datasets:DATASETS", "Data sets, for --dataset"),
     "landmarks": ("interpfer.landmarks:PROVIDERS", "Landmark providers (68 points per face), for --landmarks"),
@@ -22,6 +23,7 @@ KINDS = {
         "Architectures, for arch: NAME:... in a model card",
     ),
     "heads": ("interpfer.models.heads:HEADS", "Heads that networks can be trained with, for finetune --head"),
+    "occluders": ("interpfer.occlusion:OCCLUDERS", "What covers faces, for --occlude KIND[:SHARE],..."),
     "presets": (
         "interpfer.models.preset:list_presets",
         "Published models, for --preset NAME, with your copy of the code as --arch FILE.py:callable",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from interpfer.config import read_config, write_config
 from interpfer.models.options import ModelOptions
@@ -178,7 +179,22 @@ def _parse_count(_: click.Context, param: click.Parameter, value: str | None) ->
     return int(value)
 
 
-_PARSERS: dict[str, Callable[..., Any]] = {"numbers": parse_numbers, "key": _parse_key, "count": _parse_count}
+def _parse_mapping(_: click.Context, param: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """Read NAME=VALUE,..., each value as in YAML."""
+    if value is None:
+        return None
+    pairs = [item.partition("=") for item in value.split(",")]
+    if not all(name.strip() and sign for name, sign, _ in pairs):
+        raise click.BadParameter(f"'{value}' must be NAME=VALUE,NAME=VALUE, ...", param=param)
+    return {name.strip(): yaml.safe_load(text) for name, _, text in pairs}
+
+
+_PARSERS: dict[str, Callable[..., Any]] = {
+    "numbers": parse_numbers,
+    "key": _parse_key,
+    "count": _parse_count,
+    "mapping": _parse_mapping,
+}
 
 
 def _needs_folder(values: Mapping[str, Any]) -> bool:

@@ -9,6 +9,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from interpfer.cli.group_notes import group_notes
+from interpfer.cli.occlusion_table import occlusion_table
 from interpfer.landmarks.reasons import EMPTY_MASK, IMPLAUSIBLE, OFF_PICTURE, OUT_OF_VIEW
 from interpfer.reports.page.headline import summarise_run
 from interpfer.reports.page.scores import Scores
@@ -28,7 +30,8 @@ NARROW: tuple[tuple[int, ...], ...] = ((0, 1, 2), (3, 4), (5, 6), (7, 8, 9))
 
 def run_facts(run: Run) -> dict[str, Any]:
     """Return a run as values for ``--json``: run.json and the lines of scores.csv."""
-    return {"run": run.manifest, "scores": run.scores.to_dict("records"), "path": str(run.path) if run.path else None}
+    facts = {"run": run.manifest, "scores": run.scores.to_dict("records"), "path": str(run.path) if run.path else None}
+    return facts | ({} if run.occluded is None else {"occlusion": run.occluded.summary.to_dict("records")})
 
 
 def score_tables(run: Run, width: int) -> Iterator[Table]:
@@ -38,6 +41,8 @@ def score_tables(run: Run, width: int) -> Iterator[Table]:
     per_table = max((width - int(names)) // METRIC_WIDTH, 1)
     for start in range(0, len(metrics), per_table):
         yield _score_table(run, metrics[start : start + per_table])
+    if run.occluded is not None:
+        yield occlusion_table(run.occluded)
 
 
 def _score_table(run: Run, metrics: Sequence[str]) -> Table:
@@ -204,6 +209,7 @@ def notes(run: Run) -> Iterator[str]:
         yield f"mean F1 {mean:.3f} of {len(aus['f1'])} AU outputs ({aus['output']} above {aus['threshold']})"
     if published := run.manifest.get(PUBLISHED):
         yield describe_published(published)
+    yield from group_notes(run)
     yield _image_counts(run)
     if cut := run.manifest["counts"].get("partly_seen"):
         yield f"{cut} faces are partly outside of what the network sees of a picture; maps and heatmaps end there"

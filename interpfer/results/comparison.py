@@ -200,7 +200,8 @@ def cut_interval(limit: float, low: float, high: float) -> tuple[float, float]:
 def common_metrics(runs: Sequence[Run]) -> list[str]:
     """Return the metrics per image that all runs have by the same definition."""
     first, *others = runs
-    left_out = {*KEYS, *(name for run in others for name in redefined_metrics(first.metric_facts, run.metric_facts))}
+    left_out = {*KEYS, *(name for run in runs for name in run.attributes)}
+    left_out |= {name for run in others for name in redefined_metrics(first.metric_facts, run.metric_facts)}
     names = [str(name) for name in first.per_image if name not in left_out]
     return [name for name in names if all(name in run.per_image for run in others)]
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from interpfer.errors import RunError
 from interpfer.files import csv_bytes, json_bytes, write_atomic
+from interpfer.results.occluded import EXAMPLES_FILE, OCCLUSION_FILE
 from interpfer.results.pictures import REPORT_DATA, Pictures
 from interpfer.results.plane_scores import PlaneScores
 from interpfer.results.run import MANIFEST
@@ -27,7 +28,7 @@ from interpfer.truth.options import CODEBOOK_SETTINGS, TruthOptions
 PARTS = ".parts"
 REPORT = "report.html"
 FIGURES = "figures"
-OPTIONAL_TABLES = ("au_profile.csv", "regions.csv")
+OPTIONAL_TABLES = ("au_profile.csv", "au_shares.csv", "regions.csv", OCCLUSION_FILE, EXAMPLES_FILE)
 """Tables that not every run has, so that those of a run that is replaced must go."""
 
 PICTURES = tuple(each.name for each in fields(Pictures))
@@ -57,6 +58,9 @@ class BatchResult:
         planes: scores for each action unit that is present on a face; None where they are not asked for.
         au_logits: (rows, AUs) outputs of the model for its action units, above 0 for those that it reports; None where
             they are not asked for.
+        covered: (rows, 3) of faces with an occlusion: whether it could be drawn, the area of its hole, and the change
+            of the probability of the class predicted before; None for faces as they are.
+        example: picture of an occlusion for the report, None for none.
     """
 
     rows: NDArray[np.int64]
@@ -76,6 +80,8 @@ class BatchResult:
     partly_seen: tuple[int, ...] = ()
     planes: PlaneScores | None = None
     au_logits: NDArray[np.float32] | None = None
+    covered: NDArray[np.float64] | None = None
+    example: NDArray[np.uint8] | None = None
 
 
 class RunFolder:
@@ -124,6 +130,7 @@ class RunFolder:
             _require_same_plan(path, plan)
         if folder.is_complete and resume:
             return folder
+        folder._drop_unpaired()
         if overwrite and existing:
             shutil.rmtree(folder.batches, ignore_errors=True)
             for name in (MANIFEST, REPORT_DATA, REPORT, *OPTIONAL_TABLES):
@@ -144,6 +151,18 @@ class RunFolder:
             batches: its folder of finished batches.
         """
         return cls(path, batches)
+
+    def occluded(self, place: int) -> "RunFolder":
+        """Return the folder of the batches of one of the occlusions of a run, one for each batch of this folder."""
+        batches = self.batches / f"occlusion-{place}"
+        batches.mkdir(exist_ok=True)
+        return RunFolder(None, batches)
+
+    def _drop_unpaired(self) -> None:
+        """Delete batches of occlusions that a kill left without the clean batch, which is written last."""
+        for path in self.batches.glob("occlusion-*/*.npz"):
+            if not (self.batches / path.name).is_file():
+                path.unlink()
 
     @property
     def is_complete(self) -> bool:
@@ -166,7 +185,8 @@ class RunFolder:
         if part.pictures is not None:
             arrays |= {f"pictures/{name}": getattr(part.pictures, name) for name in PICTURES}
         arrays |= {} if part.planes is None else part.planes.to_arrays()
-        arrays |= {} if part.au_logits is None else {"au_logits": part.au_logits}
+        optional = {"au_logits": part.au_logits, "covered": part.covered, "example": part.example}
+        arrays |= {name: value for name, value in optional.items() if value is not None}
         facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
         facts |= {"refused": [[*key, reason] for key, reason in part.refused.items()], "unlike": sorted(part.unlike)}
         facts["partly_seen"] = part.partly_seen
@@ -196,6 +216,8 @@ class RunFolder:
                     partly_seen=tuple(facts.get("partly_seen", ())),
                     planes=PlaneScores.from_arrays(arrays),
                     au_logits=arrays.get("au_logits"),
+                    covered=arrays.get("covered"),
+                    example=arrays.get("example"),
                 )
 
     def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:
@@ -229,7 +251,11 @@ class RunFolder:
             self._scratch.cleanup()
 
     def finish(
-        self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any], report_data: bytes | None = None
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        manifest: Mapping[str, Any],
+        report_data: bytes | None = None,
+        others: Mapping[str, bytes] | None = None,
     ) -> None:
         """Write the tables, the data of the report and the manifest, and delete the batches.
 
@@ -237,12 +263,15 @@ class RunFolder:
             tables: file name -> table.
             manifest: content of run.json.
             report_data: content of ``REPORT_DATA``, None for none.
+            others: file name -> content of further files.
         """
         if self.path is not None:
             for name, table in tables.items():
                 write_atomic(self.path / name, csv_bytes(table))
             if report_data is not None:
                 write_atomic(self.path / REPORT_DATA, report_data)
+            for name, content in (others or {}).items():
+                write_atomic(self.path / name, content)
             write_atomic(self.path / MANIFEST, json_bytes(manifest))
         self.discard()
 
@@ -257,8 +286,8 @@ def _require_same_plan(path: Path, plan: Mapping[str, Any]) -> None:
     else:
         raise RunError(f"{path} holds no run to resume; pass --overwrite.")
     before = {"truth": TruthOptions.truth, "truth_settings": list(CODEBOOK_SETTINGS)} | before
-    names = [key for key in plan if key != "truth_settings"]
-    changed = [key for key in names if json.loads(json.dumps(plan[key])) != before.get(key)]
+    names = [key for key in dict.fromkeys([*plan, *(set(before) & {"occlusions"})]) if key != "truth_settings"]
+    changed = [key for key in names if json.loads(json.dumps(plan.get(key))) != before.get(key)]
     if changed:
         raise RunError(
             f"{path} was started with another {', '.join(changed)}; pass the same arguments with --resume, "

@@ -7,6 +7,7 @@ read without importing the metrics, and where the package of a metric is not ins
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import pandas as pd
@@ -27,6 +28,9 @@ EMPTY = "-"
 """Entry of a column where no metric is listed."""
 
 MAX_DECIMALS = 9
+
+HOLE = ("leak", "leak_skill", "map_similarity")
+"""Metrics of covered faces alone, of ``interpfer.metrics.hole``."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def facts_of(metric: str, recorded: Mapping[str, MetricFacts] | None = None) -> 
 def installed_facts(metric: str) -> MetricFacts | None:
     """Return the facts of an installed metric, None where it is not installed."""
     try:
-        facts = METRICS.get(metric).facts
+        facts = _find(metric).facts
     except PluginError:
         return None
     return MetricFacts(facts.headline, facts.higher_is_better, facts.decimals, facts.bounds, facts.definition)
@@ -74,9 +78,15 @@ def record_metric_facts(metrics: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {name: asdict(facts_of(name)) | _formula(name) for name in metrics}
 
 
+def _find(metric: str) -> Any:
+    if metric in HOLE:
+        return getattr(import_module("interpfer.metrics.hole"), metric)
+    return METRICS.get(metric)
+
+
 def _formula(metric: str) -> dict[str, str]:
     try:
-        facts = METRICS.get(metric).facts
+        facts = _find(metric).facts
     except PluginError:
         return {}
     return {key: getattr(facts, key) for key in FORMULA}

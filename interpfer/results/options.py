@@ -20,6 +20,8 @@ class CompareOptions(Options):
         metrics: metrics to compare, "accuracy" among them; None for all.
         unpaired: compare runs on different images.
         stability: report how stable the order of models and maps is, of two runs or more.
+        by: attributes, comma-separated, in whose groups of images two runs are compared; None for all images.
+        min_group: smallest number of images of such a group.
         out: a CSV file; None for none.
     """
 
@@ -39,6 +41,12 @@ class CompareOptions(Options):
     unpaired: bool = option(False, "Compare runs on different images", kind="switch")
     stability: bool = option(False, "Report how stable the order of models and maps is; for any number of runs",
                              kind="switch")  # fmt: skip
+    by: str | None = option(
+        None, "Compare in each group of images by these columns", metavar="COLUMN,...", example="gender,age"
+    )
+    min_group: int = option(
+        10, "Smallest number of images of a group of --by", kind="integer", metavar="N", example="30", least=2
+    )
     out: str | Path | None = option(
         None, "CSV file to write as well", kind="path", metavar="FILE", example="compare.csv", repeats=False
     )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.results.metric_facts import MetricFacts, read_metric_facts
+from interpfer.results.occluded import OccludedTables, split_clean
 from interpfer.truth.options import AU_HEATMAP, TruthOptions
 
 MANIFEST = "run.json"
@@ -25,6 +26,12 @@ TRUTH_NOUN = "truth_noun"
 SUBJECT = "subject"
 """Column of per_image.csv with the person on an image; only where the data set knows any."""
 
+GROUPS_FILE, GAPS_FILE = "groups.csv", "group_gaps.csv"
+"""Tables of the groups of images by attributes of the data set, and of the largest gaps between them."""
+
+GROUPS = "groups"
+"""Key of run.json: the groups of images by attributes of the data set; only with ``--by``."""
+
 UNLABELLED = "unlabelled"
 """Group in scores.csv of all images, where none has a label."""
 
@@ -35,14 +42,16 @@ class Run:
 
     Attributes:
         scores: map, layer, metric, group, value, ci_low, ci_high, n.
-        per_image: image, label, predicted, subject (only where the data set knows any), map, layer, then one column per
-            metric.
+        per_image: image, label, predicted, subject (only where the data set knows any), the columns of ``--by``, map,
+            layer, then one column per metric.
         confusion: counts, rows true class, columns predicted class.
         manifest: the content of run.json.
         path: the run folder, or None.
         au_profile: share of each map's energy per action unit; see ``interpfer.metrics.au_profile``.
         au_recall: how well the regions that a map uses agree with the coded action units of each face; see
             ``interpfer.results.au_recall``. None where none is coded.
+        occluded: the tables with the column ``occlusion``, of a run with occlusions; ``scores`` and ``per_image`` are
+            of the clean faces alone.
     """
 
     scores: pd.DataFrame
@@ -52,6 +61,7 @@ class Run:
     path: Path | None = None
     au_profile: pd.DataFrame | None = None
     au_recall: pd.DataFrame | None = None
+    occluded: OccludedTables | None = None
 
     @cached_property
     def metric_facts(self) -> dict[str, MetricFacts]:
@@ -67,6 +77,11 @@ class Run:
         order.sort(key=lambda key: key[1] == "-")
         table = rows.pivot(index=["map", "layer"], columns="metric", values="value")
         return table.loc[order, list(dict.fromkeys(rows["metric"]))].rename_axis(columns=None)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Columns of ``per_image`` by which images are grouped, of a run with ``--by``."""
+        return tuple(self.manifest.get(GROUPS, {}).get("columns", ()))
 
     @property
     def truth(self) -> str:
@@ -158,12 +173,18 @@ def load_run(path: str | Path) -> Run:
         raise RunError(f"run folder not found: {path}; pass the --out of a score.")
     if not manifest.is_file():
         raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
+    facts = json.loads(manifest.read_text(encoding="utf-8"))
+    texts = dict.fromkeys([SUBJECT, *facts.get(GROUPS, {}).get("columns", ())], str)
+    scores = pd.read_csv(path / "scores.csv")
+    per_image = pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""], dtype=texts)
+    scores, per_image, occluded = split_clean(path, scores, per_image)
     return Run(
-        scores=pd.read_csv(path / "scores.csv"),
-        per_image=pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""], dtype={SUBJECT: str}),
+        scores=scores,
+        per_image=per_image,
         confusion=pd.read_csv(path / "confusion.csv", index_col=0),
-        manifest=json.loads(manifest.read_text(encoding="utf-8")),
+        manifest=facts,
         path=path,
         au_profile=pd.read_csv(profile, dtype={"au": str, "by": str}) if profile.is_file() else None,
         au_recall=pd.read_csv(recall) if recall.is_file() else None,
+        occluded=occluded,
     )

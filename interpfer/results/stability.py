@@ -209,7 +209,9 @@ def _subjects(run: Run) -> dict[str, str]:
 
 def _scores(run: Run, name: str, layer: str) -> pd.DataFrame:
     """Return the scores of a map at a layer by image and label, by every metric of the run."""
-    return map_scores(run, name, layer, [str(column) for column in run.per_image if column not in KEYS])
+    return map_scores(
+        run, name, layer, [str(column) for column in run.per_image if column not in (*KEYS, *run.attributes)]
+    )
 
 
 def _are_correct(run: Run) -> pd.Series:

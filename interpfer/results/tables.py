@@ -1,6 +1,5 @@
 """Tables of a run, made from its finished batches."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from interpfer.datasets.base import Dataset
 from interpfer.labels import NEUTRAL, class_indices
 from interpfer.landmarks.reasons import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
+from interpfer.results.attributes import find_groups, read_attribute
 from interpfer.results.folder import BatchResult
 from interpfer.results.left_out import group_reasons
 from interpfer.results.run import SUBJECT, UNLABELLED
@@ -40,6 +40,8 @@ class Tables:
         columns: the (map, layer) pairs.
         metrics: metrics by name, in the order of the tables.
         seed: random seed of the bootstrap.
+        by: attributes of the images by which they are grouped.
+        least_group: smallest number of images of such a group.
     """
 
     parts: Sequence[BatchResult]
@@ -49,6 +51,8 @@ class Tables:
     columns: Sequence[tuple[str, str]]
     metrics: Mapping[str, Metric]
     seed: int
+    by: tuple[str, ...] = ()
+    least_group: int = 1
 
     @cached_property
     def rows(self) -> list[int]:
@@ -133,6 +137,7 @@ class Tables:
         }
         if self.subjects is not None:
             table[SUBJECT] = np.repeat(self.subject_names, columns)
+        table |= {name: np.repeat(values, columns) for name, values in self.attributes.items()}
         table |= {
             "map": np.tile([name for name, _ in self.columns], len(self.rows)),
             "layer": np.tile([layer for _, layer in self.columns], len(self.rows)),
@@ -147,10 +152,10 @@ class Tables:
     @cached_property
     def classes(self) -> NDArray[np.intp]:
         """Class index per row, -1 where unknown."""
-        return np.array(class_indices(self._groups, self.names), np.intp)
+        return np.array(class_indices(self.class_names, self.names), np.intp)
 
     @cached_property
-    def _groups(self) -> list[str]:
+    def class_names(self) -> list[str]:
         """Class per row, "" where unknown; that of all images where none has a label."""
         return [UNLABELLED] * len(self.labels) if self.names == (UNLABELLED,) else self.labels
 
@@ -170,11 +175,21 @@ class Tables:
         return number_subjects(self.subject_names)
 
     @cached_property
+    def attributes(self) -> dict[str, list[str]]:
+        """Attribute per row, "" where unknown, of each column by which images are grouped."""
+        samples = self.dataset.samples
+        return {name: [read_attribute(samples[row], name) for row in self.rows] for name in self.by}
+
+    @cached_property
     def halves(self) -> dict[str, NDArray[np.bool_]]:
-        """Which rows are classified correctly, and which labelled rows are not."""
+        """Which rows are classified correctly, which labelled rows are not, and which belong to each group."""
         labelled = np.array([label != "" for label in self.labels], bool)
         correct = np.array([a == b for a, b in zip(self.labels, self.predicted, strict=True)], bool)
-        return {"correct": correct & labelled, "wrong": ~correct & labelled}
+        return {"correct": correct & labelled, "wrong": ~correct & labelled} | {
+            f"{column}={name}": np.array([value == name for value in values], bool)
+            for column, values in self.attributes.items()
+            for name in find_groups(values, self.least_group)[0]
+        }
 
     def scores(self) -> pd.DataFrame:
         """Return one line per (map, layer), metric and group of images."""
@@ -257,34 +272,6 @@ class Tables:
         if self.subjects is None:
             return image_weights(self.classes, POOLED_RESAMPLES, self.seed)
         return subject_weights(self.subjects, POOLED_RESAMPLES, self.seed)
-
-    def _without_truth(self) -> dict[str, int]:
-        """Return how many labelled faces with landmarks have no truth, per label; neutral is counted apart."""
-        faceless = {row for part in self.parts for row in part.faceless}
-        rows = zip(self.rows, self._groups, self.valid.tolist(), strict=True)
-        return dict(Counter(
-            label for row, label, ok in rows if not ok and label not in ("", NEUTRAL) and row not in faceless
-        ))  # fmt: skip
-
-    def counts(self) -> dict[str, Any]:
-        """Return the number of images, of scored ones, and of those left out by reason."""
-        first = next(iter(self.values.values()), np.zeros((len(self.rows), 0)))
-        undefined_counts = (self.valid[:, None] & ~np.isfinite(first)).sum(0).tolist()
-        undefined = {
-            name if layer == "-" else f"{name}@{layer}": count
-            for (name, layer), count in zip(self.columns, undefined_counts, strict=False)
-            if count
-        }
-        return {
-            "images": len(self.rows) + len(self.skipped),
-            "scored": int(self.valid.sum()),
-            "neutral": sum(label == NEUTRAL and not ok for label, ok in zip(self.labels, self.valid, strict=True)),
-            "unlabelled": sum(not label and not ok for label, ok in zip(self._groups, self.valid, strict=True)),
-            "without_truth": self._without_truth(),
-            "skipped": {"unreadable": self.skipped, **self.faceless},
-            "undefined_maps": undefined,
-            **({"partly_seen": cut} if (cut := sum(len(part.partly_seen) for part in self.parts)) else {}),
-        }
 
 
 def _within(metric: Metric, summary: Summary) -> Summary:

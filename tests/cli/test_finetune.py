@@ -126,7 +126,9 @@ def test_a_killed_process_resumes_to_the_same_bits(checkpoint: Path, few: Path, 
     assert same(whole / "model.pt", cut / "model.pt")
 
 
-def test_two_processes_resume_train_on_and_compare(checkpoint: Path, few: Path, tmp_path: Path) -> None:
+def test_two_processes_resume_a_head_with_a_loss_of_its_own_and_compare(
+    checkpoint: Path, few: Path, tmp_path: Path
+) -> None:
     class Killed(Exception):
         pass
 
@@ -136,13 +138,15 @@ def test_two_processes_resume_train_on_and_compare(checkpoint: Path, few: Path, 
     with pytest.raises(Killed):
         interpfer.finetune(
             checkpoint, "csv", data_root=few, landmarks=few / "landmarks.txt", out=tmp_path, device="cpu", epochs=2,
-            batch_size=8, test=None, report=kill,
+            batch_size=8, test=None, report=kill, head="acol", head_args={"width": 6},
         )  # fmt: skip
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     state["facts"]["number of processes"] = 2
     torch.save(state, tmp_path / "state.pt")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    call = arguments(checkpoint, few, tmp_path, "--epochs", "2", "--resume")
+    (tmp_path / "head.yaml").write_text("head: acol\nhead_args: {width: 6}\n")
+    config = ("--config", str(tmp_path / "head.yaml"))
+    call = arguments(checkpoint, few, tmp_path, "--epochs", "2", "--resume", *config)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*launcher, *COMMAND, *call], env=environment, capture_output=True, text=True, timeout=400, check=False
@@ -154,4 +158,7 @@ def test_two_processes_resume_train_on_and_compare(checkpoint: Path, few: Path, 
     after = torch.load(tmp_path / "state.pt", weights_only=True)
     assert after["facts"]["number of processes"] == 2
     assert [line["epoch"] for line in after["history"]] == [1, 2]
+    assert after["history"][1]["head"] > 0
+    assert "acol head with random weights in place of the head of" in done.stderr
+    assert "before is the network with that untrained head" in done.stderr
     assert any(not torch.equal(after["module"][key], value) for key, value in state["module"].items())

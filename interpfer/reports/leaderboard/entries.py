@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from interpfer.reports.leaderboard.rows import SETTINGS
+from interpfer.reports.leaderboard.rows import OCCLUSION, SETTINGS
 from interpfer.results.metric_facts import MetricFacts
 from interpfer.truth.options import TruthOptions
 
-RULES = ("dataset", "split", "protocol", *SETTINGS, "dataset_digest", "landmarks_digest")
+RULES = ("dataset", "split", "protocol", *SETTINGS, "dataset_digest", "landmarks_digest", OCCLUSION)
 """Columns that rows must have in common to be ranked together."""
 
 HEADLINES = ("accuracy", "macro_f1", "au_f1", "cosine", "cosine_skill", "pxap")
@@ -115,6 +115,7 @@ class Ranking:
         words.append(f"protocol {rules['protocol'] or 'unknown'}")
         words += [f"truth {rules['truth']}"] if rules["truth"] not in ("", TruthOptions.truth) else []
         words += [f"{name} {rules[name]}" for name in ("target", "codebook", "geometry") if rules[name]]
+        words += [f"occlusion {rules[OCCLUSION]}"] if rules.get(OCCLUSION) else []
         words += ["aligned"] if rules["align"] == "True" else []
         words += [f"landmarks {self.landmarks}"] if self.landmarks else []
         words += [f"images {rules['dataset_digest'][:8]}"] if rules["dataset_digest"] else []

@@ -16,13 +16,13 @@ import pandas as pd
 
 from interpfer.errors import RunError, nearest
 from interpfer.reports.leaderboard.entries import HEADLINES, RULES, Entry, Leaderboard, MeanScore, Ranking, number
-from interpfer.reports.leaderboard.rows import COLUMNS, TRAILER
+from interpfer.reports.leaderboard.rows import COLUMNS, OCCLUSION, TRAILER
 from interpfer.results.metric_facts import MetricFacts, read_leaderboard_columns
 
 MODEL_METRICS = ("accuracy", "macro_f1", "au_f1")
 """Metrics of the model, which a baseline does not have."""
 
-FACTS = {*COLUMNS, *TRAILER, "same_as"} - set(HEADLINES)
+FACTS = {*COLUMNS, *TRAILER, "same_as", OCCLUSION} - set(HEADLINES)
 """Columns that are not scores."""
 
 SAME_BASELINE = 1e-6

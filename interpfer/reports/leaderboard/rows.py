@@ -17,8 +17,16 @@ from filelock import FileLock
 
 from interpfer.errors import RunError
 from interpfer.files import csv_bytes, write_atomic
+from interpfer.occlusion import CLEAN
 from interpfer.reports.escape import FORMULA, guard, unguard
-from interpfer.results.metric_facts import DECIMALS, DEFINITIONS, LOWER, leaderboard_columns, separate_definitions
+from interpfer.results.metric_facts import (
+    DECIMALS,
+    DEFINITIONS,
+    LOWER,
+    leaderboard_columns,
+    read_metric_facts,
+    separate_definitions,
+)
 from interpfer.results.published import PUBLISHED
 from interpfer.results.run import Run, load_run
 from interpfer.truth.options import CODEBOOK_SETTINGS, TruthOptions
@@ -42,15 +50,21 @@ SETTINGS = ("target", "truth", "codebook", "geometry", "align")
 PUBLISHED_COLUMNS = ("published", "reproduces")
 """Accuracy published for the model, and whether the run reproduces it."""
 
+OCCLUSION = "occlusion"
+"""Column of a leaderboard with rows of covered faces: what covers them, "" for faces as they are."""
+
 DATA_COLUMNS = ("dataset_name", "landmarks", "landmarks_digest")
 """The data set's own name, and the landmarks at which the truth was drawn."""
+
+WORST_GROUP = "worst_group"
+"""The group of ``--by`` with the worst value of the first metric, and that value; empty in a run without groups."""
 
 NETWORK_COLUMNS = ("architecture", "parameters", "lineage")
 """What tells models of one name apart."""
 
 TRAILER = (
     *("date", "version", "checkpoint_sha256", "dataset_digest", "seed"),
-    *(*SETTINGS, *PUBLISHED_COLUMNS, LOWER, DECIMALS, DEFINITIONS, *DATA_COLUMNS, *NETWORK_COLUMNS),
+    *(*SETTINGS, *PUBLISHED_COLUMNS, WORST_GROUP, LOWER, DECIMALS, DEFINITIONS, *DATA_COLUMNS, *NETWORK_COLUMNS),
 )
 
 RUN = (
@@ -64,19 +78,34 @@ IDENTITY = (*RUN, *DATA_COLUMNS, *NETWORK_COLUMNS)
 
 
 def leaderboard_rows(run: Run) -> pd.DataFrame:
-    """Return one row per map and layer of a run."""
+    """Return one row per map and layer of a run; of a run with occlusions also one for each of them."""
+    if run.occluded is None:
+        return _order_columns(_rows(run, run.scores, run.manifest["classification"], run.manifest["counts"]["scored"]))
+    tables = []
+    for name, scores in run.occluded.scores.groupby(OCCLUSION, sort=False):
+        is_clean = name == CLEAN
+        facts = run.manifest["classification"] if is_clean else run.manifest[OCCLUSION][str(name)]
+        scored = run.manifest["counts"]["scored"] if is_clean else facts["scored"]
+        tables.append(_rows(run, scores, facts, scored).assign(**{OCCLUSION: "" if is_clean else name}))
+    return _order_columns(pd.concat(tables, ignore_index=True))
+
+
+def _rows(run: Run, table: pd.DataFrame, classification: dict[str, Any], scored: int) -> pd.DataFrame:
+    """Return one row per map and layer of the scores of the clean faces, or of one occlusion."""
     manifest, arguments, rows = run.manifest, run.manifest["arguments"], []
     facts = manifest.get("readings") or leaderboard_columns(run.metric_facts)
-    for (name, layer), scores in run.scores.groupby(["map", "layer"], sort=False):
+    metric_facts = read_metric_facts(manifest, dict.fromkeys(map(str, table["metric"])))
+    for (name, layer), scores in table.groupby(["map", "layer"], sort=False):
         row = {key: arguments[key] for key in ("model", "dataset", "split", "protocol")}
-        row |= {"map": name, "layer": layer, "n": manifest["counts"]["scored"]}
+        row |= {"map": name, "layer": layer, "n": scored}
         row["same_as"] = manifest.get("same", {}).get(f"{name}@{layer}", "").partition("@")[0]
-        row |= {key: manifest["classification"][key] for key in ("accuracy", "macro_f1")}
-        if (aus := manifest["classification"].get("aus")) is not None:
+        row |= {key: classification.get(key) for key in ("accuracy", "macro_f1")}
+        if (aus := classification.get("aus")) is not None:
             row["au_f1"] = aus["mean_f1"]
         for metric, values in scores.groupby("metric", sort=False):
-            headline = values[values["group"] == run.metric_facts[str(metric)].headline]
+            headline = values[values["group"] == metric_facts[str(metric)].headline]
             row[str(metric)] = headline["value"].iloc[0]
+        row[WORST_GROUP] = _worst_group(run, scores)
         row |= {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), "version": manifest["versions"]["interpfer"]}
         row |= {key: manifest[key] for key in ("checkpoint_sha256", "dataset_digest", "seed")}
         row |= {key: arguments.get(key, "") for key in SETTINGS} | {
@@ -89,7 +118,19 @@ def leaderboard_rows(run: Run) -> pd.DataFrame:
         row |= {"dataset_name": arguments.get("dataset_name", arguments["dataset"]), "landmarks": run.landmarks}
         row |= {"landmarks_digest": manifest["landmarks_digest"]} | run.network | facts
         rows.append(row)
-    return _order_columns(pd.DataFrame(rows))
+    return pd.DataFrame(rows)
+
+
+def _worst_group(run: Run, scores: pd.DataFrame) -> str:
+    """Return the group with the worst value of the first metric of a map, such as ``gender=female cosine 0.412``."""
+    metric = str(scores["metric"].iloc[0])
+    is_group = scores["group"].astype(str).str.startswith(tuple(f"{column}=" for column in run.attributes) or ("=",))
+    values = scores[is_group & (scores["metric"] == metric)].dropna(subset=["value"])
+    if values.empty:
+        return ""
+    facts = run.metric_facts[metric]
+    worst = values.sort_values("value", ascending=facts.higher_is_better).iloc[0]
+    return f"{worst['group']} {metric} {worst['value']:.{facts.decimals}f}"
 
 
 def append_rows(path: str | Path, rows: pd.DataFrame) -> None:
@@ -181,8 +222,10 @@ def _drop_repeated(table: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Leave out the rows that ``new`` repeats: those of the same run, appended again."""
     if not set(IDENTITY) <= set(table) & set(new):
         return table
-    repeated = set(new[list(IDENTITY)].itertuples(index=False, name=None))
-    return table[[row not in repeated for row in table[list(IDENTITY)].itertuples(index=False, name=None)]]
+    keys = [*IDENTITY, *({OCCLUSION} & set(table))]
+    new = new if OCCLUSION in new else new.assign(**{OCCLUSION: ""})
+    repeated = set(new[keys].itertuples(index=False, name=None))
+    return table[[row not in repeated for row in table[keys].itertuples(index=False, name=None)]]
 
 
 def _bytes(table: pd.DataFrame) -> bytes:

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from interpfer.reports.page.refiners import describe_unaided, unaided
 from interpfer.reports.page.scores import (
     ATTENTION,
     UNIFORM,
@@ -53,7 +54,8 @@ def summarise_run(run: Run, scores: Scores) -> Headline:
     people = run.manifest.get("subjects", {}).get("people_per_class", {})
     few = _unreliable_classes(scores, headline_maps, people)
     notes = tuple(filter(None, (_other_maps(scores, headline_maps), few, _small_classes(scores, headline_maps))))
-    return Headline(_verdict(model, scores, headline_maps), _sentence(scores, headline_maps), headline_maps, notes)
+    verdict = " ".join(filter(None, (_verdict(model, scores, headline_maps), describe_unaided(unaided(run, scores)))))
+    return Headline(verdict, _sentence(scores, headline_maps), headline_maps, notes)
 
 
 def _sentence(scores: Scores, headline_maps: tuple[Key, ...]) -> str:

@@ -12,10 +12,13 @@ from markupsafe import Markup
 from interpfer.files import write_atomic
 from interpfer.reports.page import action_units, provenance, tables
 from interpfer.reports.page.au_scores import au_score_sheets
+from interpfer.reports.page.by_group import by_group_sheets
 from interpfer.reports.page.charts import distributions, score_chart
 from interpfer.reports.page.groups import group_context
 from interpfer.reports.page.headline import summarise_run
+from interpfer.reports.page.occlusion import occlusion_examples, occlusion_sheets
 from interpfer.reports.page.pictures import colour_stops, gallery_groups, picture_data
+from interpfer.reports.page.refiners import refiner_sheets
 from interpfer.reports.page.regions import region_sheets
 from interpfer.reports.page.scores import UNIFORM, Scores, interval, number
 from interpfer.reports.page.shades import shade_class, shade_rules
@@ -54,6 +57,10 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
         "au": action_units.au_sheets(run, scores),
         "au_scores": au_score_sheets(run, scores),
         "regions": region_sheets(run, scores),
+        "refiners": refiner_sheets(run, scores),
+        "by_group": by_group_sheets(run, scores),
+        "occlusion": occlusion_sheets(run),
+        "occlusion_examples": occlusion_examples(run),
         "distributions": distributions(run, scores),
         "scores": scores,
         "words": scores.words,
