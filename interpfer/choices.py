@@ -64,3 +64,17 @@ PIVOTS = ("maps", "layers", "protocols")
 
 HALF = "half"
 """Value of ``--freeze`` for the first half of a network."""
+
+LIBRARIES = ("torchvision", "timm", "interpfer")
+"""Sources of networks that can be named instead of a checkpoint."""
+
+
+def is_library_name(model: str) -> bool:
+    """Return whether a text names a network of a library, such as "torchvision:resnet18".
+
+    Examples:
+        >>> is_library_name("timm:resnet10t"), is_library_name("runs/model.pt")
+        (True, False)
+    """
+    source, colon, name = model.partition(":")
+    return bool(colon and name) and source in LIBRARIES

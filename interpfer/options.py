@@ -10,6 +10,7 @@ The command line, the keywords of a Python function and a YAML file (``--config`
     TrainOptions.of(read_config(path))      # a file, read by interpfer.config
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from numbers import Integral, Real
@@ -30,6 +31,7 @@ KINDS: dict[str, str] = {
     "numbers": "a number, a list of numbers or a name",
     "key": "an index, a key or weights of keys",
     "mapping": "a mapping of names",
+    "texts": "a text, a list of texts or a mapping of names to texts",
 }
 """Kind of a value -> its description in messages."""
 
@@ -205,7 +207,10 @@ def write_command(options: Options, verb: str, arguments: Sequence[str] = ()) ->
         facts: Option = each.metadata["option"]
         flag, value = flag_of(each), getattr(options, each.name)
         if flag and facts.repeats and value is not None and value != defaults[each.name]:
-            words += [flag] if facts.kind == "switch" else [flag, _spell(value)]
+            is_structure = facts.kind == "texts" and not isinstance(value, str)
+            if facts.kind == "mapping":
+                value = ",".join(f"{key}={json.dumps(item)}" for key, item in value.items())
+            words += [flag] if facts.kind == "switch" else [flag, json.dumps(value) if is_structure else _spell(value)]
     return words
 
 
@@ -233,6 +238,8 @@ def _is_of_kind(kind: str, value: Any) -> bool:
     simple: dict[str, Any] = {"text": str, "path": str | Path, "switch": bool, "mapping": Mapping}
     if kind in simple:
         return isinstance(value, simple[kind])
+    if kind == "texts" and isinstance(value, Mapping):
+        return True
     if kind == "key":
         return _is_number(value, Integral) or isinstance(value, str | Mapping)
     return _is_number(value, Real) if kind == "number" else all(isinstance(item, str) for item in items)

@@ -18,6 +18,7 @@ T = TypeVar("T")
 EXTRAS = {
     "timm": "timm",
     "transformers": "hf",
+    "open_clip": "clip",
     "huggingface_hub": "hub",
     "onnx": "onnx",
     "onnxruntime": "onnx",

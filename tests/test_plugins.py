@@ -15,6 +15,8 @@ ROOT = Path(interpfer.__file__).parents[1]
 ENTRY_POINTS = """\
 [interpfer.maps]
 upper-half = plug:upper_half
+[interpfer.refiners]
+lifted = plug:lifted
 [interpfer.metrics]
 half_energy = plug:half_energy
 agreeing_pixels = plug:agreeing_pixels
@@ -27,6 +29,8 @@ lower-half = plug:LowerHalf
 centred = plug:Centred
 [interpfer.models]
 plugnets = plug:build
+[interpfer.heads]
+plugmean = plug:PlugMean
 """
 
 MODULE = '''\
@@ -38,6 +42,8 @@ from interpfer.datasets.base import Dataset, require_root
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.points import MEAN_FACE
 from interpfer.maps.base import layer_map
+from interpfer.maps.refiners.base import refiner
+from interpfer.models.heads.base import ConvolutionHead
 from interpfer.metrics.base import dataset_metric, image_metric, model_metric
 from interpfer.truth.base import BACKGROUND, GRID, Parts, Truth, TruthProvider
 from interpfer.types import CANVAS, Landmarks, Sample
@@ -49,6 +55,12 @@ def upper_half(layer):
     size = layer.activation.shape[2:]
     rows = torch.arange(size[0], device=layer.activation.device)[:, None] < size[0] // 2
     return torch.where(rows, 1.0, 0.01).expand(len(layer.activation), *size).contiguous()
+
+
+@refiner(source="plug")
+def lifted(maps, seen):
+    """The map raised by its largest value."""
+    return maps + maps.amax((1, 2), keepdim=True)
 
 
 @image_metric(higher_is_better=True, bounds=(0.0, 1.0), source="plug")
@@ -134,6 +146,16 @@ class Centred:
         return Landmarks.of(torch.tensor(MEAN_FACE).mul(0.35).add(36).repeat(len(ids), 1, 1))
 
 
+class PlugMean(ConvolutionHead):
+    """The mean."""
+
+    summary = "mean of the plug"
+    source = "plug"
+
+    def pool(self, scores):
+        return scores.mean((2, 3))
+
+
 def build(name, classes, **arguments):
     """Networks of the plug."""
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
@@ -164,11 +186,13 @@ def call(package: Path, *args: object) -> subprocess.CompletedProcess[str]:
     ("kind", "names"),
     [
         ("maps", ["upper-half"]),
+        ("refiners", ["lifted"]),
         ("metrics", ["half_energy", "agreeing_pixels", "blank_answer"]),
         ("datasets", ["plugfaces"]),
         ("truths", ["lower-half"]),
         ("landmarks", ["centred"]),
         ("models", ["plugnets"]),
+        ("heads", ["plugmean"]),
     ],
 )
 def test_a_plugin_is_listed(package: Path, kind: str, names: list[str]) -> None:
@@ -179,14 +203,20 @@ def test_a_plugin_is_listed(package: Path, kind: str, names: list[str]) -> None:
 
 
 def test_two_files_are_enough_to_score_with_plugins_of_all_kinds(package: Path, faces: Path, tmp_path: Path) -> None:
-    code = "import torch, plug; torch.manual_seed(0); torch.save(plug.build('any', 2).state_dict(), 'net.pt')"
+    code = (
+        "import torch, plug; torch.manual_seed(0); trunk = plug.build('any', 2)[:1].state_dict()\n"
+        "head = {f'conv.{name}': value for name, value in plug.PlugMean(4, 2).conv.state_dict().items()}\n"
+        "torch.save(trunk | head, 'net.pt')"
+    )
     subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, check=True, env=os.environ | {"PYTHONPATH": str(package)}
     )
-    (tmp_path / "net.yaml").write_text("arch: plugnets:any\nclasses: [anger, happiness]\ninput: {size: 32}\n")
+    (tmp_path / "net.yaml").write_text(
+        "arch: plugnets:any\nhead: plugmean\nclasses: [anger, happiness]\ninput: {size: 32}\n"
+    )
     done = call(
         package, "score", tmp_path / "net.pt", "--dataset", "plugfaces", "--data-root", faces, "--landmarks", "centred",
-        "--truth", "lower-half", "--maps", "upper-half,baseline:uniform,baseline:mean-au",
+        "--truth", "lower-half", "--maps", "upper-half,upper-half.lifted,baseline:uniform,baseline:mean-au",
         "--metrics", "cosine,half_energy,agreeing_pixels,blank_answer", "--device", "cpu", "--out", tmp_path / "run",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -196,6 +226,8 @@ def test_two_files_are_enough_to_score_with_plugins_of_all_kinds(package: Path, 
     assert scores["baseline:uniform", "half_energy", "macro"] == pytest.approx(0.5)
     assert scores["baseline:uniform", "agreeing_pixels", "micro"] == pytest.approx(0.5)
     assert scores["upper-half", "agreeing_pixels", "micro"] < 0.1
+    assert scores["upper-half.lifted", "cosine", "macro"] == pytest.approx(scores["upper-half", "cosine", "macro"])
+    assert scores["baseline:uniform.lifted", "cosine", "macro"] == pytest.approx(0.5**0.5, abs=1e-6)
     assert 0 < scores["upper-half", "blank_answer", "macro"] < 1
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
 
@@ -207,7 +239,7 @@ def test_the_files_to_open_are_counted_on_the_page(package: Path) -> None:
     rows = [line for line in page.partition("## Files to open")[2].partition("\n## ")[0].splitlines() if "|" in line][
         2:
     ]
-    assert len(rows) == 8
+    assert len(rows) == 9
     for row in rows:
         own, inside = row.split("|")[2:4]
         assert int(own.split(":")[0]) <= 2, row

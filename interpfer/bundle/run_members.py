@@ -12,9 +12,10 @@ from interpfer.models.card import card_path
 from interpfer.reports.figures import write_figures
 from interpfer.reports.page import page_bytes, render_run
 from interpfer.results.pictures import ReportData, load_report_data
-from interpfer.results.run import MANIFEST, Run, load_run
+from interpfer.results.run import GAPS_FILE, GROUPS_FILE, MANIFEST, Run, load_run
 
-TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "au_profile.csv", "au_recall.csv", "regions.csv", MANIFEST)
+TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "au_profile.csv", "au_recall.csv", "regions.csv",
+          GROUPS_FILE, GAPS_FILE, MANIFEST)  # fmt: skip
 """Files of a run folder that a bundle copies byte by byte, where they exist."""
 
 CARD = "model-card.yaml"

@@ -13,6 +13,7 @@ from PIL import Image
 from interpfer.datasets.base import Dataset, require_split
 from interpfer.datasets.drawn.actions import AUS_OF
 from interpfer.datasets.drawn.drawing import paint_face
+from interpfer.datasets.drawn.person import Look
 from interpfer.datasets.drawn.shape import FaceShape, shape_face
 from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
@@ -51,8 +52,7 @@ class DemoDataset(Dataset):
         super().__init__(samples, split)
         self.seed = seed
         self.side = size
-        shapes = (self.shape(index) for index in range(len(samples)))
-        self.samples = tuple(replace(sample, aus=_moved(shape)) for sample, shape in zip(samples, shapes, strict=True))
+        self.samples = tuple(self._describe(index, sample) for index, sample in enumerate(samples))
 
     @classmethod
     def open(cls, root: str | Path | None = None, split: str = "test", seed: int = 0) -> "DemoDataset":  # noqa: ARG003
@@ -84,6 +84,12 @@ class DemoDataset(Dataset):
     def landmarks(self) -> LandmarkProvider:
         """Return the exact landmarks."""
         return DrawnLandmarks(self)
+
+    def _describe(self, index: int, sample: Sample) -> Sample:
+        """Return a sample with what is drawn of it: its action units, and attributes of the person."""
+        rng = self._rng(index)
+        shape = self._shape(index, rng)
+        return replace(sample, aus=_moved(shape), attributes=Look.sample(rng).attributes)
 
     def _rng(self, index: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, self.splits.index(self.split), index])

@@ -24,6 +24,19 @@ NUMBERINGS = {
 }
 """Name -> order of classes by which repacked copies number their folders."""
 
+MANUAL = "Annotation/manual"
+"""Folder with a file per picture: five points, then numbers of gender, race and age, as RAF-DB annotates them."""
+
+POINTS = 5
+"""Points in such a file."""
+
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "gender": ("male", "female", "unsure"),
+    "race": ("Caucasian", "African-American", "Asian"),
+    "age": ("0-3", "4-19", "20-39", "40-69", "70+"),
+}
+"""Attribute -> what its numbers mean, in the order of the file."""
+
 MAX_DISTANCE, MAX_SUBSET_DISTANCE = 0.02, 0.3
 """Largest sum of differences (0 to 2) from the published class shares, for all images of a split and for a subset."""
 
@@ -79,12 +92,16 @@ class RafDbDataset(Dataset):
         if not folders:
             raise cls.missing_error(base, "images in Image/aligned", "in Image/original")
         images, example = folders[0]
+        notes = base / MANUAL
+        is_annotated = notes.is_dir()
         ending = ("_aligned" if "_aligned" in example else "") + Path(example).suffix
         samples = []
         for number, line in enumerate(listing.read_text("utf-8-sig").splitlines(), 1):
             if line.startswith(split):
                 stem, label = _parse(line, f"{listing}, line {number}")
-                samples.append(Sample(f"{stem}.jpg", ORDER[label - 1], images / f"{stem}{ending}"))
+                attributes = read_attributes(notes / f"{stem}_manu_attri.txt") if is_annotated else {}
+                picture = images / f"{stem}{ending}"
+                samples.append(Sample(f"{stem}.jpg", ORDER[label - 1], picture, attributes=attributes))
         return samples
 
     @classmethod
@@ -101,6 +118,26 @@ class RafDbDataset(Dataset):
         folders = [table.parent / "DATASET" / split, table.parent / split, table.parent / "images", table.parent]
         images = next((folder for folder in folders if rows and (folder / rows[0][0]).exists()), folders[1])
         return [Sample(official_name(Path(name).name), order[label - first], images / name) for name, label in rows]
+
+
+def read_attributes(path: Path) -> dict[str, str]:
+    """Return the attributes that RAF-DB annotates on a picture; none where there is no file.
+
+    Raises:
+        DataError: the file has another form.
+    """
+    if not path.is_file():
+        return {}
+    lines = [line.strip() for line in path.read_text("utf-8-sig", errors="replace").splitlines() if line.strip()]
+    values = dict(zip(ATTRIBUTES, lines[POINTS:], strict=False))
+    if len(lines) != POINTS + len(ATTRIBUTES):
+        raise DataError(f"{path}: must have {POINTS} points and {len(ATTRIBUTES)} numbers, got {len(lines)} lines.")
+    for place, (name, text) in enumerate(values.items(), POINTS + 1):
+        if not text.isdecimal() or int(text) >= len(ATTRIBUTES[name]):
+            raise DataError(
+                f"{path}, line {place}: {name} must be a number from 0 to {len(ATTRIBUTES[name]) - 1}, got '{text}'."
+            )
+    return {name: ATTRIBUTES[name][int(text)] for name, text in values.items()}
 
 
 def infer_numbering(counts: Mapping[int, int], split: str, where: str) -> tuple[tuple[str, ...], int]:

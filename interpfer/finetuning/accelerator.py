@@ -1,6 +1,7 @@
 """The accelerator of a training: device, mixed precision and processes, by accelerate."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -9,18 +10,20 @@ from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor, nn
 
 from interpfer.errors import InterpferError
+from interpfer.finetuning.attention_dropout import FeatureDropout
 from interpfer.models.heads.base import Head
 
 
 class TrainingForward(nn.Module):
-    """A network with the arguments that its card gives to its forward, and the losses of its heads.
+    """A network with the arguments that its card gives to its forward, its dropout, and the losses of its heads.
 
     Mixed precision patches the module that it gets for good; this wrapper is that module, and the network stays clean.
     """
 
-    def __init__(self, module: nn.Module, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, module: nn.Module, arguments: Mapping[str, Any], dropout: FeatureDropout | None = None) -> None:
         super().__init__()
         self.module = module
+        self.dropout = dropout
         self.arguments = dict(arguments)
 
     def forward(self, x: Tensor, targets: Sequence[tuple[float, Tensor]]) -> tuple[Any, Tensor | None]:
@@ -34,7 +37,8 @@ class TrainingForward(nn.Module):
         heads = [module for module in self.module.modules() if isinstance(module, Head)]
         handles = [head.register_forward_pre_hook(lambda own, inputs: given.update({own: inputs[0]})) for head in heads]
         try:
-            output = self.module(x, **self.arguments)
+            with nullcontext() if self.dropout is None else self.dropout.attached():
+                output = self.module(x, **self.arguments)
         finally:
             for handle in handles:
                 handle.remove()

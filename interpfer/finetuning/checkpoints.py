@@ -19,6 +19,7 @@ from interpfer.models import ARCHITECTURES
 from interpfer.models.card import ModelCard, card_path, read_card
 from interpfer.models.checkpoint import sha256_of
 from interpfer.models.hugging_face import describe_network
+from interpfer.models.image_text.network import ImageTextNetwork
 from interpfer.models.input import describe_input
 from interpfer.models.model import Model
 from interpfer.models.output import parse_output
@@ -39,8 +40,11 @@ def needs_trust(module: nn.Module, card: ModelCard) -> bool:
 
 
 def storable_card(module: nn.Module, card: ModelCard) -> ModelCard:
-    """Return a card that names the architecture, if the network is one of transformers and the card names none."""
-    fields = describe_network(module) if card.arch is None else None
+    """Return a card that names the architecture, if the network is one of transformers and the card names none.
+
+    An image-text network is that of its image tower and texts alone, whatever the card was read with.
+    """
+    fields = describe_network(module) if card.arch is None or isinstance(module, ImageTextNetwork) else None
     return card if fields is None else replace(card, output=card.output or parse_output("logits", "model"), **fields)
 
 
@@ -78,6 +82,8 @@ def card_fields(card: ModelCard) -> dict[str, Any]:
         "lineage": card.lineage or None,
         "arch": arch,
         "arch_args": dict(card.arch_args) or None,
+        "head": card.head,
+        "head_args": dict(card.head_args) or None,
         "classes": list(card.classes) or None,
         "input": describe_input(card.input),
         "output": None if card.output is None else str(card.output),
@@ -85,6 +91,7 @@ def card_fields(card: ModelCard) -> dict[str, Any]:
         "aus_output": None if card.aus_output is None else str(card.aus_output),
         "layers": None if card.layers is None else list(card.layers),
         "forward_args": dict(card.forward_args) or None,
+        "prompts": None if card.prompts is None else card.prompts.to_dict(),
     }
     return {name: value for name, value in fields.items() if value is not None}
 

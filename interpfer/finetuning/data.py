@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
+from interpfer.choices import is_library_name
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.datasets.duplicates import find_copies, name_some
 from interpfer.errors import DataError, InterpferError, SplitError
 from interpfer.faces.check import check_landmarks
 from interpfer.faces.stream import FaceStream
+from interpfer.finetuning.methods import require_network
 from interpfer.finetuning.options import NO_TEST, FinetuneOptions
 from interpfer.finetuning.pool import FacePool
 from interpfer.finetuning.recipe import Recipe
@@ -25,7 +27,7 @@ from interpfer.models.heads.attach import attach_head
 from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
-from interpfer.models.new_network import is_library_name, new_network
+from interpfer.models.new_network import new_network
 from interpfer.runtime.progress import Progress
 from interpfer.statistics.subjects import count_unknown
 from interpfer.truth.base import TruthProvider
@@ -149,13 +151,14 @@ class Inputs:
             InterpferError: an option does not fit the model.
         """
         if isinstance(self.model, Model):
-            options.require_unset(self.model.name)
+            replace(options, head=None, head_args=None).require_unset(self.model.name)
         if options.head is None and (options.large_maps or options.head_args):
             raise InterpferError("--large-maps and head_args need a head: pass --head NAME (see `interpfer ls heads`).")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)  # random weights are those of the seed
             model = self.model if isinstance(self.model, Model) else self._load(options)
             model.require_classes()
+            require_network(options.method, model.name, model.card.arch)
             if options.head is None:
                 return model
             named = options.classes.split(",") if isinstance(options.classes, str) else options.classes
@@ -164,7 +167,7 @@ class Inputs:
 
     def _load(self, options: FinetuneOptions) -> Model:
         assert not isinstance(self.model, Model)
-        values = options.model_values()
+        values = options.model_values() | {"head": None, "head_args": None}
         if is_library_name(str(self.model)):
             return new_network(str(self.model), options.pretrained, **values)
         if options.pretrained:
@@ -213,7 +216,8 @@ class Inputs:
         """
         truth.check(dataset.samples)
         choice = options.landmarks if isinstance(self.landmarks, str | Path) else self.landmarks or options.landmarks
-        return check_landmarks(resolve_landmarks(choice, dataset.landmarks(), truth.needs_landmarks), dataset)
+        is_needed = truth.needs_landmarks or options.occlude_train is not None
+        return check_landmarks(resolve_landmarks(choice, dataset.landmarks(), is_needed), dataset)
 
 
 def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:

@@ -52,7 +52,8 @@ def describe_lineage(model: Model, recipe: Recipe) -> str:
     weights = recipe.guide.weights
     guide = f"guide {' + '.join(f'{weight:g}' for weight in weights)}" if any(weights) else "without guide"
     method = f"method {recipe.method}, " if recipe.method else ""
-    return f"fine-tuned from {model.name}{earlier}, {method}{guide}, seed {recipe.seed}"
+    dropout = f"ADL {', '.join(map(str, recipe.adl))}, " if recipe.adl else ""
+    return f"fine-tuned from {model.name}{earlier}, {method}{dropout}{guide}, seed {recipe.seed}"
 
 
 def describe_counts(counts: Mapping[str, Any]) -> str:

@@ -19,12 +19,16 @@ COLUMNS = {
     "head": "head",
     "attention": "att",
     "cam": "cam",
+    "patches": "patch",
+    "flip": "flip",
+    "keep": "keep",
+    "aus": "aus",
     "accuracy": "acc",
 }
 """Columns that are means over the training faces -> their short names behind the progress bar."""
 
-OPTIONAL = "head"
-"""Column of the loss that a head adds; left out where it adds none."""
+OPTIONAL = frozenset({"head", "patches", "flip", "keep", "aus"})
+"""Columns of terms that most trainings do not have; left out where there is none."""
 
 
 class EpochSums:
@@ -47,7 +51,7 @@ class EpochSums:
         """Return the mean per column, NaN where no face was counted."""
         total, faces = self._sums
         means = dict(zip(COLUMNS, (total / faces).tolist(), strict=True))
-        return {name: value for name, value in means.items() if name != OPTIONAL or not math.isnan(value)}
+        return {name: value for name, value in means.items() if name not in OPTIONAL or not math.isnan(value)}
 
     def note(self) -> str:
         """Return the means in short, for a progress bar."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,15 @@ from torch import Tensor, nn
 
 from interpfer.errors import RunError
 from interpfer.finetuning.accelerator import TrainingForward
+from interpfer.finetuning.attention_dropout import FeatureDropout
 from interpfer.finetuning.augment import Mixture, augment_geometry, augment_pixels, mix
 from interpfer.finetuning.cross_entropy import CrossEntropy, class_weights
+from interpfer.finetuning.extra_terms import ExtraTerms
+from interpfer.finetuning.flip_consistency import add_mirrored
 from interpfer.finetuning.freezing import freeze, frozen_names, set_frozen_to_eval
 from interpfer.finetuning.guidance import Guidance
 from interpfer.finetuning.history import EpochSums, Line
+from interpfer.finetuning.occlusion import parse_training
 from interpfer.finetuning.optim import idle_parameters, make_average, make_optimizer, make_schedule
 from interpfer.finetuning.pool import FacePool, Share, TrainingBatch, output_indices, shuffled_batches
 from interpfer.finetuning.randomness import own_randomness, step_seed
@@ -66,7 +71,9 @@ class Trainer:
         self.model.to(self.accelerator.device)
         self.guidance = Guidance(recipe.guide, self.model)
         self.truth = recipe.guide.open_truth()
+        self.extra = ExtraTerms(recipe, self.model, self.truth)
         self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
+        self.dropout = FeatureDropout(self.model, recipe.adl) if isinstance(recipe.adl, tuple) else None
         self._raw_optimizer = make_optimizer(self.model, recipe.optim)
         updates = -(-len(self._batches(0)) // recipe.accumulate)
         self._schedule = make_schedule(self._raw_optimizer, recipe.optim, recipe.epochs, updates)
@@ -74,7 +81,7 @@ class Trainer:
         if self.share.world > 1 and idle_parameters(self.model):
             self.accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
         self._network, self._optimizer = self.accelerator.prepare(
-            TrainingForward(module, self.model.card.forward_args), self._raw_optimizer
+            TrainingForward(module, self.model.card.forward_args, self.dropout), self._raw_optimizer
         )
         self.cross_entropy = CrossEntropy(self._class_weights(), recipe.label_smoothing)
 
@@ -177,19 +184,22 @@ class Trainer:
         if self.recipe.guide.cam_layers != "last":  # a class map needs gradients in the frozen half too
             mixture.images.requires_grad_()
         output, head_loss = self._forward(mixture)
-        logits = self.model.select(output, len(batch.rows))
+        logits = self.model.select(output, len(mixture.targets))
         entropy = self.cross_entropy(logits, mixture)
         penalty = self.guidance.penalty(
             recorder.collect(), logits, mixture.targets, mixture.truth, mixture.cam_truth, self.epoch, seed
         )
+        extra = self.extra.compute(batch.samples, mixture, output, logits)
         loss = entropy + penalty.total + (0 if head_loss is None else head_loss)
+        loss = loss + sum(weight * term for weight, term in extra.values())
         accuracy = (logits.detach().argmax(1) == mixture.targets).float().mean()
         terms = {"loss": loss, "cross_entropy": entropy, "head": head_loss}
-        terms |= {"attention": penalty.attention, "cam": penalty.cam}
+        terms |= {name: getattr(penalty, name) for name in ("attention", "cam", "patches", "flip")}
+        terms |= {name: term for name, (_, term) in extra.items()}
         means = {name: float(term.detach()) for name, term in terms.items() if term is not None}
         self._require_finite(means, step)
         self.accelerator.backward(loss / group)
-        faces = {"attention": penalty.aligned, "cam": penalty.aligned}
+        faces = dict.fromkeys(("attention", "cam", "patches"), penalty.aligned)
         means["accuracy"] = float(accuracy)
         return {name: (value, faces.get(name, len(batch.rows))) for name, value in means.items()}
 
@@ -221,14 +231,20 @@ class Trainer:
         images = batch.images.to(device).float() / 255
         size = self.model.card.input.size
         images, landmarks, flipped = augment_geometry(images, batch.landmarks, size, augment, random)
-        images = augment_pixels(images, augment, random)
         targets = output_indices(batch.labels, self.model.classes).to(device)
+        draw = partial(self.truth.draw, batch.samples, landmarks.to(device), flipped.to(device))
         if self.guidance.recorded:
-            truth = self.truth.draw(batch.samples, landmarks.to(device), flipped.to(device))
+            truth = draw()
         else:
             valid = torch.zeros(len(images), dtype=torch.bool, device=device)
             truth = Truth(images.new_full((len(images), 1, 1), torch.nan), valid)
-        return mix(images, targets, truth, augment, random)
+        occlusion = parse_training(self.recipe.occlude_train, self.recipe.occlude_cut)
+        if occlusion is not None:
+            ids = [sample.id for sample in batch.samples]
+            images, truth = occlusion.apply(images, landmarks.points, ids, truth, draw, flipped, random)
+        images = augment_pixels(images, augment, random)
+        mixture = mix(images, targets, truth, augment, random)
+        return add_mirrored(mixture) if self.recipe.guide.flip_consistency else mixture
 
     def _update(self) -> None:
         clip = self.recipe.optim.clip

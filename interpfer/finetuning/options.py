@@ -5,9 +5,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from interpfer.choices import ALIGNED_TERMS, AUGMENTS, HALF, LOSSES, OPTIMIZERS, PRECISIONS, RESIZES, SCHEDULES
+from interpfer.choices import (
+    ALIGNED_TERMS,
+    AUGMENTS,
+    HALF,
+    LOSSES,
+    OPTIMIZERS,
+    PRECISIONS,
+    RESIZES,
+    SCHEDULES,
+    is_library_name,
+)
 from interpfer.datasets.options import DataOptions
-from interpfer.finetuning.methods import METHODS
+from interpfer.finetuning.methods import METHODS, combine_methods, parse_methods
 from interpfer.models.options import ModelOptions
 from interpfer.options import check_option, option, option_fields
 from interpfer.truth.options import TruthOptions
@@ -35,8 +45,8 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         head_args: keyword arguments of that head.
         large_maps: with ``head``, remove the strides of the last two stages: maps of 28 x 28 at 224 pixels.
         pretrained: of a model such as "torchvision:resnet18", start with the weights for ImageNet.
-        method: a published recipe, which sets the other options that are not passed; see
-            ``interpfer.finetuning.methods.METHODS``. None for the defaults.
+        method: a published method, alone or with one that guides ("wildcat,belharbi2024"), which sets the other options
+            that are not passed; see ``interpfer.finetuning.methods.METHODS``. None for the defaults.
         weight: weight of the guide; 0 is plain training.
         cam_weight: weight of the class-map term; None for a fixed proportion of ``weight``.
         align: terms of the guide in the loss: "attention", "cam" or "both".
@@ -48,6 +58,14 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
             reference does (bilinear, antialias, align_corners under protocol paper).
         loss_shift: subtract the minimum of attention where that is negative, as the metric does. It only matters to
             networks whose layer has negative values.
+        guide_correct: guide only the faces of a batch whose predicted class is the true one at that moment.
+        patch_contrast: weight of the contrast of features inside and outside the AU heatmap at ``align_layers``; see
+            ``interpfer.finetuning.patch_contrast``.
+        flip_consistency: weight of the difference between class maps of a face and of its mirror image, with which each
+            batch is then trained too.
+        keep_predictions: weight of the divergence from the predictions of the network before the training.
+        au_head: weight of the cross-entropy of a head for action units beside the expressions, which the training adds
+            and the checkpoint keeps; see ``interpfer.models.heads.action_units``.
         sweep: weights of the guide; each is trained in a folder of its own.
         seeds: seeds; each is a training in a folder of its own.
         epochs: passes over the training images.
@@ -69,8 +87,11 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         accumulate: batches per update.
         precision: "no" for float32, else mixed precision "bf16" or "fp16".
         augment: set of augmentations; see ``interpfer.finetuning.augment.AUGMENTS``.
+        adl: rate and threshold of attention-based dropout of features in the last two stages; None for none.
         cutmix: probability that a batch is mixed by rectangles.
         mixup: probability that a batch is mixed by overlay.
+        occlude_train: occluders that cover training faces, each with its probability: "mask:0.3,patches:0.2:0.1".
+        occlude_cut: cut the heatmap where a face is covered.
         patience: epochs after which training stops if none of them was the best or the most accurate; None for never.
         tradeoff: the best epoch has the largest accuracy + tradeoff x mean of ATT-COS and CAM-COS on the held-out
             images; 0 for the rule of ``interpfer.finetuning.selection.is_better``.
@@ -78,6 +99,7 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         device: "auto", "cpu", "cuda", or "cuda:1", which becomes the current one of the process; under `accelerate
             launch` or torchrun the launcher chooses.
         compare_maps: maps of the comparison, names or groups.
+        compare_layers: layers of their maps: "last", "all" or names.
         compare_metrics: metrics of the comparison, names or groups.
         tensorboard: write the history for TensorBoard too, into ``out``/tensorboard.
         out: folder for checkpoints, history and comparison.
@@ -98,11 +120,16 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     head: str | None = option(
         None, "Head in place of the network's own (see `ls heads`)", metavar="NAME", example="wildcat"
     )
-    head_args: Mapping[str, Any] | None = option(None, "Keyword arguments of the head", kind="mapping", flag="")
+    head_args: Mapping[str, Any] | None = option(
+        None, "Keyword arguments of the head", kind="mapping", metavar="NAME=VALUE,...", example="kmax=0.5,alpha=0.6"
+    )
     large_maps: bool = option(False, "With --head, keep the grid of the stage before the last two", kind="switch")
     pretrained: bool = option(False, "Start torchvision:NAME or timm:NAME with ImageNet weights", kind="switch")
 
-    method: str | None = option(None, "Published recipe that sets the options not passed", choices=METHODS)
+    method: str | Sequence[str] | None = option(
+        None, f"Published method that sets the options not passed: {', '.join(METHODS)}; belharbi2024 adds to any",
+        kind="names", metavar="NAME", example="wildcat,belharbi2024",
+    )  # fmt: skip
     weight: float = option(
         1.0, "Weight of the guide; 0: plain training", kind="number", metavar="L", example="2", least=0
     )
@@ -122,6 +149,21 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     loss_shift: bool = option(
         False, "If attention has negative values, subtract its minimum, as the metric does", kind="switch"
     )
+    guide_correct: bool = option(False, "Guide only faces that are classified correctly at the moment", kind="switch")
+    patch_contrast: float = option(
+        0.0, "Weight of the contrast of features inside and outside the heatmap", kind="number", metavar="L",
+        example="0.2", least=0,
+    )  # fmt: skip
+    flip_consistency: float = option(
+        0.0, "Weight of the consistency of class maps under mirroring", kind="number", metavar="L", example="1", least=0
+    )
+    keep_predictions: float = option(
+        0.0, "Weight of keeping the network's predictions", kind="number", metavar="L", example="1", least=0
+    )
+    au_head: float = option(
+        0.0, "Weight of a head for action units beside the expressions", kind="number", metavar="L", example="0.5",
+        least=0,
+    )  # fmt: skip
     sweep: str | Sequence[float] | None = option(
         None, "Weights of the guide, one training each", kind="numbers", metavar="LIST", example="0,1,4,9"
     )
@@ -164,12 +206,23 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         "Augmentations: flip mirrors; light also rotates and crops; paper also changes colours and erases",
         choices=AUGMENTS,
     )
+    adl: str | Sequence[float] | None = option(
+        None, "Attention-based dropout of features (ADL)", kind="numbers", metavar="RATE,THRESHOLD", example="0.75,0.9"
+    )
     cutmix: float = option(
         0.0, "Share of batches mixed by rectangles", kind="number", metavar="P", example="0.5", least=0, most=1
     )
     mixup: float = option(
         0.0, "Share of batches mixed by overlay", kind="number", metavar="P", example="0.5", least=0, most=1
     )
+    occlude_train: str | Sequence[str] | None = option(
+        None,
+        "Cover this share P of the training faces (see `ls occluders`)",
+        kind="names",
+        metavar="KIND[:SHARE]:P,...",
+        example="mask:0.3",
+    )
+    occlude_cut: bool = option(False, "Cut the heatmap where a face is covered", kind="switch")
     patience: int | None = option(
         None, "Stop after this many epochs without improvement", kind="integer", metavar="N", example="5", least=1
     )
@@ -182,7 +235,11 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         ("attention", "gradcam", "layercam", "baseline:uniform", "baseline:class-mean-au"),
         "Maps of the before/after comparison",
         kind="names",
-        flag="",
+        metavar="LIST",
+        example="gradcam,cam",
+    )
+    compare_layers: str | Sequence[str] = option(
+        "last", "Layers of these maps: last, all, or names", kind="names", metavar="LIST", example="layer3"
     )
     compare_metrics: str | Sequence[str] = option(
         ("cosine", "cosine_skill", "pxap"), "Metrics of the before/after comparison", kind="names", flag=""
@@ -194,10 +251,21 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     resume: bool = option(False, "Continue the interrupted training in --out", kind="switch", repeats=False)
     overwrite: bool = option(False, "Replace the training in --out", kind="switch", repeats=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "method", ",".join(parse_methods(self.method)) or None)
+        super().__post_init__()
+
     def defaults(self) -> dict[str, Any]:
-        """Return the default of each option, by the method where one is named."""
-        method = METHODS.get(self.method or "")
-        return super().defaults() | (method.values_for(self.dataset) if method else {})
+        """Return the default of each option, by the methods named.
+
+        A network with random weights freezes nothing, and a new head adds its own map to the comparison.
+        """
+        is_new = is_library_name(str(self.model)) and not self.pretrained
+        untrained = {"freeze": "none"} if is_new else {}
+        usual = super().defaults()
+        headed = {"compare_maps": ("cam", *usual["compare_maps"])} if self.head else {}
+        published = {name: each.value for name, each in combine_methods(self.method, self.dataset).items()}
+        return usual | untrained | headed | published
 
 
 OPTION_NAMES = frozenset(each.name for each in option_fields(FinetuneOptions))

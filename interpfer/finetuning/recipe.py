@@ -4,12 +4,15 @@ import hashlib
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from interpfer.choices import ALIGNED_TERMS, HALF
 from interpfer.errors import InterpferError
+from interpfer.finetuning.attention_dropout import parse_rates
 from interpfer.finetuning.augment import AUGMENTS, Augment
 from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.occlusion import parse_training
 from interpfer.finetuning.optim import Optim
 from interpfer.finetuning.options import OPTION_NAMES, FinetuneOptions, check_fields
 from interpfer.options import Options, resolve_options
@@ -38,6 +41,11 @@ class Recipe:
         guide: the part of the loss that asks for agreement with the truth.
         optim: how the weights are updated.
         augment: how training images are changed.
+        adl: rate and threshold of attention-based dropout; None for none.
+        keep_predictions: weight of the divergence from the predictions before the training.
+        au_head: weight of the cross-entropy of a head for action units.
+        occlude_train: occluders that cover training faces, with their probabilities; None for none.
+        occlude_cut: whether the truth is cut where a face is covered.
         method: published recipe that the other choices began with; it decides nothing by itself.
     """
 
@@ -56,11 +64,20 @@ class Recipe:
     guide: Guide = field(default_factory=Guide)
     optim: Optim = field(default_factory=Optim)
     augment: Augment = AUGMENTS[FinetuneOptions.augment]
-    method: str | None = FinetuneOptions.method
+    adl: str | Sequence[float] | None = FinetuneOptions.adl
+    keep_predictions: float = FinetuneOptions.keep_predictions
+    au_head: float = FinetuneOptions.au_head
+    occlude_train: str | Sequence[str] | None = FinetuneOptions.occlude_train
+    occlude_cut: bool = FinetuneOptions.occlude_cut
+    method: str | Sequence[str] | None = FinetuneOptions.method
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "freeze", _module_names(self.freeze))
+        object.__setattr__(self, "adl", parse_rates(self.adl))
         check_fields(self)
+        parse_training(self.occlude_train, self.occlude_cut)
+        if self.au_head and self.augment.cutmix + self.augment.mixup:
+            raise InterpferError("--au-head cannot be combined with --cutmix or --mixup, which mix faces; pass one.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return every choice that decides the training by the name of its option, else of its field, as of JSON."""
@@ -110,9 +127,18 @@ def make_recipe(options: FinetuneOptions) -> Recipe:
 
 
 def resolve_choices(
-    options: FinetuneOptions | None, recipe: Recipe | None, choices: Mapping[str, Any]
+    options: FinetuneOptions | None,
+    recipe: Recipe | None,
+    choices: Mapping[str, Any],
+    **inputs: Any,
 ) -> tuple[FinetuneOptions, Recipe]:
     """Return the options given, or those that single choices make, and the recipe given, or that of the options.
+
+    Args:
+        options: all options.
+        recipe: all choices of the training.
+        choices: single options.
+        inputs: ``model`` and ``dataset``, on which defaults can depend where they are names.
 
     Raises:
         InterpferError: both of a kind are given, there is no such choice, or a value is not allowed.
@@ -121,6 +147,8 @@ def resolve_choices(
         decided = {"align", "augment", "method", *recipe.to_dict()}
         if clashes := [name for name in choices if name in decided]:
             raise InterpferError(f"pass a recipe or single choices ({', '.join(clashes)}), not both.")
+    if options is None:
+        choices = {name: value for name, value in inputs.items() if isinstance(value, str | Path)} | dict(choices)
     options = resolve_options(FinetuneOptions, options, choices, "finetune")
     return options, make_recipe(options) if recipe is None else recipe
 

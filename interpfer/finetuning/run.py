@@ -102,7 +102,7 @@ def finetune(
         (1, ['accuracy', 'att_cos', 'attention'])
     """
     keep_freed_memory()
-    options, chosen = resolve_choices(options, recipe, choices)
+    options, chosen = resolve_choices(options, recipe, choices, model=model, dataset=dataset)
     options = options if out is None else replace(options, out=out)
     session = open_session(Inputs(model, dataset, test, landmarks), options, chosen, progress)
     _train(session, report)
@@ -153,6 +153,7 @@ def _score_options(session: TrainingSession) -> ScoreOptions:
         truth.to_dict()
         | {
             "maps": options.compare_maps,
+            "layers": options.compare_layers,
             "metrics": options.compare_metrics,
             "seed": trainer.recipe.seed,
             "dataset_name": options.dataset_name,

@@ -71,7 +71,7 @@ def train_seeds(
             numbers.
     """
     inputs = {name: arguments.pop(name) for name in ("landmarks", "test") if name in arguments}
-    options, base = resolve_choices(options, recipe, arguments)
+    options, base = resolve_choices(options, recipe, arguments, model=model, dataset=dataset)
     options = replace(options, seeds=None, out=options.out if out is None else out)
     folder, numbers = training_folder(options), _require_seeds(seeds)
     if inputs.get("test", options.test_split) in (None, NO_TEST):

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 
 from interpfer import __version__
+from interpfer.choices import is_library_name
 from interpfer.datasets.base import Dataset
 from interpfer.errors import InterpferError, ModelError
 from interpfer.finetuning.accelerator import make_accelerator
+from interpfer.finetuning.au_targets import trainable_aus
 from interpfer.finetuning.checkpoints import read_state, require_writable
 from interpfer.finetuning.data import Inputs, TrainingFaces, split_faces, usable_rows
 from interpfer.finetuning.facts import collect_facts
@@ -20,6 +22,7 @@ from interpfer.finetuning.history import require_tensorboard
 from interpfer.finetuning.loop import Trainer
 from interpfer.finetuning.options import FinetuneOptions
 from interpfer.finetuning.recipe import Recipe, make_recipe
+from interpfer.models.heads.action_units import attach_au_head
 from interpfer.models.model import Model
 from interpfer.options import RUN_OPTIONS
 from interpfer.runtime.device import pick_device
@@ -87,6 +90,7 @@ class TrainingSession:
             "without_subject": self.faces.without_subject,
             "notes": list(self.faces.notes),
             "aligned": {"attention": trainer.guidance.layers, "cam": trainer.guidance.cam_layers},
+            "dropout_after": [] if trainer.dropout is None else list(trainer.dropout.layers),
             "best": trainer.best,
             "selection": f"accuracy + {tradeoff} x mean of ATT-COS and CAM-COS on the held-out images"
             if tradeoff
@@ -130,9 +134,12 @@ def open_session(inputs: Inputs, options: FinetuneOptions, recipe: Recipe, progr
     accelerator.wait_for_everyone()
     rows = usable_rows(training, original)
     _require_trainable(original)
+    _require_predictions(options, recipe)
     provider = inputs.provider(options, training, recipe.guide.open_truth())
     faces = split_faces(training, rows, provider, original.card.input, recipe)
     pools = (faces.train, faces.heldout)
+    faces.notes.extend(_notes_on(original, options))
+    original = _with_au_head(original, recipe, faces)
     faces.load(progress)
     model = Model(original.name, copy.deepcopy(original.module), original.card)
     trainer = Trainer(model, recipe, *pools, accelerator)
@@ -164,6 +171,37 @@ def training_device(options: FinetuneOptions, recipe: Recipe) -> str:
     if recipe.precision == "no" and options.device == "auto" and not torch.cuda.is_available():
         return "cpu"
     return options.device
+
+
+def _notes_on(model: Model, options: FinetuneOptions) -> list[str]:
+    """Return sentences on what is trained of a network."""
+    notes = []
+    if options.head is not None:
+        notes.append(f"{model.notes[-1]}; before is the network with that untrained head")
+    if model.card.prompts is not None:
+        texts = model.card.prompts.describe()
+        notes.append(f"only the image tower is trained; scale and embeddings of the texts are fixed: {texts}")
+    return notes
+
+
+def _with_au_head(model: Model, recipe: Recipe, faces: TrainingFaces) -> Model:
+    """Return the model with a head for the action units of the training faces, if the recipe has one."""
+    if not recipe.au_head:
+        return model
+    samples = faces.dataset.samples
+    aus = trainable_aus(recipe.guide.open_truth(), [samples[row] for row in faces.train.rows])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        headed = attach_au_head(model, aus)
+    faces.notes.append(f"a head for action units is trained beside the expressions: AU {', '.join(map(str, aus))}")
+    return headed
+
+
+def _require_predictions(options: FinetuneOptions, recipe: Recipe) -> None:
+    if recipe.keep_predictions and (options.head is not None or is_library_name(str(options.model))):
+        raise InterpferError(
+            "--keep-predictions needs a trained network: the head of this one has random weights; leave it out."
+        )
 
 
 def _require_trainable(model: Model) -> None:

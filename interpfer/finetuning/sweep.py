@@ -57,7 +57,7 @@ def sweep(
         InterpferError: as ``finetune``; also where nothing is compared, or the weights are no list of distinct numbers.
     """
     inputs = {name: arguments.pop(name) for name in ("landmarks", "test") if name in arguments}
-    options, base = resolve_choices(options, recipe, arguments)
+    options, base = resolve_choices(options, recipe, arguments, model=model, dataset=dataset)
     options = replace(options, sweep=None, out=options.out if out is None else out)
     folder = training_folder(options)
     if inputs.get("test", options.test_split) in (None, NO_TEST):

@@ -109,13 +109,7 @@ def score_rationales(
     of_label = np.array([[au in listed[label] for au in table.aus] for label in table.labels], bool)
     subjects = number_subjects(table.subjects)
     rows = score_table(table, places, of_label, settings.seed)
-    summaries = dict(
-        zip(
-            rows,
-            parallel_map(lambda each: summarise_rows(each, table.aus, subjects, settings.seed), list(rows.values())),
-            strict=True,
-        )
-    )
+    summaries = _summarise(rows, table, subjects, settings.seed)
     named = {name: each.counts.hits | each.counts.extra for name, each in rows.items()} | {TEXT: table.named}
     maps = None if settings.run is None else compare_with_maps(settings.run, table, named, subjects, settings.seed)
     name = settings.name or Path(file).stem
@@ -126,6 +120,13 @@ def score_rationales(
     if settings.leaderboard is not None:
         append_row(settings.leaderboard, results.headline(), manifest)
     return results
+
+
+def _summarise(
+    rows: dict[str, RowScores], table: RationaleTable, subjects: Rows | None, seed: int
+) -> dict[str, Summaries]:
+    found = parallel_map(lambda each: summarise_rows(each, table.aus, subjects, seed), list(rows.values()))
+    return dict(zip(rows, found, strict=True))
 
 
 def _open(dataset: Dataset | str | None, settings: RationaleOptions) -> Dataset | None:

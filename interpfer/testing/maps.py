@@ -222,7 +222,7 @@ def _with_head(run: _MapRun, values: LayerCapture, logits: Float[Tensor, "n k"])
 
 
 def _runs_backward(run: _MapRun) -> bool:
-    """Return whether a gradient flows through the output of the network."""
+    """Return whether a gradient flows through the output of the network, or of a module of it."""
     backwards: list[int] = []
 
     def count_backwards(_: nn.Module, __: object, output: object) -> None:
@@ -230,7 +230,7 @@ def _runs_backward(run: _MapRun) -> bool:
         if tensor is not None and tensor.requires_grad:
             tensor.register_hook(lambda _: backwards.append(1))  # type: ignore[no-untyped-call]
 
-    handle = run.model.module.register_forward_hook(count_backwards)
+    handles = [module.register_forward_hook(count_backwards) for module in run.model.module.modules()]
     try:
         run.run(run.x)
     except RuntimeError as error:
@@ -238,7 +238,8 @@ def _runs_backward(run: _MapRun) -> bool:
             raise
         return True
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     return bool(backwards)
 
 

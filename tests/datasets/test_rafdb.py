@@ -159,3 +159,21 @@ def test_a_landmark_file_may_name_the_aligned_picture(tmp_path: Path) -> None:
     found = FileLandmarks(text(tmp_path / "points.txt", *lines)).locate([name for name, _ in TEST], None)
     assert found.found.tolist() == [True, True, False]
     np.testing.assert_allclose(found.points[0].numpy(), points(1))
+
+
+def test_attributes_that_rafdb_annotates(tmp_path: Path) -> None:
+    basic = tmp_path / "basic"
+    text(basic / "EmoLabel" / "list_patition_label.txt", "test_0001.jpg 1", "test_0002.jpg 2")
+    picture(basic / "Image" / "aligned" / "test_0001_aligned.jpg", (10, 10))
+    eyes_nose_mouth = [f"{place}.5\t{place}.25" for place in range(5)]
+    note = basic / "Annotation" / "manual" / "test_0001_manu_attri.txt"
+    text(note, *eyes_nose_mouth, "1", "2", "4")
+    samples = RafDbDataset.open(basic, "test").samples
+    assert samples[0].attributes == {"gender": "female", "race": "Asian", "age": "70+"}
+    assert samples[1].attributes == {}
+    text(note, *eyes_nose_mouth, "1", "7", "4")
+    with pytest.raises(DataError, match=r"line 7: race must be a number from 0 to 2, got '7'"):
+        RafDbDataset.open(basic, "test")
+    text(note, *eyes_nose_mouth, "1", "2")
+    with pytest.raises(DataError, match=r"must have 5 points and 3 numbers, got 7 lines"):
+        RafDbDataset.open(basic, "test")

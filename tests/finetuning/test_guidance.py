@@ -5,6 +5,7 @@ from torch import nn
 from interpfer.errors import InterpferError
 from interpfer.finetuning.guidance import Guidance
 from interpfer.finetuning.guide import Guide
+from interpfer.finetuning.patch_contrast import label_places, patch_contrast
 from interpfer.maps.canvas import to_canvas
 from interpfer.maps.capture import LayerRecorder, capture
 from interpfer.maps.gradient import gradcam
@@ -73,6 +74,40 @@ def test_the_class_map_is_differentiable_down_to_the_weights(cam_map: str) -> No
         expected = float((slope * direction).sum())
         assert (values[0] - values[1]) / 2e-3 == pytest.approx(expected, rel=5e-2, abs=2e-3)
         assert expected != 0
+
+
+def test_only_faces_that_are_classified_correctly_can_be_guided() -> None:
+    model, x = small_model(), torch.randn(4, 3, 16, 16)
+    heat, predicted = torch.rand(4, 224, 224), model.logits(x).argmax(1)
+    targets = torch.where(torch.tensor([True, False, True, False]), predicted, (predicted + 1) % 7)
+    value = penalty_of(model, Guide(guide_correct=True), x, heat, targets)
+    wanted = penalty_of(model, Guide(), x[::2], heat[::2], targets[::2])
+    assert float(value.detach()) == pytest.approx(float(wanted.detach()), abs=1e-6)
+    none_correct = penalty_of(model, Guide(guide_correct=True), x, heat, (predicted + 1) % 7)
+    assert float(none_correct.detach()) == 0
+
+
+def test_the_contrast_and_the_consistency_reach_the_weights() -> None:
+    model = small_model()
+    model.module.double()
+    faces = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    x, heat, targets = torch.cat([faces, faces.flip(-1)]), torch.rand(4, 224, 224).round(), torch.tensor([1, 2, 1, 2])
+    features = model.module.top(model.module.body(x)).detach().flatten(2)
+    labels = label_places(heat, (4, 4))
+    wanted = 2 * float(patch_contrast(features.float(), labels).mean())
+    guide = Guide(weight=0, patch_contrast=2)
+    assert float(penalty_of(model, guide, x, heat, targets).detach()) == pytest.approx(wanted, abs=1e-5)
+    both = Guide(weight=0, patch_contrast=2, flip_consistency=1)
+    parameter = model.module.top[0].weight
+    (slope,) = torch.autograd.grad(penalty_of(model, both, x, heat, targets), parameter)
+    direction, values = torch.randn_like(parameter), []
+    for sign in (1, -1):
+        with torch.no_grad():
+            parameter += sign * 1e-4 * direction
+        values.append(float(penalty_of(model, both, x, heat, targets).detach()))
+        with torch.no_grad():
+            parameter -= sign * 1e-4 * direction
+    assert (values[0] - values[1]) / 2e-4 == pytest.approx(float((slope * direction).sum()), rel=5e-2, abs=2e-3)
 
 
 def test_weight_0_records_nothing() -> None:

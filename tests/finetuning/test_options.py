@@ -28,7 +28,7 @@ NOT_IN_A_RECIPE = {
     "dataset", "data_root", "split", "landmarks", "test_split", "model", "sweep", "seeds", "device", "compare_maps",
     "compare_metrics", "tensorboard", "out", "resume", "overwrite", "trust", "name", "preset", "key", "arch", "classes",
     "input", "input_size", "color", "scale", "mean", "std", "output", "card_layers", "arch_args", "forward_args",
-    "card_aus", "aus_output", "dataset_name",
+    "card_aus", "aus_output", "dataset_name", "compare_layers",
     "head", "head_args", "large_maps", "pretrained",  # of the network, whose weights and card are facts of their own
 }  # fmt: skip
 
@@ -122,6 +122,7 @@ def test_a_method_names_options_only() -> None:
     for method in METHODS.values():
         for values in (method.values, *method.by_dataset.values()):
             assert set(values) <= OPTION_NAMES
+            assert all(each.source for each in values.values())
 
 
 def test_the_default_options_are_the_default_recipe() -> None:

@@ -14,6 +14,8 @@ Rgb = tuple[int, int, int]
 SKIN = ((250, 222, 200), (241, 203, 172), (226, 178, 142), (198, 146, 108), (158, 109, 76), (112, 74, 52), (82, 55, 42))
 HAIR = ((28, 24, 24), (48, 34, 28), (84, 56, 36), (122, 84, 48), (190, 150, 92), (146, 72, 38), (160, 156, 152))
 IRIS = ((70, 44, 28), (92, 62, 38), (88, 104, 70), (78, 116, 140), (110, 128, 138))
+MIDDLE_SKIN = 452
+"""Sum of red, green and blue of the middle one of ``SKIN``."""
 STYLES = ("short", "side", "long", "bob", "fringe", "curly", "bald")
 
 
@@ -48,6 +50,16 @@ class Look:
     freckles: int
     glasses: Rgb | None
     clothes: Rgb
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Properties by which drawn faces can be grouped (``--by``)."""
+        is_light = sum(self.skin) > MIDDLE_SKIN
+        return {
+            "skin": "lighter" if is_light else "darker",
+            "glasses": "no" if self.glasses is None else "yes",
+            "beard": "yes" if self.beard else "no",
+        }
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Look":
