@@ -5,9 +5,42 @@ al. 2022, arXiv 2109.01903): most of the agreement of the guided network is kept
 """
 
 import copy
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
+
+from interpfer.finetuning.checkpoints import read_model, write_model
+from interpfer.finetuning.folder import GUIDED
+from interpfer.finetuning.recipe import Recipe
+from interpfer.models.model import Model
+
+
+def plain_recipe(recipe: Recipe) -> Recipe:
+    """Return the recipe of the plain training: the same without guide, and without what it adds to the loss."""
+    guide = replace(recipe.guide, weight=0.0, cam_weight=0.0, patch_contrast=0.0, flip_consistency=0.0)
+    return replace(recipe, guide=guide, blend=0.0)
+
+
+def write_blend(best: Path, plain: Path, like: Model, share: float) -> Model:
+    """Replace the best epoch of a guided training by its blend with that of a plain one; the former stays beside it.
+
+    Args:
+        best: checkpoint of the guided training; one that is a blend already is made again from ``GUIDED``.
+        plain: checkpoint of the plain training.
+        like: model with the architecture of both.
+        share: of the plain one.
+
+    Returns:
+        The blend.
+    """
+    kept = best.with_name(GUIDED)
+    guided = read_model(kept if kept.is_file() else best, like)
+    if not kept.is_file():
+        write_model(kept, guided.module, guided.card)
+    write_model(best, blend_weights(guided.module, read_model(plain, like).module, share), guided.card)
+    return read_model(best, like)
 
 
 def blend_weights(guided: nn.Module, plain: nn.Module, share: float) -> nn.Module:

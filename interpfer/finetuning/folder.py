@@ -26,7 +26,13 @@ COMPARISON, SHEET, BEFORE, AFTER, TENSORBOARD = "compare.csv", "before_after.png
 TRACES = (MANIFEST, STATE, LAST)
 """Files that mark a folder as that of a training."""
 
-CONTENT = (BEST, "model.yaml", LAST, "last.yaml", STATE, HISTORY, COMPARISON, SHEET, BEFORE, AFTER, TENSORBOARD)
+GUIDED, PLAIN = "guided.pt", "plain"
+"""Of a blend: the best epoch of the guided training, and the folder of the plain one."""
+
+CONTENT = (
+    *(BEST, "model.yaml", LAST, "last.yaml", STATE, HISTORY, COMPARISON, SHEET, BEFORE, AFTER, TENSORBOARD),
+    *(GUIDED, "guided.yaml", PLAIN),
+)
 """What a training writes, beside its manifest and the source of an architecture."""
 
 

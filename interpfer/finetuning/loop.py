@@ -115,8 +115,7 @@ class Trainer:
         started = time.monotonic()
         means = self._train(progress)
         recipe = self.recipe
-        protocol = recipe.guide.truth_options.protocol
-        scores = validate(self.trained_model, self.heldout_pool, self.truth, protocol, recipe.batch_size, self.share)
+        scores = self.validate(self.trained_model)
         line = {"epoch": self.epoch + 1, "lr": self._raw_optimizer.param_groups[0]["lr"]} | means | scores
         top = max(each["val_accuracy"] for each in (*self.history, line))
         line["best"] = is_better(line, self.best, top, len(self.heldout_pool.rows), recipe.tradeoff)
@@ -126,6 +125,11 @@ class Trainer:
         if line["best"]:
             self.best = line
         return line
+
+    def validate(self, model: Model) -> dict[str, float]:
+        """Return val_loss, val_accuracy and the agreement of a model on the held-out faces."""
+        protocol = self.recipe.guide.truth_options.protocol
+        return validate(model, self.heldout_pool, self.truth, protocol, self.recipe.batch_size, self.share)
 
     def state(self) -> dict[str, Any]:
         """Return all that a resumed training needs."""

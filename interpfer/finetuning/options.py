@@ -64,6 +64,7 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         flip_consistency: weight of the difference between class maps of a face and of its mirror image, with which each
             batch is then trained too.
         keep_predictions: weight of the divergence from the predictions of the network before the training.
+        blend: share of the weights of a plain training on the same batches in those that are saved; 0 for none.
         au_head: weight of the cross-entropy of a head for action units beside the expressions, which the training adds
             and the checkpoint keeps; see ``interpfer.models.heads.action_units``.
         sweep: weights of the guide; each is trained in a folder of its own.
@@ -159,6 +160,15 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     )
     keep_predictions: float = option(
         0.0, "Weight of keeping the network's predictions", kind="number", metavar="L", example="1", least=0
+    )
+    blend: float = option(
+        0.0,
+        "Share of a plain training on the same batches in the weights: keeps accuracy, costs that training",
+        kind="number",
+        metavar="SHARE",
+        example="0.25",
+        least=0,
+        below=1,
     )
     au_head: float = option(
         0.0, "Weight of a head for action units beside the expressions", kind="number", metavar="L", example="0.5",

@@ -43,6 +43,7 @@ class Recipe:
         augment: how training images are changed.
         adl: rate and threshold of attention-based dropout; None for none.
         keep_predictions: weight of the divergence from the predictions before the training.
+        blend: share of a plain training in the weights.
         au_head: weight of the cross-entropy of a head for action units.
         occlude_train: occluders that cover training faces, with their probabilities; None for none.
         occlude_cut: whether the truth is cut where a face is covered.
@@ -66,6 +67,7 @@ class Recipe:
     augment: Augment = AUGMENTS[FinetuneOptions.augment]
     adl: str | Sequence[float] | None = FinetuneOptions.adl
     keep_predictions: float = FinetuneOptions.keep_predictions
+    blend: float = FinetuneOptions.blend
     au_head: float = FinetuneOptions.au_head
     occlude_train: str | Sequence[str] | None = FinetuneOptions.occlude_train
     occlude_cut: bool = FinetuneOptions.occlude_cut

@@ -9,9 +9,10 @@ import pandas as pd
 
 from interpfer.datasets.base import Dataset
 from interpfer.finetuning.before_after import compare_models, comparison_images
+from interpfer.finetuning.blend import plain_recipe, write_blend
 from interpfer.finetuning.checkpoints import read_model
 from interpfer.finetuning.data import Inputs
-from interpfer.finetuning.folder import BEST, TENSORBOARD, finish_folder, save_epoch
+from interpfer.finetuning.folder import BEST, GUIDED, PLAIN, TENSORBOARD, finish_folder, save_epoch
 from interpfer.finetuning.history import Line, write_scalars
 from interpfer.finetuning.options import FinetuneOptions
 from interpfer.finetuning.recipe import Recipe, resolve_choices
@@ -104,9 +105,38 @@ def finetune(
     keep_freed_memory()
     options, chosen = resolve_choices(options, recipe, choices, model=model, dataset=dataset)
     options = options if out is None else replace(options, out=out)
-    session = open_session(Inputs(model, dataset, test, landmarks), options, chosen, progress)
+    inputs = Inputs(model, dataset, test, landmarks)
+    session = open_session(inputs, options, chosen, progress)
     _train(session, report)
+    if chosen.blend:
+        _train_plain(session, report)
+        _blend(session)
     return _finish(session)
+
+
+def _train_plain(session: TrainingSession, report: Callable[[Line], None] | None) -> None:
+    """Train the same without the guide, in a folder within that of the training."""
+    options = replace(session.options, out=session.folder / PLAIN)
+    plain = open_session(session.inputs, options, plain_recipe(session.trainer.recipe), session.progress)
+    _train(plain, report)
+    if plain.is_main:
+        finish_folder(plain.folder, plain.manifest(""))
+    plain.wait()
+
+
+def _blend(session: TrainingSession) -> None:
+    """Blend the best epoch with that of the plain training, and note how the blend does on the held-out faces."""
+    trainer, folder, share = session.trainer, session.folder, session.trainer.recipe.blend
+    if session.is_main:
+        write_blend(folder / BEST, folder / PLAIN / BEST, session.original, share)
+    session.wait()
+    blended = read_model(folder / BEST, session.original).to(trainer.accelerator.device)
+    scores = trainer.validate(blended)
+    listed = ", ".join(f"{name.removeprefix('val_')} {value:.3f}" for name, value in scores.items())
+    session.faces.notes.append(
+        f"the weights are {share:.0%} of a plain training and {1 - share:.0%} of the guided one; "
+        f"held-out faces: {listed}; {GUIDED} has the guided ones"
+    )
 
 
 def _train(session: TrainingSession, report: Callable[[Line], None] | None) -> None:

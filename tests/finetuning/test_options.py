@@ -28,7 +28,7 @@ NOT_IN_A_RECIPE = {
     "dataset", "data_root", "split", "landmarks", "test_split", "model", "sweep", "seeds", "device", "compare_maps",
     "compare_metrics", "tensorboard", "out", "resume", "overwrite", "trust", "name", "preset", "key", "arch", "classes",
     "input", "input_size", "color", "scale", "mean", "std", "output", "card_layers", "arch_args", "forward_args",
-    "card_aus", "aus_output", "dataset_name", "compare_layers",
+    "card_aus", "aus_output", "dataset_name", "compare_layers", "prompts",
     "head", "head_args", "large_maps", "pretrained",  # of the network, whose weights and card are facts of their own
 }  # fmt: skip
 
