@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from interpfer.labels import list_names
 from interpfer.reports.page.scores import Scores, interval, number
 from interpfer.reports.page.tables import Cell, Line, Sheet
 from interpfer.results.run import GROUPS, Run
