@@ -56,7 +56,12 @@ class ParquetDataset(StoredDataset):
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
     def __init__(
-        self, samples: Sequence[Sample], split: str, root: Path, blocks: Sequence[_Block] = (), column: str = "image"
+        self,
+        samples: Sequence[Sample],
+        split: str,
+        root: str | Path,
+        blocks: Sequence[_Block] = (),
+        column: str = "image",
     ) -> None:
         super().__init__(samples, split, root)
         self._blocks, self._column = tuple(blocks), column

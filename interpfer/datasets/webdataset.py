@@ -52,7 +52,7 @@ class WebDataset(StoredDataset):
     summary: ClassVar[str] = "tar archives with s0001.jpg, s0001.cls ..; classnames.txt beside or above them"
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
-    def __init__(self, samples: Sequence[Sample], split: str, root: Path, places: Sequence[_Place] = ()) -> None:
+    def __init__(self, samples: Sequence[Sample], split: str, root: str | Path, places: Sequence[_Place] = ()) -> None:
         super().__init__(samples, split, root)
         self._places = tuple(places)
 

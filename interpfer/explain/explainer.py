@@ -130,13 +130,11 @@ class Explainer:
             transform, cropped = self._seen(picture, transform, cropped), True
         points = transform_points(landmarks.points.double(), transform[None])
         image, face = cover_views(self.options, name, (image, face), points)
-        results = run_maps(
-            self.model, self.model.normalise(image), self.methods, self.layers, target, self.options.seed
-        )
+        x = self.model.normalise(image)
+        results = run_maps(self.model, x, self.methods, self.layers, target, self.options.seed)
         require_named(results.refused, self.methods, self.layers, set(self.requested), self.model.name)
         chances = self.model.probabilities(results.logits.cpu().double())[0].tolist()
         predicted = self.model.classes[int(results.logits[0].argmax())]
-
         expressions = list(dict.fromkeys(filter(None, (predicted, wanted))))
         landmarks = Landmarks.of(points)
         truths = self._draw(name, expressions, points, Placement(transform[None], (picture.size,)))

@@ -45,7 +45,7 @@ class OccludedTables:
 
 
 def split_clean(
-    path: Path, scores: pd.DataFrame, per_image: pd.DataFrame
+    path: str | Path, scores: pd.DataFrame, per_image: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, OccludedTables | None]:
     """Return the rows of the clean faces as a run without occlusions has them, and the tables of all.
 
@@ -56,6 +56,7 @@ def split_clean(
     """
     if COLUMN not in scores:
         return scores, per_image, None
+    path = Path(path)
     summary, examples = path / OCCLUSION_FILE, dict[str, NDArray[np.uint8]]()
     if (path / EXAMPLES_FILE).is_file():
         with np.load(path / EXAMPLES_FILE) as arrays:

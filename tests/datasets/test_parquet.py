@@ -49,6 +49,12 @@ def table(count: int = 10, paths: bool = True, names: list[str] | None = NAMES) 
     ).replace_schema_metadata(metadata(names))
 
 
+def replica(root: Path) -> None:
+    """Write a table for each split."""
+    for split in ParquetDataset.splits:
+        pq.write_table(table(7), root / f"{split}-00000-of-00001.parquet")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()

@@ -33,6 +33,13 @@ def shard(start: int, count: int = 3) -> dict[str, bytes]:
     return members
 
 
+def replica(root: Path) -> None:
+    """Write an archive for each split."""
+    for split in WebDataset.splits:
+        write_tar(root / split / "0.tar", shard(0))
+    (root / "classnames.txt").write_text("angry\nhappy\n")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for number in (0, 1, 10):

@@ -20,9 +20,11 @@ from tests.datasets import (
     test_disfa,
     test_disfaplus,
     test_emotionet,
+    test_parquet,
     test_rafau,
     test_rafce,
     test_unbc,
+    test_webdataset,
 )
 from tests.datasets.test_affectnet import annotate
 from tests.datasets.test_ckplus import sequences
@@ -86,6 +88,8 @@ REPLICAS: dict[str, Callable[[Path], Any]] = {
     "affwild2": test_affwild2.replica,
     "unbc": test_unbc.replica,
     "casme2": test_casme2.replica,
+    "parquet": test_parquet.replica,
+    "webdataset": test_webdataset.replica,
 }
 
 
