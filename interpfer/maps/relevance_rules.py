@@ -40,7 +40,7 @@ class RelevanceRules(TorchFunctionMode):
         >>> with RelevanceRules(ARITHMETIC) as rules:
         ...     y = F.silu(x * 3 + 1).sum()
         >>> relevance = x * torch.autograd.grad(y, x)[0]
-        >>> abs(float(relevance.sum() + rules.share - y)) < 1e-5
+        >>> abs((relevance.sum() + rules.share - y).item()) < 1e-5
         True
     """
 
