@@ -1,6 +1,7 @@
 """The table of occlusions for the terminal."""
 
 from rich.table import Table
+from rich.text import Text
 
 from interpfer.results.occluded import OccludedTables, occlusion_lines
 
@@ -13,5 +14,5 @@ def occlusion_table(occluded: OccludedTables) -> Table:
     for place, title in enumerate(columns):
         table.add_column(title, justify="right" if place else "left", overflow="fold")
     for line in lines:
-        table.add_row(*(cell.replace("[", r"\\[") for cell in line))
+        table.add_row(*map(Text, line))
     return table

@@ -44,6 +44,7 @@ class CardSearch:
         n: number of images.
         verdict: conclusion in one sentence.
         tests: number of cards among which the suggested one was chosen.
+        most_common: share of the most frequent label, which a constant prediction reaches.
     """
 
     attempts: tuple[Candidate, ...]
@@ -52,11 +53,12 @@ class CardSearch:
     n: int
     verdict: str
     tests: int = 1
+    most_common: float = 0.0
 
     @property
     def beats_chance(self) -> bool:
-        """Whether the best card classifies significantly better than chance."""
-        return _beats_chance(self.best, self.n, 1 if self.best == self.card else self.tests)
+        """Whether the best card classifies significantly better than chance, and than a constant prediction."""
+        return _beats_chance(self.best, self.n, 1 if self.best == self.card else self.tests, self.most_common)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as values of JSON."""
@@ -103,9 +105,9 @@ def try_cards(
     level = ALPHA if card is None else ALPHA / count
     best = _select(candidates, card, model.card.input, predictions, faces.labels, level)
     n = len(faces.labels)
-    verdict = _conclude(best, card, n, 1 if best == card else count)
+    verdict = _conclude(best, card, n, 1 if best == card else count, faces.most_common)
     attempts = (*_best_per_input(candidates), *race.dropped(predictions))
-    return CardSearch(attempts, card, best, n, verdict, count)
+    return CardSearch(attempts, card, best, n, verdict, count, faces.most_common)
 
 
 def apply_suggestion(report: Report, search: CardSearch) -> Report:
@@ -163,17 +165,17 @@ def _best_per_input(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
         seen.add(candidate.input)
 
 
-def _beats_chance(best: Candidate, n: int, tests: int) -> bool:
+def _beats_chance(best: Candidate, n: int, tests: int, most_common: float) -> bool:
     """Exact test; the level is divided by the number of cards among which this one was chosen."""
-    chance = 1 / len(best.classes)
+    chance = max(1 / len(best.classes), most_common)
     return bool(binomtest(round(best.accuracy * n), n, chance, alternative="greater").pvalue <= ALPHA / tests)
 
 
-def _conclude(best: Candidate, card: Candidate | None, n: int, tests: int) -> str:
+def _conclude(best: Candidate, card: Candidate | None, n: int, tests: int, most_common: float) -> str:
     name = f" ({best.order})" if best.order not in (CARD, SPELLED_OUT) else ""
     classes = f"the classes [{', '.join(best.classes)}]{name}"
     fields = ", ".join(f"{field} {value}" for field, value in describe_input(best.input).items())
-    if not _beats_chance(best, n, tests):
+    if not _beats_chance(best, n, tests, most_common):
         return (
             f"no card classifies significantly better than chance ({best.accuracy:.0%} of {n} faces at best): check "
             "that these are the trained weights and the right output"

@@ -80,7 +80,7 @@ def try_heads(model: Model, faces: LabelledFaces, progress: Progress = no_progre
     heads = tuple(sorted(found.values(), key=lambda head: (-_accuracy(head), len(head.output), head.output)))
     best, n = heads[0], len(faces.labels)
     tests = len(heads) * len(CLASS_ORDERS) * len(inputs)
-    chance = 1 / len(CLASS_ORDERS[best.order])
+    chance = max(1 / len(CLASS_ORDERS[best.order]), faces.most_common)
     if binomtest(round(_accuracy(best) * n), n, chance, alternative="greater").pvalue > ALPHA / tests:
         share = f"{_accuracy(best):.0%} of {n} faces at best"
         return HeadTrial(heads, "", f"no output classifies significantly better than chance ({share})")

@@ -1,5 +1,6 @@
 """Labelled faces on which model cards are tried."""
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -21,6 +22,11 @@ class LabelledFaces:
 
     images: tuple[NDArray[np.uint8], ...]
     labels: tuple[str, ...]
+
+    @property
+    def most_common(self) -> float:
+        """Share of the most frequent label, which a constant prediction reaches."""
+        return max(Counter(self.labels).values()) / len(self.labels)
 
     def first(self, count: int) -> "LabelledFaces":
         """Return the first faces."""

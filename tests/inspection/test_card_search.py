@@ -184,3 +184,23 @@ def test_without_a_card_another_color_must_be_significantly_better(gained: int, 
     candidates = [Candidate(spec, "two", ("anger", "fear"), (seen[spec] == 0).mean(), 20) for spec in (bgr, rgb)]
     # sign test of 4 or 5 gains without a loss: p = 1/16 or 1/32
     assert _select(candidates, None, rgb, seen, labels, 0.05).input.color == color
+
+
+def test_a_constant_prediction_proves_no_order_where_one_class_is_most_of_the_faces() -> None:
+    """Four faces of five are happy: whoever always says so is right on them, in an order that puts it there."""
+
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.arange(7.0).expand(len(x), 7)
+
+    class Happy(Painted):
+        @classmethod
+        def open(cls, root: Path | None, split: str, seed: int = 0) -> "Happy":  # noqa: ARG003
+            return cls([Sample(f"{i}", "fear" if i % 5 == 4 else "happiness") for i in range(70)], split, root)
+
+    model = load_model(Constant(), classes="rafdb", input_size=16)
+    search = try_cards(model, Happy.open(None, "test"), has_classes=False, has_size=True)
+    assert search.most_common > 0.7
+    assert search.best.accuracy <= search.most_common
+    assert not search.beats_chance
+    assert search.verdict.startswith("no card classifies significantly better than chance")
