@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,23 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def require_free(out: Path, names: Iterable[str], overwrite: bool) -> None:
+    """Check that results may be written into a folder.
+
+    Args:
+        out: the folder, which need not exist.
+        names: of the files that are written.
+        overwrite: whether they may be there already.
+
+    Raises:
+        RunError: it is a file, or a file is there that may not be.
+    """
+    if out.is_file():
+        raise RunError(f"{out} is a file: pass a folder to --out.")
+    if not overwrite and (existing := [name for name in names if (out / name).exists()]):
+        raise RunError(f"{out} already holds {existing[0]}; pass --overwrite to replace it.")
 
 
 def write_atomic(path: Path, content: bytes, durable: bool = True) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from interpfer import __version__
 from interpfer.bundle.comparisons import PairedRuns
 from interpfer.bundle.run_members import CARD, BundledRun
+from interpfer.reports.environment import template_environment
 from interpfer.reports.page import page_bytes
 from interpfer.reports.page.scores import Scores, interval, number
 from interpfer.results.comparison import find_better
@@ -205,10 +206,4 @@ def _not_compared(pairs: Sequence[PairedRuns]) -> list[dict[str, Any]]:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("interpfer.bundle"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return template_environment("interpfer.bundle")

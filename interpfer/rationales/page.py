@@ -4,12 +4,12 @@ import math
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from interpfer import __version__
 from interpfer.rationales.baselines import BASELINES
 from interpfer.rationales.scores import TEXT
 from interpfer.rationales.summary import METRICS
+from interpfer.reports.environment import template_environment
 from interpfer.reports.escape import plain
 from interpfer.reports.page.render import page_bytes
 
@@ -28,13 +28,7 @@ def rationale_page(
         maps: the texts against maps; None without a run.
         manifest: what was scored.
     """
-    environment = Environment(
-        loader=PackageLoader("interpfer.rationales"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("interpfer.rationales")
     kinds = list(scores["of"].unique())
     page = environment.get_template("rationales.html.j2").render(
         name=plain(manifest["name"]),

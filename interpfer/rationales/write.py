@@ -13,7 +13,7 @@ from interpfer.au.codebook import load_codebook
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import RunError
-from interpfer.files import csv_bytes, json_bytes, write_atomic
+from interpfer.files import csv_bytes, json_bytes, require_free, write_atomic
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.options import resolve_options
 from interpfer.rationales.against_maps import compare_with_maps
@@ -99,7 +99,7 @@ def score_rationales(
     settings = resolve_options(RationaleOptions, options, choices, "rationales")
     out = None if settings.out is None else Path(settings.out)
     if out is not None:
-        _require_free(out, settings.overwrite)
+        require_free(out, FILES, settings.overwrite)
     codebook = load_codebook(settings.codebook)
     data = _open(dataset, settings)
     codes = ActionUnitTruth(settings.geometry, False, settings.aus, "present", settings.au_threshold, settings.au_sides)
@@ -233,13 +233,6 @@ def _manifest(
         "intervals": f"bootstrap over {'images' if subjects is None else 'people'}, {len(table)} images{people}",
         "notes": table.notes,
     }
-
-
-def _require_free(out: Path, overwrite: bool) -> None:
-    if out.is_file():
-        raise RunError(f"{out} is a file: pass a folder to --out.")
-    if not overwrite and (existing := [name for name in FILES if (out / name).exists()]):
-        raise RunError(f"{out} already holds {existing[0]}; pass --overwrite to replace it.")
 
 
 def _write(results: Rationales, out: Path) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from interpfer import __version__
+from interpfer.reports.environment import template_environment
 from interpfer.reports.escape import plain
 from interpfer.reports.page.render import page_bytes
 from interpfer.robustness.conclusions import ABOVE, ALIKE, BELOW, Conclusions
@@ -28,13 +28,7 @@ def study_page(study: Study, values: pd.DataFrame, conclusions: Conclusions, man
         conclusions: what holds under which choices.
         manifest: what was scored.
     """
-    environment = Environment(
-        loader=PackageLoader("interpfer.robustness"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("interpfer.robustness")
     names = [study.name(choice) for choice in study.choices]
     page = environment.get_template("robustness.html.j2").render(
         models=list(study.runs),

@@ -8,8 +8,7 @@ import pandas as pd
 
 from interpfer import __version__
 from interpfer.datasets.base import Dataset
-from interpfer.errors import RunError
-from interpfer.files import csv_bytes, json_bytes, write_atomic
+from interpfer.files import csv_bytes, json_bytes, require_free, write_atomic
 from interpfer.models.model import Model
 from interpfer.options import resolve_options
 from interpfer.robustness.conclusions import find_conclusions, value_table
@@ -74,7 +73,7 @@ def score_robustness(
     settings = resolve_options(RobustnessOptions, options, choices, "robustness")
     out = None if settings.out is None else Path(settings.out)
     if out is not None:
-        _require_free(out, settings.overwrite)
+        require_free(out, FILES, settings.overwrite)
     sources = [models] if isinstance(models, Model | str | Path) else list(models)
     study = run_study(sources, dataset, settings, progress)
     values, conclusions = value_table(study), find_conclusions(study, settings.seed)
@@ -86,13 +85,6 @@ def score_robustness(
         for name, content in zip(FILES, contents, strict=True):
             write_atomic(out / name, content)
     return Robustness(values, conclusions.table, manifest, study)
-
-
-def _require_free(out: Path, overwrite: bool) -> None:
-    if out.is_file():
-        raise RunError(f"{out} is a file: pass a folder to --out.")
-    if not overwrite and (existing := [name for name in FILES if (out / name).exists()]):
-        raise RunError(f"{out} already holds {existing[0]}; pass --overwrite to replace it.")
 
 
 def _manifest(study: Study, options: RobustnessOptions) -> dict[str, Any]:

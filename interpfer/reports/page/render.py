@@ -6,10 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from interpfer.files import write_atomic
+from interpfer.reports.environment import template_environment
 from interpfer.reports.page import action_units, provenance, tables
 from interpfer.reports.page.au_scores import au_score_sheets
 from interpfer.reports.page.by_group import by_group_sheets
@@ -153,13 +154,7 @@ def _classes(run: Run) -> list[str]:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("interpfer.reports.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("interpfer.reports.page")
     environment.globals |= {"number": number, "interval": interval, "shade_class": shade_class}
     return environment
 
