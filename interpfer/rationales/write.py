@@ -241,7 +241,9 @@ def _write(results: Rationales, out: Path) -> None:
     contents = [*map(csv_bytes, tables), page, json_bytes(results.manifest)]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if results.maps is not None:
+        if results.maps is None:
+            (out / MAPS_FILE).unlink(missing_ok=True)
+        else:
             write_atomic(out / MAPS_FILE, csv_bytes(results.maps))
         for name, content in zip(FILES, contents, strict=True):
             write_atomic(out / name, content)

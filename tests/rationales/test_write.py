@@ -234,6 +234,11 @@ def test_text_against_the_maps_of_a_run(faces: DemoDataset, tmp_path: Path) -> N
     found = results.maps[results.maps["of"] == "text"].set_index(["map", "metric"])["value"]
     assert found["gradcam", "map_f1"] == pytest.approx(1)
     assert found["attention", "map_f1"] < 1
+    out = tmp_path / "out"
+    score_rationales(tmp_path / "r.jsonl", faces, run=run, out=out)
+    assert (out / "maps.csv").is_file()
+    score_rationales(tmp_path / "r.jsonl", faces, out=out, overwrite=True)
+    assert not (out / "maps.csv").exists()  # it would be that of another run
     plain = tmp_path / "plain"
     interpfer.score(model, faces, out=plain, **options)
     with pytest.raises(InterpferError, match=r"has no au_shares.csv; run its score again with --au-shares"):
