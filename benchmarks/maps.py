@@ -5,6 +5,8 @@ floor (one forward and one backward that captures the same layers) and to interp
 
     python -m benchmarks.maps [--models resnet50,...] [--layers 1,5,all] [--repeats 5] [--batch 16] [--size 224]
         [--device cuda]
+    python -m benchmarks.maps --single    maps that no layer has (LeGrad, relevance) and refiners, beside their peers:
+        the same as ``benchmarks.single_maps`` and ``benchmarks.refiners cost``
 """
 
 import argparse
@@ -211,8 +213,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--device", default="cpu", help="cuda: without memory, and written as maps_cuda")
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--single", action="store_true", help="LeGrad, relevance and refiners instead")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.single:
+        from benchmarks import refiners, single_maps  # which import this module
+
+        single_maps.write(options.repeats, 4, options.size)
+        refiners.write_cost(options.repeats, 4, options.size, every=True)
+        return
     rows: list[dict[str, object]] = []
     for name in options.models.split(","):
         found = measure(name, options.layers.split(","), options.repeats, options.batch, options.size, options.device)

@@ -1,28 +1,31 @@
 """What refiners do to agreement and to faithfulness, what they do alone, and what they cost.
 
     python -m benchmarks.refiners table --models a.pt,b.pt --data-root DIR [--limit 200] [--probed 60] [--vit-epochs 6]
-    python -m benchmarks.refiners cost [--batch 4] [--repeats 5] [--size 224]
+    python -m benchmarks.refiners cost [--batch 4] [--repeats 5] [--size 224] [--every]
 
 `table` scores {gradcam, attention, layercam} with every refiner on each classifier and on a ViT-tiny trained on the
 same faces, at the last layer (refiners that join layers: all layers), with the trained and with random weights, and the
-same refiners on random and uniform maps. `cost` compares, in processor time, six maps at five layers with and without
-three cheap refiners each, and every refiner alone.
+same refiners on random and uniform maps. Models may be run one after another: rows of others with as many faces stay.
+`cost` compares, in processor time, interleaved and as ratios within a repeat, one forward and backward, six maps at
+five layers, the same with three cheap refiners each, and (`--every`) with every refiner alone.
 """
 
 import argparse
+import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import timm
 import torch
 
 from benchmarks.maps import OURS, build, choose, floor, ours
-from benchmarks.report import write_results
+from benchmarks.report import RESULTS, write_results
 from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import PluginError
@@ -61,19 +64,31 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--every", action="store_true", help="cost: also of every refiner alone")
     arguments = parser.parse_args()
     settings = {key: value for key, value in vars(arguments).items() if key not in ("data_root", "models")}
     if arguments.what == "cost":
-        write_results("refiners_cost", list(measure_cost(arguments)), settings)
+        write_cost(arguments.repeats, arguments.batch, arguments.size, arguments.every)
         return
     dataset = DATASETS.get("csv").open(Path(arguments.data_root), "all")
     models = [load_model(path, trust=True) for path in arguments.models.split(",") if path]
     if arguments.vit_epochs:
         models.append(train_vit(dataset, arguments.vit_epochs))
-    rows: list[dict[str, Any]] = []
-    for place, model in enumerate(models, 1):  # written after each, as each takes long
-        rows += tabulate(model, dataset, arguments)
-        write_results("refiners", rows, settings | {"models": [each.name for each in models[:place]]})
+    for model in models:  # written after each, as each takes long
+        rows = [*kept_rows({model.name}, settings), *tabulate(model, dataset, arguments)]
+        write_results("refiners", rows, settings | {"models": list(dict.fromkeys(row["model"] for row in rows))})
+
+
+def kept_rows(again: set[str], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of an earlier table with the same numbers of faces, but of models that are measured again."""
+    path = RESULTS / "refiners.csv"
+    if not path.is_file():
+        return []
+    before = json.loads(path.with_suffix(".json").read_text())["settings"]
+    table = pd.read_csv(path)
+    if any(before[name] != settings[name] for name in ("limit", "probed")):
+        return []
+    return [dict(row) for _, row in table[~table["model"].isin(again)].iterrows()]
 
 
 def refined_names(model: Model, layer: str) -> list[str]:
@@ -173,23 +188,35 @@ def train_vit(dataset: Dataset, epochs: int) -> Model:
     return model
 
 
-def measure_cost(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield a row per network and set of maps: processor time over that of the six maps without refiners."""
+def write_cost(repeats: int, batch: int, size: int, every: bool) -> None:
+    """Measure what refiners cost, and write the table; without ``every``, rows of single refiners stay as they were."""
+    rows = list(measure_cost(repeats, batch, size, every))
+    path = RESULTS / "refiners_cost.csv"
+    if not every and path.is_file():
+        before = pd.read_csv(path)
+        single = before[before["maps"].str.startswith("six maps, gradcam.")]
+        rows += [dict(row) for _, row in single.iterrows()]
+    settings = {"repeats": repeats, "batch": batch, "size": size, "every": every}
+    write_results("refiners_cost", rows, settings | {"time": "of the processor", "ratio": "median within a repeat"})
+
+
+def measure_cost(repeats: int, batch: int, size: int, every: bool) -> Iterator[dict[str, Any]]:
+    """Yield a row per network and set of maps: processor time over that of a pass, and of six maps without refiners."""
     for source in NETWORKS:
-        model = build(source, arguments.size)
+        model = build(source, size)
         layers = choose(model, "5")
-        x = torch.randn(arguments.batch, 3, arguments.size, arguments.size, generator=torch.Generator().manual_seed(0))
+        x = torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
         sets = {"six maps": list(OURS)}
         sets["six maps, three cheap refiners each"] = [
             *OURS, *(f"{name}.{each}" for name in OURS for each in CHEAP),
         ]  # fmt: skip
-        for refiner in REFINERS:
+        for refiner in REFINERS if every else ():
             if not run_maps(model, x[:1], {"map": MAPS.get(f"gradcam.{refiner}")}, layers).refused:
                 sets[f"six maps, gradcam.{refiner}"] = [*OURS, f"gradcam.{refiner}"]
         runs = {"one forward and backward": floor(model, x, layers)}
         runs |= {what: ours(model, x, layers, tuple(names)) for what, names in sets.items()}
         times: dict[str, list[float]] = {what: [] for what in runs}
-        for _ in range(arguments.repeats):
+        for _ in range(repeats):
             for what, run in runs.items():
                 start = time.process_time()
                 run()
@@ -204,7 +231,7 @@ def measure_cost(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 "network": model.name,
                 "layers": len(layers),
                 "maps": what,
-                "ms_per_image": round(1000 * statistics.median(spent) / arguments.batch, 1),
+                "ms_per_image": round(1000 * statistics.median(spent) / batch, 1),
                 "over_one_pass": round(over_pass, 3),
                 "over_six_maps": round(over_maps, 3),
             }

@@ -148,9 +148,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--size", type=int, default=224)
     options = parser.parse_args()
+    write(options.repeats, options.batch, options.size)
+
+
+def write(repeats: int, batch: int, size: int) -> None:
+    """Measure every network, and write the table."""
     warnings.simplefilter("ignore")
-    rows = [row for name in TRIALS for row in measure(name, options.repeats, options.batch, options.size)]
-    write_results("single_maps", rows, vars(options) | {"time": "of the processor", "ratio": "median within a repeat"})
+    rows = [row for name in TRIALS for row in measure(name, repeats, batch, size)]
+    settings = {"repeats": repeats, "batch": batch, "size": size}
+    write_results("single_maps", rows, settings | {"time": "of the processor", "ratio": "median within a repeat"})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,12 @@ from interpfer.registry import also_called
 
 ATTENTION = "Zagoruyko and Komodakis 2017, arXiv 1612.03928; Belharbi et al. 2024"
 
+ROUNDING = 1e-6
+"""A mean over channels is a rounding error where it is at most this share of their magnitude."""
+
+SAMPLED = 16
+"""Positions, about, at which that magnitude is looked up."""
+
 KEPT = 0.5
 """Probability with which attention-random keeps a channel."""
 
@@ -21,7 +27,19 @@ KEPT = 0.5
 @layer_map(source=ATTENTION, attention=True, terms=lambda layer: layer.activation)
 def attention(layer: LayerCapture) -> RawMap:
     """Mean over the channels."""
-    return layer.activation.mean(1)
+    mean = layer.activation.mean(1)
+    return mean.where(_exceeds_rounding(mean, layer.activation), torch.nan)
+
+
+def _exceeds_rounding(mean: RawMap, activation: Float[Tensor, "n c gh gw"]) -> Bool[Tensor, "n 1 1"]:
+    """Return which maps are more than rounding errors: after a layer norm with equal weights, every mean is 0.
+
+    Magnitudes are those of a few positions.
+    """
+    places = activation.flatten(2)
+    size = places[:, :, :: max(places.shape[2] // SAMPLED, 1)].abs().amax((1, 2))
+    peak = mean.abs().amax((1, 2))
+    return ~((peak > 0) & (peak <= ROUNDING * size))[:, None, None]
 
 
 @layer_map(source="Belharbi et al. 2024, arXiv 2402.00281, its code: random_avg, p = 0.5", attention=True)

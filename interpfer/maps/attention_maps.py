@@ -1,7 +1,7 @@
 """Maps from the last blocks of a transformer: LeGrad, Grad-ECLIP, and MaskCLIP's values for any classifier."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -9,11 +9,10 @@ from torch import Tensor
 
 from interpfer.errors import ModelError
 from interpfer.maps.base import ONE_PASS, MapContext, RawMap, model_map
-from interpfer.maps.capture import AttentionCapture, LayerRecorder, forward
-from interpfer.maps.token_head import TokenHead, find_blocks
+from interpfer.maps.blocks import BlockNeeds, BlockRecorder
+from interpfer.maps.capture import AttentionCapture, forward
 from interpfer.maps.tokens import TokenRecorder
 from interpfer.maps.transformers import count_prefix, to_grid
-from interpfer.models.attention import record_attention
 from interpfer.models.hooks import first_tensor, hooked
 
 LEGRAD_BLOCKS = 2
@@ -26,14 +25,17 @@ LEGRAD_BLOCKS = 2
     gradient=True,
     cost=ONE_PASS,
     inside=True,
+    blocks=BlockNeeds(LEGRAD_BLOCKS, gradients=True),
 )
 def legrad(context: MapContext) -> RawMap:
     """Positive gradients of each late block's own class score by its attention, mean over heads and queries, summed."""
-    return legrad_of_blocks(context, LEGRAD_BLOCKS)
+    if context.blocks is None:
+        return legrad_of_blocks(context, LEGRAD_BLOCKS)
+    return to_grid(sum_slopes(replace(context, blocks=context.blocks.last(LEGRAD_BLOCKS)))[:, None], context)
 
 
 def legrad_of_blocks(context: MapContext, count: int) -> RawMap:
-    """Return LeGrad of the last blocks.
+    """Return LeGrad of the last blocks, out of a pass of its own.
 
     The score of a block is that of the mean of its tokens, given to what follows the last block.
 
@@ -44,31 +46,32 @@ def legrad_of_blocks(context: MapContext, count: int) -> RawMap:
     Raises:
         ModelError: the network is no transformer with one head over tokens, or its attention is within windows.
     """
-    model, x = context.model, context.x
-    blocks = find_blocks(model.module)
-    head, chosen = TokenHead(model.module, blocks[-1]), blocks[-count:]
-    recorded: list[Tensor] = []
-    before = blocks[: -len(chosen)][-1:]  # the graph begins with its output
-    x = x if before else x.detach().requires_grad_()
-    recorder = LayerRecorder(model, [*before, *chosen])
-    with (
-        record_attention(model.module, recorded),
-        head.recorded(),
-        hooked(model.module, recorder.hooks),
-        torch.enable_grad(),
-    ):
-        logits, outputs = model.logits(x), recorder.collect()
-        attention = recorded[-len(chosen) :]
-        if len(recorded) != len(blocks) or any(not _is_global(each, len(x)) for each in attention):
-            raise ModelError("LeGrad needs attention of all tokens to all tokens in each block.")
-        head.require_logits(model, logits, count_prefix(model, attention[0].shape[-1]))
-        total = torch.zeros((), device=x.device)
-        for name, probabilities in zip(chosen, attention, strict=True):
-            pooled = outputs[name].mean(1, keepdim=True)
-            score = head(pooled)[:, 0].gather(1, context.targets[:, None]).sum()
-            (slope,) = torch.autograd.grad(score, probabilities, retain_graph=True)
-            total = total + slope.float().relu().reshape(len(x), -1, *slope.shape[-2:]).mean((1, 2))
+    model = context.model
+    recorder = BlockRecorder(model, BlockNeeds(count, gradients=True))
+    with hooked(model.module, {}), torch.enable_grad():
+        with recorder.attached():
+            logits = model.logits(recorder.prepare(context.x))
+        total = sum_slopes(replace(context, blocks=recorder.captured(logits)))
     return to_grid(total[:, None], context)
+
+
+def sum_slopes(context: MapContext) -> Float[Tensor, "n t"]:
+    """Return the sum over late blocks of the positive gradients of their own scores, mean over heads and queries.
+
+    Raises:
+        ModelError: the attention is within windows, or what follows the last block does not give the logits.
+    """
+    assert context.blocks is not None
+    blocks, n = context.blocks, len(context.x)
+    if len(blocks.probabilities) != len(blocks.outputs) or not all(_is_global(p, n) for p in blocks.probabilities):
+        raise ModelError("LeGrad needs attention of all tokens to all tokens in each block.")
+    blocks.require_logits(context.model, count_prefix(context.model, blocks.probabilities[0].shape[-1]))
+    total = context.x.new_zeros(n, blocks.probabilities[0].shape[-1], dtype=torch.float32)
+    for output, probabilities in zip(blocks.outputs, blocks.probabilities, strict=True):
+        score = blocks.head(output.mean(1, keepdim=True))[:, 0].gather(1, context.targets[:, None]).sum()
+        (slope,) = torch.autograd.grad(score, probabilities, retain_graph=True)
+        total = total + slope.float().relu().reshape(n, -1, *slope.shape[-2:]).mean((1, 2))
+    return total
 
 
 @model_map(
@@ -112,35 +115,34 @@ def likeness(
 
 
 @model_map(
-    source="MaskCLIP, Zhou et al. 2022, arXiv 2112.01071, for classifiers", layer=False, cost=ONE_PASS, inside=True
+    source="MaskCLIP, Zhou et al. 2022, arXiv 2112.01071, for classifiers",
+    layer=False,
+    cost=ONE_PASS,
+    inside=True,
+    blocks=BlockNeeds(1),
 )
 def value_cam(context: MapContext) -> RawMap:
     """Logit of the class at each patch when the last block attends to the patch itself alone; signed."""
-    model, x = context.model, context.x
-    blocks = find_blocks(model.module)
-    head, block = TokenHead(model.module, blocks[-1]), model.module.get_submodule(blocks[-1])
-    calls: list[tuple[Any, dict[str, Any]]] = []
-    handle = block.register_forward_pre_hook(lambda _, args, options: calls.append((args, options)), with_kwargs=True)
-    try:
-        with head.recorded(), hooked(model.module, {}):
-            logits = model.logits(x)
-    finally:
-        handle.remove()
-    (arguments, options), problem = calls[0], "value-cam needs a block that runs on one token, as in ViT"
+    model, x, blocks = context.model, context.x, context.blocks
+    if blocks is None:
+        recorder = BlockRecorder(model, BlockNeeds(1))
+        with recorder.attached(), hooked(model.module, {}):
+            blocks = recorder.captured(model.logits(x))
+    (arguments, options), problem = blocks.call, "value-cam needs a block that runs on one token, as in ViT"
     tokens = arguments[0] if arguments else options.get("hidden_states")
     if not isinstance(tokens, Tensor) or tokens.dim() != 3 or len(tokens) != len(x):
         raise ModelError(f"{problem}; this one has attention within windows.")
     prefix = count_prefix(model, tokens.shape[1])
-    head.require_logits(model, logits, prefix)
-    alone = tokens[:, prefix:].reshape(-1, 1, tokens.shape[2])
+    blocks.require_logits(model, prefix)
+    alone = tokens[:, prefix:].detach().reshape(-1, 1, tokens.shape[2])
     try:
         given = ((alone, *arguments[1:]), options) if arguments else ((), options | {"hidden_states": alone})
         with hooked(model.module, {}):
-            output = first_tensor(block(*given[0], **given[1]))
+            output = first_tensor(blocks.block(*given[0], **given[1]))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ModelError(f"{problem}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
     assert output is not None
-    scores = head(output.reshape(len(x), -1, output.shape[-1])).float()
+    scores = blocks.head(output.reshape(len(x), -1, output.shape[-1])).float()
     chosen = scores.gather(2, context.targets[:, None, None].expand(-1, scores.shape[1], 1))[:, :, 0]
     padded = torch.cat([chosen.new_zeros(len(x), prefix), chosen], 1)
     return to_grid(padded[:, None], context)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interpfer.maps.blocks import BlockCapture, BlockNeeds
 from interpfer.maps.capture import AttentionCapture, LayerCapture
 from interpfer.models.model import Model
 
@@ -39,6 +40,7 @@ class BaseMap:
     cost: str
     gradient: bool
     class_specific: bool
+    clips: bool
 
     @property
     def needs(self) -> str:
@@ -72,6 +74,8 @@ class LayerMap(BaseMap):
         cost: "one pass", or "many passes" where it takes about as long.
         terms: function that returns the summands, (n, c, gh, gw), whose sum over the channels the map is before its
             ReLU; None where it is no such sum.
+        clips: whether it is a map of classifiers of clips, too: there the grid is that of all slices over time, below
+            one another, so no position may matter by its neighbours.
     """
 
     compute: Callable[[LayerCapture], RawMap]
@@ -83,6 +87,7 @@ class LayerMap(BaseMap):
     provider: str = "interpfer"
     cost: str = ONE_PASS
     terms: Callable[[LayerCapture], Float[Tensor, "n c gh gw"]] | None = None
+    clips: bool = True
 
     def __call__(self, layer: LayerCapture) -> RawMap:
         """Return the raw map at the layer's own grid."""
@@ -97,12 +102,14 @@ def layer_map(
     provider: str = "interpfer",
     cost: str = ONE_PASS,
     terms: Callable[[LayerCapture], Tensor] | None = None,
+    clips: bool = True,
 ) -> Callable[[Callable[[LayerCapture], RawMap]], LayerMap]:
     """Turn a function of a ``LayerCapture`` into a map; by default class-specific if it needs the gradient."""
 
     def wrap(compute: Callable[[LayerCapture], RawMap]) -> LayerMap:
         specific = gradient if class_specific is None else class_specific
-        return LayerMap(compute, source, _summary(compute), gradient, specific, attention, provider, cost, terms)
+        facts = (gradient, specific, attention, provider, cost, terms, clips)
+        return LayerMap(compute, source, _summary(compute), *facts)
 
     return wrap
 
@@ -120,6 +127,7 @@ class MapContext:
         seed: random seed of the run.
         attentions: what the attention of the network computed in the shared pass; None for a map that does not ask for
             it, which runs the model itself.
+        blocks: the last blocks of a transformer in the shared pass; None as ``attentions``.
     """
 
     model: Model
@@ -129,6 +137,7 @@ class MapContext:
     seeds: tuple[int, ...]
     seed: int
     attentions: AttentionCapture | None = None
+    blocks: BlockCapture | None = None
 
 
 @dataclass(frozen=True)
@@ -144,9 +153,11 @@ class ModelMap(BaseMap):
         layer: whether it is a map of a layer; else its layer is called "input".
         inside: whether it needs the modules of the network, which a program does not give.
         attentions: whether it is computed from the attention of the shared pass, without running the model.
+        blocks: what it needs of the last blocks of a transformer in the shared pass; None for nothing.
         attention: as for ``LayerMap``.
         provider: the package that computes it.
         cost: "one pass" (at most one forward and one backward) or "many passes".
+        clips: whether it is a map of classifiers of clips, too: it gives whole batches to the model.
     """
 
     compute: Callable[[MapContext], RawMap]
@@ -160,11 +171,18 @@ class ModelMap(BaseMap):
     cost: str = MANY_PASSES
     inside: bool = False
     attentions: bool = False
+    blocks: BlockNeeds | None = None
+    clips: bool = False
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is computed from the shared pass, without running the model."""
+        return self.attentions or self.blocks is not None
 
     @property
     def needs(self) -> str:
-        """What the map needs; its passes are not shared, unless it is computed from the attention of the shared one."""
-        return super().needs if self.cost != ONE_PASS or self.attentions else f"{super().needs}, own"
+        """What the map needs; its passes are its own, unless it is computed from the shared one."""
+        return super().needs if self.cost != ONE_PASS or self.is_shared else f"{super().needs}, own"
 
 
 def model_map(
@@ -176,6 +194,8 @@ def model_map(
     cost: str = MANY_PASSES,
     inside: bool = False,
     attentions: bool = False,
+    blocks: BlockNeeds | None = None,
+    clips: bool = False,
 ) -> Callable[[Callable[[MapContext], RawMap]], ModelMap]:
     """Turn a function of a ``MapContext`` into a map; maps of layers and attention need the modules of the network."""
 
@@ -189,8 +209,10 @@ def model_map(
             layer,
             provider=provider,
             cost=cost,
-            inside=inside or layer or attentions,
+            inside=inside or layer or attentions or blocks is not None,
             attentions=attentions,
+            blocks=blocks,
+            clips=clips,
         )
 
     return wrap
@@ -210,6 +232,7 @@ class BaselineMap(BaseMap):
         attention: True, as it keeps its range on the canvas.
         provider: the package that computes it.
         cost: "one pass".
+        clips: True, as it sees single frames.
     """
 
     compute: "Callable[[BaselineContext], RawMap]"
@@ -221,6 +244,7 @@ class BaselineMap(BaseMap):
     attention: bool = True
     provider: str = "interpfer"
     cost: str = ONE_PASS
+    clips: bool = True
 
     @property
     def needs(self) -> str:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from interpfer.errors import ModelError
-from interpfer.maps.base import AnyMap, ModelMap, layers_of
+from interpfer.maps.base import INPUT, AnyMap, ModelMap, layers_of
+from interpfer.maps.blocks import BlockCapture, BlockRecorder, join_needs
 from interpfer.maps.capture import AttentionCapture, Capture, Forward, LayerCapture, forward
 from interpfer.maps.computing import (
     Key,
@@ -83,6 +84,7 @@ class BatchMaps:
         of_attention = [each for each in plain.values() if isinstance(each, ModelMap) and each.attentions]
         self._attention_gradients = any(each.gradient for each in of_attention)
         self.gradients |= self._attention_gradients
+        self._blocks, self._block_capture = _open_blocks(model, plain)
         self._tokens = TokenRecorder(
             model.module,
             bool(of_attention) or needs(methods, ATTENTION),
@@ -95,9 +97,19 @@ class BatchMaps:
         for layer in self._shared:
             self.model.layer(layer)  # found out before anything is recorded
         x = self.x.detach().requires_grad_() if self._attention_gradients else self.x
+        in_graph = self.gradients
         with ExitStack() as stack:
-            with self._tokens.attached():  # no longer than the forward: maps may run the model again
-                run = stack.enter_context(forward(self.model, x, self._shared, self.gradients))
+            with ExitStack() as recorders:  # no longer than the forward: maps may run the model again
+                recorders.enter_context(self._tokens.attached())
+                if self._blocks is not None:
+                    recorders.enter_context(self._blocks.attached())
+                    x, in_graph = self._blocks.prepare(x), in_graph or self._blocks.needs.gradients
+                run = stack.enter_context(forward(self.model, x, self._shared, in_graph))
+            if self._blocks is not None:
+                try:
+                    self._block_capture = self._blocks.captured(run.logits)
+                except ModelError as error:
+                    self._block_capture = error
             yield run
 
     def capture(self, run: Forward, targets: Tensor, keep: bool = False) -> Capture:
@@ -108,10 +120,27 @@ class BatchMaps:
             targets: class index per face, -1 for none.
             keep: whether to keep the graph for other targets.
         """
+        drawn = self._draw_in_graph(run, targets)  # before the backward, which frees the graph
         others = self._tokens.in_graph if self._attention_gradients else []
         if not self.gradients or not (run.outputs or others):
-            return run.without_gradients(targets)
-        return run.backward(targets, keep, others)
+            return replace(run.without_gradients(targets), drawn=drawn[0], refused=drawn[1])
+        return replace(run.backward(targets, keep, others), drawn=drawn[0], refused=drawn[1])
+
+    def _draw_in_graph(self, run: Forward, targets: Tensor) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Return the maps of the last blocks that need their graph, and why some cannot be computed."""
+        wanted = {name: method for name, method in self._of_blocks(self.methods).items() if method.gradient}
+        results = MapResults(run.logits.detach())
+        add_model_maps(results, self._inputs(targets), wanted, self.layers)
+        drawn = {name: raw for (name, _), raw in results.maps.items()}
+        return drawn, {name: why for (name, _), why in results.refused.items()}
+
+    def _of_blocks(self, methods: Mapping[str, AnyMap]) -> dict[str, ModelMap]:
+        """Return the maps without refiners that are made of the last blocks of the shared pass."""
+        plain = self._plain(methods).items()
+        return {name: method for name, method in plain if isinstance(method, ModelMap) and method.blocks is not None}
+
+    def _inputs(self, targets: Tensor, attentions: AttentionCapture | ModelError | None = None) -> ModelInputs:
+        return ModelInputs(self.model, self.x, targets, self._seeds, self.seed, attentions, self._block_capture)
 
     def compute(self, captured: Capture, methods: Mapping[str, AnyMap] | None = None) -> Parts:
         """Compute the maps of the layers, without refiners; the capture is used up."""
@@ -119,6 +148,10 @@ class BatchMaps:
         summed, plain = terms_wanted(methods), self._plain(methods)
         terms = add_layer_maps(results, self.model, captured, plain, self._seeds, summed)
         self._add_attention_maps(results, captured, plain)
+        results.maps.update({(name, INPUT): raw for name, raw in captured.drawn.items() if name in plain})
+        results.refused.update({(name, INPUT): why for name, why in captured.refused.items() if name in plain})
+        without_graph = {name: method for name, method in self._of_blocks(methods).items() if not method.gradient}
+        add_model_maps(results, self._inputs(captured.targets), without_graph, self.layers)
         return Parts(captured.targets, results, terms, methods)
 
     def _add_attention_maps(self, results: MapResults, captured: Capture, methods: Mapping[str, AnyMap]) -> None:
@@ -136,8 +169,7 @@ class BatchMaps:
         except ModelError as error:
             attentions = error
         captured.others.clear()
-        inputs = ModelInputs(self.model, self.x, captured.targets, self._seeds, self.seed, attentions)
-        add_model_maps(results, inputs, wanted, self.layers)
+        add_model_maps(results, self._inputs(captured.targets, attentions), wanted, self.layers)
 
     def compute_classes(self, run: Forward) -> list[Parts]:
         """Compute the maps that are contrasted, for each class: a backward each, or none before a linear head."""
@@ -168,9 +200,10 @@ class BatchMaps:
         results.refused.update(unsupported)
         missing = torch.full((len(self.x), 2, 2), torch.nan, device=self.x.device)
         results.maps.update(dict.fromkeys(unsupported, missing))
-        if refined_among(methods):
+        possible = {name: method for name, method in methods.items() if self._is_possible(name, method)}
+        if refined_among(possible):
             material = self._material(results, targets, terms, class_maps or {})
-            add_refined(results.maps, results.refused, methods, material)
+            add_refined(results.maps, results.refused, possible, material)
         keys = list_keys(methods, self.layers)
         maps = {key: results.maps[key] for key in keys if key in results.maps}
         return MapResults(results.logits, maps, {key: why for key, why in results.refused.items() if key in keys})
@@ -195,24 +228,24 @@ class BatchMaps:
             results.refused,
             terms,
             class_maps,
-            self._tokens.attentions(len(self.x)),
+            self._tokens.attentions(len(self.x) // self.model.frames),
             self._tokens.projections(),
             rerun,
         )
 
     def _plain(self, methods: Mapping[str, AnyMap]) -> dict[str, AnyMap]:
         """Return the maps without refiners that are needed, and that some layer supports."""
-        return {
-            name: method
-            for name, method in bases_of(methods).items()
-            if any((name, layer) not in self.unsupported for layer in layers_of(method, self.layers))
-        }
+        return {name: method for name, method in bases_of(methods).items() if self._is_possible(name, method)}
+
+    def _is_possible(self, name: str, method: AnyMap) -> bool:
+        """Return whether the model allows a map at some layer."""
+        return any((name, layer) not in self.unsupported for layer in layers_of(method, self.layers))
 
     def _closed_gradients(self, run: Forward) -> dict[str, Tensor]:
         """Return layer -> (k, c) gradient of each logit at every cell, if a linear head follows all layers."""
-        slopes = {}
+        slopes, logits = {}, self.model.of_clips(run.logits.detach())
         for layer, activation in run.activations.items():
-            slope = linear_gradients(self.model.module, activation, run.logits.detach(), self.model.precision)
+            slope = linear_gradients(self.model.module, activation, logits, self.model.precision)
             if slope is None:
                 return {}
             slopes[layer] = slope
@@ -220,13 +253,27 @@ class BatchMaps:
 
     def _captured(self, run: Forward, index: int, gradients: bool, slopes: Mapping[str, Tensor]) -> Capture:
         targets = torch.full((len(self.x),), index, device=self.x.device)
+        drawn, refused = self._draw_in_graph(run, targets) if self._of_blocks(self._contrasted) else ({}, {})
+        if gradients and not slopes:
+            return replace(run.backward(targets, keep=True), drawn=drawn, refused=refused)
+        captured = replace(run.without_gradients(targets), drawn=drawn, refused=refused)
         if not gradients:
-            return run.without_gradients(targets)
-        if not slopes:
-            return run.backward(targets, keep=True)
-        captured = run.without_gradients(targets)
+            return captured
         layers: dict[str, LayerCapture] = {}
         for layer, values in captured.layers.items():
             slope = slopes[layer][index][None, :, None, None]
             layers[layer] = replace(values, gradient=slope.expand_as(values.activation))
         return replace(captured, layers=layers)
+
+
+def _open_blocks(
+    model: Model, methods: Mapping[str, AnyMap]
+) -> tuple[BlockRecorder | None, BlockCapture | ModelError | None]:
+    """Return what records the last blocks for some maps; or why there are none."""
+    needs = join_needs(each.blocks for each in methods.values() if isinstance(each, ModelMap) and each.blocks)
+    if needs is None:
+        return None, None
+    try:
+        return BlockRecorder(model, needs), None
+    except ModelError as error:
+        return None, error

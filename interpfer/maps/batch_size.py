@@ -37,8 +37,13 @@ def require_batch_size(batch_size: int | str) -> None:
         raise InterpferError(f"batch size must be at least 1, got {batch_size}.")
 
 
+def whole_clips(batch_size: int, model: Model) -> int:
+    """Return a batch size as a number of frames of whole clips, at least one; of pictures, as it is."""
+    return max(batch_size // model.frames, 1) * model.frames
+
+
 def auto_batch_size(model: Model, layers: Sequence[str], gradients: bool, count: int = LARGEST_BATCH) -> int:
-    """Return how many images fit into one forward.
+    """Return how many images fit into one forward; of a classifier of clips, the frames of whole clips.
 
     Args:
         model: the classifier.
@@ -47,9 +52,9 @@ def auto_batch_size(model: Model, layers: Sequence[str], gradients: bool, count:
         count: number of images to process.
     """
     if count <= SMALL_BATCH:
-        return max(count, 1)
+        return whole_clips(max(count, 1), model)
     capacity = int(SHARE * free_memory(model.device) / max(bytes_per_image(model, layers, gradients), 1))
-    return max(1, min(count, capacity, LARGEST_BATCH))
+    return whole_clips(max(1, min(count, capacity, LARGEST_BATCH)), model)
 
 
 def bytes_per_image(model: Model, layers: Sequence[str], gradients: bool) -> int:
@@ -57,7 +62,7 @@ def bytes_per_image(model: Model, layers: Sequence[str], gradients: bool) -> int
     key = (tuple(layers), gradients, model.precision)
     sizes = _measured.setdefault(model, {})
     if key not in sizes:
-        sizes[key] = _measure(model, layers, gradients)
+        sizes[key] = _measure(model, layers, gradients) // model.frames
     return sizes[key]
 
 
@@ -83,7 +88,7 @@ def _measure(model: Model, layers: Sequence[str], gradients: bool) -> int:
 def _largest(model: Model, x: Tensor) -> int:
     """Return the bytes of the largest grid in the network, or of the input."""
     layers = () if model.program else model.spatial_layers
-    grids = [layer.channels * layer.grid[0] * layer.grid[1] for layer in layers]
+    grids = [layer.channels * layer.slices * layer.grid[0] * layer.grid[1] for layer in layers]
     return x.element_size() * max([x.numel(), *grids])
 
 

@@ -53,12 +53,10 @@ def to_canvas(
     """
     if attention:
         defined = normalise(raw)[1]
-        large = enlarge_attention(raw, protocol, size) - raw.amin((1, 2), keepdim=True).clamp(max=0)
-    else:
-        small, defined = normalise(raw)
-        large = resize(small, size).clamp_(0, 1)
-    large[~defined] = torch.nan
-    return large, defined
+        raw = raw.where(defined[:, None, None], torch.nan)  # here, where maps are small; it spreads
+        return enlarge_attention(raw, protocol, size) - raw.amin((1, 2), keepdim=True).clamp(max=0), defined
+    small, defined = normalise(raw)
+    return resize(small, size).clamp_(0, 1), defined
 
 
 def enlarge_attention(
@@ -82,7 +80,7 @@ def normalise(raw: Float[Tensor, "n h w"]) -> tuple[Float[Tensor, "n h w"], Bool
     span = high - low
     defined = span > RELATIVE_EPS * torch.maximum(low.abs(), high.abs())
     defined &= span.isfinite()
-    return torch.where(defined, (raw - low) / span.where(defined, 1), torch.nan), defined[:, 0, 0]
+    return (raw - low.where(defined, torch.nan)) / span.where(defined, 1), defined[:, 0, 0]
 
 
 def resize(maps: Float[Tensor, "n h w"], size: int, reference: bool = False) -> Float[Tensor, "n {size} {size}"]:

@@ -35,7 +35,14 @@ def integrated_gradients(context: MapContext) -> RawMap:
 
 
 @also_called("vanilla gradient")
-@model_map(source="Simonyan et al. 2013, arXiv 1312.6034", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS)
+@model_map(
+    source="Simonyan et al. 2013, arXiv 1312.6034",
+    layer=False,
+    gradient=True,
+    provider=PROVIDER,
+    cost=ONE_PASS,
+    clips=True,
+)
 def saliency(context: MapContext) -> RawMap:
     """Absolute gradient of the input."""
     from captum.attr import Saliency
@@ -44,7 +51,12 @@ def saliency(context: MapContext) -> RawMap:
 
 
 @model_map(
-    source="Shrikumar et al. 2016, arXiv 1605.01713", layer=False, gradient=True, provider=PROVIDER, cost=ONE_PASS
+    source="Shrikumar et al. 2016, arXiv 1605.01713",
+    layer=False,
+    gradient=True,
+    provider=PROVIDER,
+    cost=ONE_PASS,
+    clips=True,
 )
 def input_x_gradient(context: MapContext) -> RawMap:
     """Absolute product of input and gradient."""

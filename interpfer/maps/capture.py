@@ -72,12 +72,16 @@ class Capture:
         targets: (n,) class index; -1 for none.
         layers: name -> its activation and gradient.
         others: gradients of other tensors of the graph.
+        drawn: maps of the input that were computed while the graph was there, by name.
+        refused: those of them that cannot be computed, and why.
     """
 
     logits: Float[Tensor, "n k"]
     targets: Int[Tensor, " n"]
     layers: dict[str, LayerCapture]
     others: list[Tensor] = field(default_factory=list)
+    drawn: dict[str, Tensor] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ ROWS = 1024
 """Number of positions filtered at a time."""
 
 
-@layer_map(source="CF-CAM 2025, arXiv 2504.00060; gradients and weights scaled", gradient=True)
+@layer_map(source="CF-CAM 2025, arXiv 2504.00060; gradients and weights scaled", gradient=True, clips=False)
 def cf_cam(layer: LayerCapture) -> RawMap:
     """ReLU of dominant channels weighted by their mean gradient and clusters of the others by their filtered one."""
     assert layer.gradient is not None

@@ -10,9 +10,10 @@ from interpfer.errors import ModelError, PluginError
 from interpfer.labels import canonical
 from interpfer.maps import DEFAULT_MAPS, MAPS, PROGRAM_MAPS, named_maps, select_maps
 from interpfer.maps.base import AnyMap, BaselineMap
-from interpfer.maps.batch_size import auto_batch_size, require_batch_size
+from interpfer.maps.batch_size import auto_batch_size, require_batch_size, whole_clips
 from interpfer.maps.engine import Key, MapResults, require_named, run_maps, unsupported_maps
 from interpfer.maps.several_targets import run_all_classes
+from interpfer.models.clips import count_clips
 from interpfer.models.model import Model
 
 ALL_CLASSES = "all"
@@ -33,7 +34,7 @@ def compute_maps(
 
     Args:
         model: the classifier.
-        images: (n, 3, h, w) RGB in [0, 1], any size.
+        images: (n, 3, h, w) RGB in [0, 1], any size; for a classifier of clips, frames of whole clips in order.
         maps: names or groups, as a list or comma-separated.
         layers: "last", "all", or names; ``name@2`` is the second call of a module in one forward.
         targets: index or name of a class per image, -1 for none; one name for all images; None or "predicted" for the
@@ -60,7 +61,7 @@ def compute_maps(
         >>> torch.equal(maps["attention", "0"], images.mean(1))  # the ReLU returns the image
         True
     """
-    require_batch_size(batch_size)
+    _require_inputs(model, images, batch_size)
     methods, chosen = model_maps(maps), model.layers(layers)
     all_classes = isinstance(targets, str) and targets == ALL_CLASSES
     indices, parts = None if all_classes else _indices(model, targets, len(images)), []
@@ -68,8 +69,8 @@ def compute_maps(
         if isinstance(batch_size, str):
             gradients = any(method.gradient for method in methods.values())
             batch_size = auto_batch_size(model, chosen, gradients, len(images))
-        for start in range(0, len(images), batch_size):
-            rows = slice(start, start + batch_size)
+        for start in range(0, len(images), step := whole_clips(batch_size, model)):
+            rows = slice(start, start + step)
             x = model.preprocess(images[rows])
             if all_classes:
                 results = run_all_classes(model, x, methods, chosen, seed)
@@ -78,6 +79,11 @@ def compute_maps(
             parts.append(_computed(results, model, methods, chosen, named_maps(maps)))
     keys = parts[0] if parts else {}
     return {key: torch.cat([part[key] for part in parts]) for key in keys if all(key in part for part in parts)}
+
+
+def _require_inputs(model: Model, images: Tensor, batch_size: int | str) -> None:
+    require_batch_size(batch_size)
+    count_clips(len(images), model.frames, model.name)
 
 
 def _computed(

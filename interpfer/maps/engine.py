@@ -24,6 +24,12 @@ __all__ = [
 ]
 
 
+OF_PICTURES = (
+    "it is a map of classifiers of pictures, and this one takes clips; choose maps of one pass such as attention, "
+    "gradcam, layercam or saliency."
+)
+
+
 def run_maps(
     model: Model,
     x: Float[Tensor, "n c s s"],
@@ -37,7 +43,7 @@ def run_maps(
 
     Args:
         model: the classifier.
-        x: (n, c, s, s) prepared input (``Model.preprocess``).
+        x: (n, c, s, s) prepared input (``Model.preprocess``), whole clips of a classifier of clips.
         methods: name -> map.
         layers: names of the layers of maps that have one.
         targets: (n,) class index per face, -1 for none; None for the predicted class.
@@ -57,7 +63,19 @@ def run_maps(
 
 
 def unsupported_maps(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
-    """Return the maps that a model does not allow, and why: a program, or a network that runs without gradients."""
+    """Return the maps that a model does not allow, and why.
+
+    Some need pictures, the layers of a network where there is only a program, or gradients where it runs without.
+    """
+    if model.frames > 1:
+        kept = {name: method for name, method in methods.items() if method.clips}
+        of_pictures = {name: method for name, method in methods.items() if not method.clips}
+        keys = [(name, layer) for name, method in of_pictures.items() for layer in layers_of(method, tuple(layers))]
+        return dict.fromkeys(keys, OF_PICTURES) | _unsupported(model, kept, layers)
+    return _unsupported(model, methods, layers)
+
+
+def _unsupported(model: Model, methods: Mapping[str, AnyMap], layers: Sequence[str]) -> dict[Key, str]:
     program = model.program
     if program is None:
         return detached_maps(model, methods, layers)

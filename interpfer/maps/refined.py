@@ -7,7 +7,7 @@ from typing import Any, cast
 from interpfer.errors import PluginError, suggest_names
 from interpfer.maps.base import MANY_PASSES, ONE_PASS, AnyMap, BaselineMap, LayerMap, ModelMap
 from interpfer.maps.refiners import REFINERS
-from interpfer.maps.refiners.base import CLASSES, LAYERS, TERMS, Refiner
+from interpfer.maps.refiners.base import ATTENTION, CLASSES, LAYERS, QUERIES, TERMS, Refiner
 
 CONTROLS = ("baseline:random", "baseline:uniform")
 """Baselines to which the refiners of a run are applied, too: what they do without the network."""
@@ -86,6 +86,7 @@ def refine(names: tuple[str, ...], base: AnyMap, refiners: tuple[Refiner, ...]) 
     facts["provider"] = base.provider
     facts["source"] = "; ".join(dict.fromkeys([base.source, *(each.source for each in refiners)]))
     is_quick = base.cost == ONE_PASS and not any(each.views for each in refiners)
+    facts["clips"] = base.clips and not any({ATTENTION, QUERIES, TERMS} & set(each.needs) for each in refiners)
     if isinstance(base, BaselineMap):
         _require_baseline(name, names[1:], base, refiners)
         cost = ONE_PASS if is_quick else MANY_PASSES

@@ -30,17 +30,22 @@ class Windows:
         size: (height, width) of a window, or of the grid of places that attend to each other.
         shift: (rows, columns) by which the grid is rolled up and left.
         is_spread: whether places attend to each other that are as far apart as possible (MaxViT's grid attention).
+        pads_first: whether the grid is filled up to whole windows before it is rolled; else after.
     """
 
     grid: tuple[int, int]
     size: tuple[int, int]
     shift: tuple[int, int] = (0, 0)
     is_spread: bool = False
+    pads_first: bool = False
 
     def divide(self, values: Float[Tensor, "n h w"]) -> Float[Tensor, "n windows t"]:
         """Return the values of each window; places that fill up the last windows are 0."""
-        values = values.roll((-self.shift[0], -self.shift[1]), (1, 2))
-        values = F.pad(values, (0, -self.grid[1] % self.size[1], 0, -self.grid[0] % self.size[0]))
+        back, missing = (-self.shift[0], -self.shift[1]), (-self.grid[0] % self.size[0], -self.grid[1] % self.size[1])
+        if self.pads_first:
+            values = F.pad(values, (0, missing[1], 0, missing[0])).roll(back, (1, 2))
+        else:
+            values = F.pad(values.roll(back, (1, 2)), (0, missing[1], 0, missing[0]))
         rows, columns = values.shape[1] // self.size[0], values.shape[2] // self.size[1]
         if self.is_spread:
             split = values.reshape(-1, self.size[0], rows, self.size[1], columns).permute(0, 2, 4, 1, 3)
@@ -54,7 +59,10 @@ class Windows:
         split = windows.reshape(-1, rows, columns, *self.size)
         order = (0, 3, 1, 4, 2) if self.is_spread else (0, 1, 3, 2, 4)
         values = split.permute(order).reshape(-1, rows * self.size[0], columns * self.size[1])
-        return values[:, : self.grid[0], : self.grid[1]].roll(self.shift, (1, 2))
+        height, width = self.grid
+        if self.pads_first:
+            return values.roll(self.shift, (1, 2))[:, :height, :width]
+        return values[:, :height, :width].roll(self.shift, (1, 2))
 
 
 class SoftmaxRecorder(TorchFunctionMode):
@@ -91,10 +99,21 @@ class SoftmaxRecorder(TorchFunctionMode):
         return probabilities @ value
 
 
-def find_windows(module: nn.Module, x: Any) -> Windows | None:
-    """Return how a module of timm or torchvision divides its input; None for other modules."""
+def find_windows(module: nn.Module, x: Any, grid_of_tokens: Any = None) -> Windows | None:
+    """Return how a module of timm, torchvision or Hugging Face divides its input; None for other modules.
+
+    Args:
+        module: the module.
+        x: its first argument.
+        grid_of_tokens: its second, which is (height, width) of the grid in Hugging Face's Swin.
+    """
     kind, owner = type(module).__name__, type(module).__module__
     known: Any = module
+    if owner.startswith("transformers.") and kind in ("SwinLayer", "Swinv2Layer"):
+        height, width = (int(side) for side in grid_of_tokens)
+        fits = min(height, width) > known.window_size
+        size, shift = (known.window_size, known.shift_size) if fits else (min(height, width), 0)
+        return Windows((height, width), (int(size),) * 2, (int(shift),) * 2, pads_first=True)
     if not isinstance(x, Tensor) or x.dim() != 4:
         return None
     if owner.startswith("timm.") and kind in ("SwinTransformerBlock", "SwinTransformerV2Block"):
@@ -103,10 +122,15 @@ def find_windows(module: nn.Module, x: Any) -> Windows | None:
     if owner.startswith("torchvision.") and kind in ("ShiftedWindowAttention", "ShiftedWindowAttentionV2"):
         grid, size, shift = tuple(x.shape[1:3]), tuple(known.window_size), tuple(known.shift_size)
         shift = tuple(0 if window >= side else each for side, window, each in zip(grid, size, shift, strict=True))
-        return Windows((grid[0], grid[1]), (size[0], size[1]), (shift[0], shift[1]))
+        return Windows((grid[0], grid[1]), (size[0], size[1]), (shift[0], shift[1]), pads_first=True)
     if owner.startswith("timm.") and kind == "PartitionAttentionCl":
         height, width = x.shape[1:3]
         return Windows((height, width), tuple(known.partition_size), is_spread=not known.partition_block)
+    if owner.startswith("torchvision.") and kind == "PartitionAttentionLayer":
+        height, width = x.shape[2:]
+        is_spread = known.partition_type == "grid"
+        size = (height // known.p, width // known.p) if is_spread else (known.p, known.p)
+        return Windows((height, width), size, is_spread=is_spread)
     return None
 
 
@@ -124,13 +148,16 @@ def window_rollout(context: MapContext) -> RawMap:
         with recorder:
             logits = context.model.logits(context.x.detach().clone().requires_grad_())
         if not recorder.found:
-            raise ModelError("window-rollout needs a Swin transformer of timm or torchvision, or MaxViT of timm.")
+            raise ModelError(
+                "window-rollout needs a Swin transformer of timm, torchvision or Hugging Face, or MaxViT of timm or "
+                "torchvision."
+            )
         blocks = [(windows, probabilities) for windows, probabilities in recorder.found]
         chosen = logits.gather(1, context.targets[:, None]).sum()
         slopes = torch.autograd.grad(chosen, [each for _, each in blocks], materialize_grads=True)
     row = context.x.new_zeros((n, *blocks[-1][0].grid), dtype=torch.float32)
     for (windows, probabilities), slope in zip(reversed(blocks), reversed(slopes), strict=True):
-        weighted = (probabilities.detach() * slope).float().relu().mean(1)
+        weighted = (probabilities.detach() * slope).float().relu().mean(-3)  # over the heads
         row = hand_back(row, weighted.reshape(n, -1, *weighted.shape[-2:]), windows)
     return row
 
@@ -153,12 +180,13 @@ def hand_back(
 def _announced(network: nn.Module, recorder: SoftmaxRecorder) -> Iterator[None]:
     """Tell the recorder which module runs."""
 
-    def announce(module: nn.Module, arguments: Any) -> None:
-        found = find_windows(module, arguments[0] if arguments else None)
+    def announce(module: nn.Module, arguments: Any, options: dict[str, Any]) -> None:
+        grid = arguments[1] if len(arguments) > 1 else options.get("input_dimensions")
+        found = find_windows(module, arguments[0] if arguments else None, grid)
         if found is not None:
             recorder.windows = found
 
-    handles = [module.register_forward_pre_hook(announce) for module in network.modules()]
+    handles = [module.register_forward_pre_hook(announce, with_kwargs=True) for module in network.modules()]
     try:
         yield
     finally:

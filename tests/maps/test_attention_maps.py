@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import SwinTransformer, VisionTransformer
+from torchvision.models import MaxVit, SwinTransformer, VisionTransformer
 
 from interpfer.errors import ModelError
 from interpfer.maps import MAPS
@@ -162,6 +162,55 @@ def test_attention_within_windows_is_refused(images: Tensor) -> None:
     assert "attention within windows" in found.refused["value-cam", "input"]
 
 
+def hugging_face_swin() -> nn.Module:
+    from transformers import SwinConfig, SwinForImageClassification
+
+    sides = {"image_size": SIZE, "patch_size": 4, "window_size": 4, "num_labels": 3}
+    return SwinForImageClassification(SwinConfig(embed_dim=24, depths=[2, 2], num_heads=[2, 4], **sides))
+
+
+def test_windows_that_are_filled_up_before_they_are_rolled() -> None:
+    windows = Windows((3, 3), (2, 2), (1, 1), pads_first=True)
+    values = torch.arange(1.0, 10).reshape(1, 3, 3)
+    divided = windows.divide(values)
+    assert divided[0].tolist() == [[5, 6, 8, 9], [0, 4, 0, 7], [0, 0, 2, 3], [0, 0, 0, 1]]
+    torch.testing.assert_close(windows.unite(divided), values)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["hugging face swin", "torchvision maxvit"])
+def test_places_attend_to_those_of_their_own_window(kind: str, images: Tensor) -> None:
+    """The windows that are found are those of the network: a pixel changes the attention of its windows alone."""
+    torch.manual_seed(0)
+    if kind == "torchvision maxvit":
+        network: nn.Module = MaxVit((SIZE, SIZE), 8, 4, [8], [1], 8, 0.0, num_classes=3)
+        blocks = [m for m in network.modules() if type(m).__name__ == "PartitionAttentionLayer"]
+    else:
+        network = hugging_face_swin()
+        blocks = [m for m in network.modules() if type(m).__name__ == "SwinLayer"][:2]
+    for block in blocks:
+        inputs: list[tuple[object, ...]] = []
+        handle = block.register_forward_pre_hook(lambda _, given, inputs=inputs: inputs.append(given))
+        with hooked(network, {}), torch.no_grad():
+            network(images[:1])
+        handle.remove()
+        windows = find_windows(block, *inputs[0][:2])
+        assert windows is not None
+        x = inputs[0][0]
+        place = (3, 9)
+        changed = x.clone()
+        at = (0, slice(None), *place) if x.dim() == 4 else (0, place[0] * windows.grid[1] + place[1])
+        changed[at] = torch.randn_like(changed[at])
+        with hooked(network, {}), torch.no_grad():
+            before, after = (block(each, *inputs[0][1:]) for each in (x, changed))
+        before, after = (each[0] if isinstance(each, tuple) else each for each in (before, after))
+        moved = (before - after).abs().amax(1 if x.dim() == 4 else 2).reshape(1, *windows.grid) > 1e-6
+        mark = torch.zeros(1, *windows.grid)
+        mark[0, place[0], place[1]] = 1
+        divided = windows.divide(mark)
+        assert torch.equal(moved, windows.unite(divided.amax(2, keepdim=True).expand_as(divided)) > 0)
+
+
 @pytest.mark.parametrize("is_spread", [False, True])
 @pytest.mark.parametrize("shift", [(0, 0), (1, 2)])
 def test_windows_are_divided_and_united(is_spread: bool, shift: tuple[int, int]) -> None:
@@ -193,7 +242,14 @@ def test_window_rollout_is_a_product_of_matrices() -> None:
 
 
 @pytest.mark.parametrize(
-    "build", [swin, maxvit, lambda: SwinTransformer([4, 4], 24, [2, 2], [2, 4], [4, 4], num_classes=3)]
+    "build",
+    [
+        swin,
+        maxvit,
+        lambda: SwinTransformer([4, 4], 24, [2, 2], [2, 4], [4, 4], num_classes=3),
+        hugging_face_swin,
+        lambda: MaxVit((SIZE, SIZE), 8, 4, [8, 16], [1, 1], 8, 0.0, num_classes=3),
+    ],
 )
 def test_window_rollout_of_networks(build: object, images: Tensor) -> None:
     model = load(build())
@@ -208,7 +264,7 @@ def test_window_rollout_of_networks(build: object, images: Tensor) -> None:
 
 def test_window_rollout_needs_windows(vit: Model, images: Tensor) -> None:
     with pytest.raises(
-        ModelError, match="window-rollout needs a Swin transformer of timm or torchvision, or MaxViT of"
+        ModelError, match="window-rollout needs a Swin transformer of timm, torchvision or Hugging Face"
     ):
         MAPS.get("window-rollout").compute(context_of(vit, images))
     assert find_windows(vit.module, images) is None
@@ -226,14 +282,21 @@ def test_maps_of_attention_share_the_pass(vit: Model, images: Tensor) -> None:
         "gradient-attention",
         "class-token-attention",
         "grad-eclip",
+        "legrad",
+        "value-cam",
     )
     layers = vit.layers("last")
-    vit.layer(layers[0])
+    run_maps(vit, images, {name: MAPS.get(name) for name in names}, layers)  # finds out once how the layers are used
     calls: list[int] = []
     handle = vit.module.register_forward_hook(lambda *_: calls.append(1))
     found = run_maps(vit, images, {name: MAPS.get(name) for name in names}, layers, torch.tensor([1, -1]))
-    handle.remove()
     assert len(calls) == 1
+    for name in ("legrad", "value-cam"):
+        assert MAPS.get(name).is_shared
+        alone = run_maps(vit, images, {name: MAPS.get(name)}, (), torch.tensor([1, -1]))
+        torch.testing.assert_close(alone.maps[name, "input"], found.maps[name, "input"], equal_nan=True)
+    assert len(calls) == 3  # one forward each
+    handle.remove()
     own = context_of(vit, images)
     for name in names[1:]:
         raw = found.maps[name, "input"]

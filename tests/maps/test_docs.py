@@ -38,3 +38,13 @@ def test_the_page_has_the_measured_distances_to_other_libraries() -> None:
     assert [(name.strip("`"), peer, median, least) for name, peer, _, median, least, _ in table] == expected
     assert {name for name, *_ in expected} <= set(MAPS)
     assert all(reason and reason != "?" for *_, reason in table)
+
+
+def test_the_page_has_the_measured_cost_of_single_maps() -> None:
+    measured = pd.read_csv(RESULTS / "single_maps.csv")
+    page = PAGE.read_text()
+    for _, row in measured[measured["contestant"] != "floor"].iterrows():
+        seconds, ratio = f"{row['processor_seconds']:.2f} s", f"{row['times_floor']:.2f}"
+        assert f"| {row['model']} | {row['contestant']} | {seconds} | {ratio} |" in page
+    names = set(measured["contestant"])
+    assert {"interpfer legrad", "torchcam LeGrad", "interpfer relevance", "captum LRP"} < names

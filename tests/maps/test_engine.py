@@ -114,6 +114,16 @@ def test_attention_variants() -> None:
         assert not torch.equal(draw[name][1], other[1])
 
 
+def test_attention_after_a_layer_norm_is_a_rounding_error_and_so_undefined() -> None:
+    x = torch.nn.functional.layer_norm(torch.randn(2, 4, 4, 48), (48,)).permute(0, 3, 1, 2)
+    whole = x + torch.tensor([0.0, 1e-4]).view(2, 1, 1, 1)
+    raw = MAPS.get("attention").compute(LayerCapture(whole, None))
+    assert raw[0].isnan().all()
+    torch.testing.assert_close(raw[1], whole[1].mean(0))
+    zero = MAPS.get("attention").compute(LayerCapture(torch.zeros(1, 3, 2, 2), None))
+    assert (zero == 0).all()
+
+
 def _chosen(name: str, n: int = 400, channels: int = 12) -> torch.Tensor:
     """Return which of the channels a map averages in each image: channel k is 1 at position k alone."""
     a = torch.eye(channels).reshape(channels, 3, 4).expand(n, -1, -1, -1)

@@ -195,6 +195,9 @@ def test_other_networks_are_refused() -> None:
     with pytest.raises(ModelError, match=r"patches are compared with texts only in an image-text model"):
         compute_maps(small, torch.rand(1, 3, 32, 32), ["patch-text"])
     siglip = make("siglip")
+    for name in ("legrad", "value-cam"):
+        with pytest.raises(ModelError, match=r"the head tower\S*head pools the tokens of this network by attention"):
+            compute_maps(siglip, torch.rand(1, 3, 32, 32), [name])
     with pytest.raises(ModelError, match="CLIP Surgery is known for CLIP's image tower"):
         compute_maps(siglip, torch.rand(1, 3, 32, 32), ["patch-text-surgery"])
     network: Any = siglip.module

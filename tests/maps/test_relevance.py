@@ -31,6 +31,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "swin": swin,
     "torchvision swin": lambda: SwinTransformer([4, 4], 24, [2, 2], [2, 4], [4, 4], num_classes=3),
     "convnext": convnext,
+    "convnext v2": lambda: timm.create_model("convnextv2_atto", depths=(1,) * 4, dims=(8, 12, 16, 20), num_classes=3),
     "maxvit": maxvit,
 }
 
@@ -43,6 +44,9 @@ def build(name: str) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean = torch.randn_like(module.running_mean) / 5
+        if type(module).__name__ == "GlobalResponseNorm":  # which starts as the identity
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias, std=0.1)
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
             if module.bias is not None:

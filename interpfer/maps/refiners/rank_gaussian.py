@@ -9,6 +9,12 @@ from interpfer.maps.refiners.base import Seen, refiner
 SIDE = 3
 """Side of the window in cells of the grid."""
 
+EXCHANGES = (
+    (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (0, 3), (3, 6), (0, 3), (1, 4),
+    (4, 7), (1, 4), (2, 5), (5, 8), (2, 5), (1, 3), (5, 7), (2, 6), (4, 6), (2, 4), (2, 3), (5, 6),
+)  # fmt: skip
+"""Pairs that are put in order, one after another, to sort nine values: Floyd's network, in whole maps at a time."""
+
 
 @refiner(source="TAM, Li et al. 2025, ICCV, its code")
 def rank_gaussian(maps: Tensor, _: Seen) -> Tensor:
@@ -33,10 +39,16 @@ def rank_filter(maps: Tensor) -> Tensor:
     mode = "reflect" if min(maps.shape[1:]) > pad else "replicate"
     padded = F.pad(maps[:, None], (pad,) * 4, mode=mode)[:, 0]
     height, width = maps.shape[1:]
-    window = torch.stack([padded[:, i : i + height, j : j + width] for i in range(SIDE) for j in range(SIDE)], -1)
-    values = window.sort(-1).values
-    mean = values.mean(-1, keepdim=True)
-    variation = values.var(-1, keepdim=True, correction=0) / mean.where(mean > 0, 1).square()
-    ranks = torch.arange(cells, device=maps.device, dtype=maps.dtype) - cells // 2
-    weights = torch.exp(-ranks.square() / (2 * variation).clamp(min=torch.finfo(maps.dtype).tiny))
-    return (values * weights).sum(-1) / weights.sum(-1)
+    values = [padded[:, i : i + height, j : j + width] for i in range(SIDE) for j in range(SIDE)]
+    for low, high in EXCHANGES:
+        values[low], values[high] = torch.minimum(values[low], values[high]), torch.maximum(values[low], values[high])
+    stacked = torch.stack(values)
+    mean = stacked.mean(0)
+    variation = stacked.var(0, correction=0) / mean.where(mean > 0, 1).square()
+    width_of_ranks = (2 * variation).clamp(min=torch.finfo(maps.dtype).tiny)
+    total, weights = values[cells // 2], torch.ones_like(mean)
+    for rank in range(1, cells // 2 + 1):
+        weight = torch.exp(-(rank**2) / width_of_ranks)
+        total = total + weight * (values[cells // 2 - rank] + values[cells // 2 + rank])
+        weights = weights + 2 * weight
+    return total / weights

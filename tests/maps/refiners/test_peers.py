@@ -12,6 +12,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import Tensor, nn
 
+from interpfer.maps import MAPS
 from interpfer.maps.canvas import resize
 from interpfer.maps.capture import capture
 from interpfer.maps.compute import compute_maps
@@ -78,10 +79,13 @@ def test_eigen_is_eigen_smooth_up_to_its_sign(model: Model, images: Tensor) -> N
     assert ((centred * projected).sum((1, 2)) * chosen > 0).all()
 
 
-def test_layers_is_refine_cam(network: nn.Module, model: Model, images: Tensor) -> None:
-    layers = ["stages.1", "stages.2", "stages.3"]
-    own = compute_maps(model, images, "layercam.layers", layers, [TARGET] * N)["layercam.layers", "input"]
-    options = {"input_shape": (3, SIZE, SIZE), "base_method": torchcam.methods.LayerCAM}
+@pytest.mark.parametrize(("name", "base"), [("layercam.layers", "LayerCAM"), ("RefineCAM", "GradCAMpp")])
+def test_layers_is_refine_cam(network: nn.Module, model: Model, images: Tensor, name: str, base: str) -> None:
+    """By its own name it is made of Grad-CAM++, as in torchcam, whose Grad-CAM++ lacks the division."""
+    layers, name = ["stages.1", "stages.2", "stages.3"], MAPS.resolve(name) or ""
+    ours = name.replace("gradcam++", "gradcam++compat")
+    own = compute_maps(model, images, ours, layers, [TARGET] * N)[ours, "input"]
+    options = {"input_shape": (3, SIZE, SIZE), "base_method": getattr(torchcam.methods, base)}
     expected = []
     for image in images:
         with torchcam.methods.RefineCAM(network, list(layers), **options) as extractor:

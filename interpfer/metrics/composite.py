@@ -2,6 +2,7 @@
 
 After Poppi et al. 2021 (arXiv 2104.10252): a harmonic mean, as in the paper; its published code multiplies 3 by the sum
 of the reciprocals. ARCC of Domeniconi et al. 2026 (arXiv 2605.14641) is another composite, whose formula was not found.
+The metric ``adcc`` is that of a score; ``measure_adcc`` has its parts, of any images.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from interpfer.maps.canvas import normalise
 from interpfer.maps.compute import compute_maps
+from interpfer.metrics.base import MapBatch, Scores, model_metric
+from interpfer.metrics.queries import ModelProbe
 from interpfer.metrics.randomisation import predict_classes
 from interpfer.models.hooks import hooked
 from interpfer.models.model import Model
@@ -35,7 +38,36 @@ class Composite(NamedTuple):
     complexity: Float[Tensor, " n"]
 
 
-def adcc(
+@model_metric(
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    source="Poppi et al. 2021, arXiv 2104.10252",
+    difference="the harmonic mean of the paper, not that of its code; the face is multiplied in [0, 1]",
+)
+def adcc(maps: MapBatch, probe: ModelProbe) -> Scores:
+    """Harmonic mean of coherency, 1 - complexity and 1 - average drop of a map and the face times the map (ADCC).
+
+    The map of a baseline stays the same, whatever the face is multiplied by, so that its coherency is 1.
+    """
+    shown = _at_size(maps, probe.images)
+    masked = probe.images * shown[:, None]
+    again = shown if probe.again is None else _at_size(probe.again(masked), probe.images)
+    whole = probe.once(_whole)
+    drop = ((whole - probe.probability(masked)) / whole).clamp(min=0)
+    return combine(shown, again, drop.cpu()).adcc
+
+
+def _at_size(maps: MapBatch, images: Tensor) -> Float[Tensor, "n h w"]:
+    """Return maps at the size of images, as those that other metrics hide pixels by."""
+    size = images.shape[-2:]
+    return F.interpolate(maps[:, None].to(images), size=size, mode="bilinear", antialias=True)[:, 0].clamp(0, 1)
+
+
+def _whole(probe: ModelProbe) -> Scores:
+    return probe.probability(probe.images)
+
+
+def measure_adcc(
     model: Model,
     images: Float[Tensor, "n 3 h w"],
     maps: str | Sequence[str] = ("attention", "gradcam"),
