@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.report import RESULTS, write_results
+from benchmarks.table1_faithfulness import explain_cell
 from benchmarks.table1_pages import write_pages
 from benchmarks.table1_study import (
     COMMON,
@@ -37,6 +38,9 @@ from benchmarks.table1_study import (
 COUNT, EPOCHS = 280, {"drawn": 8, "faces": 12}
 """Number of drawn faces to train on, and passes over the faces."""
 
+FAITHFUL_FACES = 42
+"""Number of held-out faces on which insertion and deletion are measured, which run the network 20 times each."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -49,6 +53,10 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=3, help="parts of a labelled folder, each held out in turn")
     parser.add_argument("--epochs", type=int, help="passes over the faces")
     parser.add_argument("--count", type=int, default=COUNT, help="number of drawn faces to train on")
+    parser.add_argument(
+        "--faithful-faces", type=int, default=FAITHFUL_FACES, metavar="N",
+        help="held-out faces per training on which insertion and deletion are measured; 0 for none",
+    )  # fmt: skip
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time, with one thread each")
     parser.add_argument("--work", type=Path, help="keeps trainings and scores, so that a run can be continued")
@@ -58,7 +66,7 @@ def main() -> None:
         parser.error("faces needs --faces DIR" if options.faces is None else "--faces is for faces, not drawn")
     with tempfile.TemporaryDirectory() as draft:
         cells = list_cells(options, options.work or Path(draft))
-        failed = [] if options.summary else run_cells(cells, options.workers)
+        failed = [] if options.summary else run_cells(cells, options.workers, options.faithful_faces)
         write_table(cells, options)
     if failed:
         parser.exit(1, f"{len(failed)} of {len(cells)} cells failed: {', '.join(failed)}\n")
@@ -80,14 +88,14 @@ def list_cells(options: argparse.Namespace, work: Path) -> list[Cell]:
     return sorted(cells, key=lambda cell: list(NETWORKS[cell.data]).index(cell.kind))
 
 
-def run_cells(cells: list[Cell], workers: int) -> list[str]:
+def run_cells(cells: list[Cell], workers: int, faithful_faces: int) -> list[str]:
     """Train and score; return the cells that failed, whose error is printed."""
     failed, done = [], 0
     with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         for kind in dict.fromkeys(cell.kind for cell in cells):
             own = [cell for cell in cells if cell.kind == kind]
             pool.submit(train_trunk, own[0]).result()
-            futures = {pool.submit(run_cell, cell): cell for cell in own}
+            futures = {pool.submit(finish_cell, cell, faithful_faces): cell for cell in own}
             for future in as_completed(futures):
                 done += 1
                 name = futures[future].folder.name
@@ -96,6 +104,12 @@ def run_cells(cells: list[Cell], workers: int) -> list[str]:
                     traceback.print_exception(error)
                     failed.append(name)
     return failed
+
+
+def finish_cell(cell: Cell, faithful_faces: int) -> None:
+    """Train and score a cell, and measure how faithful its maps are; nothing where that is done."""
+    run_cell(cell)
+    explain_cell(cell, faithful_faces)
 
 
 def write_table(cells: list[Cell], options: argparse.Namespace) -> None:
@@ -114,6 +128,7 @@ def write_table(cells: list[Cell], options: argparse.Namespace) -> None:
         "faces to train on": options.count if options.data == "drawn" else "by fold",
         "folds": options.folds if options.data == "faces" else None,
         "epochs": finished[0].epochs,
+        "faces for insertion and deletion": options.faithful_faces,
         "networks": NETWORKS[options.data] | ({"cnn": options.network} if options.network else {}),
         "training": COMMON,
         "transformers": TRANSFORMERS,

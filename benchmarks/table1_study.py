@@ -8,6 +8,7 @@ face chooses anything: the epoch is chosen on a fifth of the faces to train on.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,7 +131,8 @@ TRUNK: dict[str, Any] = {
 TRUNK_SEED, TRUNK_FACES = 1000, 700
 """Seed and number of the drawn faces that trunks are trained on."""
 
-MEASURES = ("accuracy", "cam_cos", "att_cos", "cam_skill")
+MEASURES = ("accuracy", "cam_cos", "att_cos", "cam_skill", "att_skill", "cam_faithful", "att_faithful")
+"""Measures of a row that are summarised; the last two are insertion - deletion, on some of the faces."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,11 @@ class Cell:
         """File that a finished cell leaves."""
         return self.folder / "cell.json"
 
+    @property
+    def explained(self) -> Path:
+        """File with the faithfulness of the maps, where that was measured."""
+        return self.folder / "faithfulness.json"
+
 
 def open_faces(cell: Cell) -> tuple[Dataset, Dataset]:
     """Return the faces to train on and those held out, of other people."""
@@ -253,9 +260,8 @@ def run_cell(cell: Cell) -> None:
     result = finetune(cell.start, train, test=None, out=out, resume=out.exists(), **options_of(cell))
     rows = [row for row in ROWS.values() if row.training == cell.training]
     maps = dict.fromkeys((*(name for row in rows for name in (row.attention, row.class_map)), *BASELINES))
-    layers = "vit.pooling" if cell.training == "apvit" else "last"
     run = score(
-        result.model, test, maps=list(maps), layers=layers, metrics="cosine,cosine_skill", device=cell.device,
+        result.model, test, maps=list(maps), layers=layers_of(cell), metrics="cosine,cosine_skill", device=cell.device,
         protocol="corrected",
     )  # fmt: skip
     first = run.per_image.drop_duplicates("image")
@@ -274,6 +280,11 @@ def run_cell(cell: Cell) -> None:
     write_atomic(cell.result, json_bytes(content))
 
 
+def layers_of(cell: Cell) -> str:
+    """Return the layers whose maps are scored."""
+    return "vit.pooling" if cell.training == "apvit" else "last"
+
+
 def measure(cell: Cell) -> Iterator[dict[str, Any]]:
     """Yield one row per method of the table that a finished cell measures."""
     content = json.loads(cell.result.read_text())
@@ -283,6 +294,7 @@ def measure(cell: Cell) -> Iterator[dict[str, Any]]:
         values = [math.nan if value is None else float(value) for value in content["maps"][name][metric]]
         return macro_mean(values, labels)
 
+    faithful = json.loads(cell.explained.read_text())["maps"] if cell.explained.is_file() else {}
     facts = {"network": cell.network_name, "guide": cell.guide, "seed": cell.seed, "faces": len(labels)}
     for method, row in ROWS.items():
         if row.training == cell.training:
@@ -294,10 +306,18 @@ def measure(cell: Cell) -> Iterator[dict[str, Any]]:
                     "cam_cos": mean(row.class_map),
                     "att_cos": mean(row.attention),
                     "cam_skill": mean(row.class_map, "cosine_skill"),
+                    "att_skill": mean(row.attention, "cosine_skill"),
+                    "cam_faithful": _number(faithful.get(row.class_map)),
+                    "att_faithful": _number(faithful.get(row.attention)),
                     **{f"{name.partition(':')[2]}_cos": mean(name) for name in BASELINES},
+                    "majority": max(Counter(labels).values()) / len(labels),
                     "seconds": content["seconds"],
                 }
             )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], overlap: float) -> list[dict[str, Any]]:

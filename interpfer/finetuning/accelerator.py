@@ -1,33 +1,35 @@
 """The accelerator of a training: device, mixed precision and processes, by accelerate."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import ProjectConfiguration
 from torch import Tensor, nn
 
 from interpfer.errors import InterpferError
-from interpfer.finetuning.attention_dropout import FeatureDropout
+from interpfer.finetuning.plugins import Plugin
 from interpfer.models.heads.base import Head
 
 
 class TrainingForward(nn.Module):
-    """A network with the arguments that its card gives to its forward, its dropout, and the losses of its heads.
+    """A network with the arguments that its card gives to its forward, plug-ins, and the losses of its heads.
 
     Mixed precision patches the module that it gets for good; this wrapper is that module, and the network stays clean.
     """
 
-    def __init__(self, module: nn.Module, arguments: Mapping[str, Any], dropout: FeatureDropout | None = None) -> None:
+    def __init__(self, module: nn.Module, arguments: Mapping[str, Any], plugins: Sequence[Plugin] = ()) -> None:
         super().__init__()
         self.module = module
-        self.dropout = dropout
+        self.plugins = tuple(plugins)
         self.arguments = dict(arguments)
 
     def forward(self, x: Tensor, targets: Sequence[tuple[float, Tensor]]) -> tuple[Any, Tensor | None]:
-        """Return whatever the network returns, and the loss that its heads add; None for none.
+        """Return whatever the network returns, and the loss that its heads and the plug-ins add; None for none.
 
         Args:
             x: preprocessed images.
@@ -37,7 +39,9 @@ class TrainingForward(nn.Module):
         heads = [module for module in self.module.modules() if isinstance(module, Head)]
         handles = [head.register_forward_pre_hook(lambda own, inputs: given.update({own: inputs[0]})) for head in heads]
         try:
-            with nullcontext() if self.dropout is None else self.dropout.attached():
+            with ExitStack() as stack:
+                for plugin in self.plugins:
+                    stack.enter_context(plugin.attached())
                 output = self.module(x, **self.arguments)
         finally:
             for handle in handles:
@@ -48,10 +52,14 @@ class TrainingForward(nn.Module):
             for share, classes in targets
             if share and (loss := head.training_loss(features, classes)) is not None
         ]
+        added = [plugin.loss(self.module, x, targets) for plugin in self.plugins]
+        losses += [loss for loss in added if loss is not None]
         return output, torch.stack(losses).sum() if losses else None
 
 
-def make_accelerator(device: str, precision: str) -> Accelerator:
+def make_accelerator(
+    device: str, precision: str, trackers: Sequence[str] = (), logs: Path | None = None
+) -> Accelerator:
     """Return the accelerator that runs a training: as configured by the launcher, else on one device.
 
     A process that trains alone may choose another device and precision for each training.
@@ -59,6 +67,8 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
     Args:
         device: "auto", "cpu", "cuda", or "cuda:1", which becomes the current one of the process.
         precision: "no", "bf16" or "fp16".
+        trackers: programs that follow the training; see ``interpfer.finetuning.tracking``.
+        logs: folder for those that write files.
 
     Raises:
         InterpferError: the device has no such mixed precision; accelerate would train in float32 without a word.
@@ -68,7 +78,13 @@ def make_accelerator(device: str, precision: str) -> Accelerator:
         if device.startswith("cuda:"):
             torch.cuda.set_device(device)
     try:
-        accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
+        places = ProjectConfiguration(logging_dir=None if logs is None else str(logs))
+        accelerator = Accelerator(
+            cpu=device == "cpu",
+            mixed_precision=precision,
+            log_with=list(trackers) or None,
+            project_config=places if trackers else None,
+        )
     except ValueError as error:
         raise InterpferError(
             f"mixed precision {precision} is not available on the device {device} ({error}); pass --mixed-precision no."

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from interpfer.errors import InterpferError
+from interpfer.finetuning.plugins import Plugin
 from interpfer.models.attention_dropout import PUBLISHED_DROP, AttentionDropout
 from interpfer.models.hooks import first_tensor, replace_first
 from interpfer.models.layer import Layer
@@ -76,7 +77,7 @@ def _find_blocks(model: Model, stage: Layer) -> tuple[str, ...]:
     return tuple(largest) if len(largest) > 1 else ()
 
 
-class FeatureDropout:
+class FeatureDropout(Plugin):
     """Attention-based dropout bound to the layers of a model.
 
     A network that has such layers of its own, as those of the reference, gets their rate and threshold instead of

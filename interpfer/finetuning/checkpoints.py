@@ -15,6 +15,7 @@ from torch import nn
 from interpfer.errors import ModelError, RunError
 from interpfer.files import write_atomic
 from interpfer.finetuning.facts import describe_change
+from interpfer.finetuning.plugin_options import PluginOptions
 from interpfer.models import ARCHITECTURES
 from interpfer.models.card import ModelCard, card_path, read_card
 from interpfer.models.checkpoint import sha256_of
@@ -23,6 +24,7 @@ from interpfer.models.image_text.network import ImageTextNetwork
 from interpfer.models.input import describe_input
 from interpfer.models.model import Model
 from interpfer.models.output import parse_output
+from interpfer.options import default_of, option_fields
 from interpfer.truth.options import TruthOptions
 
 
@@ -130,7 +132,8 @@ def read_state(path: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise RunError(f"{path} cannot be read ({type(error).__name__}); pass --overwrite to start again.") from error
-    before = {"truth": TruthOptions.truth} | state["facts"]
+    later = {each.name: default_of(each) for each in option_fields(PluginOptions)}  # than the first such states
+    before = {"truth": TruthOptions.truth} | later | state["facts"]
     changes = [describe_change(name, before.get(name), now) for name, now in facts.items() if before.get(name) != now]
     if changes:
         raise RunError(

@@ -17,10 +17,19 @@ class CrossEntropy:
     Attributes:
         weights: (k,) weight per class; None for equal weights.
         label_smoothing: share of the target that is spread over all classes.
+        temperature: what logits are divided by: above 1 the gradient is spread over more faces, below 1 over fewer.
+
+    Examples:
+        >>> from interpfer.truth.base import Truth
+        >>> none = Truth(torch.full((1, 1, 1), torch.nan), torch.tensor([False]))
+        >>> mixture = Mixture(torch.rand(1, 3, 1, 1), torch.tensor([0]), torch.tensor([0]), 1.0, none, none)
+        >>> CrossEntropy(temperature=2.0)(torch.tensor([[2.0, 0.0]]), mixture)  # log(1 + exp(-2 / 2))
+        tensor(0.3133)
     """
 
     weights: Float[Tensor, " k"] | None = None
     label_smoothing: float = 0.0
+    temperature: float = 1.0
 
     def __call__(self, logits: Float[Tensor, "n k"], mixture: Mixture) -> Float[Tensor, ""]:
         """Return the mean over a batch; in a mixture, of both targets by their shares."""
@@ -30,6 +39,7 @@ class CrossEntropy:
         return mixture.share * main + (1 - mixture.share) * other
 
     def _against(self, logits: Tensor, targets: Tensor) -> Tensor:
+        logits = logits if self.temperature == 1 else logits / self.temperature
         return F.cross_entropy(logits, targets, self.weights, label_smoothing=self.label_smoothing)
 
 

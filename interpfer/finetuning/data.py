@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from interpfer.choices import is_library_name
-from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.datasets.duplicates import find_copies, name_some
+from interpfer.datasets.opening import open_dataset
 from interpfer.errors import DataError, InterpferError, SplitError
 from interpfer.faces.check import check_landmarks
 from interpfer.faces.stream import FaceStream
@@ -23,13 +23,14 @@ from interpfer.finetuning.split import hold_out
 from interpfer.labels import list_names, resolve_classes
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.resolve import resolve_landmarks
+from interpfer.models.clips import require_pictures
 from interpfer.models.heads.attach import attach_head
 from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.models.new_network import new_network
 from interpfer.runtime.progress import Progress
-from interpfer.statistics.subjects import count_unknown
+from interpfer.statistics.subjects import count_unknown, unit_of
 from interpfer.truth.base import TruthProvider
 
 MARGIN = 8 / 7
@@ -43,7 +44,7 @@ class TrainingFaces:
     Attributes:
         train: pool to train on.
         heldout: pool of the held-out faces.
-        has_subjects: whether any image names its subject, so that no subject is in both.
+        has_subjects: whether any image names its subject, or its clip, so that none is in both.
         without_subject: number of images without a subject, each its own person; 0 where none has one.
         notes: sentences on the split.
         copies: held-out images that are left out, with the pixels of a training image.
@@ -158,6 +159,7 @@ class Inputs:
             torch.manual_seed(options.seed)  # random weights are those of the seed
             model = self.model if isinstance(self.model, Model) else self._load(options)
             model.require_classes()
+            require_pictures(model.frames, model.name, "finetune trains")
             require_network(options.method, model.name, model.card.arch)
             if options.head is None:
                 return model
@@ -190,11 +192,7 @@ class Inputs:
         """
         split = options.test_split
         is_default = split == FinetuneOptions.test_split
-        if isinstance(self.dataset, str):
-            kind, folder = DATASETS.get(self.dataset), Path(options.data_root) if options.data_root else None
-            training = kind.open(folder, options.split, seed)
-        else:
-            training = self.dataset
+        training = open_dataset(self.dataset, options, seed) if isinstance(self.dataset, str) else self.dataset
         if isinstance(self.test, Dataset) or split == NO_TEST:
             return training, self.test if isinstance(self.test, Dataset) else None
         if not isinstance(self.dataset, str):
@@ -202,7 +200,7 @@ class Inputs:
                 raise InterpferError(f"test='{split}': an open data set has no other splits; pass a data set as test.")
             return training, training
         try:
-            return training, kind.open(folder, split, seed)
+            return training, open_dataset(self.dataset, options, seed, split)
         except SplitError:
             if not is_default:
                 raise
@@ -238,7 +236,7 @@ def usable_rows(dataset: Dataset, model: Model) -> tuple[int, ...]:
 def split_faces(
     dataset: Dataset, rows: Sequence[int], provider: LandmarkProvider, spec: InputSpec, recipe: Recipe
 ) -> TrainingFaces:
-    """Hold a part of the rows out; nothing is read yet.
+    """Hold a part of the rows out; nothing is read yet. Frames of a clip without a subject stay together.
 
     Args:
         dataset: the data set.
@@ -251,7 +249,7 @@ def split_faces(
         InterpferError: there are too few images or subjects.
     """
     labels = [dataset.samples[row].label for row in rows]
-    subjects = [dataset.samples[row].subject for row in rows]
+    subjects = [unit_of(dataset.samples[row]) or None for row in rows]
     train, heldout = hold_out(labels, subjects, recipe.val_fraction, recipe.seed)
     is_warped = recipe.augment.crop < 1 or recipe.augment.rotate > 0
     train_size = round(spec.size * MARGIN) if is_warped else spec.size

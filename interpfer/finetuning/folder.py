@@ -21,7 +21,7 @@ from interpfer.finetuning.loop import Trainer
 from interpfer.models.checkpoint import sha256_of
 
 BEST, LAST, STATE, HISTORY, MANIFEST = "model.pt", "last.pt", "state.pt", "history.csv", "finetune.json"
-COMPARISON, SHEET, BEFORE, AFTER, TENSORBOARD = "compare.csv", "before_after.png", "before", "after", "tensorboard"
+COMPARISON, SHEET, BEFORE, AFTER = "compare.csv", "before_after.png", "before", "after"
 
 TRACES = (MANIFEST, STATE, LAST)
 """Files that mark a folder as that of a training."""
@@ -30,8 +30,9 @@ GUIDED, PLAIN = "guided.pt", "plain"
 """Of a blend: the best epoch of the guided training, and the folder of the plain one."""
 
 CONTENT = (
-    *(BEST, "model.yaml", LAST, "last.yaml", STATE, HISTORY, COMPARISON, SHEET, BEFORE, AFTER, TENSORBOARD),
+    *(BEST, "model.yaml", LAST, "last.yaml", STATE, HISTORY, COMPARISON, SHEET, BEFORE, AFTER),
     *(GUIDED, "guided.yaml", PLAIN),
+    *("tensorboard", "wandb", "tracking.json"),
 )
 """What a training writes, beside its manifest and the source of an architecture."""
 

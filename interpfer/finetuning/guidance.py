@@ -14,6 +14,7 @@ from interpfer.finetuning.guide import Guide, find_layer_map
 from interpfer.finetuning.patch_contrast import label_places, patch_contrast
 from interpfer.maps.base import RawMap
 from interpfer.maps.capture import LayerCapture
+from interpfer.models.heads.base import Head
 from interpfer.models.model import Model
 from interpfer.truth.base import Truth
 
@@ -52,7 +53,8 @@ class Guidance:
         recorded: all of them, for ``interpfer.maps.capture.LayerRecorder``.
 
     Raises:
-        InterpferError: no trainable parameter affects a layer whose attention is to be aligned.
+        InterpferError: no trainable parameter affects a layer whose attention is to be aligned, or a class map is to
+            be in the loss of a head without second derivative.
     """
 
     def __init__(self, guide: Guide, model: Model) -> None:
@@ -62,6 +64,8 @@ class Guidance:
         uses_features = bool(attention or guide.patch_contrast)
         self.layers = self._trainable_layers(model.layers(guide.align_layers)) if uses_features else ()
         self.cam_layers = model.layers(guide.cam_layers) if cam or guide.flip_consistency else ()
+        if self.cam_layers:
+            _require_second_derivative(model)
         self.recorded = tuple(dict.fromkeys((*self.layers, *self.cam_layers)))
         self._attention = find_layer_map(guide.attention_map, gradient=False)
         self._cam = find_layer_map(guide.cam_map, gradient=True)
@@ -117,7 +121,7 @@ class Guidance:
             if cam:
                 terms["cam"].append(self.guide.align(raw, cam_truth, False, epoch))
             if self.guide.flip_consistency:
-                terms["flip"].append(flip_distance(raw))
+                terms["flip"].append(flip_distance(raw, self.guide.flip_scale))
         means = {name: torch.stack(losses).mean() if losses else None for name, losses in terms.items()}
         weights = (attention, cam, self.guide.patch_contrast, self.guide.flip_consistency)
         total = logits.new_zeros(())
@@ -137,6 +141,15 @@ class Guidance:
         for name, value, slope in zip(self.cam_layers, values, gradients, strict=True):
             features, gradient = (self.model.to_grid(name, tensor).float() for tensor in (value, slope))
             yield self._cam(LayerCapture(features, gradient, seeds=lambda: seeds))
+
+
+def _require_second_derivative(model: Model) -> None:
+    for module in model.module.modules():
+        if isinstance(module, Head) and not module.is_twice_differentiable:
+            raise InterpferError(
+                f"a {type(module).__name__} has no second derivative, which class maps in the loss need: pass --align "
+                "attention, without --flip-consistency."
+            )
 
 
 def contrast_of(features: Float[Tensor, "n c gh gw"], truth: Truth) -> Float[Tensor, ""]:

@@ -53,6 +53,7 @@ class Guide:
         guide_correct: leave out faces whose predicted class is not the true one.
         patch_contrast: weight of the contrast of features inside and outside the heatmap, at ``align_layers``.
         flip_consistency: weight of the difference of class maps of mirrored faces, at ``cam_layers``.
+        flip_scale: enlargement of the mirrored faces.
         truth_options: what the maps are aligned with, and by which protocol they are resized.
     """
 
@@ -68,6 +69,7 @@ class Guide:
     guide_correct: bool = FinetuneOptions.guide_correct
     patch_contrast: float = FinetuneOptions.patch_contrast
     flip_consistency: float = FinetuneOptions.flip_consistency
+    flip_scale: float = FinetuneOptions.flip_scale
     truth_options: TruthOptions = TruthOptions()
 
     def __post_init__(self) -> None:
@@ -106,7 +108,7 @@ class Guide:
         """
         chosen = (truth.valid & normalise(raw.detach())[1]).nonzero()[:, 0]
         if not len(chosen):
-            return raw.sum() * 0
+            return raw.nan_to_num().sum() * 0
         raw, heat = raw[chosen], truth.maps[chosen]
         ignore = None if truth.ignore is None else truth.ignore[chosen]
         protocol = self.truth_options.protocol

@@ -1,14 +1,10 @@
-"""The history of a training: one line per epoch, the sums it is made of, and its TensorBoard files."""
+"""The history of a training: one line per epoch, and the sums it is made of."""
 
-import importlib.util
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-
-from interpfer.errors import PluginError
 
 Line = dict[str, Any]
 """One epoch of the history, by column."""
@@ -56,23 +52,3 @@ class EpochSums:
     def note(self) -> str:
         """Return the means in short, for a progress bar."""
         return "  ".join(f"{COLUMNS[name]} {value:.3f}" for name, value in self.means().items() if value == value)
-
-
-def require_tensorboard() -> None:
-    """Check that TensorBoard is installed.
-
-    Raises:
-        PluginError: it is not.
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise PluginError("--tensorboard needs a package that is not installed: pip install 'interpfer[tensorboard]'")
-
-
-def write_scalars(folder: Path, line: Line) -> None:
-    """Append one epoch to the event files of a folder, one curve per column."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(folder)) as writer:
-        for name, value in line.items():
-            if name != "epoch" and isinstance(value, int | float) and math.isfinite(value):
-                writer.add_scalar(name, float(value), line["epoch"])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, broadcast, set_seed
 from torch import Tensor, nn
 
 from interpfer.errors import RunError
@@ -22,6 +22,7 @@ from interpfer.finetuning.accelerator import TrainingForward
 from interpfer.finetuning.attention_dropout import FeatureDropout
 from interpfer.finetuning.augment import Mixture, augment_geometry, augment_pixels, mix
 from interpfer.finetuning.cross_entropy import CrossEntropy, class_weights
+from interpfer.finetuning.cut_patches import CutPatches
 from interpfer.finetuning.extra_terms import ExtraTerms
 from interpfer.finetuning.flip_consistency import add_mirrored
 from interpfer.finetuning.freezing import freeze, frozen_names, set_frozen_to_eval
@@ -29,10 +30,12 @@ from interpfer.finetuning.guidance import Guidance
 from interpfer.finetuning.history import EpochSums, Line
 from interpfer.finetuning.occlusion import parse_training
 from interpfer.finetuning.optim import idle_parameters, make_average, make_optimizer, make_schedule
+from interpfer.finetuning.plugins import Plugin
 from interpfer.finetuning.pool import FacePool, Share, TrainingBatch, output_indices, shuffled_batches
 from interpfer.finetuning.randomness import own_randomness, step_seed
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.selection import is_better
+from interpfer.finetuning.token_weights import TokenWeights
 from interpfer.finetuning.validate import validate
 from interpfer.maps.capture import LayerRecorder
 from interpfer.models.model import Model
@@ -74,6 +77,9 @@ class Trainer:
         self.extra = ExtraTerms(recipe, self.model, self.truth)
         self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
         self.dropout = FeatureDropout(self.model, recipe.adl) if isinstance(recipe.adl, tuple) else None
+        plugins: list[Plugin] = [] if self.dropout is None else [self.dropout]
+        plugins += [TokenWeights(self.model, recipe.token_weights)] if recipe.token_weights else []
+        plugins += [CutPatches(self.model, recipe.cut_patches)] if recipe.cut_patches else []
         self._raw_optimizer = make_optimizer(self.model, recipe.optim)
         updates = -(-len(self._batches(0)) // recipe.accumulate)
         self._schedule = make_schedule(self._raw_optimizer, recipe.optim, recipe.epochs, updates)
@@ -81,9 +87,9 @@ class Trainer:
         if self.share.world > 1 and idle_parameters(self.model):
             self.accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
         self._network, self._optimizer = self.accelerator.prepare(
-            TrainingForward(module, self.model.card.forward_args, self.dropout), self._raw_optimizer
+            TrainingForward(module, self.model.card.forward_args, plugins), self._raw_optimizer
         )
-        self.cross_entropy = CrossEntropy(self._class_weights(), recipe.label_smoothing)
+        self.cross_entropy = CrossEntropy(self._class_weights(), recipe.label_smoothing, recipe.temperature)
 
     @property
     def is_finished(self) -> bool:
@@ -114,6 +120,7 @@ class Trainer:
         """
         started = time.monotonic()
         means = self._train(progress)
+        self._share_statistics()
         recipe = self.recipe
         scores = self.validate(self.trained_model)
         line = {"epoch": self.epoch + 1, "lr": self._raw_optimizer.param_groups[0]["lr"]} | means | scores
@@ -248,7 +255,14 @@ class Trainer:
             images, truth = occlusion.apply(images, landmarks.points, ids, truth, draw, flipped, random)
         images = augment_pixels(images, augment, random)
         mixture = mix(images, targets, truth, augment, random)
-        return add_mirrored(mixture) if self.recipe.guide.flip_consistency else mixture
+        guide = self.recipe.guide
+        return add_mirrored(mixture, guide.flip_scale) if guide.flip_consistency else mixture
+
+    def _share_statistics(self) -> None:
+        """Give all processes the batch statistics of the first, which writes the checkpoints."""
+        if self.share.world > 1:
+            modules = (self.model.module, *(() if self._average is None else (self._average,)))
+            broadcast([buffer for module in modules for buffer in module.buffers()])
 
     def _update(self) -> None:
         clip = self.recipe.optim.clip

@@ -1,4 +1,4 @@
-"""Published methods by name (``--method``): the values that they give to other options, and where each is from."""
+"""Methods by name (``--method``): the values that they give to other options, and where each is from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Method:
-    """A published method.
+    """A published method, or one of ours after an idea that is published without numbers.
 
     Attributes:
         source: where it is published.
@@ -36,6 +36,7 @@ class Method:
         by_dataset: data set -> values that differ there.
         is_guide: whether it says how maps are guided, and so can be combined with another method.
         network: architecture that it is for; "" for any.
+        is_ours: whether its form and its values are ours.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Method:
     by_dataset: Mapping[str, Mapping[str, Published]] = field(default_factory=dict)
     is_guide: bool = False
     network: str = ""
+    is_ours: bool = False
 
     def values_for(self, dataset: str | None) -> dict[str, Published]:
         """Return option -> value on a data set."""
@@ -55,6 +57,10 @@ def _from(source: str, **values: Any) -> dict[str, Published]:
 
 def _scored(*maps: str, **values: Any) -> dict[str, Published]:
     return _from("the map of the method", compare_maps=(*maps, *BASELINES), **values)
+
+
+def _ours(idea: str, maps: Sequence[str], **values: Any) -> Method:
+    return Method(f"ours, after {idea}", _from("ours", **values) | _scored(*maps), is_ours=True)
 
 
 METHODS: Mapping[str, Method] = {
@@ -113,13 +119,40 @@ METHODS: Mapping[str, Method] = {
         by_dataset={"affectnet": _from(f"{REFERENCE}, AffectNet", weight=9.0)},
         is_guide=True,
     ),
+    "tempered-consistency": _ours(
+        "USAGE, ICCV 2023, which publishes neither temperature nor weight",
+        ("attention", "gradcam"),
+        temperature=2.0,
+        flip_consistency=1.0,
+        flip_scale=1.25,
+    ),
+    "cut-patches": _ours(
+        "progressive patch learning, IEEE TMM 2022, without code", ("attention", "cam"), cut_patches=0.5
+    ),
+    "expand-shrink": _ours(
+        "ESOL, NeurIPS 2022, which publishes neither clip value nor weight of the area",
+        ("attention", "cam"),
+        head="expand-shrink",
+        align="attention",
+    ),
+    "token-weights": _ours(
+        "DOEI, 2025, which publishes no formula",
+        ("ts-cam", "class-token-attention"),
+        head="ts-cam",
+        token_weights=0.25,
+        align_layers="token_attention",
+        freeze="none",
+    ),
 }
 """Name -> method. Mixed precision is left to the caller: it is the machine's."""
 
-BOUND = ("head", "adl", "cutmix", "align", "align_layers", "cam_map", "compare_maps", "compare_layers")
+BOUND = (
+    "head", "adl", "cutmix", "temperature", "flip_consistency", "flip_scale", "cut_patches", "token_weights", "align",
+    "align_layers", "cam_map", "compare_maps", "compare_layers",
+)  # fmt: skip
 """Options that belong to a method's network and map, which a guide leaves as they are."""
 
-UNGUIDED = _from("published without a guide; --weight L or a method that guides adds one", weight=0.0)
+UNGUIDED = _from("without a guide of its own; --weight L or a method that guides adds one", weight=0.0)
 
 
 def parse_methods(names: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from interpfer.choices import (
 )
 from interpfer.datasets.options import DataOptions
 from interpfer.finetuning.methods import METHODS, combine_methods, parse_methods
+from interpfer.finetuning.plugin_options import PluginOptions
 from interpfer.models.options import ModelOptions
 from interpfer.options import check_option, option, option_fields
 from interpfer.truth.options import TruthOptions
@@ -29,7 +30,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
+class FinetuneOptions(PluginOptions, ModelOptions, TruthOptions, DataOptions):
     """What is trained, how, and where the results go; the other values are those of the base classes.
 
     Attributes:
@@ -102,7 +103,8 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
         compare_maps: maps of the comparison, names or groups.
         compare_layers: layers of their maps: "last", "all" or names.
         compare_metrics: metrics of the comparison, names or groups.
-        tensorboard: write the history for TensorBoard too, into ``out``/tensorboard.
+        track: programs that get options and history, such as "tensorboard,wandb"; see ``finetuning.tracking``.
+        tensorboard: the same as ``track="tensorboard"``.
         out: folder for checkpoints, history and comparison.
         resume: continue the interrupted training in ``out``; on a CPU the weights are the same to the bit.
         overwrite: replace the training in ``out``.
@@ -128,7 +130,7 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     pretrained: bool = option(False, "Start torchvision:NAME or timm:NAME with ImageNet weights", kind="switch")
 
     method: str | Sequence[str] | None = option(
-        None, f"Published method that sets the options not passed: {', '.join(METHODS)}; belharbi2024 adds to any",
+        None, f"Method that sets the options not passed: {', '.join(METHODS)}; belharbi2024 adds to any",
         kind="names", metavar="NAME", example="wildcat,belharbi2024",
     )  # fmt: skip
     weight: float = option(
@@ -254,7 +256,10 @@ class FinetuneOptions(ModelOptions, TruthOptions, DataOptions):
     compare_metrics: str | Sequence[str] = option(
         ("cosine", "cosine_skill", "pxap"), "Metrics of the before/after comparison", kind="names", flag=""
     )
-    tensorboard: bool = option(False, "Write the history for TensorBoard too", kind="switch")
+    track: str | Sequence[str] | None = option(
+        None, "Programs to follow it: tensorboard, wandb, mlflow, ...", kind="names", metavar="LIST", example="wandb"
+    )
+    tensorboard: bool = option(False, "The same as --track tensorboard", kind="switch")
     out: str | Path | None = option(
         None, "Folder of the training", kind="path", metavar="DIR", example="tuned", required=True, repeats=False
     )

@@ -45,6 +45,9 @@ class Recipe:
         keep_predictions: weight of the divergence from the predictions before the training.
         blend: share of a plain training in the weights.
         au_head: weight of the cross-entropy of a head for action units.
+        temperature: what logits are divided by in the cross-entropy.
+        cut_patches: weight of the cross-entropy of features that are computed quarter by quarter.
+        token_weights: share by which attention re-weighs tokens.
         occlude_train: occluders that cover training faces, with their probabilities; None for none.
         occlude_cut: whether the truth is cut where a face is covered.
         method: published recipe that the other choices began with; it decides nothing by itself.
@@ -69,6 +72,9 @@ class Recipe:
     keep_predictions: float = FinetuneOptions.keep_predictions
     blend: float = FinetuneOptions.blend
     au_head: float = FinetuneOptions.au_head
+    temperature: float = FinetuneOptions.temperature
+    cut_patches: float = FinetuneOptions.cut_patches
+    token_weights: float = FinetuneOptions.token_weights
     occlude_train: str | Sequence[str] | None = FinetuneOptions.occlude_train
     occlude_cut: bool = FinetuneOptions.occlude_cut
     method: str | Sequence[str] | None = FinetuneOptions.method

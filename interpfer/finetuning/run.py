@@ -12,11 +12,12 @@ from interpfer.finetuning.before_after import compare_models, comparison_images
 from interpfer.finetuning.blend import plain_recipe, write_blend
 from interpfer.finetuning.checkpoints import read_model
 from interpfer.finetuning.data import Inputs
-from interpfer.finetuning.folder import BEST, GUIDED, PLAIN, TENSORBOARD, finish_folder, save_epoch
-from interpfer.finetuning.history import Line, write_scalars
+from interpfer.finetuning.folder import BEST, GUIDED, PLAIN, finish_folder, save_epoch
+from interpfer.finetuning.history import Line
 from interpfer.finetuning.options import FinetuneOptions
 from interpfer.finetuning.recipe import Recipe, resolve_choices
 from interpfer.finetuning.session import TrainingSession, open_session, training_device
+from interpfer.finetuning.tracking import finish_trackers, log_line
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.models.model import Model
 from interpfer.results.run import Run
@@ -146,10 +147,10 @@ def _train(session: TrainingSession, report: Callable[[Line], None] | None) -> N
         line = trainer.run_epoch(session.progress)
         if session.is_main:
             save_epoch(session.folder, trainer, session.facts, line)
-            if session.options.tensorboard:
-                write_scalars(session.folder / TENSORBOARD, line)
+            log_line(trainer.accelerator, line)
             if report is not None:
                 report(line)
+    finish_trackers(trainer.accelerator)
     session.wait()
 
 

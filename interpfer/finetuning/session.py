@@ -18,10 +18,10 @@ from interpfer.finetuning.checkpoints import read_state, require_writable
 from interpfer.finetuning.data import Inputs, TrainingFaces, split_faces, usable_rows
 from interpfer.finetuning.facts import collect_facts
 from interpfer.finetuning.folder import STATE, begin_folder, require_folder
-from interpfer.finetuning.history import require_tensorboard
 from interpfer.finetuning.loop import Trainer
 from interpfer.finetuning.options import FinetuneOptions
 from interpfer.finetuning.recipe import Recipe, make_recipe
+from interpfer.finetuning.tracking import TENSORBOARD, require_trackers, start_trackers, tracker_names
 from interpfer.models.heads.action_units import attach_au_head
 from interpfer.models.model import Model
 from interpfer.options import RUN_OPTIONS
@@ -126,9 +126,9 @@ def open_session(inputs: Inputs, options: FinetuneOptions, recipe: Recipe, progr
     device = training_device(options, recipe)
     if device not in ("auto", "cpu"):
         pick_device(device)
-    if options.tensorboard:
-        require_tensorboard()
-    accelerator = make_accelerator(device, recipe.precision)
+    trackers = tracker_names(options)
+    require_trackers(trackers)
+    accelerator = make_accelerator(device, recipe.precision, trackers, folder / TENSORBOARD)
     progress = progress if accelerator.is_main_process else no_progress
     require_folder(folder, options.resume, options.overwrite, original.sha256)
     accelerator.wait_for_everyone()
@@ -149,6 +149,7 @@ def open_session(inputs: Inputs, options: FinetuneOptions, recipe: Recipe, progr
     session.wait()
     if session.is_main:
         begin_folder(folder, options.overwrite, session.basis)
+        start_trackers(accelerator, trackers, folder, options)
     session.wait()
     if state is not None:
         trainer.restore(state)

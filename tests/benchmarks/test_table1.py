@@ -4,11 +4,14 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from benchmarks.table1_faithfulness import explain_cell
 from benchmarks.table1_pages import table_lines, write_pages
 from benchmarks.table1_study import (
     PAPER,
@@ -20,16 +23,21 @@ from benchmarks.table1_study import (
     options_of,
     summarise,
 )
+from interpfer.datasets.base import Dataset
+from interpfer.finetuning.checkpoints import write_model
 from interpfer.finetuning.methods import METHODS
 from interpfer.finetuning.options import FinetuneOptions
 from interpfer.finetuning.recipe import make_recipe
 from interpfer.maps import MAPS
+from interpfer.models.loading import load_model
+from interpfer.models.model import Model
+from interpfer.models.small import SmallCNN
 
 DRAWN = Cell("drawn", None, "", "cam", "without", 0, 3, 8, 14, Path("work"), "cpu")
 
 
 def test_every_method_has_a_row_with_known_maps_and_published_numbers() -> None:
-    names = {name for name, method in METHODS.items() if not method.is_guide}
+    names = {name for name, method in METHODS.items() if not (method.is_guide or method.is_ours)}
     assert set(ROWS) == names == set(PAPER)
     for row in ROWS.values():
         assert row.training in names
@@ -90,6 +98,8 @@ def test_cells_become_lines(tmp_path: Path) -> None:
                        "seconds": 1.0}  # fmt: skip
             cell.result.parent.mkdir(parents=True)
             cell.result.write_text(json.dumps(content))
+            if guide == "with":
+                cell.explained.write_text(json.dumps({"faces": 2, "maps": {"cam": 0.25}}))
             rows += list(measure(cell))
     assert {row["method"] for row in rows} == {"cam", "gradcam", "gradcam++", "layercam"}
     assert rows[0]["accuracy"] == pytest.approx(1 / 3)
@@ -101,12 +111,55 @@ def test_cells_become_lines(tmp_path: Path) -> None:
     # the means over seeds are .15, .2, .25: std .05, t of two degrees of freedom 4.3027
     assert line["cam_cos_without_reach"] == pytest.approx(4.3027 * 0.05 / math.sqrt(3), abs=1e-4)
     header, *table = table_lines(rows, summarise(rows, 0.0))
-    assert len(header) == len(table[2])
-    assert table[2][:4] == ("CAM", "interpfer:small", ".333 -> .667", ".200 -> .700")
-    assert table[2][6] == "+.500 ± .000"
-    assert table[2][8] == "88.2 -> 88.95, 0.55 -> 0.7, 0.57 -> 0.85"
+    assert len(header) == len(table[3])
+    assert table[2][:3] == ("baseline: most frequent class", "", ".333")
+    cells = dict(zip(header, table[3], strict=True))
+    assert (cells["method"], cells["network"]) == ("CAM", "interpfer:small")
+    assert cells["accuracy"] == ".333 ± .000 -> .667 ± .000"
+    assert cells["CAM-COS"] == cells["ATT skill"] == ".200 ± .124 -> .700 ± .124"
+    assert cells["CAM ins - del"] == "- -> .250 ± .000"
+    assert cells["ATT ins - del"] == "- -> -"
+    assert cells["gain CAM-COS"] == "+.500 ± .000"
+    assert cells["gain CAM ins - del"] == "-"
+    assert cells["paper: accuracy, CAM-COS, ATT-COS"] == "88.2 -> 88.95, 0.55 -> 0.7, 0.57 -> 0.85"
+    assert table[0][:5] == ("baseline: uniform", "", "", ".450", ".450")
+    poor = [row | {"accuracy": 0.1 * row["seed"]} for row in rows]
+    assert table_lines(poor, summarise(poor, 0.0))[4][1] == "interpfer:small, at chance"
     write_pages(tmp_path / "table", rows, summarise(rows, 0.0))
-    assert r"\begin{tabular}{llccccccc}" in (tmp_path / "table.tex").read_text()
+    assert r"\begin{tabular}{ll" + "c" * (len(header) - 2) + "}" in (tmp_path / "table.tex").read_text()
+
+
+def test_the_maps_of_a_finished_cell_are_explained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = replace(DRAWN, training="wildcat", work=tmp_path)
+    explain_cell(cell, 2)
+    assert not cell.explained.exists()
+    network = load_model(SmallCNN(7, width=4), classes="rafdb", input_size=64, arch="interpfer:small",
+                         arch_args={"width": 4})  # fmt: skip
+    (cell.folder / "training").mkdir(parents=True)
+    write_model(cell.folder / "training" / "model.pt", network.module, network.card)
+    cell.result.write_text("{}")
+    scores = pd.DataFrame(
+        [
+            {"map": name, "label": label, "insertion": value, "deletion": 0.1}
+            for name, values in (("cam", (0.4, 0.6, 0.9)), ("attention", (0.2, 0.2, 0.2)))
+            for label, value in zip(("anger", "anger", "fear"), values, strict=True)
+        ]
+    )
+    asked: list[dict[str, Any]] = []
+
+    def scored(model: Model, test: Dataset, **choices: Any) -> SimpleNamespace:
+        asked.append(choices | {"faces": len(test), "classes": model.classes})
+        return SimpleNamespace(per_image=scores)
+
+    monkeypatch.setattr("benchmarks.table1_faithfulness.score", scored)
+    for faces in (0, 5, 5, 100):
+        explain_cell(cell, faces)
+    assert [(each["maps"], each["limit"], each["metrics"]) for each in asked] == [
+        (["attention", "cam"], limit, "insertion,deletion") for limit in (5, 7)
+    ]
+    maps = json.loads(cell.explained.read_text())["maps"]
+    assert maps["cam"] == pytest.approx((0.5 + 0.9) / 2 - 0.1)  # mean of the classes
+    assert maps["attention"] == pytest.approx(0.1)
 
 
 def test_shared_faces_widen_the_interval() -> None:

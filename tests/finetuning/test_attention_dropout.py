@@ -65,12 +65,19 @@ def test_the_mask_by_hand_in_each_layout() -> None:
     assert torch.equal(weighed[:, :1], token)
 
 
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_gradients_pass_through_the_mask_and_the_weights(rate: float) -> None:
+    torch.manual_seed(0)
+    layer, features = AttentionDropout(rate, 0.9), torch.rand(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: layer.drop(x, "nchw"), features)
+
+
 def test_a_training_forward_drops_behind_the_recorder_and_leaves_no_hook() -> None:
     model = resnet()
     recorder = LayerRecorder(model, ["layer4"])
     features: list[Tensor] = []
     handle = model.module.avgpool.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
-    forward = TrainingForward(model.module, {}, FeatureDropout(model, (1.0, 0.99))).train()
+    forward = TrainingForward(model.module, {}, [FeatureDropout(model, (1.0, 0.99))]).train()
     with recorder.attached():
         forward(torch.rand(2, 3, 64, 64), [(1.0, torch.tensor([0, 1]))])
     handle.remove()

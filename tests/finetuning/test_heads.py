@@ -86,7 +86,7 @@ def test_every_head_trains_on_both_kinds_of_networks_under_mixed_precision(
     model = attach_head(network, name, **({"width": 6} if name == "acol" else {}))
     for parameter in model.module.parameters():
         parameter.requires_grad_()
-    forward = TrainingForward(model.module, {}, FeatureDropout(model, (0.5, 0.9))).train()
+    forward = TrainingForward(model.module, {}, [FeatureDropout(model, (0.5, 0.9))]).train()
     x, targets = torch.rand(3, 3, 32, 32), torch.tensor([0, 1, 2])
     with torch.autocast("cpu", torch.bfloat16):
         logits, own = forward(x, [(1.0, targets)])

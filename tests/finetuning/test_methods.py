@@ -14,6 +14,7 @@ from interpfer.errors import InterpferError
 from interpfer.finetuning.data import Inputs
 from interpfer.finetuning.methods import (
     BASELINES,
+    BOUND,
     METHODS,
     combine_methods,
     describe_methods,
@@ -52,7 +53,7 @@ SCORED = {"gradcam": "gradcam", "gradcam++": "gradcam++", "layercam": "layercam"
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_method_sets_head_trick_map_and_published_values(name: str) -> None:
-    assert set(PUBLISHED) == {name for name, method in METHODS.items() if not method.is_guide}
+    assert set(PUBLISHED) == {name for name, method in METHODS.items() if not (method.is_guide or method.is_ours)}
     options = FinetuneOptions(method=name)
     assert {key: getattr(options, key) for key in PUBLISHED[name]} == PUBLISHED[name]
     assert make_recipe(options).guide.weights == (0, 0)
@@ -134,6 +135,41 @@ def test_a_method_is_in_lineage_manifest_and_comparison(tmp_path: Path) -> None:
     assert manifest["options"]["method"] == "wildcat,belharbi2024"
     assert manifest["facts"]["freeze"] == []
     assert "method wildcat" in json.dumps(result.after.manifest)
+
+
+def test_layercam_and_apvit_are_trained_and_scored_by_name(tmp_path: Path) -> None:
+    short = SHORT | {"test": FACES, "compare_metrics": ("cosine",)}
+    layercam = finetune("interpfer:small", FACES, out=tmp_path / "a", method="layercam", weight=1.0, **short)
+    assert layercam.after is not None
+    assert {"attention", "layercam"} <= set(layercam.after.scores["map"])
+    assert layercam.history["cam"].notna().all()
+    assert json.loads((tmp_path / "a" / "finetune.json").read_text())["options"]["cam_map"] == "layercam"
+    short["arch_args"] = {
+        "widths": (4, 4, 4, 8), "blocks": (1, 1, 1), "dim": 16, "depth": 2, "heads": 2, "keep": 20,
+    }  # fmt: skip
+    apvit = finetune("interpfer:apvit", FACES, out=tmp_path / "b", method="apvit,belharbi2024", **short)
+    assert apvit.after is not None
+    scores = apvit.after.scores
+    assert set(scores.loc[scores["map"] == "attention", "layer"]) == {"vit.pooling"}
+    assert apvit.history["attention"].notna().all()
+    with pytest.raises(InterpferError, match="method apvit is for interpfer:apvit"):
+        finetune("interpfer:small", FACES, out=tmp_path / "c", test=None, method="apvit", **SHORT)
+
+
+def test_methods_of_ours_say_so_and_are_off_by_default() -> None:
+    ours = {name: method for name, method in METHODS.items() if method.is_ours}
+    assert {name: sorted(set(method.values) & set(BOUND)) for name, method in ours.items()} == {
+        "tempered-consistency": ["compare_maps", "flip_consistency", "flip_scale", "temperature"],
+        "cut-patches": ["compare_maps", "cut_patches"],
+        "expand-shrink": ["align", "compare_maps", "head"],
+        "token-weights": ["align_layers", "compare_maps", "head", "token_weights"],
+    }
+    assert all(method.source.startswith("ours, after ") for method in ours.values())
+    plain = FinetuneOptions()
+    assert (plain.temperature, plain.flip_scale, plain.cut_patches, plain.token_weights) == (1, 1, 0, 0)
+    guided = FinetuneOptions(method="tempered-consistency,belharbi2024")
+    assert (guided.temperature, guided.flip_scale, guided.lr) == (2, 1.25, 2e-3)
+    assert "  temperature: 2.0 (ours)" in describe_methods(guided)
 
 
 def test_defaults_by_data_set_hold_in_python_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,10 @@ from interpfer.options import default_of, option_fields, write_command
 PARTS = {Guide: guide, Optim: optim, Augment: augment, Recipe: recipe}
 NOT_IN_A_RECIPE = {
     "dataset", "data_root", "split", "landmarks", "test_split", "model", "sweep", "seeds", "device", "compare_maps",
-    "compare_metrics", "tensorboard", "out", "resume", "overwrite", "trust", "name", "preset", "key", "arch", "classes",
+    "compare_metrics", "tensorboard", "track", "out", "resume", "overwrite", "trust", "name", "preset", "key", "arch",
+    "classes",
     "input", "input_size", "color", "scale", "mean", "std", "output", "card_layers", "arch_args", "forward_args",
-    "card_aus", "aus_output", "dataset_name", "compare_layers", "prompts",
+    "card_aus", "aus_output", "dataset_name", "compare_layers", "prompts", "frames", "sampling",
     "head", "head_args", "large_maps", "pretrained",  # of the network, whose weights and card are facts of their own
 }  # fmt: skip
 

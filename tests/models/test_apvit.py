@@ -106,7 +106,47 @@ def test_it_has_the_names_and_shapes_of_the_published_file() -> None:
         "head.fc.weight": (7, 768),
     }
     assert {name: shapes.get(name) for name in published} == published
-    assert not [name for name in shapes if "qkv.bias" in name or "extractor.body.0.0.shortcut" in name]
+    assert set(shapes) == names_of_their_modules()
+
+
+def names_of_their_modules() -> set[str]:
+    """Names of the state of their modules, read in their code at commit 9864285: irse, vit_siam_merge, linear_head."""
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    names = {"input_layer.0.weight", "input_layer.2.weight", *(f"input_layer.1.{each}" for each in norm)}
+    widths = (64, 64, 128, 256)
+    for stage, units in enumerate((3, 4, 14)):
+        for unit in range(units):
+            block = f"body.{stage}.{unit}"
+            names |= {f"{block}.res_layer.{layer}.weight" for layer in (1, 2, 3)}
+            names |= {f"{block}.res_layer.{layer}.{each}" for layer in (0, 4) for each in norm}
+            if unit == 0 and widths[stage] != widths[stage + 1]:
+                names |= {f"{block}.shortcut_layer.0.weight", *(f"{block}.shortcut_layer.1.{each}" for each in norm)}
+    tokens = {"projs.0.weight", "projs.0.bias", "cls_token", "patch_pos_embed", "cls_pos_embed"}
+    tokens |= {"norm.weight", "norm.bias"}
+    for block in range(8):
+        tokens.add(f"blocks.{block}.attn.qkv.weight")
+        parts = ("norm1", "norm2", "attn.proj", "mlp.fc1", "mlp.fc2")
+        tokens |= {f"blocks.{block}.{part}.{each}" for part in parts for each in ("weight", "bias")}
+    extractor = {f"extractor.{name}" for name in names}
+    return extractor | {f"vit.{name}" for name in tokens} | {"head.fc.weight", "head.fc.bias"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vit.alpha": torch.ones(())}, r"vit\.alpha"),
+        ({"vit.norm.weight": None}, r"vit\.norm\.weight"),
+        ({"vit.patch_pos_embed": torch.zeros(1, 49, 16)}, r"vit\.patch_pos_embed"),
+    ],
+)
+def test_a_file_of_other_names_or_shapes_is_refused_by_name(
+    change: dict[str, Tensor | None], message: str, tmp_path: Path
+) -> None:
+    state = {name: value for name, value in (tiny().state_dict() | change).items() if value is not None}
+    torch.save({"state_dict": state}, tmp_path / "other.pth")
+    classes = ["anger", "fear", "sadness"]
+    with pytest.raises(ModelError, match=message):
+        load_model(tmp_path / "other.pth", preset="apvit/7", arch_args=TINY, input_size=48, classes=classes)
 
 
 def test_a_file_loads_through_the_preset_and_its_attention_is_a_layer(tmp_path: Path) -> None:

@@ -21,5 +21,6 @@ HEADS: "Registry[type[Head]]" = Registry(
         "prm": "interpfer.models.heads.peaks:PeakHead",
         "prm-reference": "interpfer.models.heads.peaks:PeakReferenceHead",
         "ts-cam": "interpfer.models.heads.ts_cam:TsCamHead",
+        "expand-shrink": "interpfer.models.heads.deformable:DeformableHead",
     },
 )

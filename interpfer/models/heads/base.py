@@ -31,11 +31,13 @@ class Head(nn.Module, ABC):
         summary: one line for ``interpfer ls heads``.
         source: where it is published.
         needs_class_token: whether it is for transformers with a class token alone.
+        is_twice_differentiable: whether its gradients have gradients, which a class map in the loss needs.
     """
 
     summary: ClassVar[str]
     source: ClassVar[str]
     needs_class_token: ClassVar[bool] = False
+    is_twice_differentiable: ClassVar[bool] = True
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()

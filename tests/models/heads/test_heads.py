@@ -21,7 +21,7 @@ SEEDS = st.integers(0, 2**31)
 
 
 def make(name: str, channels: int = 6, classes: int = 3) -> Head:
-    return HEADS.get(name)(channels, classes, **({"width": 8} if name == "acol" else {}))
+    return HEADS.get(name)(channels, classes, **({"width": 8} if name in ("acol", "expand-shrink") else {}))
 
 
 @pytest.mark.parametrize("name", list(HEADS))
@@ -51,6 +51,14 @@ def test_gradients_are_finite_differences(name: str) -> None:
     head = make(name, 3, 2).double().eval()
     features = (torch.randperm(2 * 3 * 16).reshape(2, 3, 4, 4).double() / 7).requires_grad_()
     assert torch.autograd.gradcheck(head, features)
+
+
+def test_the_gradients_of_both_classifiers_of_acol_are_finite_differences() -> None:
+    torch.manual_seed(0)
+    head, targets = AcolHead(3, 2, width=5).double(), torch.tensor([0, 1])
+    features = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(head, features)
+    assert torch.autograd.gradcheck(lambda x: head.training_loss(x, targets), features)
 
 
 @given(seed=SEEDS, kmax=st.sampled_from([0.2, 0.5, 3, 1.0]), kmin=st.sampled_from([0, 0.1, 0.3, 2]))
