@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from PIL import Image
@@ -13,21 +12,12 @@ from torch import Tensor
 
 from interpfer.datasets.base import IMAGE_SUFFIXES
 from interpfer.datasets.images import read_image, to_rgb
-from interpfer.errors import DataError, InterpferError
-from interpfer.explain.covering import cover_views
+from interpfer.errors import DataError, InterpferError, ModelError
 from interpfer.explain.explanation import ExplainedMap, Explanation, Score
 from interpfer.explain.options import ExplainOptions
 from interpfer.explain.regions import share_of_aus, share_of_face
-from interpfer.faces.stream import view_transform
+from interpfer.explain.view import View
 from interpfer.labels import canonical
-from interpfer.landmarks.alignment import (
-    compose_transforms,
-    face_crop_transform,
-    resize_transform,
-    similarity_transform,
-    transform_points,
-    warp_image,
-)
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.plausibility import reject_implausible
 from interpfer.landmarks.resolve import resolve_landmarks
@@ -35,23 +25,18 @@ from interpfer.maps import named_maps
 from interpfer.maps.base import AnyMap
 from interpfer.maps.canvas import normalise, to_canvas
 from interpfer.maps.compute import model_maps
-from interpfer.maps.engine import require_named, run_maps
+from interpfer.maps.engine import MapResults, require_named, run_maps
 from interpfer.metrics.agreement import cosine, cosine_skill
-from interpfer.models.input import InputSpec
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
-from interpfer.models.preparation import prepare_pixels
 from interpfer.options import resolve_options
 from interpfer.runtime.device import pick_device
 from interpfer.truth import open_truth
 from interpfer.truth.base import Truth, TruthProvider
-from interpfer.types import CANVAS, Landmarks, Placement, Sample
+from interpfer.types import Landmarks, Placement, Sample
 
 LANDMARK_CROPS = ("face", "aligned")
 """Values of ``--crop`` that need landmarks, whatever the truth."""
-
-SMALL = 0.5
-"""A face whose landmarks span less than this share of a side of the picture is cut out."""
 
 
 @dataclass(frozen=True)
@@ -117,42 +102,74 @@ class Explainer:
 
         Raises:
             DataError: the label is no expression, or no output of the model where it is to be explained.
+            ModelError: a map that was requested by name cannot be computed, or the classifier takes clips.
+        """
+        if self.model.frames > 1:
+            raise ModelError(
+                f"model {self.model.name} takes clips of {self.model.frames} frames, and {name} is a picture: pass a "
+                "video, or a folder of frames."
+            )
+        wanted = canonical(label) if label else ""
+        target = self.find_target(wanted)
+        picture = to_rgb(picture)
+        landmarks = self.locate([name], [picture])
+        view = View.of(name, picture, landmarks, self.model.card.input, self.options)
+        results = self.run(view.image, target)
+        explained = wanted if target is not None else self.model.classes[int(results.logits[0].argmax())]
+        return self.describe(name, picture, view, results, 0, wanted, explained)
+
+    def locate(self, names: Sequence[str], pictures: Sequence[Image.Image]) -> Landmarks:
+        """Return the landmarks of pictures in their pixels; what is no face is not found."""
+        return reject_implausible(self.provider.locate(names, pictures), [each.size for each in pictures])
+
+    def run(self, images: Float[Tensor, "n 3 s s"], target: Int[Tensor, " n"] | None) -> MapResults:
+        """Return logits and maps of what the classifier sees.
+
+        Args:
+            images: RGB in [0, 1] at its input size, whole clips of a classifier of clips.
+            target: output per image that class-specific maps explain; None for the predicted one.
+
+        Raises:
             ModelError: a map that was requested by name cannot be computed.
         """
-        wanted = canonical(label) if label else ""
-        target = self._target(wanted)
-        picture = to_rgb(picture)
-        landmarks = reject_implausible(self.provider.locate([name], [picture]), [picture.size])
-        transform, cropped = self._place(landmarks, picture.size)
-        spec = self.model.card.input
-        image, face = (self._cut(picture, transform, cropped, each)[None] for each in (spec, spec.at(CANVAS)))
-        if not spec.is_whole:
-            transform, cropped = self._seen(picture, transform, cropped), True
-        points = transform_points(landmarks.points.double(), transform[None])
-        image, face = cover_views(self.options, name, (image, face), points)
-        x = self.model.normalise(image)
+        x = self.model.normalise(images)
         results = run_maps(self.model, x, self.methods, self.layers, target, self.options.seed)
         require_named(results.refused, self.methods, self.layers, set(self.requested), self.model.name)
-        chances = self.model.probabilities(results.logits.cpu().double())[0].tolist()
-        predicted = self.model.classes[int(results.logits[0].argmax())]
-        expressions = list(dict.fromkeys(filter(None, (predicted, wanted))))
-        landmarks = Landmarks.of(points)
-        truths = self._draw(name, expressions, points, Placement(transform[None], (picture.size,)))
+        return results
+
+    def describe(
+        self, name: str, picture: Image.Image, view: View, results: MapResults, row: int, wanted: str, explained: str
+    ) -> Explanation:
+        """Return the explanation of one picture out of the maps of several.
+
+        Args:
+            name: of the picture.
+            picture: RGB.
+            view: what the classifier sees of it.
+            results: maps of several pictures.
+            row: which of them it is.
+            wanted: its label, "" for none.
+            explained: the class that class-specific maps explain.
+        """
+        chances = self.model.probabilities(results.logits.cpu().double())[row].tolist()
+        predicted = self.model.classes[int(results.logits[row].argmax())]
+        expressions = list(dict.fromkeys(filter(None, (predicted, wanted, explained))))
+        landmarks = Landmarks.of(view.points)
+        truths = self._draw(name, expressions, view.points, Placement(view.transform[None], (picture.size,)))
         drawn = {label: truth.maps[0] for label, truth in truths.items()}
-        explained = predicted if target is None else wanted
         expected = explained if explained in drawn else ""
         maps = tuple(
-            self._show(key, raw, truths, expected, landmarks)
+            self._show(key, raw[row : row + 1], truths, expected, landmarks)
             for key, raw in results.maps.items()
             if key not in results.refused or key[0] in self.requested
         )
         return Explanation(
             image=name,
             picture=picture,
-            face=face[0],
-            points=points[0],
-            transform=transform,
-            cropped=cropped,
+            face=view.face[0],
+            points=view.points[0],
+            transform=view.transform,
+            cropped=view.cropped,
             model=self.model.name,
             probabilities=dict(zip(self.model.classes, chances, strict=True)),
             predicted=predicted,
@@ -175,7 +192,7 @@ class Explainer:
         truths = {label: self.truth.draw([Sample(name, label)], landmarks) for label in expressions}
         return {label: truth for label, truth in truths.items() if bool(truth.valid[0])}
 
-    def _target(self, label: str) -> Int[Tensor, " 1"] | None:
+    def find_target(self, label: str) -> Int[Tensor, " 1"] | None:
         """Return the output that class-specific maps explain; None for the predicted one."""
         if self.options.target == "predicted":
             return None
@@ -185,34 +202,6 @@ class Explainer:
             known = ", ".join(self.model.classes)
             raise DataError(f"label must be one of {known} with --target label, got '{label}'")
         return torch.tensor([self.model.classes.index(label)])
-
-    def _place(self, landmarks: Landmarks, size: tuple[int, int]) -> tuple[Float[Tensor, "2 3"], bool]:
-        """Return the map from the picture to the canvas, and whether it cuts something out."""
-        whole = resize_transform(*size, CANVAS)
-        if self.options.crop == "whole" or not bool(landmarks.found[0]):
-            return whole, False
-        points = landmarks.points.double()
-        if self.options.crop == "aligned":
-            return similarity_transform(points, CANVAS)[0], True
-        span = (points.amax(1) - points.amin(1))[0] / points.new_tensor(size)
-        small = self.options.crop == "face" or float(span.min()) < SMALL
-        return (face_crop_transform(points, CANVAS)[0], True) if small else (whole, False)
-
-    @staticmethod
-    def _cut(
-        picture: Image.Image, transform: Float[Tensor, "2 3"], cropped: bool, spec: InputSpec
-    ) -> Float[Tensor, "3 s s"]:
-        side = spec.picture_size
-        face = warp_image(picture, transform * (side / CANVAS), side) if cropped else picture
-        return prepare_pixels(np.array(face), spec)
-
-    def _seen(self, picture: Image.Image, transform: Float[Tensor, "2 3"], cropped: bool) -> Float[Tensor, "2 3"]:
-        """Return the transform from the picture to what the network sees of it, or of the face cut out of it."""
-        spec = self.model.card.input
-        if not cropped:
-            return view_transform(spec, *picture.size)
-        side = spec.picture_size
-        return compose_transforms(view_transform(spec, side, side), transform * (side / CANVAS))
 
     def _show(
         self,

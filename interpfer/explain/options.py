@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interpfer.choices import CROPS, PROTOCOLS, TARGETS
+from interpfer.datasets.sampling import DEFAULT_SAMPLING, SAMPLINGS
 from interpfer.models.options import ModelOptions
 from interpfer.options import option
 from interpfer.truth.options import TruthOptions
@@ -17,7 +18,7 @@ class ExplainOptions(ModelOptions, TruthOptions):
     """How a picture is explained, and where the result goes; the other values are those of the base classes.
 
     Attributes:
-        image: a picture, or a folder of pictures.
+        image: a picture, a folder of pictures, or a clip: a video, or a folder of frames.
         model: the checkpoint.
         label: the expression that the face shows, or the class of the picture, in any spelling.
         maps: names or groups; class-specific ones explain the class of ``target``.
@@ -32,11 +33,14 @@ class ExplainOptions(ModelOptions, TruthOptions):
         device: "auto", "cpu", "cuda", ...
         seed: of maps that draw at random.
         out: a picture, a JSON file or a folder; None for the current folder.
+        clip: take a folder for the frames of one clip; a classifier of clips always does.
+        sampling: which frames of a clip are explained, one of ``interpfer.datasets.sampling.SAMPLINGS``.
+        frames: number of frames of a clip; None for those that the classifier takes, else 8.
         rationale: file that gets a line per picture, as ``interpfer rationales`` reads it; None for none.
     """
 
     image: str | Path | None = option(
-        None, "Picture, or folder of pictures", kind="path", metavar="IMAGE", flag="", required=True
+        None, "Picture, folder of pictures, or clip", kind="path", metavar="IMAGE", flag="", required=True
     )
     model: str | Path | None = option(
         None, "Checkpoint", kind="path", metavar="MODEL", example="model.pt", required=True
@@ -78,6 +82,16 @@ class ExplainOptions(ModelOptions, TruthOptions):
         metavar="FILE|DIR",
         example="why.svg",
         repeats=False,
+    )
+    clip: bool = option(False, "The folder holds the frames of one clip", kind="switch")
+    sampling: str = option(DEFAULT_SAMPLING, "Frames of a clip that are explained", choices=tuple(SAMPLINGS))
+    frames: int | None = option(
+        None,
+        "Number of frames of a clip; default: the model's, else 8",
+        kind="integer",
+        metavar="N",
+        example="16",
+        least=1,
     )
     rationale: str | Path | None = option(
         None,

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from interpfer.errors import RunError
+from interpfer.explain.clip import ClipExplanation, clip_facts
+from interpfer.explain.clip_sheet import clip_sheet
 from interpfer.explain.explanation import Explanation
 from interpfer.explain.facs import facts
 from interpfer.explain.sheet import SUFFIXES, explanation_sheet
@@ -70,6 +72,44 @@ class OutputPaths:
             if target.exists() and target.samefile(path):
                 raise RunError(f"--out {folder}: {target} is an input picture; pass another folder.")
         return cls(paths, folder if several else None)
+
+
+def plan_clip(clip: Path, out: Path | None, printed: bool) -> Path | None:
+    """Return the output path of the explanation of a clip, before anything is computed; None for none.
+
+    Args:
+        clip: video, or folder of frames.
+        out: what the user named, or None.
+        printed: whether the result goes to stdout, so that nothing needs to be written.
+
+    Raises:
+        RunError: ``out`` is no kind of file that is written.
+    """
+    if out is None or out.is_dir() or not out.suffix:
+        if out is None and printed:
+            return None
+        folder = out or Path()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{clip.resolve().stem}-explained.png"
+    known = (*SUFFIXES, ".json")
+    if out.suffix.lower() not in known:
+        raise RunError(f"--out {out}: the suffix must be one of {', '.join(known)}; a name without one is a folder.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def write_clip(explanation: ClipExplanation, path: Path | None) -> None:
+    """Write the explanation of a clip in the format of its suffix; nowhere if ``path`` is None.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() == ".json":
+        write_atomic(path, json_bytes(clip_facts(explanation)))
+    else:
+        clip_sheet(explanation, path)
 
 
 def write_explanation(explanation: Explanation, path: Path | None) -> None:

@@ -22,6 +22,7 @@ from interpfer.errors import RunError
 from interpfer.explain.captions import CAPTION, PANEL, fit_title, map_caption, shorten, shown_classes, wrap_caption
 from interpfer.explain.explanation import ExplainedMap, Explanation
 from interpfer.explain.facs import rules_text, sentence
+from interpfer.explain.overlay import blend_map, face_pixels, grey_face
 from interpfer.labels import NEUTRAL
 from interpfer.landmarks.alignment import invert_transform, transform_points
 from interpfer.metrics.au_profile import USED
@@ -42,7 +43,6 @@ HEAD, LINE = 0.27, 0.125
 SENTENCE = 0.148
 """Inches of a line of the sentence."""
 
-OPACITY = 0.6
 PALE = "#b3bcc5"
 TRACK = "#eef1f4"
 DOTS = "#56b4e9"
@@ -196,17 +196,8 @@ def _bare(axis: Axes, title: str, below: str = "") -> None:
         spine.set_visible(False)
 
 
-def _pixels(face: Float[Tensor, "3 s s"]) -> Any:
-    return face.permute(1, 2, 0).clamp(0, 1).numpy()
-
-
-def _blend(ground: Any, values: Any) -> Any:
-    """Overlay a map in [0, 1] on a picture; done here, since file formats blend differently."""
-    return (1 - OPACITY) * ground + OPACITY * mpl.colormaps[COLOURS](values)[..., :3]
-
-
 def _face(axis: Axes, explanation: Explanation) -> None:
-    axis.imshow(_pixels(explanation.face), interpolation="bilinear")
+    axis.imshow(face_pixels(explanation.face), interpolation="bilinear")
     if explanation.has_face:
         points = explanation.points.numpy()
         axis.scatter(points[:, 0], points[:, 1], s=3.2, c=DOTS, edgecolors="black", linewidths=0.25)
@@ -226,7 +217,7 @@ def _scene(axis: Axes, explanation: Explanation) -> None:
     if explanation.cropped and explanation.main is not None:
         values, seen = explanation.on_picture(explanation.main.values)
         scaled = [np.asarray(Image.fromarray(x.float().numpy()).resize(size)) for x in (values, seen)]
-        pixels = np.where(scaled[1][..., None] > 0.5, _blend(pixels, scaled[0]), pixels)
+        pixels = np.where(scaled[1][..., None] > 0.5, blend_map(pixels, scaled[0]), pixels)
         below = f"{explanation.main.name}, on the picture"
     axis.imshow(pixels, extent=(0, explanation.picture.width, explanation.picture.height, 0))
     if explanation.cropped:
@@ -265,8 +256,8 @@ def _chances(axis: Axes, explanation: Explanation) -> None:
 def _map(
     axis: Axes, explanation: Explanation, values: Float[Tensor, "s s"] | None, title: str, below: str, why: str
 ) -> None:
-    grey = np.repeat(_pixels(explanation.face).mean(2, keepdims=True), 3, 2)
-    axis.imshow(grey if values is None else _blend(grey, values.numpy()), interpolation="bilinear")
+    grey = grey_face(explanation.face)
+    axis.imshow(grey if values is None else blend_map(grey, values.numpy()), interpolation="bilinear")
     _bare(axis, title, below if values is not None else why)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import DataError
+from interpfer.faces.following import FollowedLandmarks, follow_clips
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.landmarks.embedded import SEARCH_CONFIDENCE, EmbeddedLandmarks
 from interpfer.landmarks.files import FileLandmarks
@@ -94,11 +95,11 @@ class FilteredFractions(FilteredLandmarks):
 
 def landmark_notes(provider: LandmarkProvider) -> tuple[str, ...]:
     """Return what a reader of scores with these landmarks has to know, a line each."""
-    return provider.notes if isinstance(provider, FileLandmarks | FilteredLandmarks) else ()
+    return provider.notes if isinstance(provider, FileLandmarks | FilteredLandmarks | FollowedLandmarks) else ()
 
 
 def check_landmarks(provider: LandmarkProvider, dataset: Dataset) -> LandmarkProvider:
-    """Check the landmarks of a file or a data set on a sample of the pictures.
+    """Check the landmarks of a file or a data set on a sample of the pictures, and follow them over clips.
 
     Units, order, axes and place of the points are checked, then a few faces are compared with what the embedded network
     finds. Landmarks that are found in the pictures themselves need no check.
@@ -113,6 +114,11 @@ def check_landmarks(provider: LandmarkProvider, dataset: Dataset) -> LandmarkPro
     Raises:
         DataError: most faces have the same fault, or a name in the file stands for several images.
     """
+    checked = _check(provider, dataset)
+    return follow_clips(checked, dataset, landmark_notes(checked))
+
+
+def _check(provider: LandmarkProvider, dataset: Dataset) -> LandmarkProvider:
     if provider.needs_images and not isinstance(provider, FileLandmarks):
         return provider
     where = f"landmarks '{provider.name}' of the data set {dataset.name}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from interpfer.datasets.base import Dataset
 from interpfer.datasets.images import pixel_digest
 from interpfer.errors import DataError
+from interpfer.faces.clip_batches import find_incomplete, plan_batches
 from interpfer.labels import class_indices
 from interpfer.landmarks.alignment import (
     compose_transforms,
@@ -66,6 +68,7 @@ class FaceStream:
         align: whether to align each face first; a face without landmarks is not.
         input: input of the model that the images are for: images and canvas show what it sees of a picture; None for
             the whole picture, resized (bilinear, antialiased).
+        readers: threads that read batches in the background, where each image is a file of its own.
     """
 
     dataset: Dataset
@@ -73,16 +76,40 @@ class FaceStream:
     size: int
     align: bool = False
     input: InputSpec | None = None
+    readers: int = 1
 
     @property
     def spec(self) -> InputSpec:
         """How a picture becomes an image of that size."""
         return InputSpec(self.size) if self.input is None else self.input.at(self.size)
 
+    @property
+    def frames(self) -> int:
+        """Frames that the network takes at a time; 1 for one of pictures."""
+        return 1 if self.input is None else self.input.frames
+
+    def plan(self, rows: Sequence[int], batch_size: int) -> list[tuple[int, ...]]:
+        """Divide rows into batches: as many images as asked at most, and whole clips where they fit."""
+        return plan_batches(self.dataset.samples, rows, batch_size, self.frames)
+
     def batches(self, rows: Sequence[int], batch_size: int) -> Iterator[Batch]:
         """Yield the images at ``rows`` in batches, reading the next batch in the background."""
-        batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-        yield from prefetch(self.read, batches)
+        yield from self.read_batches(self.plan(rows, batch_size))
+
+    def read_batches(self, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        """Yield the images of some batches of rows, reading the next batches in the background."""
+        yield from prefetch(self.read, batches, self.readers if self._has_files else 1)
+
+    def find_landmarks(self, batches: Sequence[Sequence[int]]) -> Iterator[Landmarks]:
+        """Yield ``landmarks`` of some batches of rows, found in as many threads as torch is set to use."""
+        workers = max(self.readers, torch.get_num_threads()) if self._has_files else 1
+        yield from prefetch(self.landmarks, batches, workers)
+
+    @cached_property
+    def _has_files(self) -> bool:
+        """Whether each image is a file of its own; a file of many is read by one thread."""
+        paths = {sample.path for sample in self.dataset.samples}
+        return None not in paths and len(paths) == len(self.dataset.samples)
 
     def read(self, rows: Sequence[int]) -> Batch:
         """Read the images at ``rows`` and find their landmarks."""
@@ -93,6 +120,9 @@ class FaceStream:
                 pictures[row] = self.dataset.image(row)
             except DataError as error:
                 skipped[row] = str(error)
+        if self.frames > 1:
+            skipped |= find_incomplete(self.dataset.samples, rows, skipped, self.frames)
+            pictures = {row: picture for row, picture in pictures.items() if row not in skipped}
         sizes = tuple(picture.size for picture in pictures.values())
         landmarks = reject_implausible(self.provider.locate(self._ids(pictures), list(pictures.values())), sizes)
         transforms = self._transforms(landmarks, sizes)

@@ -10,3 +10,6 @@ EMPTY_MASK, OUT_OF_VIEW = "empty mask", "mask out of view"
 
 NO_LANDMARKS = "none"
 """Name in run.json in place of landmarks where none were looked for."""
+
+BRIDGED = "interpolated"
+"""Note on a frame of a clip without a face, whose points were interpolated between two frames with one."""

@@ -4,7 +4,7 @@ They are read from timm's attention (unfused meanwhile), the attention of Huggin
 ``nn.MultiheadAttention`` (with its weights returned, as in torchvision's ViT), and that of Keras.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,8 +26,16 @@ def _is_attention(module: nn.Module) -> bool:
 
 
 @contextmanager
-def record_attention(network: nn.Module, recorded: list[Tensor]) -> Iterator[None]:
-    """Append the probabilities of every attention module to ``recorded``; the network is restored afterwards."""
+def record_attention(
+    network: nn.Module, recorded: list[Tensor], only: Collection[nn.Module] | None = None
+) -> Iterator[None]:
+    """Append the probabilities of attention modules to ``recorded``; the network is restored afterwards.
+
+    Args:
+        network: the network.
+        recorded: list to append to.
+        only: modules among which those of interest are; None for all of the network.
+    """
     handles: list[Any] = []
     restore: list[tuple[Any, str, Any]] = []
 
@@ -56,6 +64,8 @@ def record_attention(network: nn.Module, recorded: list[Tensor]) -> Iterator[Non
 
     try:
         for module in network.modules():
+            if only is not None and module not in only:
+                continue
             if isinstance(module, nn.MultiheadAttention):
                 handles.append(module.register_forward_pre_hook(request_weights, with_kwargs=True))
                 handles.append(module.register_forward_hook(record_second))

@@ -26,10 +26,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from interpfer.au.orders import resolve_au_order
 from interpfer.errors import DataError, ModelError, nearest
+from interpfer.files import parse_yaml
 from interpfer.labels import CLASS_ORDERS, resolve_classes
 from interpfer.models.image_text.prompts import Prompts, parse_prompts
 from interpfer.models.input import InputSpec, parse_input
@@ -114,8 +113,8 @@ def read_card(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"model card {path}: not YAML ({error}).") from error
     if not isinstance(raw, dict):
         raise ModelError(f"model card {path}: must hold fields such as 'arch:' and 'classes:', got {raw!r}.")
@@ -157,11 +156,14 @@ def parse_card(raw: Mapping[str, Any], where: str, folder: str | Path, has_modul
     except DataError as error:
         raise ModelError(f"model card {where}: classes: {error}") from error
     layers = raw.get("layers")
+    spec = parse_input(raw.get("input") or {}, where)
+    if aus and spec.frames > 1:
+        raise ModelError(f"model card {where}: outputs for action units are read of pictures, not of clips: omit aus.")
     return ModelCard(
         arch=None if raw.get("arch") is None else str(raw["arch"]),
         classes=classes,
         arch_args=_parse_mapping(raw, where, "arch_args"),
-        input=parse_input(raw.get("input") or {}, where),
+        input=spec,
         output=None if raw.get("output") is None else parse_output(raw["output"], where),
         layers=None if layers is None else tuple(_parse_names(layers, where, "layers")),
         folder=folder,

@@ -9,10 +9,24 @@ from torch import Tensor
 
 from interpfer.errors import ModelError
 from interpfer.models.card import ModelCard
+from interpfer.models.clips import to_clips
 from interpfer.models.messages import first_line
 
 SIZES = (32, 40, 44, 48, 56, 64, 80, 96, 100, 112, 128, 160, 192, 200, 224, 240, 256, 260, 288, 299, 300, 320, 384, 448)
 """Input sizes that are tried where a network does not take the one it was given."""
+
+TAKES_CLIPS = re.compile(
+    r"conv3d|5D|5-?dimensional|weight of size \[\d+, \d+, \d+, \d+, \d+\]|input\[\d+(?:, \d+){4}\]"
+    r"|\(T: \d+|expected 5, got 4"
+)
+"""What networks that take clips raise on pictures."""
+
+NAME_FRAMES = (
+    "if it takes clips, write their number of frames and layout into the card (input: {frames: 16, layout: ncthw}, or "
+    "ntchw)"
+)
+
+CHECK_CLIPS = "check frames, layout (ncthw or ntchw), size and color in input of the card"
 
 CHANNELS = re.compile(r"to have (\d+) channels, but got \d+ channels")
 ARGUMENT = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)")
@@ -40,7 +54,13 @@ def explain_failure(name: str, card: ModelCard, x: Tensor, error: Exception, run
         run: the forward, to find the input sizes at which it runs.
     """
     text = f"{type(error).__name__}: {first_line(error)}".rstrip(".: ")
-    given = f"{' x '.join(map(str, x.shape))} pixels in {card.input.color}"
+    shape = to_clips(x, card.input).shape
+    given = f"{' x '.join(map(str, shape))} pixels in {card.input.color}"
+    clips = f"clips of {card.input.frames} frames as {card.input.layout}"
+    if card.input.frames > 1 and not WRONG_SIZE.search(str(error)):
+        return ModelError(f"model {name}: its forward raised {text}, given {given}, {clips}; {CHECK_CLIPS}.")
+    if card.input.frames == 1 and TAKES_CLIPS.search(str(error)):
+        return ModelError(f"model {name}: its forward raised {text}, given {given}; {NAME_FRAMES}.")
     return ModelError(f"model {name}: its forward raised {text}, given {given}; {_remedy(str(error), x, run)}.")
 
 

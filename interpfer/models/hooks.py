@@ -1,4 +1,4 @@
-"""Forward hooks that leave the network as it was, and the tensor in the output of a module."""
+"""Forward hooks that leave the network as it was, its wrappers, and the tensor in the output of a module."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -113,3 +113,14 @@ def replace_first(output: Any, tensor: Tensor, part: int = 0) -> Any:
         return parts if isinstance(output, list) else tuple(parts)
     output.last_hidden_state = tensor
     return output
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """Return the network inside DataParallel and compiled wrappers."""
+    while True:
+        inner = getattr(module, "_orig_mod", None)
+        if inner is None and isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = module.module
+        if inner is None:
+            return module
+        module = inner

@@ -7,13 +7,11 @@ once: huggingface_hub itself would retry for half a minute.
 """
 
 import re
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote, unquote, urlparse
-from urllib.request import getproxies
+from urllib.parse import quote, unquote
 
 from interpfer.errors import ModelError
 from interpfer.models.image_text.folder import TOKENIZER_FILES
@@ -23,6 +21,7 @@ from interpfer.models.messages import first_line, list_few
 from interpfer.models.readers.folder import SUFFIXES
 from interpfer.models.readers.hf import WEIGHTS
 from interpfer.registry import missing_package
+from interpfer.runtime.hub_access import CONNECT_SECONDS, describe_failure, is_reachable
 
 FORM = "hf://OWNER/NAME[@REVISION][/FILE]"
 ADDRESS = re.compile(
@@ -30,9 +29,6 @@ ADDRESS = re.compile(
 )
 SCHEME = re.compile(r"hf:/{1,2}")
 TIMM_HUB, TIMM_FOLDER = "timm:hf-hub:", "timm:local-dir:"
-
-CONNECT_SECONDS = 2.0
-"""Seconds to wait for a connection to the hub."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +203,9 @@ def _download(address: HubAddress) -> Path:
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{_describe_failure(address, error)}.") from error
+        raise ModelError(
+            f"{describe_failure(str(address), address.repo, address.revision, error, address.file)}."
+        ) from error
 
 
 def _list_files(address: HubAddress, names: Sequence[str]) -> list[str]:
@@ -245,30 +243,3 @@ def _list_wanted(names: Sequence[str]) -> list[str]:
         return adapters[:1]
     known = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
     return known if len(known) == 1 else []
-
-
-def _describe_failure(address: HubAddress, error: Exception) -> str:
-    from huggingface_hub import errors
-
-    page = f"https://huggingface.co/{address.repo}"
-    if isinstance(error, errors.GatedRepoError):
-        return f"{address.repo} is gated: accept its terms on {page}, log in with `hf auth login`, and try again"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"{address.repo} has no revision '{address.revision}'; its branches and tags are on {page}"
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return f"the hub has no model {address.repo}, or it is private: check the name, or log in with `hf auth login`"
-    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
-        return f"{address.repo} has no file '{address.file}'; its files are on {page}/tree/main"
-    return f"{address} cannot be downloaded: {type(error).__name__}: {first_line(error)}"
-
-
-def is_reachable(endpoint: str) -> bool:
-    """Return whether a connection to the hub can be opened; with a proxy it is not tried."""
-    if getproxies().keys() & {"https", "http", "all"}:
-        return True
-    place = urlparse(endpoint)
-    try:
-        with socket.create_connection((place.hostname or "", place.port or 443), timeout=CONNECT_SECONDS):
-            return True
-    except OSError:
-        return False

@@ -1,4 +1,4 @@
-"""Image classifiers of transformers as architectures of a card: ``arch: hf:TYPE``, with the config as ``arch_args``."""
+"""Classifiers of transformers, of images or clips, as architectures of a card: ``arch: hf:TYPE``."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from interpfer.errors import ModelError, TrustError
+from interpfer.models.hugging_face_clips import find_builder
 from interpfer.models.image_text.architecture import describe_image_text
 from interpfer.models.image_text.network import ImageTextNetwork
 from interpfer.models.messages import REVIEW
@@ -36,15 +37,15 @@ def from_hugging_face(name: str, classes: int, **config: Any) -> nn.Module:
     if code:
         raise TrustError(f"arch '{SOURCE}:{name}' contains its own code ({', '.join(code)}); {REVIEW}.")
     try:
-        from transformers import CONFIG_MAPPING, AutoModelForImageClassification
+        from transformers import CONFIG_MAPPING
     except ModuleNotFoundError as error:
         raise ModelError(f"arch '{SOURCE}:{name}' needs {missing_package(error)}") from error
     if name not in CONFIG_MAPPING:
         raise ModelError(f"arch '{SOURCE}:{name}': transformers has no model of this type.")
+    builder = find_builder(name)
     fields = config if {"id2label", "num_labels"} & set(config) else {"num_labels": classes} | config
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        builder: Any = AutoModelForImageClassification
         network: nn.Module = builder.from_config(CONFIG_MAPPING[name].from_dict(dict(fields)))
     return network
 

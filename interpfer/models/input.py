@@ -3,16 +3,18 @@
 input: {size: 112, color: rgb, scale: 1, mean: [0, 0, 0], std: [1, 1, 1]}     # x = (pixel/255*scale - mean)/std
 input: {size: 224, mean: imagenet}                                            # the same by name
 input: {resize: 256, crop: 224, interpolation: bicubic, rounded: true}        # the centre of a larger picture
+input: {size: 112, frames: 16, layout: ncthw}                                 # clips of 16 frames
 
 ``interpfer.models.preparation`` does what it says.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from interpfer.choices import COLORS, INTERPOLATIONS
 from interpfer.errors import ModelError, nearest
+from interpfer.models.input_fields import CLIP_LAYOUTS, CONVERTERS, CROP_CORNERS, ROUNDED
 from interpfer.models.normalisations import NORMALISATIONS, expand_names, parse_color, require_same_unit
 
 LUMA = (0.299, 0.587, 0.114)
@@ -21,17 +23,15 @@ LUMA = (0.299, 0.587, 0.114)
 FIELDS = (
     *("size", "color", "scale", "mean", "std"),
     *("resize", "crop", "crop_corner", "interpolation", "antialias", "rounded", "pad", "flip_channels", "offset"),
+    *("frames", "layout"),
 )
 """Fields of ``input``."""
 
 GEOMETRY = ("resize", "crop", "crop_corner", "interpolation", "antialias", "rounded", "pad")
 """Fields that say how a picture becomes a square of the input size."""
 
-CROP_CORNERS = ("round", "floor")
-"""How the corner of a crop with an odd margin is rounded."""
-
-ROUNDED = ("pillow", "torchvision")
-"""Libraries whose resize of bytes can be repeated to the byte: that of PIL images, and that of uint8 tensors."""
+CLIP = ("frames", "layout")
+"""Fields that say how pictures become clips."""
 
 ALIASED = ("nearest", "bilinear", "bicubic")
 """Interpolations that exist without antialiasing."""
@@ -54,6 +54,8 @@ class InputSpec:
         antialias: whether a picture that is shrunk is smoothed.
         rounded: whose arithmetic of bytes each resize has, "pillow" or "torchvision"; "" for no rounding.
         pad: red, green and blue in bytes of the border that makes a picture square first; None for no border.
+        frames: number of frames of the clips that the network takes; 1 for one that takes pictures.
+        layout: order of the axes of a batch of clips, one of ``CLIP_LAYOUTS``.
     """
 
     size: int = 224
@@ -68,6 +70,8 @@ class InputSpec:
     antialias: bool = True
     rounded: str = ""
     pad: tuple[int, int, int] | None = None
+    frames: int = 1
+    layout: str = CLIP_LAYOUTS[0]
 
     def __repr__(self) -> str:
         """Return the fields; those after ``std`` only where they are set, so that identities of old cards stay."""
@@ -138,10 +142,10 @@ def parse_input(raw: Any, where: str) -> InputSpec:
     spec = InputSpec()
     values: dict[str, Any] = {}
     for name, value in expand_names(_resolve_flip(raw, where), where).items():
-        convert, kind = _CONVERTERS[name]
+        convert, kind = CONVERTERS[name]
         try:
             values[name] = convert(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ModelError(f"model card {where}: input.{name} must be {kind}, got {value!r}.") from None
     offset = values.pop("offset", 0.0)
     if values.get("crop") is not None:
@@ -163,7 +167,7 @@ def describe_input(spec: InputSpec) -> dict[str, Any]:
         {'size': 224, 'color': 'rgb', 'resize': [256, 256], 'crop': 224, 'rounded': 'pillow'}
     """
     plain = InputSpec()
-    extra = {name: getattr(spec, name) for name in GEOMETRY}
+    extra = {name: getattr(spec, name) for name in (*GEOMETRY, *CLIP)}
     extra = {name: value for name, value in extra.items() if value != getattr(plain, name)}
     written = {name: [*value] if isinstance(value, tuple) else value for name, value in extra.items()}
     for name in NORMALISATIONS:
@@ -199,7 +203,8 @@ def _resolve_flip(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _require_geometry(spec: InputSpec, where: str) -> None:
     sides = spec.resize if isinstance(spec.resize, tuple) else (spec.resize,)
-    for name, value in (*(("resize", side) for side in sides), ("crop", spec.crop), ("size", spec.size)):
+    own = (("crop", spec.crop), ("size", spec.size), ("frames", spec.frames))
+    for name, value in (*(("resize", side) for side in sides), *own):
         if value is not None and value < 1:
             raise ModelError(f"model card {where}: input.{name} must be at least 1, got {value}.")
     if spec.resize is not None and spec.crop is None:
@@ -211,6 +216,10 @@ def _require_geometry(spec: InputSpec, where: str) -> None:
         raise ModelError(
             f"model card {where}: input.interpolation must be one of {', '.join(INTERPOLATIONS)}, got "
             f"'{spec.interpolation}'.{nearest(spec.interpolation, INTERPOLATIONS)}"
+        )
+    if spec.layout not in CLIP_LAYOUTS:
+        raise ModelError(
+            f"model card {where}: input.layout must be one of {', '.join(CLIP_LAYOUTS)}, got '{spec.layout}'."
         )
     if spec.crop_corner not in CROP_CORNERS:
         raise ModelError(
@@ -242,57 +251,3 @@ def _require_colors(spec: InputSpec, where: str) -> None:
             )
     if 0 in spec.std:
         raise ModelError(f"model card {where}: input.std must not contain 0.")
-
-
-def _parse_numbers(value: Any) -> tuple[float, ...]:
-    return tuple(float(item) for item in (value if isinstance(value, Sequence) else [value]))
-
-
-def _parse_sides(value: Any) -> int | tuple[int, int] | None:
-    if value is None or not isinstance(value, Sequence):
-        return None if value is None else int(value)
-    height, width = value
-    return int(height), int(width)
-
-
-def _parse_pad(value: Any) -> tuple[int, int, int] | None:
-    if value is None or isinstance(value, bool):
-        if value:
-            raise ValueError
-        return None
-    red, green, blue = value if isinstance(value, Sequence) else (value, value, value)
-    color = int(red), int(green), int(blue)
-    if not all(0 <= level <= 255 for level in color):
-        raise ValueError
-    return color
-
-
-def _parse_rounded(value: Any) -> str:
-    if isinstance(value, bool):
-        return ROUNDED[0] if value else ""
-    return str(value).lower()
-
-
-def _parse_switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-_CONVERTERS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "size": (int, "a number of pixels"),
-    "color": (parse_color, f"one of {', '.join(COLORS)}"),
-    "scale": (float, "a number"),
-    **dict.fromkeys(
-        ("mean", "std"), (_parse_numbers, f"a number, a list of numbers or one of {', '.join(NORMALISATIONS)}")
-    ),
-    "resize": (_parse_sides, "a number of pixels or [height, width]"),
-    "crop": (lambda value: None if value is None else int(value), "a number of pixels"),
-    "crop_corner": (str, f"one of {', '.join(CROP_CORNERS)}"),
-    "interpolation": (lambda value: str(value).lower(), f"one of {', '.join(INTERPOLATIONS)}"),
-    "antialias": (_parse_switch, "true or false"),
-    "rounded": (_parse_rounded, f"true, false, {' or '.join(ROUNDED)}"),
-    "pad": (_parse_pad, "a colour in bytes, such as 0 or [124, 116, 104]"),
-    "offset": (float, "a number"),
-}
-"""How a field is read, and what it must be."""

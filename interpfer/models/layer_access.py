@@ -42,6 +42,11 @@ class LayerAccess:
         raise NotImplementedError
 
     @property
+    def frames(self) -> int:
+        """Number of frames of the clips that it classifies; 1 for a classifier of pictures."""
+        return self.card.input.frames
+
+    @property
     def program(self) -> Program | None:
         """The network if it is a program, whose layers are not accessible; else None."""
         return self.module if isinstance(self.module, Program) else None
@@ -103,6 +108,14 @@ class LayerAccess:
     def to_grid(self, layer: str, activation: Tensor) -> Float[Tensor, "n c gh gw"]:
         """Reshape the output (or gradient) of a layer to channels on a grid, without class and register tokens."""
         return self.layer(layer).to_grid(activation)
+
+    def to_frames(self, layer: str, maps: Float[Tensor, "n tgh gw"]) -> Float[Tensor, "m gh gw"]:
+        """Return a map per frame out of maps at the grid of clips; those of pictures are returned as they are."""
+        return maps if self.frames == 1 else self._spatial_layer(layer).to_frames(maps)
+
+    def of_clips(self, rows: Tensor) -> Tensor:
+        """Return one row per clip of what is the same for all of its frames, such as logits and targets."""
+        return rows[:: self.frames]
 
     def layer(self, name: str) -> Layer:
         """Return a spatial layer by its name; the number of a call (``name@2``) is ignored."""

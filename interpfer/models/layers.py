@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError, nearest
+from interpfer.models.clip_layers import ClipLayouts
 from interpfer.models.heads.base import Head
 from interpfer.models.hooks import first_tensor, hooked, replace_first
 from interpfer.models.layer import Layer
@@ -33,16 +34,16 @@ CONTAINERS = (nn.ParameterDict, nn.ParameterList)
 
 
 def find_layers(
-    network: nn.Module, x: Float[Tensor, "1 c s s"], logits: Callable[[Tensor], Tensor]
+    network: nn.Module, x: Float[Tensor, "t c s s"], logits: Callable[[Tensor], Tensor]
 ) -> tuple[Layer, ...]:
     """Return the spatial layers of a network in the order in which they finish.
 
     Args:
         network: the network; it is not changed.
-        x: one input, such as noise.
+        x: one input, such as noise: a picture, or the frames of a clip.
         logits: function that runs the network on an input and returns its logits.
     """
-    trace = _Trace(network, getattr(network, "num_prefix_tokens", None), getattr(network, "layout", None))
+    trace = _Trace(network, len(x))
     with hooked(network, dict.fromkeys(trace.names, trace.record)), torch.enable_grad():
         scores = logits(x)
         gradients: Sequence[Tensor | None] = [None] * len(trace.outputs)
@@ -71,22 +72,28 @@ class _Trace:
 
     Args:
         network: the network.
-        prefix: number of class and register tokens; None if unknown.
-        layout: "nhwc" or "nchw" of its layers; None to find it by the shapes.
+        frames: number of frames of the clips that it takes; 1 for pictures.
 
     Attributes:
         names: module -> its name.
         outputs: name -> output of the last call and its description, in the order in which the modules finish.
     """
 
-    def __init__(self, network: nn.Module, prefix: int | None, layout: str | None = None) -> None:
+    def __init__(self, network: nn.Module, frames: int) -> None:
         heads = [f"{name}." for name, module in network.named_modules() if isinstance(module, Head)]
         self.names = {
             module: name for name, module in network.named_modules() if name and not name.startswith(tuple(heads))
         }
         self.outputs: dict[str, tuple[Tensor, Layer]] = {}
-        self._prefix = prefix
-        self._layout = layout if layout in ("nhwc", "nchw") else None
+        prefix, layout = getattr(network, "num_prefix_tokens", None), getattr(network, "layout", None)
+        known = layout if layout in ("nhwc", "nchw") else None
+
+        def find_picture(name: str, output: Tensor) -> Layer | None:
+            return _spatial_layer(name, output, prefix, known)
+
+        prefixes = PREFIX_TOKENS if prefix is None else (prefix, 0)
+        of_clips = ClipLayouts(network, frames, prefixes, MIN_GRID, find_picture)
+        self._find = find_picture if frames == 1 else of_clips.find
         self._has_token_grid = getattr(network, "has_token_grid", True) is not False
         self._calls: dict[str, int] = {}
         self._count = 0
@@ -105,7 +112,7 @@ class _Trace:
         for part in range(MAX_PARTS):
             tensor = first_tensor(output, part)
             is_dropped = tensor is not None and tensor.dim() == 3 and not self._has_token_grid
-            layer = None if tensor is None or is_dropped else _spatial_layer(name, tensor, self._prefix, self._layout)
+            layer = None if tensor is None or is_dropped else self._find(name, tensor)
             if tensor is None or layer is not None or isinstance(output, Tensor):
                 break
         if tensor is None or layer is None:

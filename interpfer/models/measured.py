@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from interpfer.errors import ModelError
+from interpfer.files import parse_yaml
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 VERSION = re.compile(r"\d+(\.\d+)+([a-z0-9.+-]*)")
@@ -95,8 +96,8 @@ def read_measured(path: Path) -> tuple[Measured, ...]:
     if not path.exists():
         return ()
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
     return parse_measured(raw, str(path))
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from interpfer.choices import AUTOCAST, COLORS
 from interpfer.errors import InterpferError, ModelError
 from interpfer.models.card import ModelCard
+from interpfer.models.clips import count_clips, repeat_logits, to_clips
 from interpfer.models.failures import explain_failure
-from interpfer.models.hooks import hooked
+from interpfer.models.hooks import hooked, unwrap
 from interpfer.models.layer_access import LayerAccess
 from interpfer.models.output import select_logits
 from interpfer.models.preparation import normalise, prepare
@@ -166,16 +167,22 @@ class Model(LayerAccess):
     def logits(self, x: Float[Tensor, "n c s s"]) -> Float[Tensor, "n k"]:
         """Run the network on preprocessed input, and return its logits; of a softmax at its end, what it is given.
 
+        Of a classifier of clips, x holds whole clips, and each frame has the logits of its clip.
+
         Raises:
-            ModelError: the output does not hold one logit per class.
+            ModelError: the output does not hold one logit per class, or x holds no whole clips.
         """
         if not self.classes:
             return self._au_logits(x)
+        logits = self._class_logits(x, count_clips(len(x), self.frames, self.name))
+        return logits if self.frames == 1 else repeat_logits(logits, self.frames)
+
+    def _class_logits(self, x: Float[Tensor, "m c s s"], n: int) -> Float[Tensor, "n k"]:
         if self.output_kind is not None and not self._has_softmax:
-            return self.select(self.forward(x), len(x))
+            return self.select(self.forward(x), n)
         with SoftmaxCalls() as calls:
-            scores = self.select(self.forward(x), len(x))
-        if self.output_kind is None and len(x):
+            scores = self.select(self.forward(x), n)
+        if self.output_kind is None and n:
             self.output_kind = name_output(scores, self.precision)
             if self.output_kind != LOGITS:
                 self._has_softmax = calls.logits_of(scores) is not None
@@ -261,7 +268,7 @@ class Model(LayerAccess):
     def run(self, x: Float[Tensor, "n c s s"]) -> Any:
         """Run the network as ``forward`` does, but let through what it raises."""
         with torch.autocast(x.device.type, self._autocast, enabled=self._autocast is not None):
-            return self.module(x, **self.card.forward_args)
+            return self.module(to_clips(x, self.card.input), **self.card.forward_args)
 
     def select(self, output: Any, n: int) -> Float[Tensor, "n k"]:
         """Return the logits in an output of the network.
@@ -279,18 +286,7 @@ class Model(LayerAccess):
 
     @property
     def noise(self) -> Tensor:
-        """One preprocessed input of seeded noise."""
+        """One preprocessed input of seeded noise: a picture, or the frames of a clip."""
         channels, size = COLORS[self.card.input.color], self.card.input.size
-        noise = torch.randn(1, channels, size, size, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(self.frames, channels, size, size, generator=torch.Generator().manual_seed(0))
         return noise.to(self.device, self._parameter.dtype)
-
-
-def unwrap(module: nn.Module) -> nn.Module:
-    """Return the network inside DataParallel and compiled wrappers."""
-    while True:
-        inner = getattr(module, "_orig_mod", None)
-        if inner is None and isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            inner = module.module
-        if inner is None:
-            return module
-        module = inner

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interpfer.errors import ModelError
+from interpfer.files import bounded_integer
 
 Key = int | str | None
 
@@ -110,14 +111,14 @@ def parse_output(raw: Any, where: str, name: str = "output") -> Output:
     if isinstance(raw, Mapping) and raw:
         try:
             return Output(tuple(dataclasses.replace(_parse_term(str(key)), weight=float(raw[key])) for key in raw))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise error from None
     if not isinstance(raw, str) or not raw.strip():
         raise error
     text = raw.strip()
     try:
         return Output(tuple(_parse_term(term) for term in text.split("+")) if "*" in text else (_parse_term(text),))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise error from None
 
 
@@ -136,7 +137,7 @@ def get_element(output: Any, key: Key) -> Any:
         return output[key]
     first, dot, rest = str(key).partition(".")
     if dot and any(str(name) == first for name, _ in list_elements(output)):
-        return get_element(get_element(output, first), int(rest) if rest.lstrip("-").isdecimal() else rest)
+        return get_element(get_element(output, first), bounded_integer(rest) if rest.lstrip("-").isdecimal() else rest)
     raise ModelError(f"the output has no element {key!r}; it is {describe_output(output)}.")
 
 
@@ -158,7 +159,7 @@ def find_tensors(output: Any, prefix: str = "", depth: int = 0) -> Iterator[tupl
     for name, value in list_elements(output):
         key = f"{prefix}{name}"
         if isinstance(value, Tensor):
-            yield (int(key) if key.isdecimal() else key), value
+            yield (bounded_integer(key) if key.isdecimal() else key), value
         elif depth < MAX_DEPTH:
             yield from find_tensors(value, f"{key}.", depth + 1)
 
@@ -243,10 +244,10 @@ def _parse_term(text: str) -> OutputPart:
     if key is None and slice_match is None and groups["start"] is None:
         raise ValueError(text)
     return OutputPart(
-        int(key) if key is not None and key.lstrip("-").isdecimal() else key,
+        bounded_integer(key) if key is not None and key.lstrip("-").isdecimal() else key,
         float(groups.get("weight") or 1),
-        int(groups["start"]) if groups["start"] else None,
-        int(groups["stop"]) if groups["stop"] else None,
+        bounded_integer(groups["start"]) if groups["start"] else None,
+        bounded_integer(groups["stop"]) if groups["stop"] else None,
     )
 
 

@@ -21,6 +21,7 @@ from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from interpfer.errors import InterpferError
+from interpfer.files import parse_json
 from interpfer.models.hooks import first_tensor, hooked
 from interpfer.models.layer import Layer
 
@@ -69,13 +70,13 @@ class Placement:
 
 
 def find_places(
-    network: nn.Module, x: Float[Tensor, "1 c s s"], run: Callable[[Tensor], object], layers: Sequence[Layer]
+    network: nn.Module, x: Float[Tensor, "t c s s"], run: Callable[[Tensor], object], layers: Sequence[Layer]
 ) -> dict[str, Placement]:
     """Find where the values of layers lie.
 
     Args:
         network: the network; it is not changed.
-        x: one input of noise.
+        x: one input of noise: a picture, or the frames of a clip.
         run: function that runs the network on inputs.
         layers: spatial layers, each by its last call; the order of tokens is searched for where it is not proven.
 
@@ -83,14 +84,14 @@ def find_places(
         Layer -> where its values lie.
     """
     places = {}
-    for side in {layer.grid[0] for layer in layers}:
-        same = [layer for layer in layers if layer.grid[0] == side]
+    for side, slices in {(layer.grid[0], layer.slices) for layer in layers}:
+        same = [layer for layer in layers if (layer.grid[0], layer.slices) == (side, slices)]
         probe = _Probe(network, x, run, same)
         count = max(1, round(SAMPLES / (side / _count_regions(side)) ** 2))
         changes, bright = probe.measure(count)
         unproven = []
         for layer in same:
-            evidence = _prove(changes[layer.name], bright)
+            evidence = _prove(changes[layer.name], bright, side)
             places[layer.name] = Placement(RIGHT if evidence >= MIN_CORRELATION else UNCLEAR, evidence)
             if evidence < MIN_CORRELATION and layer.layout == "tokens":
                 unproven.append(layer)
@@ -98,13 +99,14 @@ def find_places(
             probe = _Probe(network, x, run, unproven)
             new, new_bright = probe.measure(count, seed=1)
             for layer in unproven:
-                places[layer.name] = _try_known_orders(changes[layer.name], bright, new[layer.name], new_bright)
+                known = list_orders(side) if layer.frames == 1 else []
+                places[layer.name] = _try_orders(known, changes[layer.name], bright, new[layer.name], new_bright)
             unproven = [layer for layer in unproven if places[layer.name].verdict == UNCLEAR]
         if unproven:
             probe = _Probe(network, x, run, unproven)
             many, many_bright = probe.measure(SEARCH_PATTERNS, seed=2)
             for layer in unproven:
-                places[layer.name] = _search(many[layer.name], many_bright, new[layer.name], new_bright)
+                places[layer.name] = _search(many[layer.name], many_bright, new[layer.name], new_bright, side)
     return places
 
 
@@ -144,7 +146,7 @@ def remember_places(
     with suppress(OSError, ValueError, TypeError, KeyError):
         return {
             name: Placement(verdict, float(evidence), None if order is None else tuple(map(int, order)))
-            for name, (verdict, evidence, order) in json.loads(path.read_text()).items()
+            for name, (verdict, evidence, order) in parse_json(path.read_text()).items()
         }
     started = time.monotonic()
     places = find()
@@ -164,13 +166,13 @@ class _Probe:
         network: the network.
         x: one input of noise.
         run: function that runs the network on inputs.
-        layers: spatial layers with the same grid.
+        layers: spatial layers with the same grid, of clips also over time.
     """
 
     def __init__(self, network: nn.Module, x: Tensor, run: Callable[[Tensor], object], layers: Sequence[Layer]) -> None:
         self._network, self._run, self._x = network, run, x * NOISE
         self._layers = {network.get_submodule(layer.name): layer for layer in layers}
-        self._side = layers[0].grid[0]
+        self._side, self._one = layers[0].grid[0], layers[0]
         self._outputs: dict[str, Tensor] = {}
 
     def measure(self, count: int, seed: int = 0) -> tuple[dict[str, Float[Tensor, "m t"]], Bool[Tensor, "m t"]]:
@@ -180,18 +182,19 @@ class _Probe:
             count: number of patterns.
             seed: random seed of the patterns.
         """
-        cells = self._side**2
+        cells = self._one.slices * self._side**2
         random = torch.Generator().manual_seed(seed)
         bright = torch.stack(
             [torch.randperm(cells, generator=random) < max(1, cells // BRIGHT_SHARE) for _ in range(count)]
         )
-        grid = bright.view(count, 1, self._side, self._side).to(self._x)
+        grid = self._one.to_frames(bright.view(count, -1, self._side).to(self._x))[:, None]
         patches = nn.functional.interpolate(grid, self._x.shape[-2:], mode="nearest")
-        before = self._values(self._x)
+        before, frames = self._values(self._x), len(self._x)
+        inputs = self._x.repeat(count, 1, 1, 1) + BRIGHT * patches
         try:
-            parts = [self._values(self._x + BRIGHT * part) for part in torch.split(patches, BATCH)]
+            parts = [self._values(part) for part in torch.split(inputs, max(BATCH // frames, 1) * frames)]
         except InterpferError:  # some networks take one image
-            parts = [self._values(self._x + BRIGHT * part) for part in torch.split(patches, 1)]
+            parts = [self._values(part) for part in torch.split(inputs, frames)]
         changes = {}
         for name, base in before.items():
             change = torch.cat([part[name] for part in parts]) - base
@@ -217,11 +220,10 @@ def _count_regions(side: int) -> int:
     return min(max(side // 4, 2), 4)
 
 
-def _prove(changes: Float[Tensor, "m t"], bright: Bool[Tensor, "m t"]) -> float:
-    """Return the correlation of changes with bright cells, the smallest of all regions of the grid."""
-    side = round(changes.shape[1] ** 0.5)
-    scores = (_standardise(changes, 1) * _standardise(bright.float(), 1)).mean(0).view(side, side)
-    regions = scores.tensor_split(_count_regions(side))
+def _prove(changes: Float[Tensor, "m t"], bright: Bool[Tensor, "m t"], side: int) -> float:
+    """Return the correlation of changes with bright cells, the smallest of all regions of the grids."""
+    scores = (_standardise(changes, 1) * _standardise(bright.float(), 1)).mean(0).view(-1, side, side)
+    regions = [rows for grid in scores for rows in grid.tensor_split(_count_regions(side))]
     return min(float(part.mean()) for rows in regions for part in rows.tensor_split(_count_regions(side), dim=1))
 
 
@@ -248,15 +250,18 @@ def list_orders(side: int) -> list[Int[Tensor, " t"]]:
     return [sequence.reshape(-1).argsort() for sequence in sequences]
 
 
-def _try_known_orders(changes: Tensor, bright: Tensor, new: Tensor, new_bright: Tensor) -> Placement:
-    """Try the known orders, and prove the best one with new patterns."""
-    orders = list_orders(round(changes.shape[1] ** 0.5))
-    evidence = [_prove(changes[:, order], bright) for order in orders]
-    best = orders[max(range(len(orders)), key=evidence.__getitem__)]
-    proof = _prove(new[:, best], new_bright)
-    if min(max(evidence), proof) >= MIN_CORRELATION:
-        return Placement(REORDERED, proof, tuple(best.tolist()))
-    return Placement(UNCLEAR, _prove(changes, bright))
+def _try_orders(
+    orders: Sequence[Tensor], changes: Tensor, bright: Tensor, new: Tensor, new_bright: Tensor
+) -> Placement:
+    """Try known orders of the tokens of pictures, and prove the best one with new patterns."""
+    if orders:
+        side = round(changes.shape[1] ** 0.5)
+        evidence = [_prove(changes[:, order], bright, side) for order in orders]
+        best = orders[max(range(len(orders)), key=evidence.__getitem__)]
+        proof = _prove(new[:, best], new_bright, side)
+        if min(max(evidence), proof) >= MIN_CORRELATION:
+            return Placement(REORDERED, proof, tuple(best.tolist()))
+    return Placement(UNCLEAR, 0.0)
 
 
 def _search(
@@ -264,9 +269,10 @@ def _search(
     bright: Bool[Tensor, "m t"],
     new: Float[Tensor, "k t"],
     new_bright: Bool[Tensor, "k t"],
+    side: int,
 ) -> Placement:
     """Find the cell of each token, and prove the order with new patterns."""
-    evidence = _prove(torch.cat([changes, new]), torch.cat([bright, new_bright]))
+    evidence = _prove(torch.cat([changes, new]), torch.cat([bright, new_bright]), side)
     if evidence >= MIN_CORRELATION:
         return Placement(RIGHT, evidence)
     relative = _standardise(_standardise(changes, 1), 0)
@@ -275,7 +281,7 @@ def _search(
     order = torch.empty(len(cell), dtype=torch.long).fill_(-1)
     order[cell] = torch.arange(len(cell))
     if bool((order >= 0).all()):
-        found = _prove(new[:, order], new_bright)
+        found = _prove(new[:, order], new_bright, side)
         if found >= MIN_CORRELATION:
             return Placement(REORDERED, found, tuple(order.tolist()))
     return Placement(WRONG if float(best.mean()) >= CLEAR else UNCLEAR, evidence)

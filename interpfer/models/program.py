@@ -20,7 +20,8 @@ class Program(nn.Module):
     have no effect on them.
 
     Args:
-        run: function from an input (n, c, s, s) to an output; the first axis of every tensor in it is the batch.
+        run: function from an input (n, c, s, s), or of clips, to an output; the first axis of every tensor in it is the
+            batch.
         kind: name in messages, such as "TorchScript program".
         differentiable: whether the output has gradients with respect to the input.
         batch: the only batch size that it takes; None for any. A program that says nothing is tried: one that fails on
@@ -63,7 +64,7 @@ class Program(nn.Module):
         outputs = []
         for start in range(0, len(x), self.batch):
             chunk = inputs[start : start + self.batch]
-            padding = chunk[-1:].expand(self.batch - len(chunk), -1, -1, -1)
+            padding = chunk[-1:].expand(self.batch - len(chunk), *chunk.shape[1:])
             outputs.append(_take_rows(self._run(torch.cat([chunk, padding])), len(chunk)))
         return _move(_concatenate(outputs), x.device)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from interpfer.choices import COLORS
 from interpfer.errors import InterpferError, ModelError
 from interpfer.models.card import ModelCard
+from interpfer.models.clips import to_clips
 from interpfer.models.load_weights import load_weights
 from interpfer.models.program import SAME_OUTPUT, largest_difference
 from interpfer.models.readers.base import CheckpointData
@@ -38,7 +39,8 @@ def rebuild(data: CheckpointData, program: nn.Module, network: nn.Module, card: 
         ModelError: the weights do not fit, or the outputs differ; the message says by how much.
     """
     channels, size = COLORS[card.input.color], card.input.size
-    x = torch.randn(RANDOM_IMAGES, channels, size, size, generator=torch.Generator().manual_seed(0))
+    shape = (RANDOM_IMAGES * card.input.frames, channels, size, size)
+    x = to_clips(torch.randn(shape, generator=torch.Generator().manual_seed(0)), card.input)
     with torch.no_grad():
         expected = program(x)
     reasons = []

@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from threading import current_thread
 
 import numpy as np
 import pytest
@@ -92,6 +94,24 @@ def test_batches_cover_every_row_in_order(stream: FaceStream, batch_size: int) -
     whole = stream.read(range(5))
     assert torch.equal(torch.cat([batch.faces.images for batch in batches]), whole.faces.images)
     assert sum((batch.digests for batch in batches), ()) == whole.digests
+
+
+def test_several_readers_give_what_one_gives(stream: FaceStream) -> None:
+    several, chunks = replace(stream, readers=3), [[0, 1], [2], [3, 4]]
+    for one, other in zip(stream.read_batches(chunks), several.read_batches(chunks), strict=True):
+        assert one.rows == other.rows
+        assert one.skipped == other.skipped
+        assert torch.equal(one.faces.images, other.faces.images)
+    for rows, found in zip(chunks, several.find_landmarks(chunks), strict=True):
+        torch.testing.assert_close(found.points, stream.landmarks(rows).points, equal_nan=True)
+
+
+def test_pictures_of_one_file_are_read_by_one_thread() -> None:
+    dataset, threads = DemoDataset("test", count=6, size=48), set()
+    dataset.image = lambda row: (threads.add(current_thread()), DemoDataset.image(dataset, row))[1]
+    stream = FaceStream(dataset, dataset.landmarks(), 48, readers=3)
+    assert len(list(stream.read_batches([[row] for row in range(6)]))) == 6
+    assert len(threads) == 1
 
 
 def test_no_rows(stream: FaceStream) -> None:

@@ -18,6 +18,7 @@ from interpfer.errors import ModelError
 from interpfer.models import hub
 from interpfer.models.hub import HubAddress, locate, normalise, parse_address
 from interpfer.models.small import SmallCNN
+from interpfer.runtime import hub_access
 
 hub_constants = pytest.importorskip("huggingface_hub.constants")
 COMMIT = "3f2a" * 10
@@ -45,7 +46,7 @@ def put(cache: Path, repo: str, **files: Any) -> Path:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(hub_constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub, "getproxies", dict)
+    monkeypatch.setattr(hub_access, "getproxies", dict)
     (tmp_path / "hub").mkdir()
     return tmp_path / "hub"
 
@@ -55,7 +56,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(hub.socket, "create_connection", refuse)
+    monkeypatch.setattr(hub_access.socket, "create_connection", refuse)
 
 
 def small() -> dict[str, torch.Tensor]:
@@ -144,7 +145,7 @@ def test_without_a_network_the_answer_comes_at_once(address: str) -> None:
 
 def test_offline_mode_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(hub.socket, "create_connection", None)
+    monkeypatch.setattr(hub_access.socket, "create_connection", None)
     with pytest.raises(ModelError, match=r"cannot be reached \(HF_HUB_OFFLINE is set\); download it where"):
         locate("hf://a/b")
 

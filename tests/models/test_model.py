@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
+from interpfer.models.hooks import unwrap
 from interpfer.models.loading import load_model
-from interpfer.models.model import Model, unwrap
+from interpfer.models.model import Model
 
 CLASSES = ["anger", "fear", "sadness"]
 

@@ -39,9 +39,9 @@ def draw_face(expression: str, rng: np.random.Generator, size: int = 112) -> Dra
     return DrawnFace(paint_face(shape, rng), shape.points, shape.expression, shape.aus)
 
 
-def paint_face(shape: FaceShape, rng: np.random.Generator) -> Image.Image:
-    """Paint a picture of a shape, with random skin, hair, light and background."""
-    look = Look.sample(rng)
+def paint_face(shape: FaceShape, rng: np.random.Generator, look: Look | None = None) -> Image.Image:
+    """Paint a picture of a shape, with random light and background; ``look`` None for random skin and hair, too."""
+    look = Look.sample(rng) if look is None else look
     side = shape.size * ZOOM
     canvas = background(side, rng)
     pen = Pen(canvas, shape.pose, ZOOM)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer
 from interpfer.landmarks.files.schemes import COUNTS
 from interpfer.landmarks.plausibility import compare_shapes
 
@@ -39,7 +40,7 @@ def read_pts(path: Path) -> Points | None:
     start, end = text.find("{"), text.find("}")
     if count is None or start < 0 or end < start:
         raise DataError(f"landmark file {path}: expected n_points: 68 and the points in braces.")
-    points = _pairs(text[start + 1 : end].split(), int(count[1]), path)
+    points = _pairs(text[start + 1 : end].split(), bounded_integer(count[1]), path)
     if (points == HIDDEN).all(1).any():
         return None
     if len(points) == 68 and (points < 0).all(1).any():
@@ -58,7 +59,7 @@ def read_counted(path: Path) -> Points:
     words = path.read_text(encoding="utf-8-sig", errors="replace").split()
     if not words or not words[0].isdecimal():
         raise DataError(f"landmark file {path}: expected the number of points in the first line.")
-    return _pairs(words[1:], int(words[0]), path)
+    return _pairs(words[1:], bounded_integer(words[0]), path)
 
 
 def read_mat(path: Path) -> Points:

@@ -1,6 +1,5 @@
 """Recognition of the form of a landmark file or folder, and its content as 68 points per picture."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.errors import DataError
+from interpfer.files import parse_json
 from interpfer.landmarks.files.content import LandmarkContent, collect
 from interpfer.landmarks.files.faces import note_several
 from interpfer.landmarks.files.numbered import is_wflw, read_wflw
@@ -134,7 +134,7 @@ def _first_line(path: Path) -> str:
 def _read_json(path: Path) -> Faces:
     """Read a mapping from image to a list of points [x, y] or {"x": x, "y": y}, as people save MediaPipe's."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+        content = parse_json(path.read_text(encoding="utf-8-sig", errors="replace"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"landmark file {path}: not JSON ({error}).") from error
     if not isinstance(content, dict):
@@ -150,7 +150,7 @@ def _json_points(value: Any, where: str) -> Points | None:
             (point["x"], point["y"]) if isinstance(point, dict) else (point[0], point[1]) for point in _listed(value)
         ]
         points = np.array(pairs, np.float64).reshape(len(pairs), 2)
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         raise DataError(f"{where}: expected a list of points x, y.") from None
     if len(points) not in COUNTS:
         raise DataError(f"{where}: expected {', '.join(map(str, COUNTS))} landmarks, got {len(points)}.")

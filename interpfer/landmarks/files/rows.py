@@ -1,7 +1,6 @@
 """Rows of the tables that programs write: read one at a time, by the names in their header."""
 
 import csv
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from interpfer.errors import DataError
+from interpfer.files import parse_json
 from interpfer.landmarks.files.table import plain_name
 
 IMAGE_COLUMNS = ("image", "input", "file", "filename", "image_path", "img_path", "name")
@@ -72,7 +72,7 @@ class Row:
             return math.nan
         try:
             return float(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise DataError(f"{self.where}: {name} must be a number, got '{text[:40]}'.") from None
 
     def floats(self, places: Sequence[int], name: str) -> list[float]:
@@ -83,7 +83,7 @@ class Row:
         """
         try:
             return [float(self.cells[place]) for place in places]
-        except ValueError:
+        except (ValueError, OverflowError):
             return [self.number(place, name) for place in places]
 
     def numbers(self, place: int | None, name: str) -> list[Any]:
@@ -99,7 +99,7 @@ class Row:
         try:
             if len(text) > LONGEST_CELL or not LIST_CHARACTERS.fullmatch(plain):
                 raise ValueError
-            value = json.loads(plain)
+            value = parse_json(plain)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, list):

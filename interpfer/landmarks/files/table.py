@@ -118,7 +118,7 @@ def _read_face(texts: Sequence[str], line: str) -> "array[float]":
     """Return the coordinates of a line; NaN if one of them is missing."""
     try:
         face = array("d", map(float, texts))
-    except ValueError:
+    except (ValueError, OverflowError):
         for text in texts:
             if not _is_coordinate(text):
                 raise DataError(f"{line}: '{text.strip()}' is not a coordinate.") from None
@@ -130,7 +130,7 @@ def _is_coordinate(text: str) -> bool:
     """Return whether a cell is a number, or marks a face that was not found."""
     try:
         float(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return text.strip().lower() in MISSING_WORDS
     return True
 

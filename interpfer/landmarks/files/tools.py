@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer
 from interpfer.landmarks.files.faces import BestFaces
 from interpfer.landmarks.files.rows import Header, Row, image_name, read_rows
 from interpfer.landmarks.files.schemes import COUNTS
@@ -57,7 +58,7 @@ class PointColumns:
                 return None
             try:
                 points = np.array(values, np.float64)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 raise DataError(f"{row.where}: {LISTS} must be a list of points x, y.") from None
             points = points.reshape(-1, points.shape[-1] if points.ndim > 1 else 2)[:, :2]
         if len(points) not in COUNTS:
@@ -94,7 +95,7 @@ def _numbered(header: Header, pattern: str) -> dict[int, int]:
         found: dict[int, int] = {}
         for place, name in enumerate(header.names):
             if match := re.fullmatch(pattern, name, flags):
-                found.setdefault(int(match[1]), place)
+                found.setdefault(bounded_integer(match[1]), place)
         if found:
             return found
     return {}

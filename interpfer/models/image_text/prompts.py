@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from interpfer.au.codebook import load_codebook
 from interpfer.au.descriptions import AU_DESCRIPTIONS
 from interpfer.errors import InterpferError, ModelError, nearest
+from interpfer.files import is_file, parse_yaml
 from interpfer.labels import NEUTRAL, canonical
 
 TEMPLATE, AUS = "template", "aus"
@@ -163,15 +162,15 @@ def _codebook_of(value: str) -> str:
 
 
 def _read_file(name: str, folder: Path, where: str) -> Any:
-    path = next((path for path in (folder / name, Path(name)) if path.is_file()), None)
+    path = next((path for path in (folder / name, Path(name)) if is_file(path)), None)
     if path is None:
         raise ModelError(
             f"{where} must be {TEMPLATE}, {AUS}, {AUS}:CODEBOOK, a text with {{}}, a YAML file or a mapping of classes "
             f"to texts, got '{name}', and there is no such file.{nearest(name, (TEMPLATE, AUS))}"
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ModelError(f"{where}: {path} is not YAML ({error}).") from error
     if isinstance(content, Mapping | list) or (isinstance(content, str) and "{}" in content):
         return content
@@ -180,8 +179,8 @@ def _read_file(name: str, folder: Path, where: str) -> Any:
 
 def _read_text(value: str, where: str) -> Any:
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        return parse_yaml(value)
+    except ValueError as error:
         raise ModelError(f"{where}: '{value}' is neither a text nor a mapping ({error}).") from error
 
 

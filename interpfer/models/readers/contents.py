@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from interpfer.errors import ModelError
+from interpfer.files import bounded_integer
 from interpfer.models.messages import list_few
 from interpfer.models.readers.averages import (
     AVERAGED_KEYS,
@@ -89,7 +90,7 @@ def _find_key(content: Any, path: str, key: str) -> Contents:
         if isinstance(value, Mapping):
             value = value.get(step)
         else:
-            value = value[int(step)] if step.isdecimal() and int(step) < len(value) else None
+            value = value[bounded_integer(step)] if step.isdecimal() and bounded_integer(step) < len(value) else None
         rest = after
     entry = None if rest else read_entry(value)
     tops = [content, *content.values()] if isinstance(content, Mapping) else []

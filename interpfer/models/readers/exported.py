@@ -5,7 +5,6 @@ Python. So everything in the archive is checked before torch reads it.
 """
 
 import io
-import json
 import re
 import warnings
 import zipfile
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from interpfer.errors import ModelError, TrustError
+from interpfer.files import parse_json
 from interpfer.models.messages import TRUST, first_line
 from interpfer.models.program import Program
 from interpfer.models.readers.archive import check_archive
@@ -96,7 +96,7 @@ def _find_unsafe(path: Path) -> list[str]:
         for name in archive.namelist():
             if name.lower().endswith(".json"):
                 try:
-                    content = json.loads(archive.read(name))
+                    content = parse_json(archive.read(name))
                 except ValueError:
                     unsafe.add(f"{name}, which is not JSON")
                     continue
@@ -160,7 +160,7 @@ def _check_text(text: str, field: str) -> Iterator[str]:
             yield f"the expression {text}"
     elif field in JSON_FIELDS:
         try:
-            yield from _find_unsafe_texts(json.loads(text))
+            yield from _find_unsafe_texts(parse_json(text))
         except ValueError:
             yield from _find_unsafe_texts(text)
     elif field in FLOAT_FIELDS and text in SPECIAL_FLOATS:

@@ -3,7 +3,6 @@
 The commands are those of the converters' own documentation; they need the other framework and were not run here.
 """
 
-import json
 import re
 import zlib
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from interpfer.errors import ModelError
+from interpfer.files import parse_json
 from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.folder import SUFFIXES
 from interpfer.models.readers.pickles import find_imports
@@ -96,7 +96,10 @@ def _json(*keys: str) -> Callable[[Path, bytes], bool]:
 def _is_weights_manifest(path: Path, start: bytes) -> bool:
     if not path.name.endswith("weights_manifest.json") or path.stat().st_size > MAX_JSON:
         return False
-    content = json.loads(path.read_bytes()) if start.lstrip().startswith(b"[") else []
+    try:
+        content = parse_json(path.read_bytes()) if start.lstrip().startswith(b"[") else []
+    except ValueError:
+        return False
     return bool(content) and isinstance(content[0], dict) and "paths" in content[0]
 
 

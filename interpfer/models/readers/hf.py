@@ -1,4 +1,4 @@
-"""Folders of Hugging Face models: image classifiers of transformers and of timm."""
+"""Folders of Hugging Face models: classifiers of images and clips of transformers, and of timm."""
 
 import contextlib
 import io
@@ -9,7 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from interpfer.errors import DataError, InterpferError, ModelError, TrustError
+from interpfer.files import bounded_integer
 from interpfer.labels import canonical_classes
+from interpfer.models.hugging_face_clips import clip_fields, find_builder
 from interpfer.models.image_text.folder import is_image_text, read_image_text
 from interpfer.models.messages import REVIEW, first_line
 from interpfer.models.readers.base import CheckpointData, Request
@@ -54,7 +56,8 @@ class HuggingFaceFolder:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             published = read_processor(path, network.config, request.trust)
-        fields = {"input": dict(published.fields)} if published.fields else {}
+        inputs = dict(published.fields) | clip_fields(network.config)
+        fields = {"input": inputs} if inputs else {}
         return CheckpointData(
             "Hugging Face folder",
             module=network.eval(),
@@ -70,14 +73,14 @@ class HuggingFaceFolder:
 def _read_network(path: Path, config: Mapping[str, Any], trust: bool) -> tuple[Any, tuple[str, ...]]:
     """Return the network of a folder, and a note where it is of another type than config.json says."""
     try:
-        from transformers import AutoModelForImageClassification
+        builder = find_builder(str(config.get("model_type")))
     except ModuleNotFoundError as error:
         raise ModelError(f"{path} is a Hugging Face folder; reading it needs {missing_package(error)}") from error
     problem, wrong = "", list[str]()
     try:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
-            load: Any = AutoModelForImageClassification.from_pretrained
+            load = builder.from_pretrained
             network, report = load(str(path), local_files_only=True, trust_remote_code=trust, output_loading_info=True)
         wrong = [name for key in ("missing_keys", "mismatched_keys") for name in sorted(map(str, report.get(key, ())))]
         if not wrong:
@@ -182,7 +185,7 @@ def _list_labels(config: Mapping[str, Any]) -> list[str]:
         return [str(name) for name in names]
     if not isinstance(labels, Mapping):
         return []
-    numbers = {int(str(key)): str(name) for key, name in labels.items() if str(key).isdecimal()}
+    numbers = {bounded_integer(str(key)): str(name) for key, name in labels.items() if str(key).isdecimal()}
     if sorted(numbers) != list(range(len(labels))):
         keys = ", ".join(map(str, list(labels)[:4]))
         raise DataError(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from interpfer.errors import ModelError
+from interpfer.files import parse_json
 from interpfer.models.keras_network.backend import import_keras, standard_settings
 from interpfer.models.keras_network.network import KerasNetwork
 from interpfer.models.messages import first_line
@@ -186,7 +187,7 @@ def parse_config(text: Any, path: Path) -> dict[str, Any]:
         ModelError: it is no JSON, or names no class.
     """
     try:
-        config = json.loads(text)
+        config = parse_json(text)
     except ValueError as error:
         raise ModelError(f"{path} is not a readable Keras model (its configuration is no JSON).") from error
     if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):

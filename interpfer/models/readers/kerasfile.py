@@ -5,7 +5,6 @@ no code of the file runs without trust.
 """
 
 import hashlib
-import json
 import shutil
 import tempfile
 import zipfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from interpfer.errors import InterpferError, ModelError
+from interpfer.files import parse_json
 from interpfer.models.keras_network.backend import import_keras
 from interpfer.models.keras_network.network import KerasNetwork
 from interpfer.models.messages import first_line
@@ -108,8 +108,8 @@ def _read_archive(path: Path, request: Request) -> CheckpointData:
     check_members(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read(CONFIG))
-            metadata = json.loads(archive.read(METADATA)) if METADATA in archive.namelist() else {}
+            config = parse_json(archive.read(CONFIG))
+            metadata = parse_json(archive.read(METADATA)) if METADATA in archive.namelist() else {}
             has_weights = WEIGHTS in archive.namelist()
             version = str(metadata.get("keras_version", "3"))
     except Exception as error:  # zipfile and json raise many types

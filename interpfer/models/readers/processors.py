@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from interpfer.choices import INTERPOLATIONS
+from interpfer.models.hugging_face_clips import takes_clips
 from interpfer.models.input import describe_input, parse_input
 from interpfer.models.messages import first_line
 from interpfer.models.readers.proof import PublishedInput, prove
@@ -63,9 +64,10 @@ def read_processor(path: Path, config: Any, trust: bool) -> PublishedInput:
         return read_transforms(processor.val_transforms, f"{where}: pretrained_cfg")
 
     def publisher(picture: Image.Image) -> Tensor:
-        values = processor(images=picture, return_tensors="pt")["pixel_values"]
+        given = {} if takes_clips(str(getattr(config, "model_type", ""))) else {"images": picture}
+        values = processor(*([] if given else [[picture]]), **given, return_tensors="pt")["pixel_values"]
         assert isinstance(values, Tensor)
-        return values[0]
+        return values[0] if given else values[0, 0]
 
     colors = _read_colors(processor)
     candidates = ({**colors, **fields} for fields in _list_geometries(processor))

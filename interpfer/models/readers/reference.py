@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from interpfer.errors import ModelError
+from interpfer.files import parse_yaml
 from interpfer.models.attention_dropout import REFERENCE_DROP
 from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.folder import find_checkpoint
@@ -65,8 +66,8 @@ def read_tagged_yaml(path: Path) -> dict[str, Any]:
         ModelError: the file is not YAML, or not a mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)  # noqa: S506 a safe loader
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        content = parse_yaml(path.read_text(encoding="utf-8"), _PlainLoader)
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path}: must hold fields such as 'encoder_name:', got {content!r}.")

@@ -1,9 +1,10 @@
 """Recognises files by their first bytes, and says what to do with files that are no checkpoints."""
 
-import json
 import zipfile
 from collections import Counter
 from pathlib import Path
+
+from interpfer.files import parse_json
 
 SIGNATURES = (
     (b"version https://git-lfs", "it is a Git LFS pointer; fetch the file itself with `git lfs pull`"),
@@ -90,7 +91,7 @@ def is_safetensors(path: Path) -> bool:
 def read_json(path: Path) -> dict[str, object]:
     """Return the JSON object in a file; empty if the file is missing or holds no object."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

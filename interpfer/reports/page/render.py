@@ -24,6 +24,7 @@ from interpfer.reports.page.regions import region_sheets
 from interpfer.reports.page.scores import UNIFORM, Scores, interval, number
 from interpfer.reports.page.shades import shade_class, shade_rules
 from interpfer.reports.page.side_by_side import comparison_context
+from interpfer.reports.page.strips import strip_sheets
 from interpfer.reports.words import words_of
 from interpfer.results.pictures import ReportData
 from interpfer.results.published import PUBLISHED, describe_published
@@ -62,6 +63,7 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
         "by_group": by_group_sheets(run, scores),
         "occlusion": occlusion_sheets(run),
         "occlusion_examples": occlusion_examples(run),
+        "strips": strip_sheets(run, report_data),
         "distributions": distributions(run, scores),
         "scores": scores,
         "words": scores.words,
