@@ -10,7 +10,7 @@ from interpfer.errors import RunError
 from interpfer.labels import class_indices
 from interpfer.results.hypotheses import ACCURACY, Hypotheses
 from interpfer.results.metric_facts import MetricFacts, facts_of, redefined_metrics
-from interpfer.results.run import SUBJECT, UNLABELLED, Run
+from interpfer.results.run import CLIP, FRAME, SUBJECT, UNLABELLED, Run
 from interpfer.statistics.comparison import Difference, compare_accuracy, compare_scores, holm
 from interpfer.statistics.subjects import number_subjects
 
@@ -20,7 +20,7 @@ COLUMNS = ["map", "layer_a", "layer_b", "metric", "a", "b", "difference", "ci_lo
 RULES = ("protocol", "codebook_digest", "geometry")
 """Arguments in which two runs must agree."""
 
-KEYS = ("image", "label", "predicted", SUBJECT, "map", "layer")
+KEYS = ("image", "label", "predicted", SUBJECT, CLIP, FRAME, "map", "layer")
 """Columns of per_image.csv that are not scores."""
 
 SIGNIFICANCE = 0.05
@@ -33,8 +33,8 @@ def compare(run_a: Run, run_b: Run, seed: int = 0, hypotheses: Hypotheses | None
     by its values on single images, whose mean is not the pooled score of scores.csv. Baselines are left out: they do
     not depend on a model.
 
-    Where the runs know subjects, intervals resample people with all their images, and tests flip the signs of people;
-    an image without a subject is its own person. Where they know none, images are taken as independent.
+    Where the runs know subjects, or clips, intervals resample people with all their images, and tests flip the signs of
+    people; an image without a subject is its own person. Where they know none, images are taken as independent.
 
     Args:
         run_a: the run to compare with.
@@ -61,7 +61,8 @@ def compare(run_a: Run, run_b: Run, seed: int = 0, hypotheses: Hypotheses | None
     pairs = hypotheses.choose_pairs(layer_pairs(run_a, run_b))
     predictions = [table.loc[shared, "predicted"].to_numpy() for table in tables]
     labels = shared.get_level_values("label").to_numpy()
-    subjects = number_subjects(_shared_subjects(tables[0], tables[1], shared)[0])
+    units = _shared_subjects(tables[0], tables[1], shared)[0]
+    subjects = number_subjects(units)
     labelled = (labels != "") & np.all([pd.notna(names) & (names != "") for names in predictions], 0)
     correct = [(predicted == labels)[labelled] for predicted in predictions]
     groups = labels.tolist() if labelled.any() else [UNLABELLED] * len(labels)
@@ -84,7 +85,13 @@ def compare(run_a: Run, run_b: Run, seed: int = 0, hypotheses: Hypotheses | None
         [(*key, *_within(limit, line)) for key, line, limit in zip(keys, lines, bounds, strict=True)],
         columns=[name for name in COLUMNS if name != "p_holm"],
     )
+    return _complete(table, units)
+
+
+def _complete(table: pd.DataFrame, units: Sequence[str]) -> pd.DataFrame:
+    """Return a table with the adjusted p-values, and with what intervals are over: "people" or "clips"."""
     table["p_holm"] = holm(table["p"].tolist())
+    table.attrs["units"] = "clips" if all(name.startswith("clip ") for name in units) else "people"
     return table[COLUMNS]
 
 
@@ -102,10 +109,11 @@ def definition_note(run_a: Run, run_b: Run) -> str:
 
 
 def describe_independence(table: pd.DataFrame) -> str:
-    """Return a line on what intervals and tests of ``compare`` take as independent: images or people."""
+    """Return a line on what intervals and tests of ``compare`` take as independent: images, people or clips."""
     people = int(table["n_subjects"].max())
     if people:
-        return f"intervals and tests are over people: {people} on {int(table['n'].max())} images"
+        units, images = table.attrs.get("units", "people"), int(table["n"].max())
+        return f"intervals and tests are over {units}: {people} on {images} images"
     return "images taken as independent: no subject is known"
 
 
@@ -158,11 +166,23 @@ def map_scores(run: Run, name: str, layer: str, metrics: list[str]) -> pd.DataFr
 
 
 def predictions_of(run: Run) -> pd.DataFrame:
-    """Return the predicted class and the subject per (image, label), "" where the subject is unknown."""
+    """Return the predicted class and the subject per (image, label), "" where the subject is unknown.
+
+    Frames of a clip have the predicted class of the clip, and the clip where the subject is unknown.
+    """
     table = run.per_image.assign(label=run.per_image["label"].fillna(""))
     table = table.drop_duplicates("image").set_index(["image", "label"])
-    subjects = table[SUBJECT].fillna("").astype(str) if SUBJECT in table else ""
-    return table[["predicted"]].assign(**{SUBJECT: subjects})
+    if run.clips is not None and CLIP in table:
+        table["predicted"] = table[CLIP].map(run.clips.set_index("clip")["predicted"]).fillna(table["predicted"])
+    return table[["predicted"]].assign(**{SUBJECT: unit_names(table)})
+
+
+def unit_names(table: pd.DataFrame) -> pd.Series:
+    """Return what each line of a table of images is not independent of: its subject, else its clip; "" for neither."""
+    empty = pd.Series("", table.index, dtype=object)
+    subjects = table[SUBJECT].fillna("").astype(str) if SUBJECT in table else empty
+    clips = ("clip " + table[CLIP].astype(str)).where(table[CLIP].notna(), "") if CLIP in table else empty
+    return subjects.where(subjects != "", clips)
 
 
 def _shared_subjects(a: pd.DataFrame, b: pd.DataFrame, shared: pd.Index) -> tuple[list[str], str]:

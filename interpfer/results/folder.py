@@ -2,14 +2,13 @@
 
 Each finished batch is one file under ``.parts``, written atomically, so a kill loses at most the current batch. At the
 end the batches become tables, each replaced atomically, ``run.json`` last: a folder with a ``run.json`` is complete.
+The batches of a shard are under ``shard`` and stay there: ``interpfer merge`` makes one run out of those of all shards.
 """
 
-import io
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,70 +17,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from interpfer.errors import RunError
-from interpfer.files import csv_bytes, json_bytes, write_atomic
+from interpfer.files import json_bytes, write_atomic
+from interpfer.results.batch_file import PICTURES, BatchResult, equal_blocks, open_batch
+from interpfer.results.image_table import IMAGE_FILES, table_blocks
 from interpfer.results.occluded import EXAMPLES_FILE, OCCLUSION_FILE
 from interpfer.results.pictures import REPORT_DATA, Pictures
-from interpfer.results.plane_scores import PlaneScores
-from interpfer.results.run import MANIFEST
-from interpfer.truth.options import CODEBOOK_SETTINGS, TruthOptions
+from interpfer.results.plans import PARTS, PLAN, SHARD_PARTS, require_same_plan
+from interpfer.results.run import AU_RECALL_FILE, CLIPS_FILE, GAPS_FILE, GROUPS_FILE, MANIFEST, SHARD
 
-PARTS = ".parts"
 REPORT = "report.html"
 FIGURES = "figures"
-OPTIONAL_TABLES = ("au_profile.csv", "au_shares.csv", "regions.csv", OCCLUSION_FILE, EXAMPLES_FILE)
+PROFILE_BLOCK = 4096
+"""Images whose profiles are in memory at a time."""
+
+OPTIONAL_TABLES = ("au_profile.csv", "au_shares.csv", "regions.csv", OCCLUSION_FILE, EXAMPLES_FILE, CLIPS_FILE,
+                   AU_RECALL_FILE, GROUPS_FILE, GAPS_FILE, *IMAGE_FILES.values())  # fmt: skip
 """Tables that not every run has, so that those of a run that is replaced must go."""
-
-PICTURES = tuple(each.name for each in fields(Pictures))
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """Results of one batch of images.
-
-    Attributes:
-        rows: positions in the data set of the images that were read.
-        predicted: class index per row.
-        confidence: probability of the predicted class per row.
-        digests: sha256 of the pixels per row.
-        scores: (rows, maps, image metrics), NaN where undefined.
-        counts: metric name -> (rows, maps, bins) counts; metrics with the same counts share those of the first.
-        single: metric name -> (rows, maps) score of each image alone.
-        profiles: (rows, maps + 2, regions) share of the energy of each map, of a uniform map and of the AU heatmap.
-        valid: whether each row has a truth.
-        faceless: position of each image without landmarks, or with no action unit of its label on the picture ->
-            reason, "" where the provider gives none.
-        skipped: position of each unreadable image -> reason.
-        refused: (map, layer) that cannot be computed -> reason.
-        unlike: (map, layer) pairs that are duplicates in general, but not in this batch.
-        pictures: small pictures for the report, None if the run keeps none.
-        partly_seen: positions of the faces with landmarks outside of what the network sees of the picture.
-        planes: scores for each action unit that is present on a face; None where they are not asked for.
-        au_logits: (rows, AUs) outputs of the model for its action units, above 0 for those that it reports; None where
-            they are not asked for.
-        covered: (rows, 3) of faces with an occlusion: whether it could be drawn, the area of its hole, and the change
-            of the probability of the class predicted before; None for faces as they are.
-        example: picture of an occlusion for the report, None for none.
-    """
-
-    rows: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    digests: tuple[str, ...]
-    scores: NDArray[np.float64]
-    counts: dict[str, NDArray[np.unsignedinteger]]
-    single: dict[str, NDArray[np.float64]]
-    profiles: NDArray[np.float64]
-    valid: NDArray[np.bool_]
-    faceless: dict[int, str]
-    skipped: dict[int, str]
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
-    unlike: frozenset[tuple[str, str]] = frozenset()
-    pictures: Pictures | None = None
-    partly_seen: tuple[int, ...] = ()
-    planes: PlaneScores | None = None
-    au_logits: NDArray[np.float32] | None = None
-    covered: NDArray[np.float64] | None = None
-    example: NDArray[np.uint8] | None = None
 
 
 class RunFolder:
@@ -93,14 +44,20 @@ class RunFolder:
         path: the run folder; None for a run that is not written.
         batches: folder of the finished batches.
         scratch: the temporary folder that this object owns, if any.
+        sources: folders whose batches are read, where these are others.
     """
 
     def __init__(
-        self, path: Path | None, batches: Path, scratch: tempfile.TemporaryDirectory[str] | None = None
+        self,
+        path: Path | None,
+        batches: Path,
+        scratch: tempfile.TemporaryDirectory[str] | None = None,
+        sources: Sequence[Path] = (),
     ) -> None:
         self.path = path
         self.batches = batches
         self._scratch = scratch
+        self._sources = tuple(sources) or (batches,)
 
     @classmethod
     def begin(cls, path: Path | None, plan: Mapping[str, Any], resume: bool, overwrite: bool) -> "RunFolder":
@@ -108,7 +65,8 @@ class RunFolder:
 
         Args:
             path: the folder; its parents are created. None for a temporary one.
-            plan: everything that decides the bytes of the result; a run is resumed only under the same plan.
+            plan: everything that decides the bytes of the result; a run is resumed only under the same plan. That of a
+                shard says which it is.
             resume: continue the run in the folder.
             overwrite: replace the run in the folder.
 
@@ -118,28 +76,30 @@ class RunFolder:
         if path is None:
             scratch = tempfile.TemporaryDirectory(prefix="interpfer-")
             return cls(None, Path(scratch.name), scratch)
-        folder = cls(path, path / PARTS)
+        folder = cls(path, path / (SHARD_PARTS if SHARD in plan else PARTS))
         if path.exists() and not path.is_dir():
             raise RunError(f"{path} is a file: pass a folder to --out.")
-        existing = [name for name in (PARTS, MANIFEST, "scores.csv") if (path / name).exists()]
+        begun = [name for name in (PARTS, SHARD_PARTS) if (path / name / PLAN).exists()]
+        existing = [*begun, *(name for name in (MANIFEST, "scores.csv") if (path / name).exists())]
         if existing and not resume and not overwrite:
             raise RunError(f"{path} already holds a run; pass --resume to continue it or --overwrite to replace it.")
-        if path.is_dir() and any(path.iterdir()) and not existing:
+        if path.is_dir() and {each.name for each in path.iterdir()} - {PARTS, SHARD_PARTS} and not existing:
             raise RunError(f"{path} is not empty and holds no run; choose another folder for --out.")
         if existing and resume:
-            _require_same_plan(path, plan)
+            require_same_plan(path, plan)
         if folder.is_complete and resume:
             return folder
         folder._drop_unpaired()
         if overwrite and existing:
-            shutil.rmtree(folder.batches, ignore_errors=True)
+            for name in (PARTS, SHARD_PARTS):
+                shutil.rmtree(path / name, ignore_errors=True)
             for name in (MANIFEST, REPORT_DATA, REPORT, *OPTIONAL_TABLES):
                 (path / name).unlink(missing_ok=True)
         try:
             folder.batches.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot write to {path}: {error}.") from error
-        write_atomic(folder.batches / "plan.json", json.dumps(plan).encode())
+        write_atomic(folder.batches / PLAN, json.dumps(plan).encode())
         return folder
 
     @classmethod
@@ -152,11 +112,20 @@ class RunFolder:
         """
         return cls(path, batches)
 
+    def over(self, sources: Sequence[Path]) -> "RunFolder":
+        """Return the same folder with the finished batches of other folders, which are only read."""
+        return RunFolder(self.path, self.batches, self._scratch, sources)
+
     def occluded(self, place: int) -> "RunFolder":
         """Return the folder of the batches of one of the occlusions of a run, one for each batch of this folder."""
-        batches = self.batches / f"occlusion-{place}"
+        name = f"occlusion-{place}"
+        batches = self.batches / name
         batches.mkdir(exist_ok=True)
-        return RunFolder(None, batches)
+        return RunFolder(None, batches, sources=[source / name for source in self._sources])
+
+    def _files(self) -> list[Path]:
+        """Return the files of the finished batches, in the order of the data set."""
+        return sorted((path for source in self._sources for path in source.glob("*.npz")), key=lambda path: path.name)
 
     def _drop_unpaired(self) -> None:
         """Delete batches of occlusions that a kill left without the clean batch, which is written last."""
@@ -171,54 +140,44 @@ class RunFolder:
 
     def done(self) -> set[int]:
         """Return the positions of the images in finished batches."""
-        return {row for part in self.parts() for row in [*part.rows.tolist(), *part.skipped]}
+        rows = set[int]()
+        for path in self._files():
+            with open_batch(path) as arrays:
+                rows.update(arrays["rows"].tolist(), map(int, json.loads(arrays["facts"].tobytes())["skipped"]))
+        return rows
 
     def add(self, part: BatchResult) -> None:
         """Write a finished batch."""
         first = min([*part.rows.tolist(), *part.skipped])
-        buffer = io.BytesIO()
-        arrays: dict[str, NDArray[Any]] = {"rows": part.rows, "predicted": part.predicted, "scores": part.scores}
-        arrays |= {"valid": part.valid, "confidence": part.confidence, "profiles": part.profiles}
-        for name, value in part.counts.items():
-            arrays |= {f"counts/{name}/{column}": value[:, column] for column in range(value.shape[1])}
-        arrays |= {f"single/{name}": value for name, value in part.single.items()}
-        if part.pictures is not None:
-            arrays |= {f"pictures/{name}": getattr(part.pictures, name) for name in PICTURES}
-        arrays |= {} if part.planes is None else part.planes.to_arrays()
-        optional = {"au_logits": part.au_logits, "covered": part.covered, "example": part.example}
-        arrays |= {name: value for name, value in optional.items() if value is not None}
-        facts = {"digests": part.digests, "skipped": part.skipped, "faceless": part.faceless}
-        facts |= {"refused": [[*key, reason] for key, reason in part.refused.items()], "unlike": sorted(part.unlike)}
-        facts["partly_seen"] = part.partly_seen
-        arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-        np.savez(buffer, allow_pickle=False, **arrays)
-        write_atomic(self.batches / f"{first:09d}.npz", buffer.getvalue(), durable=False)
+        write_atomic(self.batches / f"{first:09d}.npz", part.to_bytes(), durable=False)
 
     def parts(self) -> Iterator[BatchResult]:
-        """Yield the finished batches in the order of the data set, without their counts."""
-        for path in sorted(self.batches.glob("*.npz")):
-            with np.load(path) as arrays:
-                facts = json.loads(arrays["facts"].tobytes())
-                yield BatchResult(
-                    arrays["rows"],
-                    arrays["predicted"],
-                    arrays["confidence"],
-                    tuple(facts["digests"]),
-                    arrays["scores"],
-                    {},
-                    {name[7:]: arrays[name] for name in arrays.files if name.startswith("single/")},
-                    arrays["profiles"],
-                    arrays["valid" if "valid" in arrays else "heat"],  # versions before 0.2
-                    {int(row): reason for row, reason in facts["faceless"].items()},
-                    {int(row): reason for row, reason in facts["skipped"].items()},
-                    {(name, layer): reason for name, layer, reason in facts["refused"]},
-                    frozenset((name, layer) for name, layer in facts["unlike"]),
-                    partly_seen=tuple(facts.get("partly_seen", ())),
-                    planes=PlaneScores.from_arrays(arrays),
-                    au_logits=arrays.get("au_logits"),
-                    covered=arrays.get("covered"),
-                    example=arrays.get("example"),
-                )
+        """Yield the finished batches in the order of the data set, without their counts and profiles."""
+        for path in self._files():
+            with open_batch(path) as arrays:
+                yield BatchResult.from_arrays(arrays)
+
+    def profile_blocks(self) -> Iterator[NDArray[np.float64]]:
+        """Yield the (rows, maps + 2, regions) profiles in blocks of one size, whatever the size of a batch was."""
+
+        def read() -> Iterator[NDArray[np.float64]]:
+            for path in self._files():
+                with open_batch(path) as arrays:
+                    yield arrays["profiles"]
+
+        yield from equal_blocks(read(), PROFILE_BLOCK)
+
+    def profiles(self, column: int) -> NDArray[np.float64]:
+        """Return the (rows, regions) profiles of one map: those of all would be the largest part of a long run.
+
+        Args:
+            column: of the map; -2 for a uniform map, -1 for the truth.
+        """
+        found = []
+        for path in self._files():
+            with open_batch(path) as arrays:
+                found.append(arrays["profiles"][:, column])
+        return np.concatenate(found)
 
     def counts(self, name: str, column: int) -> Iterator[NDArray[np.unsignedinteger]]:
         """Yield the (rows, bins) counts of one map batch by batch: they are too large to hold all at once.
@@ -227,17 +186,17 @@ class RunFolder:
             name: of the metric; after ``planes/`` the counts are those of the planes.
             column: of the map.
         """
-        for path in sorted(self.batches.glob("*.npz")):
+        for path in self._files():
             planes, _, metric = name.rpartition("/")
             key = "/".join(filter(None, (planes, "counts", metric, str(column))))
-            with np.load(path) as arrays:
+            with open_batch(path) as arrays:
                 if key in arrays:
                     yield arrays[key]
 
     def pictures(self) -> Iterator[tuple[list[int], Pictures | None]]:
         """Yield positions and small pictures batch by batch; None for a batch without pictures."""
-        for path in sorted(self.batches.glob("*.npz")):
-            with np.load(path) as arrays:
+        for path in self._files():
+            with open_batch(path) as arrays:
                 has_pictures = "pictures/maps" in arrays
                 yield (
                     arrays["rows"].tolist(),
@@ -257,7 +216,7 @@ class RunFolder:
         report_data: bytes | None = None,
         others: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Write the tables, the data of the report and the manifest, and delete the batches.
+        """Write the tables, the data of the report and the manifest, and delete the batches, but not of a shard.
 
         Args:
             tables: file name -> table.
@@ -267,29 +226,11 @@ class RunFolder:
         """
         if self.path is not None:
             for name, table in tables.items():
-                write_atomic(self.path / name, csv_bytes(table))
+                write_atomic(self.path / name, table_blocks(name, table))
             if report_data is not None:
                 write_atomic(self.path / REPORT_DATA, report_data)
             for name, content in (others or {}).items():
                 write_atomic(self.path / name, content)
             write_atomic(self.path / MANIFEST, json_bytes(manifest))
-        self.discard()
-
-
-def _require_same_plan(path: Path, plan: Mapping[str, Any]) -> None:
-    """Refuse to resume the run in a folder under another plan."""
-    file = path / PARTS / "plan.json"
-    if file.is_file():
-        before = json.loads(file.read_text(encoding="utf-8"))
-    elif (path / MANIFEST).is_file():
-        before = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["arguments"]
-    else:
-        raise RunError(f"{path} holds no run to resume; pass --overwrite.")
-    before = {"truth": TruthOptions.truth, "truth_settings": list(CODEBOOK_SETTINGS)} | before
-    names = [key for key in dict.fromkeys([*plan, *(set(before) & {"occlusions"})]) if key != "truth_settings"]
-    changed = [key for key in names if json.loads(json.dumps(plan.get(key))) != before.get(key)]
-    if changed:
-        raise RunError(
-            f"{path} was started with another {', '.join(changed)}; pass the same arguments with --resume, "
-            "or --overwrite."
-        )
+        if self.batches.name != SHARD_PARTS:
+            self.discard()

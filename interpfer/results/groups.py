@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from interpfer.labels import class_indices
 from interpfer.results.attributes import find_groups
+from interpfer.results.clips import decided
 from interpfer.results.run import GAPS_FILE, GROUPS, GROUPS_FILE
 from interpfer.results.tables import Tables
 from interpfer.statistics.bootstrap import RESAMPLES, Rows, image_weights, intervals, subject_weights
@@ -69,7 +70,7 @@ def _classification(
     """Return accuracy and macro F1 of each group, and the gap of the F1."""
     known = np.array([bool(label) for label in tables.labels], bool) & bool(tables.outputs)
     true = np.where(known, np.array(class_indices(tables.labels, tables.dataset.classes), np.intp), -1)
-    guess = np.array(class_indices(tables.predicted, tables.dataset.classes), np.intp)
+    guess = np.array(class_indices(decided(tables), tables.dataset.classes), np.intp)
     f1, gap = find_f1_gap(true, guess, grouping, tables.seed) if known.any() else (np.full(len(names), np.nan), None)
     lines = []
     for index, name in enumerate(names):
@@ -108,7 +109,8 @@ def _gaps(
     if f1 is not None:
         known = np.array([bool(label) for label in tables.labels], bool)
         keys.insert(0, ("-", "-", "accuracy"))
-        scores.insert(0, np.where(known, tables.halves["correct"].astype(float), np.nan))
+        correct = np.array([a == b for a, b in zip(tables.labels, decided(tables), strict=True)], float)
+        scores.insert(0, np.where(known, correct, np.nan))
     gaps = find_gaps(np.stack(scores, 1), tables.classes, grouping, tables.seed) if scores else []
     if f1 is not None:
         keys.insert(1, ("-", "-", "macro_f1"))

@@ -82,7 +82,7 @@ class PairTables(Tables):
     @cached_property
     def subjects(self) -> NDArray[np.intp] | None:
         """Person of each pair; where none is known and faces have several maps, the face."""
-        people = number_subjects(self.subject_names)
+        people = number_subjects(self.unit_names)
         if people is not None:
             return np.asarray(people[self.face], np.intp)
         return self.face if self.has_own_maps else None

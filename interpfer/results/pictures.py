@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.errors import RunError
+from interpfer.results.strips import Strips
 from interpfer.truth.base import GRID
 from interpfer.types import LANDMARKS
 
@@ -80,6 +81,7 @@ class ReportData:
         maps: (f, k, 28, 28) maps of each face.
         other: (f, k, 28, 28) maps of a misclassified face for the other target: of the predicted class where
             ``target`` is "label", of the label where it is "predicted"; zero where there is none.
+        strips: the clips that are shown; None of a run without clips.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -99,6 +101,7 @@ class ReportData:
     faces: tuple[bytes, ...]
     maps: Bytes
     other: Bytes
+    strips: Strips | None = None
 
     def to_bytes(self) -> bytes:
         """Return the content of the file ``REPORT_DATA``."""
@@ -109,6 +112,8 @@ class ReportData:
             pictures = getattr(self, name)
             arrays[name] = np.frombuffer(b"".join(pictures), np.uint8)
             arrays[f"{name}.sizes"] = np.array([len(picture) for picture in pictures], np.int64)
+        if self.strips is not None:
+            arrays |= self.strips.to_arrays()
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         return buffer.getvalue()
@@ -135,7 +140,7 @@ def load_report_data(folder: str | Path) -> ReportData | None:
             fields: dict[str, Any] = {name: _to_tuples(value) for name, value in facts.items()}
             fields |= {name: _cut(arrays[name].tobytes(), arrays[f"{name}.sizes"].tolist()) for name in _JPEGS}
             fields |= {name: arrays[name] for name in _ARRAYS}
-            return ReportData(**fields)
+            return ReportData(**fields, strips=Strips.of_arrays(arrays))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged ({error}); score again with --overwrite.") from error
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from interpfer.labels import NEUTRAL
 from interpfer.metrics.facts import MACRO
 from interpfer.metrics.regions import PREFIX, SKILL, region_of
-from interpfer.results.run import SUBJECT, Run
+from interpfer.results.comparison import unit_names
+from interpfer.results.run import CLIP, SUBJECT, Run
 from interpfer.statistics.bootstrap import Array
 from interpfer.statistics.comparison import holm
 from interpfer.statistics.permutation import sign_flip_test
@@ -98,8 +99,8 @@ def region_table(run: Run) -> pd.DataFrame:
 def _images(lines: pd.DataFrame, regions: list[str]) -> _Images:
     shares, skills = (lines[[PREFIX + region + kind for region in regions]].to_numpy(float) for kind in ("", SKILL))
     subjects = None
-    if SUBJECT in lines:
-        subjects = number_subjects(lines[SUBJECT].fillna("").astype(str).tolist())
+    if SUBJECT in lines or CLIP in lines:
+        subjects = number_subjects(unit_names(lines).tolist())
     people = np.arange(len(lines)) if subjects is None else subjects
     labels = lines["label"].fillna("").to_numpy(str)
     return _Images(shares, skills, labels, people, subjects is not None)

@@ -1,7 +1,8 @@
 """A finished run, in memory or read from its folder."""
 
 import html
-import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pandas as pd
 
 from interpfer.errors import RunError
+from interpfer.files import parse_json
+from interpfer.results.image_table import read_images
 from interpfer.results.metric_facts import MetricFacts, read_metric_facts
-from interpfer.results.occluded import OccludedTables, split_clean
+from interpfer.results.occluded import COLUMN, OccludedTables, split_clean
 from interpfer.truth.options import AU_HEATMAP, TruthOptions
 
 MANIFEST = "run.json"
@@ -23,8 +26,20 @@ COMMAND = "command"
 TRUTH_NOUN = "truth_noun"
 """Key of run.json: what the truth is called on pages."""
 
+SHARD = "shard"
+"""Key of run.json of a shard: which share it is of how many, its batch size, its images and those of all shards."""
+
 SUBJECT = "subject"
 """Column of per_image.csv with the person on an image; only where the data set knows any."""
+
+CLIP, FRAME = "clip", "frame"
+"""Columns of per_image.csv with the clip and the number of the frame in it; only where images are frames of clips."""
+
+CLIPS_FILE = "clips.csv"
+"""Table with one line per clip."""
+
+CLIPS = "clips"
+"""Key of run.json: WAR, UAR, and what became of the clips."""
 
 GROUPS_FILE, GAPS_FILE = "groups.csv", "group_gaps.csv"
 """Tables of the groups of images by attributes of the data set, and of the largest gaps between them."""
@@ -52,6 +67,7 @@ class Run:
             ``interpfer.results.au_recall``. None where none is coded.
         occluded: the tables with the column ``occlusion``, of a run with occlusions; ``scores`` and ``per_image`` are
             of the clean faces alone.
+        clips: one line per clip: label, prediction, frames, mean scores; None where images are no frames of clips.
     """
 
     scores: pd.DataFrame
@@ -62,6 +78,7 @@ class Run:
     au_profile: pd.DataFrame | None = None
     au_recall: pd.DataFrame | None = None
     occluded: OccludedTables | None = None
+    clips: pd.DataFrame | None = None
 
     @cached_property
     def metric_facts(self) -> dict[str, MetricFacts]:
@@ -116,14 +133,15 @@ class Run:
     @property
     def title(self) -> str:
         """Model, data set, protocol, accuracy and number of scored images, on one line."""
-        facts, counts = self.manifest["arguments"], self.manifest["counts"]
+        facts, counts, shard = self.manifest["arguments"], self.manifest["counts"], self.manifest.get(SHARD)
         classification = self.manifest["classification"]
         mean = classification.get("aus", {}).get("mean_f1")
         f1 = "" if mean is None or mean != mean else f", mean AU F1 {mean:.3f}"
         accuracy = classification["accuracy"]
         accuracy = float("nan") if accuracy is None else accuracy
+        share = f"shard {shard['index']}/{shard['count']} of " if shard else ""
         return (
-            f"{facts['model']} on {self.dataset} {facts['split']}, protocol {facts['protocol']}: accuracy "
+            f"{share}{facts['model']} on {self.dataset} {facts['split']}, protocol {facts['protocol']}: accuracy "
             f"{accuracy:.3f}{f1}, {counts['scored']} of {counts['images']} images scored"
         )
 
@@ -168,15 +186,34 @@ def load_run(path: str | Path) -> Run:
         RunError: there is no folder, or it holds no finished run.
     """
     path = Path(path)
-    manifest, profile, recall = path / MANIFEST, path / "au_profile.csv", path / AU_RECALL_FILE
+    manifest = path / MANIFEST
     if not path.is_dir():
         raise RunError(f"run folder not found: {path}; pass the --out of a score.")
     if not manifest.is_file():
         raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
-    facts = json.loads(manifest.read_text(encoding="utf-8"))
-    texts = dict.fromkeys([SUBJECT, *facts.get(GROUPS, {}).get("columns", ())], str)
-    scores = pd.read_csv(path / "scores.csv")
-    per_image = pd.read_csv(path / "per_image.csv", keep_default_na=False, na_values=[""], dtype=texts)
+    with _reading(path):
+        return _read_folder(path)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what damaged tables raise into one line."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # parsers of pandas raise ValueError
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(
+            f"{path} is damaged ({type(error).__name__}: {reason}); score again with --overwrite."
+        ) from error
+
+
+def _read_folder(path: Path) -> Run:
+    profile, recall = path / "au_profile.csv", path / AU_RECALL_FILE
+    facts = parse_json((path / MANIFEST).read_text(encoding="utf-8"))
+    texts = [SUBJECT, CLIP, *facts.get(GROUPS, {}).get("columns", ())]
+    names = dict.fromkeys(("map", "layer", "metric", "group", COLUMN), str)
+    scores = pd.read_csv(path / "scores.csv", keep_default_na=False, na_values=[""], dtype=names)
+    per_image = read_images(path, texts)
     scores, per_image, occluded = split_clean(path, scores, per_image)
     return Run(
         scores=scores,
@@ -187,4 +224,35 @@ def load_run(path: str | Path) -> Run:
         au_profile=pd.read_csv(profile, dtype={"au": str, "by": str}) if profile.is_file() else None,
         au_recall=pd.read_csv(recall) if recall.is_file() else None,
         occluded=occluded,
+        clips=_read_clips(path / CLIPS_FILE),
+    )
+
+
+def _read_clips(path: Path) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    texts = dict.fromkeys(("clip", "label", "predicted", SUBJECT), str)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts)
+
+
+def load_whole_run(path: str | Path) -> Run:
+    """Read a finished run folder as ``load_run`` does, but no shard.
+
+    Raises:
+        RunError: as ``load_run``; also where the folder is a shard.
+    """
+    run = load_run(path)
+    if (facts := run.manifest.get(SHARD)) is not None:
+        raise RunError(
+            f"{path} is shard {facts['index']}/{facts['count']} of a run: make one run of all shards with interpfer "
+            "merge, and pass that."
+        )
+    return run
+
+
+def describe_shard(facts: Mapping[str, Any]) -> str:
+    """Return a sentence on what a shard is a share of; ``facts`` is the entry ``SHARD`` of run.json."""
+    return (
+        f"shard {facts['index']}/{facts['count']}: {facts['images']} of {facts['of']} images; make one run of all "
+        "shards with interpfer merge"
     )

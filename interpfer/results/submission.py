@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import yaml
+from filelock import FileLock
 
-from interpfer.errors import ModelError
+from interpfer.errors import ModelError, RunError
 from interpfer.files import write_atomic
 from interpfer.models.measured import Measured, Value, read_measured
 from interpfer.results.run import Run
@@ -61,9 +62,14 @@ def append_submission(path: Path, run: Run, preset: str = "") -> None:
         RunError: the file cannot be written.
     """
     entry = describe_run(run, preset)
-    kept = [each for each in read_measured(path) if _key(each) != _key(entry)]
-    text = yaml.safe_dump([each.to_dict() for each in [*kept, entry]], sort_keys=False, width=120)
-    write_atomic(path, text.encode())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            kept = [each for each in read_measured(path) if _key(each) != _key(entry)]
+            text = yaml.safe_dump([each.to_dict() for each in [*kept, entry]], sort_keys=False, width=120)
+            write_atomic(path, text.encode())
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}; pass another file.") from error
 
 
 def _key(entry: Measured) -> tuple[str, str, str]:

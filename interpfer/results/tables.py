@@ -16,13 +16,14 @@ from interpfer.labels import NEUTRAL, class_indices
 from interpfer.landmarks.reasons import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
 from interpfer.results.attributes import find_groups, read_attribute
-from interpfer.results.folder import BatchResult
+from interpfer.results.batch_file import BatchResult
+from interpfer.results.image_table import repeat_texts
 from interpfer.results.left_out import group_reasons
-from interpfer.results.run import SUBJECT, UNLABELLED
+from interpfer.results.run import CLIP, FRAME, SUBJECT, UNLABELLED
 from interpfer.statistics.bootstrap import Draws, image_weights, subject_weights
 from interpfer.statistics.pooling import POOLED_RESAMPLES, Pool, add_pools, join_blocks, pool, summarise_pooled
 from interpfer.statistics.small_samples import interval_factors
-from interpfer.statistics.subjects import number_subjects
+from interpfer.statistics.subjects import number_subjects, unit_of
 from interpfer.statistics.summary import Summary, summarise_halves, summarise_table
 
 SCORE_COLUMNS = ["map", "layer", "metric", "group", "value", "ci_low", "ci_high", "n"]
@@ -42,6 +43,7 @@ class Tables:
         seed: random seed of the bootstrap.
         by: attributes of the images by which they are grouped.
         least_group: smallest number of images of such a group.
+        profiles_of: function of a column to its part of ``profiles``.
     """
 
     parts: Sequence[BatchResult]
@@ -53,6 +55,7 @@ class Tables:
     seed: int
     by: tuple[str, ...] = ()
     least_group: int = 1
+    profiles_of: Callable[[int], NDArray[np.float64]] | None = None
 
     @cached_property
     def rows(self) -> list[int]:
@@ -77,7 +80,8 @@ class Tables:
     @cached_property
     def profiles(self) -> NDArray[np.float64]:
         """(rows, maps + 2, regions) share of the energy of each map, of a uniform map and of the AU heatmap."""
-        return np.concatenate([part.profiles for part in self.parts])
+        assert self.profiles_of is not None
+        return np.stack([self.profiles_of(place) for place in range(len(self.columns) + 2)], 1)
 
     @cached_property
     def faceless(self) -> dict[str, Any]:
@@ -131,17 +135,19 @@ class Tables:
         """Return one line per image and (map, layer); with the column ``subject`` where any subject is known."""
         columns = len(self.columns)
         table: dict[str, Any] = {
-            "image": np.repeat([self.dataset.samples[row].id for row in self.rows], columns),
-            "label": np.repeat(self.labels, columns),
-            "predicted": np.repeat(self.predicted, columns),
+            "image": repeat_texts([self.dataset.samples[row].id for row in self.rows], columns),
+            "label": repeat_texts(self.labels, columns),
+            "predicted": repeat_texts(self.predicted, columns),
         }
-        if self.subjects is not None:
-            table[SUBJECT] = np.repeat(self.subject_names, columns)
-        table |= {name: np.repeat(values, columns) for name, values in self.attributes.items()}
-        table |= {
-            "map": np.tile([name for name, _ in self.columns], len(self.rows)),
-            "layer": np.tile([layer for _, layer in self.columns], len(self.rows)),
-        }
+        if any(self.subject_names):
+            table[SUBJECT] = repeat_texts(self.subject_names, columns)
+        samples = [self.dataset.samples[row] for row in self.rows]
+        if any(sample.clip for sample in samples):
+            table[CLIP] = repeat_texts([sample.clip for sample in samples], columns)
+            table[FRAME] = np.repeat([sample.frame or 0 for sample in samples], columns)
+        table |= {name: repeat_texts(values, columns) for name, values in self.attributes.items()}
+        for place, name in enumerate(("map", "layer")):
+            table[name] = np.tile(np.array([key[place] for key in self.columns], object), len(self.rows))
         return pd.DataFrame(table | {name: values.ravel() for name, values in self.values.items()})
 
     @cached_property
@@ -171,8 +177,21 @@ class Tables:
 
     @cached_property
     def subjects(self) -> NDArray[np.intp] | None:
-        """Number of the person per row, None where no subject is known; a row without subject is its own person."""
-        return number_subjects(self.subject_names)
+        """Number of the person per row, of frames of clips without one of the clip; None where neither is known.
+
+        A row without either is its own.
+        """
+        return number_subjects(self.unit_names)
+
+    @property
+    def units(self) -> str:
+        """What intervals are over: "images", "subjects" or "clips"."""
+        return "images" if self.subjects is None else "subjects" if any(self.subject_names) else "clips"
+
+    @cached_property
+    def unit_names(self) -> list[str]:
+        """What each row depends on: its subject, else its clip; "" where neither is known."""
+        return [unit_of(self.dataset.samples[row]) for row in self.rows]
 
     @cached_property
     def attributes(self) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from interpfer.errors import InterpferError
+from interpfer.runtime.shards import Shard
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -53,8 +54,7 @@ class Processes:
             items: items of all processes.
             group_size: number of consecutive items that stay together; the groups alternate between the processes.
         """
-        groups = [items[start : start + group_size] for start in range(0, len(items), group_size)]
-        return [item for group in groups[self.index :: self.count] for item in group]
+        return Shard(self.index, self.count).share(items, group_size)
 
     def wait(self) -> None:
         """Wait until all processes have reached this point."""

@@ -6,6 +6,7 @@ above all while images are read in the background. Therefore each thread handles
 
 import ctypes
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,6 +16,9 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+READERS = 8
+"""Most threads that read images beside an accelerator."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's ``mallopt``."""
@@ -44,15 +48,35 @@ def single_thread_pool(count: int) -> Iterator[Executor]:
         yield pool
 
 
-def prefetch(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield the result of a function for each item, computing the next one in the background."""
-    with single_thread_pool(1) as pool:
-        futures = [pool.submit(function, item) for item in items[:2]]
-        for following in range(2, len(items) + 2):
-            result = futures.pop(0).result()
+def prefetch(function: Callable[[Item], Result], items: Sequence[Item], workers: int = 1) -> Iterator[Result]:
+    """Yield the result of a function for each item in order, computing the next ones in the background.
+
+    Args:
+        function: what is computed.
+        items: what it is computed of.
+        workers: number of threads.
+    """
+    ahead = workers + 1
+    with single_thread_pool(workers) as pool:
+        futures = deque(pool.submit(function, item) for item in items[:ahead])
+        for following in range(ahead, len(items) + ahead):
+            result = futures.popleft().result()
             if following < len(items):
                 futures.append(pool.submit(function, items[following]))
             yield result
+
+
+def count_readers(device: str) -> int:
+    """Return how many threads read images: one beside a CPU that computes itself, several beside an accelerator.
+
+    Args:
+        device: its type, such as "cuda".
+
+    Examples:
+        >>> count_readers("cpu")
+        1
+    """
+    return 1 if device == "cpu" else max(1, min(READERS, (os.cpu_count() or 1) - 1))
 
 
 def parallel_map(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -18,19 +18,19 @@ from interpfer.maps.base import BaselineContext
 from interpfer.maps.engine import Key, MapResults, require_named
 from interpfer.maps.several_targets import run_several
 from interpfer.metrics.base import ModelMetric
-from interpfer.models.channels_last import channels_last
-from interpfer.results.folder import BatchResult
+from interpfer.results.batch_file import BatchResult
 from interpfer.results.pictures import Bytes, ReportContent
 from interpfer.results.plane_scores import PlaneScores
 from interpfer.scoring.batch import (
-    CPU_CHUNK,
     Chunk,
     add_model_metrics,
+    chunk_size,
     find_twins,
     keep_pictures,
     score_chunk,
 )
 from interpfer.scoring.chunk_scores import ChunkScores, join_chunks, no_scores, repeat_twins
+from interpfer.scoring.clips import class_logits, clip_results
 from interpfer.scoring.session import ScoreSession
 from interpfer.truth.base import Truth
 from interpfer.truth.means import TruthMeans
@@ -112,6 +112,7 @@ def score_au_batch(
         partly_seen=batch.partly_seen,
         planes=planes,
         au_logits=logits.float().numpy(),
+        **clip_results(session, batch, class_logits(session, batch)),
     )
 
 
@@ -147,7 +148,7 @@ def _outputs(session: ScoreSession, planes: Planes) -> list[int]:
 
 def _list_pairs(session: ScoreSession, batch: Batch) -> _Pairs:
     count = len(batch.rows)
-    step = CPU_CHUNK if session.model.device.type == "cpu" else max(count, 1)
+    step = chunk_size(session, count)
     parts = []
     for start in range(0, count, step):
         rows = slice(start, start + step)
@@ -193,9 +194,8 @@ def _score(
         [score_chunk(session, chunk, raw, twins, content) for chunk in chunks] or [no_scores(session, content)]
     )
     if chunks and any(isinstance(metric, ModelMetric) for metric in session.metrics.values()):
-        with channels_last(session.model):
-            for chunk in chunks:
-                add_model_metrics(session, chunk, raw, pairs.output, twins, scored.scores)
+        for chunk in chunks:
+            add_model_metrics(session, chunk, raw, pairs.output, twins, scored.scores)
     return scored
 
 

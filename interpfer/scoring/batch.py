@@ -1,6 +1,7 @@
 """Scores one batch of faces: maps, truth, metrics and the shares of its parts, a few faces at a time."""
 
-from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +18,12 @@ from interpfer.maps.refined import RefinedBaseline
 from interpfer.metrics.au_profile import cells, profile
 from interpfer.metrics.base import DatasetMetric, ImageMetric, LandmarkMetric, ModelMetric
 from interpfer.metrics.queries import ModelProbe, zero_color
-from interpfer.models.channels_last import channels_last
 from interpfer.occlusion.apply import hide_truth
-from interpfer.results.folder import BatchResult
+from interpfer.results.batch_file import BatchResult
 from interpfer.results.pictures import Bytes, Pictures, ReportContent, empty_maps, to_bytes
 from interpfer.runtime.threads import parallel_map
 from interpfer.scoring.chunk_scores import ChunkScores, join_chunks, no_scores, repeat_twins
+from interpfer.scoring.clips import clip_results, leave_clips_out
 from interpfer.scoring.hidden import Hidden, is_own
 from interpfer.scoring.mean_faces import sum_faces
 from interpfer.scoring.planes import COUNT, PlaneScorer
@@ -32,8 +33,10 @@ from interpfer.truth.means import TruthMeans
 from interpfer.truth.planes import Planes
 from interpfer.types import Landmarks
 
-CPU_CHUNK = 4
-"""Faces whose maps are held at canvas size at a time: they stay in the cache."""
+CPU_CHUNK = 16
+"""Most faces whose maps a thread of a CPU holds at canvas size: more would leave its cache."""
+LEAST_CHUNK = 4
+"""Fewest faces that are worth a thread of their own."""
 
 
 class Chunk(NamedTuple):
@@ -79,9 +82,9 @@ def score_batch(
     count, results = len(batch.rows), results or run_model(session, batch)
     logits, raw = results.logits.cpu(), results.maps
     twins = find_twins(session, raw) if count else {}
-    on_cpu = session.model.device.type == "cpu"
-    step = CPU_CHUNK if on_cpu else max(count, 1)
+    on_cpu, step = session.model.device.type == "cpu", chunk_size(session, count)
     slices = [slice(start, start + step) for start in range(0, count, step)]
+    means = leave_clips_out(session, batch, means)
 
     def score_slice(rows: slice) -> ChunkScores:
         return score_chunk(session, _make_chunk(session, batch, rows, means, hidden), raw, frozenset(twins), content)
@@ -91,10 +94,9 @@ def score_batch(
     if any(isinstance(metric, ModelMetric) for metric in session.metrics.values()):
         label_targets = session.targets(batch.rows)
         targets = logits.argmax(1) if label_targets is None else label_targets
-        with channels_last(session.model) if scored.valid.any() else nullcontext():
-            for rows in slices:
-                chunk = _make_chunk(session, batch, rows, means, hidden)
-                add_model_metrics(session, chunk, raw, targets, frozenset(twins), scored.scores)
+        for rows in slices:
+            chunk = _make_chunk(session, batch, rows, means, hidden)
+            add_model_metrics(session, chunk, raw, targets, frozenset(twins), scored.scores)
     if hidden is not None:
         scored = scored._replace(scores=np.concatenate([scored.scores, hidden.values], 2))
     repeat_twins(session, scored, twins)
@@ -115,7 +117,16 @@ def score_batch(
         unlike=frozenset(session.probe.duplicates) - set(twins) if count else frozenset(),
         partly_seen=batch.partly_seen,
         planes=scored.planes,
+        **clip_results(session, batch, logits),
     )
+
+
+def chunk_size(session: ScoreSession, count: int) -> int:
+    """Return how many of the faces of a batch are handled at a time: on a CPU the share of a thread."""
+    if session.model.device.type != "cpu":
+        return max(count, 1)
+    share = -(-count // torch.get_num_threads())
+    return min(max(share, LEAST_CHUNK), CPU_CHUNK)
 
 
 def find_twins(session: ScoreSession, raw: dict[Key, Tensor]) -> dict[Key, Key]:
@@ -133,8 +144,8 @@ def _make_chunk(
     images = batch.faces.images[part].to(truth.maps.device)
     context = BaselineContext(
         truth.maps,
-        means.mean_of_others(truth) if means else None,
-        means.class_mean_of_others(truth, session.classes(rows)) if means else None,
+        means.mean_of_others(truth, rows) if means else None,
+        means.class_mean_of_others(truth, session.classes(rows), rows) if means else None,
         rows,
         session.spec.seed,
         images,
@@ -233,9 +244,22 @@ def add_model_metrics(
         if key in twins:
             continue
         unit = on_canvas(session, key, raw, chunk.rows, chunk.context)[1][chosen]
+        own_probe = replace(probe, again=partial(_map_again, session, key, probe, chunk.context))
+        if isinstance(session.maps[key[0]], BaselineMap):
+            own_probe = probe
         for index, metric in enumerate(session.image_metrics):
             if isinstance(metric, ModelMetric):
-                scores[places, column, index] = metric(unit, probe).cpu().double()
+                scores[places, column, index] = metric(unit, own_probe).cpu().double()
+
+
+def _map_again(
+    session: ScoreSession, key: Key, probe: ModelProbe, context: BaselineContext, images: Float[Tensor, "n 3 s s"]
+) -> Float[Tensor, "n h w"]:
+    """Return a map in [0, 1] of altered images; NaN where it is undefined."""
+    x, method = session.model.normalise(images), {key[0]: session.maps[key[0]]}
+    layers = session.spec.layers
+    results = run_maps(session.model, x, method, layers, probe.targets, session.spec.seed, probe.rows)
+    return on_canvas(session, key, results.maps, slice(None), context)[1]
 
 
 def keep_pictures(session: ScoreSession, batch: Batch, maps: Bytes, content: ReportContent) -> Pictures:

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -14,27 +13,36 @@ import pandas as pd
 from interpfer import __version__
 from interpfer.errors import DataError
 from interpfer.faces.check import landmark_notes
-from interpfer.labels import NEUTRAL
-from interpfer.landmarks.reasons import EMPTY_MASK, IMPLAUSIBLE, NO_FACE, OFF_PICTURE, OUT_OF_VIEW, UNREADABLE
 from interpfer.maps.canvas import conventions
 from interpfer.metrics.au_profile import summarise_profiles
 from interpfer.metrics.ignoring import undefined_where_ignored
 from interpfer.models.model import Model
 from interpfer.options import RUN_OPTIONS, write_command
 from interpfer.results.au_shares import AU_SHARES_FILE, au_share_table
+from interpfer.results.clips import Clips, accuracy_interval, clip_table
 from interpfer.results.counts import count_images
 from interpfer.results.folder import RunFolder
 from interpfer.results.groups import group_facts, group_tables
+from interpfer.results.image_table import IMAGE_FILES
 from interpfer.results.metric_facts import METRIC_FACTS, leaderboard_columns, record_metric_facts
 from interpfer.results.occluded import EXAMPLES_FILE, OCCLUSION_FILE
 from interpfer.results.pair_tables import PairTables
 from interpfer.results.pictures import ReportContent, ReportData
 from interpfer.results.published import PUBLISHED, compare_published
 from interpfer.results.regions import REGIONS_FILE, region_table
-from interpfer.results.run import AU_RECALL_FILE, COMMAND, GROUPS, TRUTH_NOUN, Run
+from interpfer.results.run import (
+    AU_RECALL_FILE,
+    CLIPS_FILE,
+    COMMAND,
+    GROUPS,
+    SHARD,
+    TRUTH_NOUN,
+    Run,
+    describe_shard,
+)
 from interpfer.results.sources import SOURCES, collect_sources
 from interpfer.results.tables import Tables
-from interpfer.scoring.accounts import account_notes
+from interpfer.scoring.accounts import account_notes, no_labels, nothing_to_score
 from interpfer.scoring.action_units import (
     NOT_DRAWN,
     classify_outputs,
@@ -46,6 +54,7 @@ from interpfer.scoring.action_units import (
     score_table,
 )
 from interpfer.scoring.class_match import class_notes, shared_facts
+from interpfer.scoring.clips import describe_clips, find_clips
 from interpfer.scoring.gallery import collect_report_data
 from interpfer.scoring.occlusion_tables import finish_occlusions, measured_metrics
 from interpfer.scoring.options import ScoreOptions
@@ -53,7 +62,6 @@ from interpfer.scoring.session import ScoreSession
 from interpfer.scoring.spec import ScoreSpec
 from interpfer.statistics.classification import Classification, classify, wrong_order
 from interpfer.statistics.proportions import clustered_interval
-from interpfer.types import Sample
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "pillow")
 """Whose versions the manifest names."""
@@ -66,6 +74,7 @@ def finish_run(
     content: ReportContent,
     started: float,
     sanity: dict[str, Any] | None,
+    record: Mapping[str, Any] | None = None,
 ) -> tuple[Run, ReportData | None]:
     """Make the tables out of all batches, and write them; the manifest last.
 
@@ -76,34 +85,41 @@ def finish_run(
         content: what the report may show.
         started: when the score began, in seconds of the monotonic clock.
         sanity: results of the sanity checks, if they were made.
+        record: further entries of the manifest, of a shard or of a merged run.
 
     Returns:
         The run, and what its report shows.
 
     Raises:
-        DataError: no image can be scored.
+        DataError: no image can be scored, and the run is no shard.
     """
-    tables = _open_tables(session, folder)
-    if not tables.valid.any():
+    tables, record = _open_tables(session, folder), dict(record or {})
+    if not tables.valid.any() and SHARD not in record:
         raise DataError(nothing_to_score(session, tables.missing))
     outputs, pairs = session.classifier.classes, open_pairs(session, folder, tables)
     labels = tables.labels if outputs else [""] * len(tables.labels)
+    clips = find_clips(session, tables)
     classification = classify(labels, tables.predicted, session.dataset.classes, outputs, tables.confidence)
+    classification = classification if clips is None else clips.classification
     groupings = {"true": tables.labels, "predicted": tables.predicted}
-    profile = summarise_profiles(tables.profiles, groupings, session.columns, session.truth)
+    profile = summarise_profiles(folder.profile_blocks(), groupings, session.columns, session.truth)
     report_data = collect_report_data(session, folder, tables, content) if content.maps else None
-    manifest = _manifest(session, options, tables, pairs, classification) | ({"sanity": sanity} if sanity else {})
+    manifest = _manifest(session, options, tables, pairs, classification, clips)
+    manifest |= {"sanity": sanity} if sanity else {}
     manifest["timings"] = {"seconds": round(time.monotonic() - started, 3)}
+    manifest |= record
+    if SHARD in record:
+        manifest["warnings"].insert(0, describe_shard(record[SHARD]))
     confusion = classification.confusion.rename_axis("true")
     recall = recall_of(session, tables, pairs)
     run = Run(
         score_table(session, tables, pairs), tables.per_image(), confusion, manifest, folder.path, profile, recall
     )
     occluded = finish_occlusions(session, folder, tables, run)
-    run = replace(run, occluded=occluded)
+    run = replace(run, occluded=occluded, clips=None if clips is None else clip_table(tables, clips))
     written = _own_tables(session, options, tables, run) | {
         "scores.csv": run.scores if occluded is None else occluded.scores,
-        "per_image.csv": run.per_image if occluded is None else occluded.per_image,
+        IMAGE_FILES[options.tables]: run.per_image if occluded is None else occluded.per_image,
     }
     others = {}
     if occluded is not None:
@@ -125,6 +141,7 @@ def _open_tables(session: ScoreSession, folder: RunFolder) -> Tables:
         session.spec.seed,
         session.spec.by,
         session.spec.least_group,
+        folder.profiles,
     )
 
 
@@ -138,16 +155,24 @@ def _own_tables(session: ScoreSession, options: ScoreOptions, tables: Tables, ru
         written[REGIONS_FILE] = regions
     if run.au_recall is not None:
         written[AU_RECALL_FILE] = run.au_recall
+    if run.clips is not None:
+        written[CLIPS_FILE] = run.clips
     if options.au_shares and parts.groups:
         written[AU_SHARES_FILE] = au_share_table(tables, session.columns, parts.names)
     return written
 
 
 def _manifest(
-    session: ScoreSession, options: ScoreOptions, tables: Tables, pairs: PairTables, classification: Classification
+    session: ScoreSession,
+    options: ScoreOptions,
+    tables: Tables,
+    pairs: PairTables,
+    classification: Classification,
+    clips: Clips | None,
 ) -> dict[str, Any]:
     """Return what was scored, how, and the results beside the tables."""
     spec, undrawn = session.spec, find_undrawn(session, tables, pairs)
+    of_clips, notes = describe_clips(session, tables, clips)
     warnings = [
         *session.dataset.notes,
         *landmark_notes(session.stream.provider),
@@ -159,14 +184,12 @@ def _manifest(
         wrong_order(classification.confusion, session.classifier.classes),
         name_missing_outputs(session),
         name_undrawn(undrawn),
+        *notes,
         *account_notes(tables, [name for name in session.model.classes if session.truth.expected_parts(name).any()]),
     ]
     shared = shared_facts(classification.confusion, session.classifier.classes)
-    accuracy = classification.facts() | shared | _accuracy_interval(session, tables) | classify_outputs(session, tables)
-    low, high = accuracy["accuracy_ci"]
-    published = compare_published(
-        session.model.card.published, spec.dataset, spec.split, classification.accuracy, (low, high)
-    )
+    accuracy = classification.facts() | shared | _accuracy_interval(session, tables, clips)
+    accuracy |= classify_outputs(session, tables)
     return {
         "arguments": spec.identity,
         "spec_digest": spec.digest,
@@ -184,9 +207,10 @@ def _manifest(
         "conventions": conventions(spec.protocol),
         "counts": count_images(tables) | ({NOT_DRAWN: undrawn} if undrawn else {}),
         "classification": accuracy,
-        **({PUBLISHED: published} if published else {}),
+        **of_clips,
+        **_published(session, accuracy),
         **({GROUPS: group_facts(tables)} if tables.by else {}),
-        "intervals": "95 % bootstrap over " + ("images" if tables.subjects is None else "subjects"),
+        "intervals": "95 % bootstrap over " + tables.units,
         "subjects": _count_subjects(tables),
         "readings": leaderboard_columns(measured_metrics(session)),
         METRIC_FACTS: record_metric_facts(measured_metrics(session)),
@@ -197,6 +221,14 @@ def _manifest(
         },
         "refused": {"@".join(key): reason for key, reason in (session.probe.failed | tables.refused).items()},
     }
+
+
+def _published(session: ScoreSession, accuracy: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry on the published accuracy of a model; none where none is known."""
+    spec, (low, high) = session.spec, accuracy["accuracy_ci"]
+    known = session.model.card.published
+    facts = compare_published(known, spec.dataset, spec.split, accuracy["accuracy"], (low, high))
+    return {PUBLISHED: facts} if facts else {}
 
 
 def _ignored_notes(session: ScoreSession) -> list[str]:
@@ -215,10 +247,12 @@ def _network(model: Model) -> dict[str, Any]:
     return facts | ({"source": model.card.source} if model.card.source else {}) | texts
 
 
-def _accuracy_interval(session: ScoreSession, tables: Tables) -> dict[str, Any]:
+def _accuracy_interval(session: ScoreSession, tables: Tables, clips: Clips | None) -> dict[str, Any]:
     """Return the 95 % confidence interval of the accuracy, and what it is."""
     if not session.classifier.classes:
         return {"accuracy_ci": [float("nan"), float("nan")], "accuracy_interval": "the model has no classes"}
+    if clips is not None:
+        return accuracy_interval(clips)
     rows = tables.classes >= 0
     subjects = None if tables.subjects is None else tables.subjects[rows]
     ends = clustered_interval(tables.halves["correct"][rows], subjects)
@@ -228,7 +262,7 @@ def _accuracy_interval(session: ScoreSession, tables: Tables) -> dict[str, Any]:
 
 def _count_subjects(tables: Tables) -> dict[str, Any]:
     """Return how many people there are, also among the scored images of each class; empty where none is known."""
-    if tables.subjects is None:
+    if tables.subjects is None or not any(tables.subject_names):
         return {}
     scored = {
         name: tables.subjects[tables.valid & (tables.classes == index)]
@@ -257,42 +291,3 @@ def _digest(tables: Tables) -> str:
     for row, label, digest in zip(tables.rows, tables.labels, digests, strict=True):
         content.update(f"{tables.dataset.samples[row].id},{label},{digest}\n".encode())
     return content.hexdigest()
-
-
-def no_labels(session: ScoreSession) -> str | None:
-    """Return a note on maps of the true class where no image has one, None otherwise."""
-    if session.dataset.classes or session.spec.target != "label":
-        return None
-    return (
-        f"no image of the data set {session.dataset.name} has a label, so maps of the true class are undefined: pass "
-        "--target predicted, --target au or --target CLASS"
-    )
-
-
-def nothing_to_score(session: ScoreSession, missing: Mapping[int, str]) -> str:
-    """Return the message that counts what became of every image.
-
-    Args:
-        session: the open score.
-        missing: row -> why it has no landmarks.
-    """
-
-    def reason(row: int, sample: Sample) -> str:
-        if missing.get(row, "").startswith(UNREADABLE):
-            return "unreadable"
-        if sample.label == NEUTRAL or (not sample.label and session.dataset.classes):
-            return sample.label or "without a label"
-        if row not in missing:
-            return session.truth.missing_reason(sample)
-        kind = missing[row].partition(":")[0]
-        named = (IMPLAUSIBLE, OFF_PICTURE, EMPTY_MASK, OUT_OF_VIEW)
-        return f"with {kind}" if kind in named else "without landmarks"
-
-    rows = session.spec.rows
-    reasons = {row: reason(row, sample) for row, sample in zip(rows, session.samples(rows), strict=True)}
-    counts = ", ".join(f"{count} {what}" for what, count in Counter(reasons.values()).most_common())
-    kinds = (IMPLAUSIBLE, EMPTY_MASK, OUT_OF_VIEW)
-    unexplained = ("without landmarks", "unreadable", *(f"with {kind}" for kind in kinds))
-    first = next((row for row, what in reasons.items() if what in unexplained), None)
-    example = "" if first is None else f" {session.dataset.samples[first].id}: {missing[first] or NO_FACE}."
-    return f"no image of the data set {session.dataset.name} can be scored: of {len(reasons)}, {counts}.{example}"

@@ -21,8 +21,10 @@ from interpfer.results.folder import RunFolder
 from interpfer.results.pictures import AU_HEATMAP, Bytes, ReportContent, ReportData, empty_maps, empty_points, to_bytes
 from interpfer.results.tables import Tables
 from interpfer.scoring.batch import on_canvas
+from interpfer.scoring.clips import find_clips
 from interpfer.scoring.mean_faces import SIDE, align_faces, align_points, mean_where_covered
 from interpfer.scoring.session import ScoreSession
+from interpfer.scoring.strips import StripCollector
 from interpfer.truth.base import GRID
 from interpfer.types import LANDMARKS
 
@@ -80,7 +82,9 @@ def choose(
 def collect_report_data(session: ScoreSession, folder: RunFolder, tables: Tables, content: ReportContent) -> ReportData:
     """Collect what the report shows; at most the pictures of one batch and of the gallery are in memory."""
     names = [session.dataset.samples[row].id for row in tables.rows]
-    chosen = choose(_ordering_scores(session, tables), tables.labels, tables.predicted, tables.confidence, names)
+    values, clips = _ordering_scores(session, tables), find_clips(session, tables)
+    strips = None if clips is None else StripCollector(session, tables, clips, values)
+    chosen = choose(values, tables.labels, tables.predicted, tables.confidence, names)
     places = list(chosen)
     rows = [tables.rows[place] for place in places]
     width = len(session.shown) + 1
@@ -90,11 +94,17 @@ def collect_report_data(session: ScoreSession, folder: RunFolder, tables: Tables
     for batch_rows, pictures in folder.pictures():
         if pictures is None:
             continue
+        if strips is not None:
+            strips.add(batch_rows, pictures)
         means.add_maps(pictures.maps, pictures.points, session.classes(batch_rows))
         means.add_faces(pictures.faces, pictures.members)
         for place, row in enumerate(batch_rows):
             if row in where:
                 maps[where[row]], points[where[row]] = pictures.maps[place], pictures.points[place]
+
+    def portraits(shown: Sequence[int]) -> Iterator[bytes]:
+        return _portraits(session, shown)
+
     digests = [digest for part in tables.parts for digest in part.digests]
     return ReportData(
         columns=(*session.shown, AU_HEATMAP),
@@ -114,6 +124,7 @@ def collect_report_data(session: ScoreSession, folder: RunFolder, tables: Tables
         faces=tuple(_portraits(session, rows)) if content.faces else (),
         maps=maps,
         other=_other_targets(session, rows, [tables.predicted[place] for place in places]),
+        strips=None if strips is None else strips.finish(portraits if content.faces else None),
     )
 
 
@@ -183,7 +194,8 @@ class _Means:
 
 def _portraits(session: ScoreSession, rows: Sequence[int]) -> Iterator[bytes]:
     """Read the chosen faces again, larger than the input of most models; one that no longer exists is left empty."""
-    stream = replace(session.stream, size=FACE_SIDE)
+    spec = session.stream.input
+    stream = replace(session.stream, size=FACE_SIDE, input=None if spec is None else replace(spec, frames=1))
     for start in range(0, len(rows), CHUNK):
         batch = stream.read(rows[start : start + CHUNK])
         pictures = dict(zip(batch.rows, batch.faces.images, strict=True))
@@ -209,16 +221,20 @@ def _other_targets(session: ScoreSession, rows: Sequence[int], predicted: Sequen
     wrong = [i for i, label in enumerate(labels) if label and label != predicted[i]]
     for start in range(0, len(wrong), CHUNK):
         places = {rows[i]: i for i in wrong[start : start + CHUNK]}
-        batch = session.stream.read(list(places))
+        batch = session.stream.read(_with_clips(session, list(places)))
         if not batch.rows:
             continue
-        guesses = [predicted[places[row]] for row in batch.rows]
-        here = [places[row] for row in batch.rows]
+        guess = {session.dataset.samples[row].clip: predicted[place] for row, place in places.items()}
+        guesses = [
+            predicted[places[row]] if row in places else guess[session.dataset.samples[row].clip] for row in batch.rows
+        ]
+        own = [i for i, row in enumerate(batch.rows) if row in places]
+        here = [places[batch.rows[i]] for i in own]
         samples = [
             replace(sample, label=guess) for sample, guess in zip(session.samples(batch.rows), guesses, strict=True)
         ]
         heat = session.truth.draw(samples, batch.landmarks).maps
-        maps[here, -1] = to_bytes(cells(heat))
+        maps[here, -1] = to_bytes(cells(heat))[own]
         if methods:
             results = run_maps(
                 session.model, session.model.normalise(batch.faces.images), methods, session.spec.layers,
@@ -228,8 +244,17 @@ def _other_targets(session: ScoreSession, rows: Sequence[int], predicted: Sequen
             for column, key in enumerate(session.shown):
                 if key in results.maps:
                     large, _ = on_canvas(session, key, results.maps, slice(None), context)
-                    maps[here, column] = to_bytes(cells(large))
+                    maps[here, column] = to_bytes(cells(large))[own]
     return maps
+
+
+def _with_clips(session: ScoreSession, rows: Sequence[int]) -> list[int]:
+    """Return rows, of a classifier of clips with the other frames of their clips."""
+    if session.model.frames == 1:
+        return list(rows)
+    wanted = set(rows)
+    plan = session.stream.plan(session.spec.rows, session.model.frames)
+    return [row for batch in plan if wanted & set(batch) for row in batch]
 
 
 def _other(session: ScoreSession, rows: Sequence[int], predicted: Sequence[str]) -> Int[Tensor, " n"]:

@@ -14,7 +14,7 @@ from interpfer.maps.engine import Key
 from interpfer.metrics.hole import HOLE_METRICS, leak, leak_skill, map_similarity
 from interpfer.occlusion.apply import Occluded, occlude
 from interpfer.occlusion.kinds import Occlusion
-from interpfer.results.folder import BatchResult
+from interpfer.results.batch_file import BatchResult
 from interpfer.scoring.session import ScoreSession
 
 EXAMPLE = 112

@@ -10,7 +10,8 @@ from torch import Tensor
 from interpfer.faces.stream import Batch
 from interpfer.maps.canvas import normalise, to_canvas
 from interpfer.maps.engine import MapResults
-from interpfer.results.folder import BatchResult, RunFolder
+from interpfer.results.batch_file import BatchResult
+from interpfer.results.folder import RunFolder
 from interpfer.results.pictures import ReportContent
 from interpfer.scoring.batch import run_model, score_batch
 from interpfer.scoring.hidden import Hidden, cover_batch, finish_hidden, picture_of, with_images

@@ -6,11 +6,15 @@ from pathlib import Path
 
 from interpfer.choices import AU, AUTOCAST, TARGETS
 from interpfer.datasets.options import DataOptions
+from interpfer.errors import InterpferError
 from interpfer.models.options import ModelOptions
 from interpfer.options import option
+from interpfer.runtime.shards import Shard
 from interpfer.truth.options import TruthOptions
 
 DEFAULT_BATCH = 32
+
+TABLE_FORMATS = ("csv", "parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,8 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         occlude: occluders that cover each face in turn (see ``interpfer ls occluders``), a list or one comma-separated
             text; None for faces as they are alone.
         occlude_map: name of the map that the occluder ``guided`` follows; None for the first one of the classifier.
+        shard: the share to score, "I/N" or a pair of numbers: every Nth batch, from batch I on; ``interpfer.merge``
+            makes one run of all shares. None for all images.
         sanity: check on a sample of faces whether the maps depend on the weights, are stable, and are faithful.
         out: the run folder; None keeps the run in memory.
         leaderboard: a CSV to append one row per map and layer to; one that cannot be written is refused before any
@@ -52,6 +58,7 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         report: write report.html into ``out``, and what it shows, so that it can be rebuilt.
         faces: let the report show photographs; else it draws landmarks, and no picture is copied into ``out``.
         figures: write the figures for a paper into ``out``/figures, as ``interpfer report --figures`` does.
+        tables: "csv", or "parquet" for per_image.parquet in place of per_image.csv.
         au_shares: write au_shares.csv: the share of each map's energy on the regions of action units, per image.
     """
 
@@ -127,6 +134,9 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
     occlude_map: str | None = option(
         None, "Map that the occluder guided follows", metavar="NAME", example="gradcam", flag="--occlude-map"
     )
+    shard: str | Sequence[int] | None = option(
+        None, "Score share I of N; `interpfer merge` makes one run of all", kind="share", metavar="I/N", example="0/3"
+    )
     sanity: bool = option(
         False, "Also check on a sample whether maps depend on the weights and are faithful", kind="switch"
     )
@@ -152,6 +162,20 @@ class ScoreOptions(ModelOptions, TruthOptions, DataOptions):
         flag="--no-faces",
     )
     figures: bool = option(False, "Also write figures for a paper into --out (PDF, SVG, PNG)", kind="switch")
+    tables: str = option(
+        "csv", "Format of the table of all images: per_image.csv, or per_image.parquet", choices=TABLE_FORMATS
+    )
     au_shares: bool = option(
         False, "Also write the share of each map on the regions of action units, per image", kind="switch"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shard is None:
+            return
+        object.__setattr__(self, "shard", str(Shard.of(self.shard)))
+        for name in ("leaderboard", "submit"):
+            if getattr(self, name) is not None:
+                raise InterpferError(f"a shard is only a share of a run: pass --{name} to interpfer merge.")
+        if self.batch_size == "auto":
+            raise InterpferError("shards are made of whole batches: pass a number to --batch-size with --shard.")

@@ -37,7 +37,7 @@ from interpfer.metrics.robustness import noise_sensitivity
 from interpfer.runtime.progress import Progress, no_progress
 from interpfer.scoring.session import ScoreSession
 from interpfer.scoring.spec import sample_rows
-from interpfer.statistics.subjects import number_subjects
+from interpfer.statistics.subjects import number_subjects, unit_of
 from interpfer.statistics.summary import Summary, summarise
 
 FACES = 64
@@ -191,7 +191,7 @@ def _measure(
     chance = _faithfulness(
         random.compute(BaselineContext(heat[:PROBED_FACES], None, None, rows, session.spec.seed, images)), probe
     )
-    subjects = number_subjects([sample.subject for sample in session.samples(rows)])
+    subjects = number_subjects([unit_of(sample) for sample in session.samples(rows)])
     results = {}
     for key, maps in raw.items():
         method = session.maps[key[0]]

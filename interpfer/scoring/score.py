@@ -1,17 +1,20 @@
 """Scores a data set from beginning to end: faces, landmarks, truth, maps and metrics become a run."""
 
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from interpfer.choices import AU
-from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
 from interpfer.datasets.only import select_listed
-from interpfer.errors import DataError
+from interpfer.datasets.opening import open_dataset
+from interpfer.errors import DataError, InterpferError
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps.batch_size import auto_batch_size
+from interpfer.models.channels_last import channels_last
 from interpfer.models.hub import normalise
 from interpfer.models.loading import load_model
 from interpfer.models.measured import read_measured
@@ -21,20 +24,25 @@ from interpfer.reports.figures import write_figures
 from interpfer.reports.leaderboard.rows import append_rows, leaderboard_rows, require_leaderboard
 from interpfer.reports.page import write_page
 from interpfer.results.folder import FIGURES, REPORT, RunFolder
+from interpfer.results.image_table import require_table_format
 from interpfer.results.pictures import ReportContent, ReportData, load_report_data
-from interpfer.results.run import Run, load_run
+from interpfer.results.plans import BATCH_SIZE
+from interpfer.results.run import SHARD, Run, load_run
 from interpfer.results.submission import append_submission
 from interpfer.runtime.device import pick_device
 from interpfer.runtime.processes import Processes, join_processes
 from interpfer.runtime.progress import Progress, no_progress
+from interpfer.runtime.shards import Shard
 from interpfer.runtime.threads import keep_freed_memory
+from interpfer.scoring.accounts import nothing_to_score
 from interpfer.scoring.au_batch import add_planes, score_au_batch
 from interpfer.scoring.batch import CPU_CHUNK, score_batch
-from interpfer.scoring.finish import finish_run, nothing_to_score
+from interpfer.scoring.finish import finish_run
 from interpfer.scoring.occluded import add_batch
 from interpfer.scoring.options import ScoreOptions
 from interpfer.scoring.sanity import check
 from interpfer.scoring.session import ScoreSession, open_session
+from interpfer.scoring.shares import shard_facts, take_share
 from interpfer.truth.means import TruthMeans
 
 
@@ -82,26 +90,28 @@ def score(
         require_leaderboard(Path(settings.leaderboard))
     if settings.submit is not None:
         read_measured(Path(settings.submit))
+    if settings.shard is not None and settings.out is None:
+        raise InterpferError("a shard is kept for interpfer merge: pass --out.")
+    require_table_format(settings.tables)
     if isinstance(landmarks, str | Path):
         settings, landmarks = replace(settings, landmarks=str(landmarks)), None
     keep_freed_memory()
     group = join_processes(settings.device)
-    classifier, faces, settings = group.run(lambda: _open_inputs(model, dataset, settings, group.device))
+    classifier, faces, settings = group.run(lambda: open_inputs(model, dataset, settings, group.device))
     with classifier.autocast(settings.autocast):
         session = group.run(lambda: open_session(settings, classifier, faces, landmarks))
         run, report_data = _run(session, settings, group, progress, started)
-    group.run(lambda: _write_reports(run, report_data, settings) if group.is_main else None)
+    group.run(lambda: write_reports(run, report_data, settings) if group.is_main else None)
     return run
 
 
-def _open_inputs(
+def open_inputs(
     model: Model | str | Path, dataset: Dataset | str, options: ScoreOptions, device: str | None
 ) -> tuple[Model, Dataset, ScoreOptions]:
     """Open the data set and the classifier, on the device of this process if the launcher assigned one."""
     if isinstance(dataset, str):
-        root = Path(options.data_root) if options.data_root else None
         options = replace(options, dataset=dataset)
-        dataset = DATASETS.get(dataset).open(root, options.split, options.seed)
+        dataset = open_dataset(dataset, options, options.seed)
     if options.only is not None:
         dataset = select_listed(dataset, options.only)
     if isinstance(model, Model):
@@ -124,14 +134,18 @@ def _run(
         batch_size = group.from_main(
             group.run(lambda: auto_batch_size(session.model, session.spec.layers, session.needs_gradients, rows))
         )
-    folder = _open_folder(group, out, session, options)
-    content = ReportContent(options.report and out is not None, options.report and out is not None and options.faces)
+    shard = None if options.shard is None else Shard.of(options.shard)
+    share = session if shard is None else group.run(lambda: take_share(session, shard, batch_size))
+    plan = session.spec.identity | ({} if shard is None else {SHARD: str(shard), BATCH_SIZE: batch_size})
+    folder = _open_folder(group, out, plan, options)
+    content = report_content(options)
     if folder.is_complete and options.resume:
         assert out is not None
         return load_run(out), load_report_data(out)
     try:
-        _score_missing(session, folder, batch_size, content, group, progress)
-        finished = group.run(lambda: _finish(session, folder, options, content, group, progress, started))
+        _score_missing(session, share.spec.rows, folder, batch_size, content, group, progress)
+        record = None if shard is None else {SHARD: shard_facts(shard, batch_size, share, session)}
+        finished = group.run(lambda: _finish(share, folder, options, content, group, progress, started, record))
     except DataError:
         folder.discard()
         raise
@@ -148,20 +162,27 @@ def _finish(
     group: Processes,
     progress: Progress,
     started: float,
+    record: Mapping[str, Any] | None,
 ) -> tuple[Run, ReportData | None] | None:
     if not group.is_main:
         return None
-    checks = check(session, progress) if options.sanity else None
-    return finish_run(session, folder, options, content, started, checks)
+    checks = check(session, progress) if options.sanity and record is None else None
+    return finish_run(session, folder, options, content, started, checks, record)
 
 
-def _write_reports(run: Run, report_data: ReportData | None, options: ScoreOptions) -> None:
+def report_content(options: ScoreOptions) -> ReportContent:
+    """Return what the run folder keeps for the report."""
+    has_report = options.report and options.out is not None
+    return ReportContent(has_report, has_report and options.faces)
+
+
+def write_reports(run: Run, report_data: ReportData | None, options: ScoreOptions) -> None:
     """Write the page, the figures, the rows of the leaderboard and the entry to submit, out of a finished run alone."""
     if options.out is not None:
         out = Path(options.out)
         if options.report:
             write_page(load_run(out), report_data, out / REPORT)  # as `interpfer report` rebuilds it
-        if options.figures:
+        if options.figures and SHARD not in run.manifest:
             list(write_figures(run, report_data, out / FIGURES))
     if options.leaderboard is not None:
         append_rows(Path(options.leaderboard), leaderboard_rows(run))
@@ -169,12 +190,11 @@ def _write_reports(run: Run, report_data: ReportData | None, options: ScoreOptio
         append_submission(Path(options.submit), run, options.preset or "")
 
 
-def _open_folder(group: Processes, path: Path | None, session: ScoreSession, options: ScoreOptions) -> RunFolder:
+def _open_folder(group: Processes, path: Path | None, plan: Mapping[str, Any], options: ScoreOptions) -> RunFolder:
     """Begin or continue a folder; where there are several processes, the first one does, and the others join it."""
 
     def begin() -> RunFolder | None:
-        identity = session.spec.identity
-        return RunFolder.begin(path, identity, options.resume, options.overwrite) if group.is_main else None
+        return RunFolder.begin(path, plan, options.resume, options.overwrite) if group.is_main else None
 
     folder = group.run(begin)
     place = group.from_main(folder.batches if folder else None)
@@ -184,28 +204,31 @@ def _open_folder(group: Processes, path: Path | None, session: ScoreSession, opt
 
 def _score_missing(
     session: ScoreSession,
+    rows: Sequence[int],
     folder: RunFolder,
     batch_size: int,
     content: ReportContent,
     group: Processes,
     progress: Progress,
 ) -> None:
-    """Score the images that no finished batch covers."""
+    """Score the images at ``rows`` that no finished batch covers."""
     done = group.from_main(group.run(lambda: folder.done() if group.is_main else set[int]()))
-    todo = group.share([row for row in session.spec.rows if row not in done], batch_size)
+    left, plan = set(rows) - done, session.stream.plan(session.spec.rows, batch_size)
+    batches = group.share([own for batch in plan if (own := [row for row in batch if row in left])], 1)
     means = sum_truth(session, group, progress) if session.needs_means else None
     score_own = score_au_batch if session.spec.target == AU else score_batch
 
     def score_batches() -> None:
-        finished, total = len(done), len(done) + len(todo)
+        finished, total = len(done), len(done) + sum(map(len, batches))
         progress("scoring", finished, total)
-        for batch in session.stream.batches(todo, batch_size):
-            if session.occlusions:
-                add_batch(folder, session, batch, means, content)
-            else:
-                folder.add(score_own(session, batch, means, content))
-            finished += len(batch.rows) + len(batch.skipped)
-            progress("scoring", finished, total)
+        with channels_last(session.model) if batches else nullcontext():
+            for batch in session.stream.read_batches(batches):
+                if session.occlusions:
+                    add_batch(folder, session, batch, means, content)
+                else:
+                    folder.add(score_own(session, batch, means, content))
+                finished += len(batch.rows) + len(batch.skipped)
+                progress("scoring", finished, total)
 
     group.run(score_batches)
 
@@ -222,16 +245,16 @@ def sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> Tr
     own = group.share(session.spec.rows, CPU_CHUNK)
 
     def add_all() -> None:
-        for start in range(0, len(own), CPU_CHUNK):
-            rows = own[start : start + CPU_CHUNK]
-            landmarks = session.stream.landmarks(rows)
+        chunks, done = [own[start : start + CPU_CHUNK] for start in range(0, len(own), CPU_CHUNK)], 0
+        for rows, landmarks in zip(chunks, session.stream.find_landmarks(chunks), strict=True):
             truth = session.draw_truth(session.samples(rows), landmarks)
             missing.update(session.missing_notes(rows, landmarks, truth.valid))
             if by_au:
                 add_planes(session, means, rows, landmarks)
             else:
                 means.add(truth, session.classes(rows))
-            progress("truth", start + len(rows), len(own))
+            done += len(rows)
+            progress("truth", done, len(own))
 
     group.run(add_all)
     means.add_over(group.add)

@@ -14,6 +14,7 @@ from interpfer.choices import AU, TARGETS
 from interpfer.datasets.base import Dataset
 from interpfer.errors import InterpferError, ModelError, nearest
 from interpfer.faces.check import check_landmarks
+from interpfer.faces.clip_batches import require_frames
 from interpfer.faces.stream import FaceStream
 from interpfer.labels import canonical, class_indices
 from interpfer.landmarks.base import LandmarkProvider
@@ -27,6 +28,7 @@ from interpfer.metrics import METRICS
 from interpfer.metrics.base import DatasetMetric, ImageMetric, LandmarkMetric, Metric, ModelMetric
 from interpfer.models.model import Model
 from interpfer.occlusion.kinds import Occlusion
+from interpfer.runtime.threads import count_readers
 from interpfer.scoring.class_match import require_shared
 from interpfer.scoring.occlusions import rank_by, resolve_occlusions
 from interpfer.scoring.options import ScoreOptions
@@ -210,13 +212,15 @@ def open_session(
     truth.check(dataset.samples)
     if target != AU:
         require_shared(model.classes, dataset.classes, dataset.name)
+    require_frames(dataset, model.card.input.frames, model.name)
     occlusions = resolve_occlusions(options, target)
     is_needed = truth.needs_landmarks or options.align or any(each.occluder.needs == "landmarks" for each in occlusions)
     choice = landmarks or options.landmarks
     provider = check_landmarks(resolve_landmarks(choice, dataset.landmarks(), is_needed), dataset)
     spec = make_spec(options, model, dataset, provider, truth)
     spec = replace(spec, target=target, card=classifier.card.identity)
-    stream = FaceStream(dataset, provider, model.card.input.size, options.align, model.card.input)
+    readers = count_readers(model.device.type)
+    stream = FaceStream(dataset, provider, model.card.input.size, options.align, model.card.input, readers)
     maps = {name: MAPS.get(name) for name in spec.maps}
     metrics = {name: METRICS.get(name) for name in spec.metrics}
     named = named_maps(default_maps(model) if options.maps is None else options.maps)
@@ -237,6 +241,8 @@ def resolve_target(options: ScoreOptions, model: Model, truth: TruthProvider) ->
             are asked for, which explain classes.
     """
     target = options.target.strip()
+    if options.sanity and model.frames > 1:
+        raise InterpferError(f"--sanity checks classifiers of pictures: leave it out for {model.name}, of clips.")
     if target == AU:
         model.for_aus()
         if not truth.has_planes:
@@ -283,7 +289,7 @@ def probe_maps(
     failed = unsupported_maps(model, maps, spec.layers)
     require_named(failed, maps, spec.layers, set(requested), model.name)
     quick = {name: method for name, method in maps.items() if method.cost == ONE_PASS}
-    batch = stream.read(spec.rows[:PROBED])
+    batch = stream.read(stream.plan(spec.rows, PROBED)[0])
     duplicates: dict[Key, Key] = {}
     if batch.rows and not all(isinstance(method, BaselineMap) for method in quick.values()):
         x = model.normalise(batch.faces.images)

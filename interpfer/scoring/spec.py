@@ -21,12 +21,13 @@ from interpfer.maps import for_truth, select_maps
 from interpfer.maps.compute import default_maps
 from interpfer.maps.refined import with_controls
 from interpfer.metrics import ALL, DEFAULT_METRICS, METRICS, select_metrics
-from interpfer.metrics.base import LandmarkMetric
+from interpfer.metrics.base import LandmarkMetric, ModelMetric
 from interpfer.models.model import Model
 from interpfer.occlusion.kinds import parse_occlusions
 from interpfer.results.attributes import require_groups, resolve_columns
 from interpfer.scoring.options import ScoreOptions
 from interpfer.truth.base import TruthProvider
+from interpfer.types import Sample
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,7 @@ def make_spec(
     Raises:
         InterpferError: a map, a metric or a layer is unknown.
     """
-    labels = [sample.label for sample in dataset.samples]
-    rows = sample_by_class(labels, options.limit, options.sample_seed)
+    rows = sample_images(dataset.samples, options.limit, options.sample_seed)
     names = "\n".join(f"{dataset.samples[row].id},{dataset.samples[row].label}" for row in rows)
     return ScoreSpec(
         model=model.name,
@@ -150,7 +150,7 @@ def make_spec(
             for_truth(select_maps(default_maps(model) if options.maps is None else options.maps), truth.noun)
         ),
         layers=model.layers(options.layers),
-        metrics=_metrics(options, landmarks),
+        metrics=_metrics(options, landmarks, model),
         target=options.target,
         truth=truth.name,
         truth_settings=truth.settings,
@@ -181,22 +181,51 @@ def _groups(options: ScoreOptions, dataset: Dataset, rows: Sequence[int]) -> tup
     return columns
 
 
-def _metrics(options: ScoreOptions, landmarks: LandmarkProvider) -> tuple[str, ...]:
-    """Return the names of the metrics; without landmarks the group of all leaves out those that need them."""
+def _metrics(options: ScoreOptions, landmarks: LandmarkProvider, model: Model) -> tuple[str, ...]:
+    """Return the names of the metrics; the group of all leaves out those that cannot be measured.
+
+    These need landmarks where there are none, or run a network of clips on single frames.
+    """
     names = select_metrics(DEFAULT_METRICS if options.metrics is None else options.metrics)
-    if not isinstance(landmarks, NoLandmarks):
-        return names
-    faceless = tuple(name for name in names if not isinstance(METRICS.get(name), LandmarkMetric))
-    if faceless != names and ALL not in (options.metrics or ""):
-        need = next(name for name in names if name not in faceless)
-        raise PluginError(f"metric {need} needs landmarks: leave it out, or pass --landmarks.")
-    return faceless
+    obstacles: list[tuple[type, str]] = []
+    if isinstance(landmarks, NoLandmarks):
+        obstacles.append((LandmarkMetric, "needs landmarks: leave it out, or pass --landmarks"))
+    if model.frames > 1:
+        reason = f"changes single pictures, and model {model.name} takes clips of {model.frames} frames: leave it out"
+        obstacles.append((ModelMetric, reason))
+    for kind, reason in obstacles:
+        kept = tuple(name for name in names if not isinstance(METRICS.get(name), kind))
+        if kept != names and ALL not in (options.metrics or ""):
+            raise PluginError(f"metric {next(name for name in names if name not in kept)} {reason}.")
+        names = kept
+    return names
 
 
 def default_name(dataset: Dataset) -> str:
     """Return the name of the folder of a data set that any folder can be, else that of its kind."""
     is_any_folder = dataset.name in (CsvDataset.name, FolderDataset.name)
     return dataset.root.resolve().name if is_any_folder and dataset.root is not None else dataset.name
+
+
+def sample_images(samples: Sequence[Sample], limit: int | None, seed: int) -> tuple[int, ...]:
+    """Return all positions, or those of a random sample of images, of clips with all their frames.
+
+    Args:
+        samples: those of the data set.
+        limit: size of the sample, in images, or in clips; None for all positions.
+        seed: random seed.
+
+    Examples:
+        >>> clips = [Sample(f"{clip}{frame}", "", clip=clip, frame=frame) for clip in "abc" for frame in range(2)]
+        >>> sample_images(clips, 1, seed=0)
+        (4, 5)
+    """
+    units: dict[str, list[int]] = {}
+    for row, sample in enumerate(samples):
+        units.setdefault(f"clip {sample.clip}" if sample.clip else f"image {row}", []).append(row)
+    members = list(units.values())
+    chosen = sample_by_class([samples[own[0]].label for own in members], limit, seed)
+    return tuple(sorted(row for place in chosen for row in members[place]))
 
 
 def sample_by_class(labels: Sequence[str], limit: int | None, seed: int) -> tuple[int, ...]:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from interpfer.errors import RunError
-from interpfer.results.folder import PARTS, BatchResult, RunFolder
+from interpfer.results.batch_file import BatchResult
+from interpfer.results.folder import RunFolder
+from interpfer.results.plans import PARTS
 
 PLAN = {"model": "m", "maps": ["gradcam"]}
 
@@ -114,3 +116,50 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         begin(tmp_path, resume=True)
     with pytest.raises(RunError, match="cannot write to"):
         begin(file / "below")
+
+
+def test_a_shard_keeps_its_batches_and_is_resumed_as_the_same_share(tmp_path: Path) -> None:
+    plan = PLAN | {"shard": "1/3", "batch_size": 2}
+    folder = begin(tmp_path / "run", plan=plan)
+    folder.add(batch(4, 5))
+    for other, changed in (
+        (plan | {"shard": "2/3"}, "shard"),
+        (plan | {"batch_size": 3}, "batch_size"),
+        (PLAN, "shard"),
+    ):
+        with pytest.raises(RunError, match=f"run was started with another {changed}; pass the same arguments with --r"):
+            begin(tmp_path / "run", plan=other, resume=True)
+    begin(tmp_path / "run", plan=plan, resume=True).finish({}, {"arguments": PLAN, "shard": {}})
+    assert [part.rows.tolist() for part in folder.parts()] == [[4, 5]]
+    begin(tmp_path / "run", overwrite=True).finish({}, {"arguments": PLAN})
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+def test_batches_of_other_folders_are_read_in_the_order_of_the_data_set(tmp_path: Path) -> None:
+    shards = [begin(tmp_path / str(i), plan=PLAN | {"shard": f"{i}/2", "batch_size": 2}) for i in range(2)]
+    for first in (0, 2, 4, 6):
+        shards[first // 2 % 2].add(batch(first, first + 1))
+        shards[first // 2 % 2].occluded(0).add(batch(first, first + 1))
+    merged = begin(tmp_path / "run").over([shard.batches for shard in reversed(shards)])
+    for folder in (merged, merged.occluded(0)):
+        assert [part.rows.tolist() for part in folder.parts()] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+        assert [counts.sum() for counts in folder.counts("pxap", 0)] == [12] * 4
+    assert merged.done() == {*range(8), 99}
+    merged.finish({}, {"arguments": PLAN})
+    assert not (tmp_path / "run" / PARTS).exists()
+    assert all(shard.done() == {*rows, 99} for shard, rows in zip(shards, ((0, 1, 4, 5), (2, 3, 6, 7)), strict=True))
+
+
+def test_a_kill_before_the_plan_is_written_leaves_a_free_folder(tmp_path: Path) -> None:
+    (tmp_path / "run" / PARTS).mkdir(parents=True)
+    begin(tmp_path / "run", resume=True).add(batch(0, 1))
+
+
+def test_a_damaged_batch_is_named(tmp_path: Path) -> None:
+    folder = begin(tmp_path / "run")
+    folder.add(batch(0, 1))
+    path = folder.batches / "000000000.npz"
+    path.write_bytes(path.read_bytes()[:-40])
+    for read in (folder.done, lambda: list(folder.parts())):
+        with pytest.raises(RunError, match=r"000000000.npz is damaged \(.*\); score again with --overwrite"):
+            read()

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,8 @@ from interpfer.runtime.threads import (
     LARGE_BLOCK,
     M_MMAP_THRESHOLD,
     M_TRIM_THRESHOLD,
+    READERS,
+    count_readers,
     keep_freed_memory,
     parallel_map,
     prefetch,
@@ -33,11 +36,23 @@ def test_torch_uses_one_thread_in_each_pool_thread_and_as_many_as_before_elsewhe
         assert later.submit(torch.get_num_threads).result() == threads
 
 
+@pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_prefetched_results_keep_their_order(count: int, threads: int) -> None:
-    results = prefetch(lambda item: (item, torch.get_num_threads()), range(count))
+def test_prefetched_results_keep_their_order(count: int, workers: int, threads: int) -> None:
+    results = prefetch(lambda item: (item, torch.get_num_threads()), range(count), workers)
     assert list(results) == [(item, 1) for item in range(count)]
     assert torch.get_num_threads() == threads
+
+
+def test_several_workers_compute_at_the_same_time() -> None:
+    meeting = Barrier(3, timeout=10)
+    assert sorted(prefetch(lambda _: meeting.wait(), range(3), 3)) == [0, 1, 2]
+
+
+def test_several_readers_are_for_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, expected in ((None, 1), (1, 1), (4, 3), (64, READERS)):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        assert (count_readers("cpu"), count_readers("cuda")) == (1, expected)
 
 
 @pytest.mark.usefixtures("threads")

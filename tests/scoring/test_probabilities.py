@@ -13,7 +13,8 @@ from interpfer.faces.stream import to_tensor
 from interpfer.metrics.queries import ModelProbe
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
-from interpfer.results.folder import BatchResult, RunFolder
+from interpfer.results.batch_file import BatchResult
+from interpfer.results.folder import RunFolder
 from interpfer.results.run import Run
 from interpfer.scoring.score import score
 from tests.conftest import EXPRESSIONS
