@@ -18,9 +18,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from interpfer.errors import DataError
+from interpfer.files import parse_yaml, read_text
 from interpfer.labels import NEUTRAL, canonical
 from interpfer.registry import Registry
 
@@ -97,8 +96,8 @@ def parse_codebook(text: str, where: str) -> Codebook:
         (6, 12)
     """
     try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        raw = parse_yaml(text)
+    except ValueError as error:
         raise DataError(f"codebook {where}: not YAML ({error}).") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("classes"), dict) or not raw["classes"]:
         raise DataError(f"codebook {where}: the field 'classes' must list action units per expression.")
@@ -152,7 +151,7 @@ def load_codebook(name: str) -> Codebook:
         path = Path(name)
         if not path.is_file():
             raise DataError(f"codebook file not found: {path}.")
-        return parse_codebook(path.read_text(encoding="utf-8", errors="replace"), str(path))
+        return parse_codebook(read_text(path), str(path))
     return CODEBOOKS.get(current_name(name))
 
 

@@ -17,11 +17,11 @@ from interpfer.au.raster import (
     Planes,
     cover_cells,
     enlarge,
-    merge_planes,
     normalise_,
     peak_at_weight,
     plan_planes,
 )
+from interpfer.au.union import merge_planes
 from interpfer.errors import DataError, nearest
 from interpfer.labels import canonical, class_indices
 from interpfer.types import CANVAS, AUHeatmaps

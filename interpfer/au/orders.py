@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from interpfer.errors import DataError, nearest
+from interpfer.files import bounded_integer
 
 LARGEST_AU = 79
 """Largest number in the Facial Action Coding System that is an action unit or an action descriptor of the face."""
@@ -47,11 +48,11 @@ def resolve_au_order(aus: str | float | Sequence[float | str]) -> tuple[int, ...
                 f"AUs must be FACS numbers such as 1,2,4 or one of {', '.join(AU_ORDERS)}, got '{text}'."
                 f"{nearest(text, AU_ORDERS)}"
             )
-        if not 1 <= int(digits) <= LARGEST_AU:
+        if not 1 <= bounded_integer(digits) <= LARGEST_AU:
             raise DataError(f"an AU must be between 1 and {LARGEST_AU}, got {digits}.")
-        if int(digits) in numbers:
+        if bounded_integer(digits) in numbers:
             raise DataError(f"AU {digits} is listed twice.")
-        numbers.append(int(digits))
+        numbers.append(bounded_integer(digits))
     if not numbers:
         raise DataError("the list of AUs is empty.")
     return tuple(numbers)

@@ -86,26 +86,34 @@ def cover_cells(regions: Regions, planes: Planes) -> tuple[Float[Tensor, "p 28 2
     drawn = ((along / axes).square().sum(-1) <= 1).any(1)
 
     grid = torch.arange(GRID, dtype=pair.dtype, device=pair.device) * STRIDE
+    dx, dy = ([grid + place - centre[..., axis, None] for place in SAMPLED] for axis in (0, 1))
+    across, down = ([(d / axes[..., axis, None]).square().float() for d in ds] for axis, ds in enumerate((dx, dy)))
     coverage = torch.zeros(len(pair), GRID, GRID, device=pair.device)
-    for row, column in product(SAMPLED, SAMPLED):
-        dx, dy = grid + column - centre[..., :1], grid + row - centre[..., 1:]
+    for row, column in product(range(len(SAMPLED)), repeat=2):
         if is_rotated:
-            u = (cos * dx)[..., None, :] + (sin * dy)[..., :, None]
-            v = (cos * dy)[..., :, None] - (sin * dx)[..., None, :]
-            distance = (u.float() / axes[..., :1, None].float()).square_()
-            distance += (v.float() / axes[..., 1:, None].float()).square_()
+            distance = _rotated_distance(dx[column], dy[row], axes, cos, sin)
         else:
-            across = (dx / axes[..., :1]).square().float()
-            distance = across[..., None, :] + (dy / axes[..., 1:]).square().float()[..., :, None]
-        coverage += distance.amin(1) <= 1
+            distance = across[column][..., None, :] + down[row][..., None]
+        nearest = torch.minimum(distance[:, 0], distance[:, 1])
+        coverage += torch.le(nearest, 1, out=nearest)  # five times faster than a cast
     return coverage / len(SAMPLED) ** 2, drawn
 
 
-def merge_planes(
+def _rotated_distance(
+    dx: Float[Tensor, "p 2 28"], dy: Float[Tensor, "p 2 28"], axes: Float[Tensor, "p 2 2"], cos: Tensor, sin: Tensor
+) -> Float[Tensor, "p 2 28 28"]:
+    """Return the distances of sampled pixels from the centres of rotated ellipses, relative to their borders."""
+    u = (cos * dx)[..., None, :] + (sin * dy)[..., None]
+    v = (cos * dy)[..., None] - (sin * dx)[..., None, :]
+    distance = (u.float() / axes[..., :1, None].float()).square_()
+    return distance.add_((v.float() / axes[..., 1:, None].float()).square_())
+
+
+def merge_enlarged(
     coverage: Float[Tensor, "p 28 28"], planes: Planes, faces: int, size: int, normalise: bool = False
-) -> tuple[Float[Tensor, "n S S"], Bool[Tensor, " n"]]:
-    """Blur, enlarge, merge the planes of each face by their maximum, and normalise."""
-    merged = _empty(faces, size, coverage.device)
+) -> Float[Tensor, "n {size} {size}"]:
+    """Blur and enlarge all planes, merge those of each face by their maximum, and normalise."""
+    merged = empty_maps(faces, size, coverage.device)
     if coverage.is_cuda:
         _merge_chunks_(merged, coverage, planes, normalise)
     else:  # one face at a time stays in the cache
@@ -118,7 +126,7 @@ def merge_planes(
             else:
                 target.zero_()
             normalise_(target[None])
-    return merged, merged[:, 0, 0].isfinite()
+    return merged
 
 
 def peak_at_weight(maps: Float[Tensor, "p S S"], weight: Float[Tensor, " p"]) -> Float[Tensor, "p S S"]:
@@ -149,13 +157,15 @@ def normalise_(maps: Float[Tensor, "n S S"]) -> None:
 def enlarge(coverage: Float[Tensor, "p 28 28"], size: int) -> Float[Tensor, "p {size} {size}"]:
     """Blur the grid and enlarge it bilinearly.
 
-    The columns are enlarged by interpolating between the enlarged rows. If ``size`` is a multiple of the grid, the
+    The columns are enlarged by interpolating between the enlarged rows. If each cell has an even number of pixels, the
     weights repeat from cell to cell, and one broadcast interpolation is five times faster than a matrix or gathers.
     """
-    blur, widen = _matrices(size, coverage.device)
-    rows = (blur @ coverage) @ widen
-    if size % GRID:
-        at = ((torch.arange(size, device=rows.device) + 0.5) * GRID / size + 0.5).clamp(1, GRID)
+    grid = blur(coverage)
+    if size == GRID:
+        return grid[:, 1:-1, 1:-1]
+    rows = grid @ _widening(size, grid.device)
+    if size % (2 * GRID):
+        at = _places(size, rows.device)
         above = at.long()
         return torch.lerp(rows[:, above], rows[:, above + 1], (at - above)[:, None])
     step = size // GRID
@@ -164,16 +174,29 @@ def enlarge(coverage: Float[Tensor, "p 28 28"], size: int) -> Float[Tensor, "p {
     return cells[:, step // 2 : step // 2 + size]
 
 
+def blur(coverage: Float[Tensor, "p 28 28"]) -> Float[Tensor, "p 30 30"]:
+    """Return planes blurred by a 3 x 3 box, their borders repeated."""
+    x = F.pad(coverage[:, None], (1, 1, 1, 1), mode="reflect")
+    x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
+    x = (x[..., :-2] + x[..., 1:-1] + x[..., 2:]).mul_(1 / 9)
+    return F.pad(x, (1, 1, 1, 1), mode="replicate")[:, 0]
+
+
+def _places(size: int, device: torch.device) -> Float[Tensor, " {size}"]:
+    """Return where on the grid with repeated borders the pixels of a side lie."""
+    return ((torch.arange(size, device=device) + 0.5) * GRID / size + 0.5).clamp(1, GRID)
+
+
 @cache
-def _matrices(size: int, device: torch.device) -> tuple[Float[Tensor, "30 28"], Float[Tensor, "28 {size}"]]:
-    """Return the matrix that blurs a column of the grid and repeats its ends, and one that blurs and enlarges a row."""
-    eye = torch.eye(GRID)
-    blur = F.avg_pool1d(F.pad(eye[None], (1, 1), mode="reflect"), 3, 1)[0].mT
-    enlarge = F.interpolate(eye[None, None], size=(size, GRID), mode="bilinear", align_corners=False)[0, 0]
-    return torch.cat([blur[:1], blur, blur[-1:]]).to(device), (enlarge @ blur).mT.contiguous().to(device)
+def _widening(size: int, device: torch.device) -> Float[Tensor, "30 {size}"]:
+    """Return the matrix that enlarges a row of the grid with repeated borders."""
+    at = _places(size, device)
+    before, eye = at.long(), torch.eye(GRID + 2, device=device)
+    return torch.lerp(eye[:, before], eye[:, before + 1], at - before)
 
 
-def _empty(faces: int, size: int, device: torch.device) -> Float[Tensor, "n S S"]:
+def empty_maps(faces: int, size: int, device: torch.device) -> Float[Tensor, "n {size} {size}"]:
+    """Return memory for maps."""
     if device.type == "cpu":  # numpy requests huge pages, which makes the first writes several times cheaper
         return torch.from_numpy(np.empty((faces, size, size), np.float32))
     return torch.empty(faces, size, size, device=device)

@@ -41,6 +41,7 @@ METRICS: "Registry[Metric]" = Registry(
         "road": "interpfer.metrics.remove_and_debias:road",
         "average_drop": "interpfer.metrics.faithfulness:average_drop",
         "increase": "interpfer.metrics.faithfulness:increase",
+        "adcc": "interpfer.metrics.composite:adcc",
         "au_occlusion": "interpfer.metrics.faithfulness:au_occlusion",
         "region_mouth": "interpfer.metrics.regions:region_mouth",
         "region_mouth_skill": "interpfer.metrics.regions:region_mouth_skill",

@@ -44,6 +44,8 @@ class ModelProbe:
         seed: random seed.
         zero: red, green and blue, in [0, 1], of the colour that is 0 in the model's normalised input.
         ignore: (n, S, S) pixels of the heatmaps that count neither way; None for none.
+        again: function from altered images to their maps of the same kind, (n, S, S) in [0, 1], for the same targets;
+            None for a map that does not depend on the picture.
         results: results of ``once``, by function.
 
     Examples:
@@ -67,6 +69,7 @@ class ModelProbe:
     seed: int
     zero: tuple[float, float, float] = (0.0, 0.0, 0.0)
     ignore: Bool[Tensor, "n h w"] | None = None
+    again: Callable[[Images], Float[Tensor, "n h w"]] | None = field(default=None, repr=False, compare=False)
     results: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property

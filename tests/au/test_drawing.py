@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from interpfer.au import drawing, raster
+from interpfer.au import drawing, raster, union
 from interpfer.au.codebook import ActionUnit, Codebook, load_codebook
 from interpfer.au.drawing import au_heatmaps, au_planes
 from interpfer.au.geometry import TABLE
@@ -223,6 +224,35 @@ def test_weights_dim_and_sides_halve(demo_points: Tensor) -> None:
     assert brows.any()
     torch.testing.assert_close(weighted[brows], torch.full((int(brows.sum()),), 0.25), atol=1e-3, rtol=0)
     torch.testing.assert_close(heat(ActionUnit(12), ActionUnit(15), ActionUnit(12)), heat(ActionUnit(12)))
+
+
+@pytest.mark.parametrize("size", [28, 56, 84, 100, 140, 224])
+def test_planes_are_blurred_and_enlarged_as_torch_does(size: int) -> None:
+    """Also where a cell has an odd number of pixels, and at the size of the grid itself."""
+    coverage = torch.rand(3, 28, 28)
+    soft = F.avg_pool2d(F.pad(coverage[:, None], (1, 1, 1, 1), mode="reflect"), 3, 1)
+    theirs = F.interpolate(soft, size=(size, size), mode="bilinear", align_corners=False)[:, 0]
+    torch.testing.assert_close(raster.enlarge(coverage, size), theirs, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [112, 224])
+@pytest.mark.parametrize("faces", [1, union.FACES_AT_ONCE + 3])
+def test_enlarging_the_largest_plane_once_is_enlarging_each(size: int, faces: int) -> None:
+    """Random blots cross each other everywhere, also at the border; one face has no plane."""
+    generator = torch.Generator().manual_seed(size + faces)
+    face = torch.randint(0, faces, (4 * faces,), generator=generator).sort().values
+    face = face[face != faces - 2]
+    coverage = torch.rand(len(face), 28, 28, generator=generator)
+    coverage *= F.interpolate(torch.rand(len(face), 1, 4, 4, generator=generator), size=28)[:, 0] > 0.6
+    planes = raster.Planes(face, face, torch.ones(len(face)), face)
+    maps, valid = union.merge_planes(coverage, planes, faces, size)
+    for index in range(faces):
+        own = coverage[face == index]
+        assert bool(valid[index]) == bool(len(own))
+        if len(own):
+            largest = raster.enlarge(own, size).amax(0)
+            expected = (largest - largest.amin()) / (largest.amax() - largest.amin())
+            torch.testing.assert_close(maps[index], expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 512])

@@ -1,6 +1,7 @@
 """Where a map's energy lies in terms of action units."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -97,3 +98,22 @@ def test_table_names_what_is_used_but_not_expected_and_the_reverse() -> None:
     assert line["precision"] == 0.5
     assert line["recall"] == pytest.approx(1 / 3)
     assert line["energy"] == pytest.approx(0.52 / share[:-1].sum())
+
+
+def test_means_do_not_depend_on_the_blocks_that_profiles_come_in() -> None:
+    random = np.random.default_rng(0)
+    profiles = random.random((40, 3, len(PARTS.names)))
+    profiles[3, 0] = profiles[5, -1] = np.nan
+    labels = random.choice(["fear", "anger", ""], 40).tolist()
+    keys = [("gradcam", "layer4")]
+    whole = summarise_profiles(profiles, {"true": labels}, keys, TRUTH)
+    parts = summarise_profiles([profiles[:7], profiles[7:8], profiles[8:]], {"true": labels}, keys, TRUTH)
+    pd.testing.assert_frame_equal(whole, parts)
+    for name in ("fear", "anger"):
+        own = np.array([label == name for label in labels]) & np.isfinite(profiles[:, 0, 0])
+        line = whole[whole["expression"] == name]
+        assert (line["n"] == own.sum()).all()
+        expected = profiles[own].mean(0)
+        np.testing.assert_allclose(line["share"].to_numpy(float), expected[0])
+        np.testing.assert_allclose(line["uniform"].to_numpy(float), expected[1])
+        np.testing.assert_allclose(line["codebook"].to_numpy(float), np.nanmean(profiles[own, -1], 0))

@@ -22,7 +22,7 @@ from interpfer.registry import Registry
 
 MODEL_METRICS = {
     *("deletion", "insertion", "deletion_blur", "insertion_blur", "pixel_flipping"),
-    *("road", "average_drop", "increase", "au_occlusion"),
+    *("road", "average_drop", "increase", "adcc", "au_occlusion"),
 }
 
 

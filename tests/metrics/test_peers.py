@@ -11,7 +11,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of packages that Quantus imports
     from benchmarks import metrics_peers
 
-WITHOUT_PEER = {"cosine_skill", "deletion_blur", "insertion_blur", "au_occlusion"} | {
+WITHOUT_PEER = {"cosine_skill", "deletion_blur", "insertion_blur", "adcc", "au_occlusion"} | {
     name for name in METRICS.builtin if name.startswith("region_")
 }
 """Formulas of our own; plain loops in other tests restate them."""

@@ -5,13 +5,14 @@ and right are the subject's, as MediaPipe documents. A map fitted to py-feat's a
 so that presence is a guess: a unit counts as present from .5.
 """
 
-import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from interpfer.au.files.evidence import Evidence
 from interpfer.errors import DataError
+from interpfer.files import parse_json
 from interpfer.landmarks.files.rows import Header, Row
 from interpfer.landmarks.files.table import plain_name
 
@@ -132,7 +133,7 @@ def read_json(path: str | Path, default: str) -> dict[str, list[Evidence]]:
         DataError: the file is malformed; the message names it.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
+        content = parse_json(Path(path).read_text(encoding="utf-8-sig", errors="replace"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}).") from error
     if (own := _scores(content)) is not None:
@@ -159,7 +160,7 @@ def _scores(content: Any) -> list[tuple[str, float]] | None:
     else:
         return None
     valid = [
-        (name, float(score))
+        (name, float(score) if -1e300 < score < 1e300 else math.nan)
         for name, score in pairs
         if isinstance(name, str) and isinstance(score, int | float) and not isinstance(score, bool)
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from interpfer.au.files.evidence import NO_CODE, Evidence
 from interpfer.au.orders import LARGEST_AU
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer
 from interpfer.landmarks.files.rows import Header, Row
 
 
@@ -140,7 +141,7 @@ def find_columns(header: Header, path: Path) -> list[AUColumn]:
 def _column(place: int, name: str, kinds: tuple[Kind, ...], path: Path) -> AUColumn | None:
     for kind in kinds:
         if match := kind.pattern.fullmatch(name):
-            number = int(match["au"])
+            number = bounded_integer(match["au"])
             if not 1 <= number <= LARGEST_AU:
                 raise DataError(f"{path}: column {name}: an AU must be between 1 and {LARGEST_AU}.")
             side = match.groupdict().get("side")

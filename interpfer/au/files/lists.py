@@ -1,7 +1,5 @@
 """Action units in lists: cells of OpenFace 3, scores without a header, and the JSON lines of FMAE."""
 
-import csv
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +8,7 @@ from interpfer.au.files.columns import PICTURE_SIDE
 from interpfer.au.files.evidence import NO_CODE, Evidence
 from interpfer.au.orders import AU_ORDERS, LARGEST_AU
 from interpfer.errors import DataError
+from interpfer.files import CsvRows, parse_json
 from interpfer.landmarks.files.rows import Header, Row, open_text
 from interpfer.landmarks.files.table import plain_name
 from interpfer.types import CodedAU, CodedAUs
@@ -82,7 +81,7 @@ def read_scores(path: Path) -> dict[str, list[Evidence]]:
     with open_text(path) as lines:
         first = lines.readline()
         lines.seek(0)
-        reader = csv.reader(lines, delimiter="\t" if "\t" in first else ",", skipinitialspace=True)
+        reader = CsvRows(lines, path, delimiter="\t" if "\t" in first else ",", skipinitialspace=True)
         for cells in reader:
             if not any(map(str.strip, cells)):
                 continue
@@ -140,7 +139,7 @@ def read_fmae(path: Path) -> dict[str, CodedAUs | None]:
                 continue
             where = f"{path}, line {number}"
             try:
-                entry = json.loads(line)
+                entry = parse_json(line)
                 name, numbers = plain_name(str(entry["img_path"])), list(entry["AUs"])
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise DataError(f'{where}: expected {{"img_path": "...", "AUs": [...]}}.') from None
@@ -161,6 +160,6 @@ def read_fmae(path: Path) -> dict[str, CodedAUs | None]:
 def _is_number(text: str) -> bool:
     try:
         float(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return True
