@@ -1,6 +1,5 @@
 """The two releases of AffectNet: four small arrays per image, or one table."""
 
-import csv
 import hashlib
 import os
 from collections import Counter
@@ -15,6 +14,7 @@ from interpfer.datasets.bundled_landmarks import hash_files
 from interpfer.datasets.cropped import Box
 from interpfer.datasets.discovery import image_names
 from interpfer.errors import DataError
+from interpfer.files import CsvRows
 from interpfer.types import Sample
 
 COLUMNS = (
@@ -152,7 +152,7 @@ def expression_of(value: object, order: Sequence[str], where: str) -> str | None
     """
     try:
         number = int(float(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if not 0 <= number <= 10:
         raise DataError(f"{where}: the expression must be a number from 0 to 10, got '{value}'.")
@@ -174,7 +174,7 @@ def _list_names(folder: Path) -> list[str]:
 
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     with table.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file)
+        lines = CsvRows(file, table)
         header = [cell.strip() for cell in next(lines, [])]
         if "expression" not in header and len(header) == len(COLUMNS):
             yield 1, dict(zip(COLUMNS, header, strict=True))
@@ -195,7 +195,7 @@ def _read_points(table: Path, boxes: Mapping[str, Box | None]) -> Iterator[tuple
             values = row.get("facial_landmarks", "").split(";")
             try:
                 points = np.array(values, dtype=np.float32).reshape(-1, 2)
-            except ValueError:
+            except (ValueError, OverflowError):
                 continue
             box = boxes[name]
             yield name, points if box is None else points - np.array(box[:2], dtype=np.float32)
@@ -207,7 +207,7 @@ def _box(row: Mapping[str, str], where: str) -> Box | None:
         return None
     try:
         left, top, width, height = (round(float(value)) for value in values)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise DataError(f"{where}: the face box must be four numbers, got {', '.join(values)}.") from None
     return left, top, left + width, top + height
 

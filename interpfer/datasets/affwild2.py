@@ -12,6 +12,7 @@ from interpfer.datasets.coded import MISSING, UNGRADED, code_rows, read_numbers,
 from interpfer.datasets.discovery import find_path, subfolders
 from interpfer.datasets.frames import FrameDataset, count_left_out, every, number_pictures
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer
 from interpfer.types import CodedAUs, Sample
 
 AU_SETS = ("AU_Set", "AU_Detection_Challenge")
@@ -85,7 +86,7 @@ def read_codes(path: str | Path) -> list[CodedAUs | None]:
         DataError: the header or a row is malformed.
     """
     names = _read_header(path)
-    aus = tuple(int(match[1]) for name in names if (match := AU.fullmatch(name)))
+    aus = tuple(bounded_integer(match[1]) for name in names if (match := AU.fullmatch(name)))
     if not aus or len(aus) < len(names):
         raise DataError(
             f"{path}, line 1: the header must name action units such as AU1,AU2,AU4, got '{','.join(names)}'."

@@ -66,6 +66,8 @@ class Dataset(ABC):
     """Classes in the order in which the data set numbers them."""
     has_labels: ClassVar[bool] = True
     """Whether its images have labels of classes."""
+    has_clips: ClassVar[bool] = False
+    """Whether its images are sampled frames of clips; ``open`` then takes a ``sampling``, too."""
     action_units: ClassVar[str] = ""
     """Which action units it codes, and how, in a few words."""
     licence: ClassVar[str] = ""
@@ -199,6 +201,10 @@ def require_root(root: str | Path | None, name: str) -> Path:
     if root is None:
         raise DataError(f"data set {name} needs its folder: pass --data-root DIR.")
     folder = Path(root)
+    if folder.is_file() and folder.suffix.lower() == ".zip":
+        raise DataError(f"data set {name}: {folder} is a zip file; unpack it, or read it with --dataset zip.")
+    if str(root).startswith(("hf:/", "hf:\\")):
+        raise DataError(f"data set {name}: {root} is a data set of the hub; read it with --dataset hub.")
     if not folder.is_dir():
         raise DataError(f"data set {name}: folder not found: {folder}.")
     return folder

@@ -212,7 +212,7 @@ def _read_header(path: Path) -> tuple[int, ...]:
         cells = [cell.strip().strip('"') for cell in file.readline().split(",")]
     try:
         aus = tuple(int(float(cell.upper().removeprefix("AU"))) for cell in cells[1:])
-    except ValueError:
+    except (ValueError, OverflowError):
         aus = ()
     if not aus or len(set(aus)) < len(aus) or not all(0 < au <= LARGEST_CODE for au in aus):
         raise DataError(

@@ -15,6 +15,7 @@ from interpfer.datasets.coded import list_active, read_numbers
 from interpfer.datasets.discovery import find_path, image_names, subfolders
 from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_subject
 from interpfer.errors import DataError
+from interpfer.files import read_text
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.types import CodedAUs, Sample
 
@@ -149,10 +150,10 @@ def _list_files(root: Path | None, ending: str) -> dict[tuple[str, str, str], Pa
 
 
 def _label(path: Path) -> str:
-    text = path.read_text().strip()
+    text = read_text(path).strip()
     try:
         number = int(float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         number = -1
     if not 0 <= number < len(ORDER):
         raise DataError(f"{path}: the emotion must be a number from 0 to 7, got '{text}'.")
@@ -171,6 +172,6 @@ def _landmark_file(folder: Path, name: str) -> Path:
 
 def _read_points(folder: Path, name: str) -> NDArray[np.float64] | None:
     try:
-        return np.array(_landmark_file(folder, name).read_text().split(), dtype=np.float64)
+        return np.array(read_text(_landmark_file(folder, name)).split(), dtype=np.float64)
     except (OSError, ValueError):
         return None

@@ -18,6 +18,16 @@ SPLIT_FOLDERS = {
 """Split -> names of its folder in repacked data sets, in lower case."""
 
 
+def known_split(name: str) -> str:
+    """Return the split that a name means; the name itself where it is none of ``SPLIT_FOLDERS``.
+
+    Examples:
+        >>> known_split("Training"), known_split("fold1")
+        ('train', 'fold1')
+    """
+    return next((split for split, names in SPLIT_FOLDERS.items() if name.lower() in names), name)
+
+
 @dataclass(frozen=True)
 class ClassFolders:
     """A folder with one subfolder per class.

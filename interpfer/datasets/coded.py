@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer, read_text
 from interpfer.types import CodedAU, CodedAUs
 
 LARGEST_CODE = 99
@@ -36,13 +37,13 @@ def read_numbers(
     Raises:
         DataError: a row is malformed; the message names the line.
     """
-    lines = Path(path).read_text("utf-8-sig").splitlines()[skip:]
+    lines = read_text(path).splitlines()[skip:]
     rows = [line for line in lines if line.strip()]
     if not rows:
         return np.zeros((0, columns or 1))
     try:
         table = np.loadtxt(rows, delimiter=delimiter, ndmin=2, comments=None)
-    except ValueError:
+    except (ValueError, OverflowError):
         table = np.full((1, 0), np.nan)
     if not np.isfinite(table).all() or table.shape[1] != (columns or len(rows[0].split(delimiter))):
         raise _malformed(path, lines, columns or len(rows[0].split(delimiter)), delimiter, skip)
@@ -54,7 +55,7 @@ def _malformed(path: str | Path, lines: Sequence[str], columns: int, delimiter: 
         cells = line.split(delimiter)
         try:
             is_sound = len(cells) == columns and all(math.isfinite(float(cell)) for cell in cells)
-        except ValueError:
+        except (ValueError, OverflowError):
             is_sound = False
         if line.strip() and not is_sound:
             return DataError(f"{path}, line {number}: a line must hold {columns} numbers, got '{line.strip()[:60]}'.")
@@ -123,7 +124,7 @@ def list_active(rows: NDArray[np.float64], levels: int, where: str, ungraded: Co
     """
     units: dict[int, CodedAU] = {}
     for number, level in rows.tolist():
-        au = int(number)
+        au = bounded_integer(number)
         if au != number or not 1 <= au <= LARGEST_CODE:
             raise DataError(f"{where}: an action unit must be a number from 1 to {LARGEST_CODE}, got {number:g}.")
         most = 1 if au in ungraded else levels

@@ -11,6 +11,7 @@ from interpfer.datasets.base import ALL, Dataset, require_root, require_split
 from interpfer.datasets.facs_text import parse_facs
 from interpfer.datasets.images import existing_path
 from interpfer.errors import DataError
+from interpfer.files import exists, is_file
 from interpfer.labels import canonical
 from interpfer.types import Sample
 
@@ -44,7 +45,7 @@ class CsvDataset(Dataset):
         """
         folder = require_root(root, cls.name)
         path = folder / "labels.csv"
-        table = _read(path)
+        table = read_table(path)
         for column in ("image", "label"):
             if column not in table:
                 raise DataError(
@@ -59,7 +60,7 @@ class CsvDataset(Dataset):
         subjects = table["subject"] if "subject" in table else [""] * len(table)
         codes = table["aus"] if "aus" in table else ["?"] * len(table)
         samples = []
-        columns = table.index + 2, names, paths, table["label"], subjects, codes, _attributes(table)
+        columns = table.index + 2, names, paths, table["label"], subjects, codes, read_attributes(table)
         for line, name, image, label, subject, aus, attributes in zip(*columns, strict=True):
             if not name:
                 raise DataError(f"{path}, line {line}: the name of the image is missing.")
@@ -80,7 +81,7 @@ class CsvDataset(Dataset):
     @classmethod
     def available_splits(cls, root: str | Path | None) -> tuple[str, ...]:
         """Return the splits named in the file; "all" if it has no column split."""
-        table = _read(require_root(root, cls.name) / "labels.csv")
+        table = read_table(require_root(root, cls.name) / "labels.csv")
         return tuple(sorted(set(table["split"].str.strip()))) if "split" in table else (ALL,)
 
 
@@ -99,7 +100,7 @@ def find_images(folder: Path, names: Sequence[str], table: Path) -> tuple[list[P
     """
     places = [folder / "images", folder] if (folder / "images").is_dir() else [folder]
     expected = [places[0] / name for name in names]
-    if all(existing_path(path).exists() for path in expected[:: max(len(expected) // SAMPLE, 1)]):
+    if all(exists(existing_path(path)) for path in expected[:: max(len(expected) // SAMPLE, 1)]):
         return expected, ""
     paths, by_end = [], dict[Path, str]()
     for name, default in zip(names, expected, strict=True):
@@ -120,23 +121,32 @@ def _find(places: Sequence[Path], name: str) -> tuple[Path | None, bool]:
     ends = ["/".join(parts[i:]) for i in range(len(parts))]
     for option in dict.fromkeys([name, plain, *ends]):
         for place in places:
-            if option and existing_path(place / option).is_file():
+            if option and is_file(existing_path(place / option)):
                 return place / option, option not in (name, plain)
     return None, False
 
 
-def _attributes(table: pd.DataFrame) -> list[dict[str, str]]:
+def read_attributes(table: pd.DataFrame, columns: Sequence[str] = COLUMNS) -> list[dict[str, str]]:
     """Return the cells of each row in the columns that have no meaning of their own, without empty ones."""
-    names = [name for name in table.columns if name not in COLUMNS]
+    names = [name for name in table.columns if name not in columns]
     cells = [table[name].str.strip().tolist() for name in names]
     rows = zip(*cells, strict=True) if names else ((),) * len(table)
     return [{name: cell for name, cell in zip(names, row, strict=True) if cell} for row in rows]
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Return the cells as text, with column names in lower case; row i is line i + 2 of the file."""
+def read_table(path: Path, name: str = "csv", needed: str = "image and label") -> pd.DataFrame:
+    """Return the cells of a CSV file as text, with column names in lower case; row i is line i + 2 of the file.
+
+    Args:
+        path: the file.
+        name: data set, for messages.
+        needed: columns it needs, for messages.
+
+    Raises:
+        DataError: there is no such file, or it is no table.
+    """
     if not path.is_file():
-        raise DataError(f"data set csv: file not found: {path}; it needs the columns image and label.")
+        raise DataError(f"data set {name}: file not found: {path}; it needs the columns {needed}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a line is longer than the header
@@ -150,7 +160,7 @@ def _read(path: Path) -> pd.DataFrame:
                 index_col=False,
                 encoding="utf-8-sig",
             )
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (ValueError, pd.errors.ParserWarning, OverflowError) as error:  # those of pandas are ValueErrors
         raise DataError(f"{path}: not a CSV table ({error}).") from error
     table = table.fillna("")
     table.columns = table.columns.str.strip().str.lower()

@@ -13,6 +13,7 @@ from interpfer.datasets.disfa import LEVELS
 from interpfer.datasets.frames import FrameDataset, count_left_out, every, number_names, number_pictures
 from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_subjects
 from interpfer.errors import DataError
+from interpfer.files import read_text
 from interpfer.types import CodedAUs, Sample
 
 IMAGES = ("Images", "Aligned")
@@ -94,7 +95,7 @@ def read_codes(trial: Path) -> dict[int, CodedAUs]:
 def _read_column(path: Path) -> dict[int, float]:
     """Return number of a frame -> intensity."""
     values: dict[str, float] = {}
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         cells = line.split()
         if len(cells) == 2 and is_image(cells[0]) and cells[1] in map(str, range(LEVELS + 1)):
             values[cells[0]] = float(cells[1])

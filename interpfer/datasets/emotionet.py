@@ -14,6 +14,7 @@ from interpfer.datasets.discovery import folders_below, image_names
 from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_picture
 from interpfer.datasets.xlsx import read_cells
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer
 from interpfer.types import Sample
 
 TABLE = re.compile(r"EmotioNet_FACS.*\.(csv|xlsx)", re.IGNORECASE)
@@ -55,7 +56,7 @@ class EmotioNetDataset(Dataset):
         if path is None:
             raise cls.missing_error(folder, "EmotioNet_FACS_aws_2020_24600.csv", "EmotioNet_FACS_aws_2020_24600.xlsx")
         table = read_cells(path)
-        columns = {int(match[1]): name for name in table.columns if (match := AU.fullmatch(name))}
+        columns = {bounded_integer(match[1]): name for name in table.columns if (match := AU.fullmatch(name))}
         if URL not in table or not columns or max(columns) > LARGEST_CODE:
             raise DataError(
                 f"{path}, line 1: the columns must be 'URL' and 'AU 1' to 'AU 60', got "

@@ -8,6 +8,7 @@ from interpfer.datasets.base import Counts, require_root
 from interpfer.datasets.cropped import Box, CroppedDataset
 from interpfer.datasets.discovery import find_path
 from interpfer.errors import DataError
+from interpfer.files import read_text
 from interpfer.types import Sample
 
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -51,7 +52,7 @@ class ExpwDataset(CroppedDataset):
         images = next((base / name for name in IMAGES if (base / name).is_dir()), None) or find_path(folder, *IMAGES)
         if images is None:
             raise cls.missing_error(folder, "image/origin", "origin")
-        lines = enumerate(listing.read_text("utf-8-sig").splitlines(), 1)
+        lines = enumerate(read_text(listing).splitlines(), 1)
         faces = [_parse(line, f"{listing}, line {number}") for number, line in lines if line.strip()]
         index_of = {name: i for i, name in enumerate(sorted({face[0] for face in faces}))}
         faces = [face for face in faces if split == "all" or (index_of[face[0]] % 5 == 0) == (split == "test")]
@@ -67,7 +68,7 @@ def _parse(line: str, where: str) -> tuple[str, str, str, Box]:
         name, face, *numbers, _, label = line.rsplit(maxsplit=7)
         top, left, right, bottom = (round(float(value)) for value in numbers)
         return name, face, ORDER[range(len(ORDER)).index(int(label))], (left, top, right, bottom)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise DataError(
             f"{where}: a line must be name, face, top, left, right, bottom, confidence and label (0 to 6), "
             f"got '{line.strip()}'."

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer
 from interpfer.types import OTHER_SIDE, CodedAU, CodedAUs
 
 LEVELS: Mapping[str, float] = {letter: (place + 1) / 5 for place, letter in enumerate("abcde")}
@@ -110,7 +111,7 @@ def _parse_token(token: str, text: str, where: str) -> CodedAU:
             f"{where}: '{token}' in '{text.strip()}' is not an action unit; write FACS numbers such as 1+2+L12b+25, "
             "nothing for none, ? for not coded."
         )
-    number = int(match["au"])
+    number = bounded_integer(match["au"])
     if not 1 <= number <= LARGEST:
         raise DataError(f"{where}: AU {match['au']} must be between 1 and {LARGEST}, in '{text.strip()}'.")
     of_picture = OTHER_SIDE[SIDES.get(match["side"].lower())]

@@ -11,6 +11,7 @@ from interpfer.datasets.class_folders import SPLIT_FOLDERS, find_class_folders
 from interpfer.datasets.discovery import find_path
 from interpfer.datasets.pixel_csv import SIDE, USAGES, PixelTable, image_name
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer
 from interpfer.types import Sample
 
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -112,4 +113,4 @@ def _expression(table: PixelTable, row: int) -> str:
     emotion = table.emotions[row]
     if emotion not in ("0", "1", "2", "3", "4", "5", "6"):
         raise DataError(f"{table.path}, line {row + 2}: the emotion must be a number from 0 to 6, got '{emotion}'.")
-    return ORDER[int(emotion)]
+    return ORDER[bounded_integer(emotion)]

@@ -1,6 +1,5 @@
 """FERPlus: the pictures of FER2013 with the votes of ten people."""
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +12,7 @@ from interpfer.datasets.discovery import find_path
 from interpfer.datasets.fer2013 import TABLES, PixelDataset
 from interpfer.datasets.pixel_csv import USAGES, PixelTable, image_name
 from interpfer.errors import DataError
+from interpfer.files import CsvRows
 from interpfer.types import Sample
 
 ORDER = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -148,7 +148,7 @@ def _apply_rule(votes: Votes, rule: Callable[[Votes], NDArray[np.float64]]) -> N
 def _read_votes(path: Path, usage: str) -> tuple[list[int], list[str], Votes]:
     """Return the rows of a Usage, counted from 0, with names and votes."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file)
+        lines = CsvRows(file, path)
         header = [cell.strip().lower() for cell in next(lines, [])]
         missing = [name for name in ("usage", *COLUMNS) if name.lower() not in header]
         if missing:
@@ -168,7 +168,7 @@ def _read_votes(path: Path, usage: str) -> tuple[list[int], list[str], Votes]:
 def _read_labels(path: Path) -> tuple[list[int], list[str], Votes]:
     """Return rows, names and votes of the lines ``name,"(0, 0, 48, 48)",ten votes``; the box is optional."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = [line for line in csv.reader(file) if line]
+        lines = [line for line in CsvRows(file, path) if line]
     votes = [_parse_votes(line[-10:], f"{path}, line {number}") for number, line in enumerate(lines, 1)]
     return list(range(len(lines))), [line[0].strip() for line in lines], np.array(votes).reshape(-1, len(COLUMNS))
 
@@ -176,7 +176,7 @@ def _read_labels(path: Path) -> tuple[list[int], list[str], Votes]:
 def _parse_votes(cells: Sequence[str], where: str) -> list[int]:
     try:
         return [int(float(cell or 0)) for cell in cells]
-    except ValueError:
+    except (ValueError, OverflowError):
         raise DataError(f"{where}: the votes must be ten numbers, got {', '.join(cells)}.") from None
 
 

@@ -83,6 +83,26 @@ def number_names(names: Sequence[str], where: str) -> dict[int, str]:
     return numbered
 
 
+def order_pictures(names: Sequence[str], where: str) -> list[str]:
+    """Return the pictures of a clip in the order of their numbers; by the alphabet where one has no number.
+
+    Args:
+        names: names of the pictures.
+        where: folder, for messages.
+
+    Raises:
+        DataError: two pictures have the same number.
+
+    Examples:
+        >>> order_pictures(["10.jpg", "9.jpg"], "here"), order_pictures(["b.jpg", "a1.jpg"], "here")
+        (['9.jpg', '10.jpg'], ['a1.jpg', 'b.jpg'])
+    """
+    if not all(re.search(r"\d", name.rpartition(".")[0]) for name in names):
+        return sorted(names)
+    numbered = number_names(names, where)
+    return [numbered[number] for number in sorted(numbered)]
+
+
 def count_left_out(dataset: Dataset, **counts: int) -> None:
     """Set the counts of what a data set lists, but has no sample of, and add a note on them.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import struct
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,18 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
 
 from interpfer.errors import DataError
+from interpfer.files import exists
 
 ORIENTATION = 0x0112
 """EXIF tag of the orientation; values from 5 to 8 swap width and height."""
+
+PNG_HEADER = 8
+"""Bytes before the first chunk of a PNG."""
+PNG_TEXTS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+"""Chunks of a PNG that may hold an orientation."""
 
 BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw image"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
@@ -179,16 +187,34 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(ORIENTATION, 1))
+        if isinstance(image, PngImageFile) and not _has_text_after_pixels(image):
+            facts = Image.Image.getexif(image)  # that of a PNG decodes all pixels to reach what may follow them
+        else:
+            facts = image.getexif()
+        return int(facts.get(ORIENTATION, 1))
     except Exception:
         return 1
 
 
+def _has_text_after_pixels(image: PngImageFile) -> bool:
+    """Return whether a PNG has anything after its pixels that may hold an orientation, by the names of its chunks."""
+    file, is_after, kind = image.fp, False, b""
+    assert file is not None
+    before = file.tell()
+    file.seek(PNG_HEADER)
+    while kind != b"IEND" and not (is_after and kind in PNG_TEXTS):
+        length, kind = struct.unpack(">I4s", file.read(8))
+        is_after |= kind == b"IDAT"
+        file.seek(length + 4, io.SEEK_CUR)  # 4 bytes of checksum
+    file.seek(before)
+    return kind != b"IEND"
+
+
 def existing_path(path: Path) -> Path:
     """Return the path with its accents composed or decomposed, as on disk: archives and lists may differ."""
-    if not str(path).isascii() and not path.exists():
+    if not str(path).isascii() and not exists(path):
         for form in ("NFC", "NFD"):
             other = Path(unicodedata.normalize(form, str(path)))
-            if other.exists():
+            if exists(other):
                 return other
     return path

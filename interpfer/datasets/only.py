@@ -17,8 +17,9 @@ def select_listed(dataset: Dataset, path: str | Path) -> Subset:
     """Return the images of a data set that a file names, in the order of the data set.
 
     The file has a name per line, alone or followed by further columns (blanks, tabs or commas). A name is that of an
-    image, or that without folder, ending or ``_aligned``. Empty lines and lines that begin with # are left out; a name
-    that is listed twice counts once. Names of no image are counted and named in a note.
+    image, or that without folder, ending or ``_aligned``; of frames, that of a frame or of a whole clip. Empty lines
+    and lines that begin with # are left out; a name that is listed twice counts once. Names of no image are counted and
+    named in a note.
 
     Args:
         dataset: the data set.
@@ -30,19 +31,22 @@ def select_listed(dataset: Dataset, path: str | Path) -> Subset:
     path = Path(path)
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read the list of images {path}: {error}.") from error
     exact = {sample.id: [row] for row, sample in enumerate(dataset.samples)}
+    clips: dict[str, list[int]] = {}
     loose: dict[str, list[int]] = {}
     for row, sample in enumerate(dataset.samples):
         loose.setdefault(_plain(sample.id), []).append(row)
+        if sample.clip:
+            clips.setdefault(sample.clip, []).append(row)
     rows, unknown = set[int](), list[str]()
     for number, line in enumerate(lines, 1):
         if not line or line.startswith("#"):
             continue
         name = line if line in exact else line.replace(",", " ").split()[0]
-        found = exact.get(name) or loose.get(_plain(name), [])
-        if len(found) > 1:
+        found = exact.get(name) or clips.get(name) or ([] if clips else loose.get(_plain(name), []))
+        if len(found) > 1 and name not in clips:
             names = ", ".join(dataset.samples[row].id for row in found[:SHOWN])
             raise DataError(f"{path}, line {number}: {name} fits several images ({names}); write their whole names.")
         rows.update(found)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from interpfer.datasets.sampling import SAMPLINGS
 from interpfer.options import Options, option
 
 
@@ -15,6 +16,8 @@ class DataOptions(Options):
         data_root: folder of the data set.
         split: split of the data set.
         landmarks: landmark file or name of a provider; None for the data set's own, else the embedded network.
+        sampling: which frames of a clip are read, one of ``interpfer.datasets.sampling.SAMPLINGS``; None for "uniform".
+        frames: frames of a clip, or of each window of it; None for 16.
     """
 
     dataset: str | None = option(None, "Data set (see `ls datasets`)", metavar="NAME", example="csv", required=True)
@@ -25,6 +28,12 @@ class DataOptions(Options):
         "68 points per face; default: the data set's own, else detected",
         metavar="FILE|PROVIDER",
         example="landmarks.txt",
+    )
+    sampling: str | None = option(
+        None, "Frames of each clip; default: uniform", metavar="NAME", example="dfer-clip", choices=tuple(SAMPLINGS)
+    )
+    frames: int | None = option(
+        None, "Number of frames of each clip; default: 16", kind="integer", metavar="N", example="8", least=1
     )
 
 
@@ -40,3 +49,5 @@ class CheckDataOptions(DataOptions):
         None, "One split; default: all", metavar="NAME", example="test"
     )
     landmarks: str | None = option(None, "Not used", flag="")
+    sampling: str | None = option(None, "Not used", flag="")
+    frames: int | None = option(None, "Not used", flag="")

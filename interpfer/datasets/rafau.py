@@ -12,6 +12,7 @@ from interpfer.datasets.discovery import find_path, image_names
 from interpfer.datasets.facs_text import NOT_CODED, parse_facs
 from interpfer.datasets.subject_splits import SUBJECT_SPLITS, split_by_picture
 from interpfer.errors import DataError
+from interpfer.files import read_text
 from interpfer.types import CodedAUs, Sample
 
 CODES = "RAFAU_label.txt"
@@ -88,7 +89,7 @@ def read_codes(path: Path) -> tuple[dict[str, CodedAUs | None], tuple[str, ...]]
     """
     codes: dict[str, CodedAUs | None] = {}
     unread: list[str] = []
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         name, _, text = line.strip().partition(" ")
         if not name:
             continue
@@ -132,11 +133,11 @@ def find_pictures(base: Path, root: Path, names: Sequence[str]) -> dict[str, Pat
 def _read_shares(path: Path) -> dict[str, NDArray[np.float64]]:
     """Return picture -> shares of the expressions in ``ORDER``."""
     shares: dict[str, NDArray[np.float64]] = {}
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         name, *cells = line.split() or [""]
         try:
             values = np.array([float(cell) for cell in cells])
-        except ValueError:
+        except (ValueError, OverflowError):
             values = np.zeros(0)
         if name and (values.shape != (len(ORDER),) or not (values >= 0).all() or not values.sum() > 0):
             raise DataError(

@@ -8,6 +8,7 @@ from interpfer.datasets.base import Dataset, require_root
 from interpfer.datasets.discovery import find_path
 from interpfer.datasets.rafau import find_pictures, read_codes
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer, read_text
 from interpfer.types import Sample
 
 CODES, LABELS, PARTITIONS = "RAFCE_AUlabel.txt", "RAFCE_emolabel.txt", "RAFCE_partition.txt"
@@ -92,7 +93,7 @@ class RafCeDataset(Dataset):
 def _read_numbers(path: Path, count: int) -> dict[str, int]:
     """Return picture -> number below ``count``."""
     numbers: dict[str, int] = {}
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         cells = line.split()
         if not cells:
             continue
@@ -101,5 +102,5 @@ def _read_numbers(path: Path, count: int) -> dict[str, int]:
                 f"{path}, line {number}: a line must be a picture of its own and a number from 0 to {count - 1}, "
                 f"got '{line.strip()[:60]}'."
             )
-        numbers[cells[0]] = int(cells[1])
+        numbers[cells[0]] = bounded_integer(cells[1])
     return numbers

@@ -10,6 +10,7 @@ from interpfer.datasets.base import Counts, Dataset, require_root
 from interpfer.datasets.class_folders import SPLIT_FOLDERS, find_class_folders
 from interpfer.datasets.discovery import find_path, is_image
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer, exists, read_text
 from interpfer.labels import EXPRESSIONS
 from interpfer.types import Sample
 
@@ -96,7 +97,7 @@ class RafDbDataset(Dataset):
         is_annotated = notes.is_dir()
         ending = ("_aligned" if "_aligned" in example else "") + Path(example).suffix
         samples = []
-        for number, line in enumerate(listing.read_text("utf-8-sig").splitlines(), 1):
+        for number, line in enumerate(read_text(listing).splitlines(), 1):
             if line.startswith(split):
                 stem, label = _parse(line, f"{listing}, line {number}")
                 attributes = read_attributes(notes / f"{stem}_manu_attri.txt") if is_annotated else {}
@@ -107,16 +108,16 @@ class RafDbDataset(Dataset):
     @classmethod
     def _read_table(cls, table: Path, split: str) -> list[Sample]:
         rows = []
-        for number, line in enumerate(table.read_text("utf-8-sig").splitlines(), 1):
+        for number, line in enumerate(read_text(table).splitlines(), 1):
             name, _, label = line.strip().rpartition(",")
             if label.strip().isdigit():
-                rows.append((name.strip().strip('"'), int(label)))
+                rows.append((name.strip().strip('"'), bounded_integer(label)))
             elif line.strip() and number > 1:
                 raise DataError(f"{table}, line {number}: the label must be the number of a class, got '{label}'.")
         counts = {label: sum(row[1] == label for row in rows) for label in sorted({row[1] for row in rows})}
         order, first = infer_numbering(counts, split, str(table))
         folders = [table.parent / "DATASET" / split, table.parent / split, table.parent / "images", table.parent]
-        images = next((folder for folder in folders if rows and (folder / rows[0][0]).exists()), folders[1])
+        images = next((folder for folder in folders if rows and exists(folder / rows[0][0])), folders[1])
         return [Sample(official_name(Path(name).name), order[label - first], images / name) for name, label in rows]
 
 
@@ -133,11 +134,11 @@ def read_attributes(path: Path) -> dict[str, str]:
     if len(lines) != POINTS + len(ATTRIBUTES):
         raise DataError(f"{path}: must have {POINTS} points and {len(ATTRIBUTES)} numbers, got {len(lines)} lines.")
     for place, (name, text) in enumerate(values.items(), POINTS + 1):
-        if not text.isdecimal() or int(text) >= len(ATTRIBUTES[name]):
+        if not text.isdecimal() or bounded_integer(text) >= len(ATTRIBUTES[name]):
             raise DataError(
                 f"{path}, line {place}: {name} must be a number from 0 to {len(ATTRIBUTES[name]) - 1}, got '{text}'."
             )
-    return {name: ATTRIBUTES[name][int(text)] for name, text in values.items()}
+    return {name: ATTRIBUTES[name][bounded_integer(text)] for name, text in values.items()}
 
 
 def infer_numbering(counts: Mapping[int, int], split: str, where: str) -> tuple[tuple[str, ...], int]:
@@ -196,7 +197,7 @@ def _parse(line: str, where: str) -> tuple[str, int]:
         raise DataError(
             f"{where}: a line must be a name and a class from 1 to 7 such as 'train_00001.jpg 5', got '{line.strip()}'."
         )
-    return parts[0].rpartition(".")[0].removesuffix("_aligned"), int(parts[1])
+    return parts[0].rpartition(".")[0].removesuffix("_aligned"), bounded_integer(parts[1])
 
 
 def _first_image(folder: Path) -> str | None:

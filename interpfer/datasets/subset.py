@@ -1,6 +1,7 @@
 """A subset of the samples of a data set."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PIL import Image
 
@@ -15,15 +16,31 @@ class Subset(Dataset):
         dataset: the data set.
         rows: positions of the samples in the data set, in the order of the subset.
         split: name of the subset.
+        names: ids of the samples; None for those of the data set. They must be unique, also where a row is repeated.
+        clips: clip of each sample, and the place of the frame in it; None for those of the data set.
     """
 
     name = "subset"
     summary = "some samples of another data set"
 
-    def __init__(self, dataset: Dataset, rows: Sequence[int], split: str) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: Sequence[int],
+        split: str,
+        names: Sequence[str] | None = None,
+        clips: Sequence[tuple[str, int]] | None = None,
+    ) -> None:
         self._dataset = dataset
         self._rows = tuple(rows)
-        super().__init__([dataset.samples[row] for row in rows], split, dataset.root)
+        samples = [dataset.samples[row] for row in rows]
+        if names is not None:
+            samples = [replace(sample, id=name) for sample, name in zip(samples, names, strict=True)]
+        if clips is not None:
+            samples = [
+                replace(each, clip=clip, frame=frame) for each, (clip, frame) in zip(samples, clips, strict=True)
+            ]
+        super().__init__(samples, split, dataset.root)
         self.name = dataset.name  # type: ignore[misc]
         self.classes = dataset.classes
 

@@ -1,6 +1,5 @@
 """WebDataset: tar archives whose members of one name are a picture and its label."""
 
-import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import ClassVar, NamedTuple
 from interpfer.datasets.base import ALL, require_root, require_split
 from interpfer.datasets.stored import StoredDataset, split_of
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer, parse_json, read_text
 from interpfer.labels import canonical
 from interpfer.types import Sample
 
@@ -167,12 +167,12 @@ def _label(
     attributes = {name: str(value) for name, value in facts.items() if isinstance(value, str | int | float)}
     if text in ("", "-1"):
         return "", attributes
-    if text.lstrip("-").isdigit():
+    if text.removeprefix("-").isdecimal():
         if not names:
             raise DataError(f"{where}: the class is the number {text}, and there is no classnames.txt that names it.")
-        if not 0 <= int(text) < len(names):
+        if not 0 <= bounded_integer(text) < len(names):
             raise DataError(f"{where}: class {text} is none of the {len(names)} that classnames.txt names.")
-        text = names[int(text)]
+        text = names[bounded_integer(text)]
     try:
         return canonical(text), attributes
     except DataError as error:
@@ -189,7 +189,7 @@ def _text(path: Path, member: tarfile.TarInfo, where: str) -> str:
 
 def _facts(path: Path, member: tarfile.TarInfo, where: str) -> dict[str, object]:
     try:
-        found = json.loads(_text(path, member, where))
+        found = parse_json(_text(path, member, where))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: its json cannot be read ({error}).") from error
     return dict(found) if isinstance(found, dict) else {"label": found}
@@ -201,6 +201,6 @@ def _class_names(path: Path, root: Path) -> tuple[str, ...]:
     for folder in folders:
         for name in CLASS_NAMES:
             if (folder / name).is_file():
-                lines = (folder / name).read_text("utf-8").splitlines()
+                lines = read_text(folder / name).splitlines()
                 return tuple(line.strip() for line in lines if line.strip())
     return ()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from interpfer.datasets.images import ORIENTATION, read_image, read_size, to_rgb
 from interpfer.errors import DataError
@@ -144,3 +145,25 @@ def test_a_damaged_file_is_read_or_named(
         assert read_image(path).mode == "RGB"
     with contextlib.suppress(DataError):
         assert min(read_size(path)) >= 0
+
+
+@pytest.mark.parametrize("place", ["before", "after", "none"])
+def test_the_size_of_a_png_needs_no_pixels_unless_its_orientation_follows_them(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    path = tmp_path / "face.png"
+    Image.new("RGB", (4, 3)).save(path, exif=None if place == "none" else exif)
+    if place == "after":
+        content = path.read_bytes()
+        start = content.index(b"eXIf") - 4
+        end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+        chunk, tail = content[start:end], content.index(b"IEND") - 4
+        path.write_bytes(content[:start] + content[end:tail] + chunk + content[tail:])
+    loads: list[int] = []
+    load = PngImageFile.load
+    monkeypatch.setattr(PngImageFile, "load", lambda image: (loads.append(1), load(image))[1])
+    assert read_size(path) == ((4, 3) if place == "none" else (3, 4))
+    assert len(loads) == (1 if place == "after" else 0)
+    assert read_image(path).size == read_size(path)

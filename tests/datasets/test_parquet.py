@@ -158,3 +158,71 @@ def test_scores_are_those_of_the_files(tmp_path: Path) -> None:
         )
     ]
     assert runs[0].per_image.equals(runs[1].per_image)
+
+
+def write_arrow(path: Path, rows: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+
+
+def test_splits_of_save_to_disk_are_those_that_it_lists(tmp_path: Path) -> None:
+    """The layout that datasets 5.2 writes for a DatasetDict of train (2 files) and fold_a."""
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "fold_a"]}')
+    names = {
+        "train": ["data-00000-of-00002.arrow", "data-00001-of-00002.arrow"],
+        "fold_a": ["data-00000-of-00001.arrow"],
+    }
+    for split, files in names.items():
+        for name in files:
+            write_arrow(tmp_path / split / name, table(3))
+        state = {"_data_files": [{"filename": name} for name in files], "_split": None}
+        (tmp_path / split / "state.json").write_text(json.dumps(state))
+    write_arrow(tmp_path / "train/cache-1.arrow", table(1))
+    assert ParquetDataset.available_splits(tmp_path) == ("fold_a", "train")
+    assert len(ParquetDataset.open(tmp_path, "fold_a")) == 3
+    assert len(ParquetDataset.open(tmp_path, "training")) == 6
+    (tmp_path / "train/data-00001-of-00002.arrow").unlink()
+    with pytest.raises(DataError, match=r"data-00001-of-00002.arrow is missing, which state.json lists"):
+        ParquetDataset.open(tmp_path, "train")
+    (tmp_path / "train/state.json").write_text("{")
+    with pytest.raises(DataError, match=r"state.json: not readable JSON"):
+        ParquetDataset.open(tmp_path, "train")
+
+
+def test_files_of_a_split_must_agree(folder: Path) -> None:
+    second = folder / "data/train-00001-of-00002.parquet"
+    pq.write_table(table(2, names=NAMES[::-1]), second)
+    with pytest.raises(DataError, match=r"the names of its classes are not those of .*train-00000"):
+        ParquetDataset.open(folder, "train")
+    second.unlink()
+    notes = ParquetDataset.open(folder, "train").notes
+    assert "only 1 of the 2 parts of" in notes[0]
+    assert notes[0].endswith("train-*-of-00002.parquet is there, and the others are not scored")
+    pq.write_table(table(2), folder / "more.parquet")
+    assert "1 files name no split and are not read, such as" in ParquetDataset.open(folder, "train").notes[0]
+    (folder / "other").mkdir()
+    pq.write_table(table(2), folder / "other/test.parquet")
+    with pytest.raises(DataError, match="both hold rows of the split 'test'; pass one of them"):
+        ParquetDataset.open(folder, "test")
+
+
+def test_names_in_the_readme(tmp_path: Path) -> None:
+    pq.write_table(table(names=None), tmp_path / "test.parquet")
+    names = "\n".join(f"          '{i}': {name}" for i, name in enumerate(NAMES))
+    head = "dataset_info:\n  features:\n  - name: label\n    dtype:\n      class_label:\n        names:\n"
+    (tmp_path / "README.md").write_text(f"---\n{head}{names}\n---\n# Faces\n")
+    assert ParquetDataset.open(tmp_path, "test").samples[1].label == "disgust"
+    pq.write_table(pa.table({"image": [png(1)], "label": [[1, 2]]}), tmp_path / "test.parquet")
+    with pytest.raises(DataError, match=r"the column 'label' must hold texts or numbers of classes, got list"):
+        ParquetDataset.open(tmp_path, "test")
+
+
+def test_a_file_that_shrinks_while_it_is_read(folder: Path) -> None:
+    faces = ParquetDataset.open(folder, "test")
+    pq.write_table(table(2), folder / "data/test-00000-of-00001.parquet")
+    assert np.asarray(faces.image(1)).max() == 1
+    with pytest.raises(DataError, match=r"holds no picture|not a readable table"):
+        faces.image(2)
+    with pytest.raises(DataError, match="not a readable table"):
+        faces.image(9)

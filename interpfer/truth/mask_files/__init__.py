@@ -1,12 +1,12 @@
 """Masks from files of several formats: which one a path is, and its reader, one short file each."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from interpfer.datasets.base import IMAGE_SUFFIXES
 from interpfer.errors import DataError
+from interpfer.files import parse_json
 from interpfer.truth.mask_files.chexlocalize import is_chexlocalize, read_chexlocalize
 from interpfer.truth.mask_files.coco import read_coco
 from interpfer.truth.mask_files.folder import read_folder
@@ -79,6 +79,6 @@ def _read_file(path: Path) -> MaskTable:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}).") from error

@@ -4,12 +4,12 @@ An empty class is any class, the class ``ignore`` marks pixels to ignore. Boxes 
 the outer corner (x1, y1), which is x0 + width; several lines of an image are one mask. Paths are relative to the file.
 """
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 from interpfer.datasets.images import existing_path
 from interpfer.errors import DataError
+from interpfer.files import CsvRows, is_file, read_text
 from interpfer.truth.mask_files.numbers import read_numbers
 from interpfer.truth.mask_files.shapes import Box, Picture, Points, Shape
 from interpfer.truth.mask_files.table import Entry, MaskTable, class_key
@@ -23,11 +23,7 @@ def read_masks_csv(path: Path) -> MaskTable:
     Raises:
         DataError: a column is missing, a line has no mask or more than one, or a file is not there.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a CSV table ({error}).") from error
-    rows = csv.reader(lines, skipinitialspace=True)
+    rows = CsvRows(read_text(path).splitlines(), path, skipinitialspace=True)
     header = [name.strip().lower() for name in next(rows, [])]
     if "image" not in header or not ("path" in header or {*BOX} <= {*header} or {*POINT} <= {*header}):
         raise DataError(
@@ -56,7 +52,7 @@ def _shape(path: Path, row: Mapping[str, str], where: str) -> Shape:
         raise DataError(f"{where}: needs one of path, x0,y0,x1,y1 and x,y; it has {found}.")
     if given == ["path"]:
         file = existing_path(path.parent / row["path"].replace("\\", "/"))
-        if not file.is_file():
+        if not is_file(file):
             raise DataError(f"{where}: no such mask file: {file}.")
         return Picture(file, where)
     if given == ["box"]:

@@ -25,7 +25,7 @@ def read_numbers(values: Iterable[Any], where: str) -> tuple[float, ...]:
     for value in values:
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise DataError(f"{where}: a coordinate must be a number, got '{value}'.")

@@ -57,3 +57,28 @@ def decompress(text: str | bytes, where: str) -> list[int]:
                 value |= -1 << (5 * group)
         runs.append(value + runs[-2] if len(runs) > 2 else value)
     return runs
+
+
+def encode_rle(mask: NDArray[np.bool_]) -> str:
+    """Return the compressed run lengths of a (height, width) mask.
+
+    Examples:
+        >>> encode_rle(np.array([[False, True], [True, False]]))
+        '121'
+    """
+    flat = np.concatenate([[False], mask.T.reshape(-1), [True]])
+    flat[-1] = not flat[-2]
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return compress(np.diff(changes, prepend=0).tolist())
+
+
+def compress(runs: Sequence[int]) -> str:
+    """Return runs as text: the inverse of ``decompress``."""
+    text = []
+    for place, run in enumerate(runs):
+        value, goes_on = run - runs[place - 2] if place > 2 else run, True
+        while goes_on:
+            bits, value = value & 0x1F, value >> 5
+            goes_on = value != (-1 if bits & 0x10 else 0)
+            text.append(chr((bits | 0x20 if goes_on else bits) + 48))
+    return "".join(text)

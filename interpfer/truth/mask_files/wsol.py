@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from interpfer.errors import DataError
+from interpfer.files import is_file, read_text
 from interpfer.truth.mask_files.numbers import read_numbers, read_size
 from interpfer.truth.mask_files.shapes import Box, Picture, Size
 from interpfer.truth.mask_files.table import IGNORE, Entry, MaskTable
@@ -26,7 +27,7 @@ def read_wsol(path: Path) -> MaskTable:
     sizes = _sizes(path.parent / SIZES)
     entries: list[Entry] = []
     root: Path | None = None
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
@@ -46,7 +47,7 @@ def _pictures(root: Path, image: str, cells: Sequence[str], where: str) -> list[
     entries = []
     for group, name in zip(("", IGNORE), cells, strict=False):
         if name:
-            if not (root / name).is_file():
+            if not is_file(root / name):
                 raise DataError(f"{where}: no such mask file: {root / name}.")
             entries.append(Entry(image, group, Picture(root / name, where)))
     return entries
@@ -56,7 +57,7 @@ def _find_root(path: Path, name: str, where: str) -> Path:
     """Return the folder that names of masks are relative to: that of the list or one above it."""
     above = [path.resolve().parent, *path.resolve().parent.parents][:5]
     for folder in above:
-        if (folder / name).is_file():
+        if is_file(folder / name):
             return folder
     raise DataError(f"{where}: no such mask file: {name}, in {path.parent} or the folders above it.")
 
@@ -65,7 +66,7 @@ def _sizes(path: Path) -> dict[str, Size | None]:
     if not path.is_file():
         return {}
     sizes = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if line.strip():
             cells = [cell.strip() for cell in line.split(",")]
             where = f"{path}, line {number}"
