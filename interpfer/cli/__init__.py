@@ -12,6 +12,7 @@ from interpfer.errors import InterpferError, nearest
 
 COMMANDS = {
     "score": "Score where a trained classifier looks, against AU heatmaps of faces or masks of pictures.",
+    "merge": "Make one run out of the shards of `interpfer score --shard I/N`.",
     "finetune": "Fine-tune a classifier to look at action units or inside masks, and compare before and after.",
     "demo": "Run the offline demo on synthetic faces: draw, train, score, fine-tune.",
     "inspect": "Identify a checkpoint, the model card it needs, and whether its class order is right.",
@@ -24,6 +25,8 @@ COMMANDS = {
     "robustness": "Show how conclusions depend on protocol, codebook, geometry and landmarks.",
     "rationales": "Score what a language model says of faces: answers, action units and boxes.",
     "bundle": "Pack runs into one zip to send: tables, figures, comparisons, hashes and commands.",
+    "export": "Hand a run on: a model card, masks or heatmaps for another program.",
+    "serve": "Show in a browser what `explain` shows, for one model or several side by side.",
     "ls": "List maps, metrics, datasets, landmarks, truths, codebooks, models, presets or class orders.",
 }
 

@@ -51,13 +51,13 @@ def command(others: tuple[Path, ...], groups: tuple[str, ...], options: CompareO
     interpfer compare runs/before runs/after --by gender,age
     """
     from interpfer.results.hypotheses import Hypotheses
-    from interpfer.results.run import load_run
+    from interpfer.results.run import load_whole_run
 
     folders = [folder for folder in (options.run_a, options.run_b, *others) if folder is not None]
     if groups:
         if folders or options.unpaired or options.stability:
             raise click.UsageError("--group takes all runs: pass no others, nor --unpaired or --stability.")
-        members = {name: [load_run(folder) for folder in paths] for name, paths in _read_groups(groups).items()}
+        members = {name: [load_whole_run(folder) for folder in paths] for name, paths in _read_groups(groups).items()}
         _show_groups(members, Hypotheses(options.maps, options.layers, options.metrics), options, json_wanted)
         return
     missing = ["RUN_A", "RUN_B"][len(folders) :]
@@ -83,9 +83,9 @@ def _show_two(
     from interpfer.results.comparison import compare, definition_note, subject_note
     from interpfer.results.comparison_notes import explain_tests, landmark_note, overlap_note
     from interpfer.results.group_comparison import absent_classes_note, compare_different_images
-    from interpfer.results.run import load_run
+    from interpfer.results.run import load_whole_run
 
-    run_a, run_b = runs = [load_run(folder) for folder in folders]
+    run_a, run_b = runs = [load_whole_run(folder) for folder in folders]
     if options.unpaired:
         table = compare_different_images(run_a, run_b, hypotheses)
         own = [absent_classes_note(run_a, run_b)]
@@ -110,9 +110,9 @@ def _show_by(
     from interpfer.files import csv_bytes, write_atomic
     from interpfer.results.by_comparison import GROUP, compare_by, describe_groups
     from interpfer.results.comparison_notes import overlap_note
-    from interpfer.results.run import load_run
+    from interpfer.results.run import load_whole_run
 
-    run_a, run_b = (load_run(folder) for folder in folders)
+    run_a, run_b = (load_whole_run(folder) for folder in folders)
     table = compare_by(run_a, run_b, options.by or "", options.seed, hypotheses, options.min_group)
     if options.out is not None:
         write_atomic(Path(options.out), csv_bytes(table))
@@ -217,10 +217,10 @@ def _show_stability(folders: Sequence[str | Path], options: CompareOptions, json
     from interpfer.cli.stability_tables import agreement_table, order_table, stability_notes
     from interpfer.cli.terminal import print_note, stdout
     from interpfer.files import csv_bytes, json_bytes, write_atomic
-    from interpfer.results.run import load_run
+    from interpfer.results.run import load_whole_run
     from interpfer.results.stability import rank_stability
 
-    stability = rank_stability([load_run(folder) for folder in folders], options.seed)
+    stability = rank_stability([load_whole_run(folder) for folder in folders], options.seed)
     if options.out is not None:
         out = Path(options.out)
         write_atomic(out, csv_bytes(stability.orders))

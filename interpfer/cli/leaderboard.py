@@ -73,9 +73,9 @@ def command(sources: tuple[Path, ...], options: LeaderboardOptions, json_wanted:
 
 def _with_stability(board: "Leaderboard", folders: Sequence[Path]) -> "Leaderboard":
     from interpfer.reports.leaderboard.stability import add_stability
-    from interpfer.results.run import load_run
+    from interpfer.results.run import load_whole_run
 
-    return add_stability(board, [load_run(folder) for folder in folders])
+    return add_stability(board, [load_whole_run(folder) for folder in folders])
 
 
 def _find_writer(options: LeaderboardOptions) -> "Format | None":

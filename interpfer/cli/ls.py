@@ -24,6 +24,7 @@ KINDS = {
     ),
     "heads": ("interpfer.models.heads:HEADS", "Heads that networks can be trained with, for finetune --head"),
     "occluders": ("interpfer.occlusion:OCCLUDERS", "What covers faces, for --occlude KIND[:SHARE],..."),
+    "exports": ("interpfer.exporting:EXPORTS", "What a run can be exported to, for export --to"),
     "presets": (
         "interpfer.models.preset:list_presets",
         "Published models, for --preset NAME, with your copy of the code as --arch FILE.py:callable",

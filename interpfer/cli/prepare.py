@@ -23,15 +23,14 @@ def command(options: PrepareOptions) -> None:
     interpfer prepare --dataset csv --data-root faces --landmarks embedded --out landmarks.txt
     """
     from interpfer.cli.terminal import progress_bars, stderr
-    from interpfer.datasets import DATASETS
+    from interpfer.datasets.opening import open_dataset
     from interpfer.faces.check import check_landmarks
     from interpfer.faces.prepare import count_reasons, prepare
     from interpfer.landmarks.resolve import resolve_landmarks
 
     assert options.dataset is not None
     assert options.out is not None
-    root = Path(options.data_root) if options.data_root else None
-    dataset = DATASETS.get(options.dataset).open(root, options.split, options.seed)
+    dataset = open_dataset(options.dataset, options, options.seed)
     provider = check_landmarks(resolve_landmarks(options.landmarks, dataset.landmarks()), dataset)
     with progress_bars() as update:
         prepared = prepare(dataset, provider, Path(options.out), update)

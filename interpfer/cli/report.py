@@ -30,9 +30,9 @@ def command(runs: tuple[Path, ...], options: ReportOptions) -> None:
     from interpfer.reports.page import page_bytes, render_run, render_runs
     from interpfer.results.folder import FIGURES, REPORT
     from interpfer.results.pictures import load_report_data
-    from interpfer.results.run import load_run
+    from interpfer.results.run import load_run, load_whole_run
 
-    loaded = [load_run(path) for path in runs]
+    loaded = [load_run(path) if len(runs) == 1 else load_whole_run(path) for path in runs]
     report_data = [load_report_data(path) for path in runs]
     if len(runs) == 1:
         page, default = render_run(loaded[0], report_data[0]), runs[0] / REPORT

@@ -56,10 +56,11 @@ def command(others: tuple[Path, ...], options: ScoreOptions, json_wanted: bool, 
     if json_wanted:
         facts = [run_facts(run) for run in runs]
         click.echo(json_bytes(facts if others else facts[0]), nl=False)
-    _show(runs, not json_wanted, not quiet)
+    show_runs(runs, not json_wanted, not quiet)
 
 
-def _show(runs: Sequence["Run"], with_tables: bool, with_notes: bool) -> None:
+def show_runs(runs: Sequence["Run"], with_tables: bool, with_notes: bool) -> None:
+    """Print the tables of some runs and the notes below them."""
     from interpfer.cli.run_tables import notes, score_tables
     from interpfer.cli.terminal import print_note, stdout
 

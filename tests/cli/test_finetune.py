@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 
 import interpfer
@@ -95,6 +96,52 @@ def test_a_config_file_and_flags_are_the_same_options(checkpoint: Path, few: Pat
         done = runner.invoke(group, ["finetune", "--config", str(source), "--out", str(tmp_path / name)])
         assert done.exit_code == 0, done.output
     assert same(tmp_path / "a" / "model.pt", tmp_path / "b" / "model.pt")
+
+
+def test_a_network_of_a_library_with_another_head_is_scored_without_flags(few: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    data = ["--dataset", "csv", "--data-root", str(few), "--landmarks", str(few / "landmarks.txt")]
+    sizes = "{img_size: 32, patch_size: 8, embed_dim: 16, depth: 2, num_heads: 2}"
+    (tmp_path / "vit.yaml").write_text(f"arch_args: {sizes}\nhead: ts-cam\nalign_layers: token_attention\n")
+    calls = {
+        "torchvision:resnet18": ("wildcat", ["--head", "wildcat", "--large-maps", "--input-size", "64"], "cam"),
+        "timm:vit_tiny_patch16_224": (
+            "ts-cam",
+            ["--config", str(tmp_path / "vit.yaml"), "--input-size", "32"],
+            "ts-cam",
+        ),
+    }
+    for network, (head, flags, maps) in calls.items():
+        out = tmp_path / head
+        common = ["--classes", "rafdb", "--epochs", "1", "--test-split", "none", "--device", "cpu", "--out", str(out)]
+        done = runner.invoke(group, ["finetune", network, *data, *common, *flags])
+        assert done.exit_code == 0, done.output
+        assert f"{head} head with random weights in place of the head of" in " ".join(done.stderr.split())
+        assert yaml.safe_load((out / "model.yaml").read_text())["arch"] == "interpfer:headed"
+        scored = runner.invoke(
+            group, ["score", str(out / "model.pt"), *data, "--maps", maps, "--out", str(out / "run")]
+        )
+        assert scored.exit_code == 0, scored.output
+        scores = pd.read_csv(out / "run" / "scores.csv")
+        assert scores.loc[scores["metric"] == "cosine", "value"].notna().any()
+        assert set(scores["map"]) == {maps}
+
+
+def test_weights_that_cannot_be_downloaded_are_one_line(
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", fail)
+    call = ["torchvision:resnet18", "--pretrained", "--classes", "rafdb", "--head", "wildcat", "--dataset", "csv"]
+    done = CliRunner().invoke(
+        group, ["finetune", *call, "--data-root", str(few), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    )
+    assert done.exit_code == 1
+    assert "error: the pretrained weights of torchvision:resnet18 are not in" in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_sweep_prints_its_table(checkpoint: Path, few: Path, tmp_path: Path) -> None:

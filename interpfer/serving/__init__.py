@@ -1,0 +1,1 @@
+"""Shows in a browser what ``interpfer explain`` shows, for one model or several side by side."""
