@@ -21,7 +21,7 @@ docs:    ## Build the documentation into .site, and check that its pages load no
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict && python docs/check_site.py .site
 
 bench:   ## Run the benchmarks; only an otherwise idle machine gives comparable numbers
-	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.metrics && python -m benchmarks.faithfulness
+	python -m benchmarks.au_maps && python -m benchmarks.score && python -m benchmarks.profile && python -m benchmarks.metrics && python -m benchmarks.faithfulness
 
 table1:  ## Train every method of the paper's table on drawn faces, without and with action units; half an hour on two cores
 	python -m benchmarks.table1 drawn --workers 2 --work .table1

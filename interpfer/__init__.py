@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from interpfer.au.drawing import au_heatmaps, au_planes
     from interpfer.explain.explainer import explain_image
+    from interpfer.exporting.export import export
     from interpfer.finetuning.guide import alignment_loss
     from interpfer.finetuning.run import finetune
     from interpfer.maps.compute import compute_maps
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from interpfer.models.loading import load_model
     from interpfer.models.model import Model
     from interpfer.results.run import Run, load_run
+    from interpfer.scoring.merge import merge
     from interpfer.scoring.score import score
 
 _PUBLIC = {
@@ -29,9 +31,11 @@ _PUBLIC = {
     "au_planes": "interpfer.au.drawing",
     "compute_maps": "interpfer.maps.compute",
     "explain_image": "interpfer.explain.explainer",
+    "export": "interpfer.exporting.export",
     "finetune": "interpfer.finetuning.run",
     "load_model": "interpfer.models.loading",
     "load_run": "interpfer.results.run",
+    "merge": "interpfer.scoring.merge",
     "score": "interpfer.scoring.score",
 }
 
@@ -44,9 +48,11 @@ __all__ = [
     "au_planes",
     "compute_maps",
     "explain_image",
+    "export",
     "finetune",
     "load_model",
     "load_run",
+    "merge",
     "score",
 ]
 

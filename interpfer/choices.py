@@ -59,6 +59,9 @@ AUGMENTS = ("none", "flip", "light", "paper")
 PRECISIONS = ("no", "bf16", "fp16")
 """Mixed precision of fine-tuning, in the words of accelerate; "no" is float32."""
 
+TRACKERS = ("tensorboard", "wandb", "mlflow", "comet_ml", "aim", "clearml", "dvclive", "swanlab", "trackio")
+"""Programs that follow trainings, in the words of accelerate, by which they are reached."""
+
 PIVOTS = ("maps", "layers", "protocols")
 """What the columns of a leaderboard of one metric can be."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from interpfer.errors import InterpferError
+from interpfer.files import parse_json, parse_yaml
 from interpfer.options import RUN_OPTIONS, Option, Options, default_of, option_fields
 
 
@@ -20,8 +21,8 @@ def read_config(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Yaml)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = parse_json(text) if path.suffix == ".json" else parse_yaml(text, _Yaml)
+    except (OSError, ValueError) as error:
         raise InterpferError(f"cannot read the config file {path}: {' '.join(str(error).split())}.") from error
     if isinstance(content, dict) and path.suffix == ".json":
         if RUN_OPTIONS not in content:

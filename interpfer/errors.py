@@ -10,12 +10,22 @@ from collections.abc import Iterable
 MAX_LISTED = 12
 """Most names that a message lists."""
 
+LONGEST = 2000
+"""Characters of the longest message; of a longer one the middle is left out."""
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
 
 class InterpferError(Exception):
-    """Base of all errors that the user can fix; ``str(error)`` is one line."""
+    """Base of all errors that the user can fix; ``str(error)`` is one line of at most 2,000 printable characters."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        if len(line) > LONGEST:
+            line = f"{line[: LONGEST * 3 // 5]} ... {line[-LONGEST // 3 :]}"
+        super().__init__(line if line.isprintable() else "".join(map(_printable, line)))
 
 
 class DataError(InterpferError):

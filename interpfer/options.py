@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "numbers": "a number, a list of numbers or a name",
     "key": "an index, a key or weights of keys",
     "mapping": "a mapping of names",
+    "share": "a share such as 0/3",
     "texts": "a text, a list of texts or a mapping of names to texts",
 }
 """Kind of a value -> its description in messages."""
@@ -235,7 +236,9 @@ def _is_of_kind(kind: str, value: Any) -> bool:
         return _is_number(value, Integral) or (kind == "count" and value == "auto")
     if kind == "numbers":
         return isinstance(value, str) or (all(_is_number(item, Real) for item in items) and bool(items))
-    simple: dict[str, Any] = {"text": str, "path": str | Path, "switch": bool, "mapping": Mapping}
+    if kind == "share" and not isinstance(value, str):
+        return all(_is_number(item, Integral) for item in items) and len(items) == 2
+    simple: dict[str, Any] = {"text": str, "share": str, "path": str | Path, "switch": bool, "mapping": Mapping}
     if kind in simple:
         return isinstance(value, simple[kind])
     if kind == "texts" and isinstance(value, Mapping):

@@ -26,6 +26,10 @@ EXTRAS = {
     "keras": "keras",
     "h5py": "keras",
     "pyarrow": "parquet",
+    "av": "video",
+    "gradio": "app",
+    "wandb": "wandb",
+    "tensorboard": "tensorboard",
 }
 """Optional package -> the extra of interpfer that installs it."""
 

@@ -84,6 +84,8 @@ class Sample:
         subject: the person; None if unknown.
         aus: action units that were seen on this face; None if nobody coded them.
         attributes: what else the data set states of the image: column -> text.
+        clip: the clip that the image is a frame of; "" for a picture of its own.
+        frame: index of the image in its clip, from 0; None for a picture of its own.
     """
 
     id: str
@@ -92,6 +94,8 @@ class Sample:
     subject: str | None = None
     aus: CodedAUs | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    clip: str = ""
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.path, str):

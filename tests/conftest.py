@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.models.small import SmallCNN
-from interpfer.results.folder import BatchResult, RunFolder
+from interpfer.results.batch_file import BatchResult
+from interpfer.results.folder import RunFolder
 
 # more threads wait for each other longer than they compute on tensors this small
 THREADS = int(os.environ.setdefault("OMP_NUM_THREADS", "1"))  # processes inherit it

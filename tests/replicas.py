@@ -1,5 +1,7 @@
 """Small copies of the layouts of data sets, for tests that read them."""
 
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -29,3 +31,20 @@ def points(seed: int = 0) -> np.ndarray:
 def listed(dataset: object) -> list[tuple[str, str]]:
     """Return the ids and labels of a data set."""
     return [(sample.id, sample.label) for sample in dataset.samples]  # type: ignore[attr-defined]
+
+
+def video(
+    path: Path, frames: Sequence[np.ndarray], codec: str = "png", pixels: str = "rgb24", rate: Fraction | int = 25
+) -> Path:
+    """Write a video, by default without loss."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pixels
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        container.mux(stream.encode())
+    return path

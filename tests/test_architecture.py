@@ -32,9 +32,9 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("bundle",),
     ("rationales",),
     ("scoring",),
-    ("explain", "inspection", "robustness"),
+    ("explain", "exporting", "inspection", "robustness"),
     ("finetuning",),
-    ("demo", "testing"),
+    ("demo", "serving", "testing"),
     ("cli",),
     ("__main__",),
 )

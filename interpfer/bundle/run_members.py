@@ -11,10 +11,11 @@ from interpfer.errors import RunError
 from interpfer.models.card import card_path
 from interpfer.reports.figures import write_figures
 from interpfer.reports.page import page_bytes, render_run
+from interpfer.results.image_table import IMAGE_FILES
 from interpfer.results.pictures import ReportData, load_report_data
-from interpfer.results.run import GAPS_FILE, GROUPS_FILE, MANIFEST, Run, load_run
+from interpfer.results.run import GAPS_FILE, GROUPS_FILE, MANIFEST, Run, load_whole_run
 
-TABLES = ("scores.csv", "per_image.csv", "confusion.csv", "au_profile.csv", "au_recall.csv", "regions.csv",
+TABLES = ("scores.csv", *IMAGE_FILES.values(), "confusion.csv", "au_profile.csv", "au_recall.csv", "regions.csv",
           GROUPS_FILE, GAPS_FILE, MANIFEST)  # fmt: skip
 """Files of a run folder that a bundle copies byte by byte, where they exist."""
 
@@ -74,7 +75,7 @@ def open_runs(folders: Sequence[str | Path], faces: bool) -> list[BundledRun]:
         if pictures is not None:
             pictures = thin_gallery(pictures)
             pictures = pictures if faces else replace(pictures, faces=(), mean_faces=())
-        runs.append(BundledRun(name, load_run(folder), pictures))
+        runs.append(BundledRun(name, load_whole_run(folder), pictures))
     return runs
 
 

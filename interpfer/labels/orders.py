@@ -32,12 +32,16 @@ CLASS_ORDERS: dict[str, tuple[str, ...]] = {
         "happiness+surprise happiness+disgust sadness+fear sadness+anger sadness+surprise sadness+disgust fear+anger "
         "fear+surprise fear+disgust anger+surprise anger+disgust disgust+surprise happiness+fear happiness+sadness"
     ),
+    "dfew": _order("ha sa ne an su di fe"),
+    "crema-d": _order("an di fe ha ne sa"),
+    "mafw-mae-dfer": _order("an di fe ha ne sa su co anxiety helplessness disappointment"),
     "mafw": _order("ha sa ne an su di fe co anxiety helplessness disappointment"),
     "mafw-alphabetical": _order("an anxiety co disappointment di fe ha helplessness ne sa su"),
 }
 """Name -> classes in output order, as in data sets and published classifiers; a model card can say ``classes: rafdb``.
 
-MAFW's is that of DFER-CLIP.
+The same data set may be numbered in several ways: ``mafw`` is DFER-CLIP's order, ``mafw-alphabetical`` that of S2D;
+``dfew`` is also FERV39k's in Former-DFER, DFER-CLIP and MAE-DFER, and S2D numbers FERV39k by the alphabet.
 """
 
 ORDER_ALIASES: dict[str, str] = {
@@ -48,6 +52,13 @@ ORDER_ALIASES: dict[str, str] = {
     "ck+": "ckplus",
     "fer+": "ferplus",
     "fer": "fer2013",
+    "ferv39k": "dfew",
+    "ferv39k-s2d": "alphabetical7",
+    "mafw-dfer-clip": "mafw",
+    "mafw-s2d": "mafw-alphabetical",
+    "caer": "alphabetical7",
+    "mead": "alphabetical8",
+    "afew": "alphabetical7",
 }
 
 

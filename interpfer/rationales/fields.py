@@ -8,6 +8,7 @@ from typing import Any
 
 from interpfer.au.names import AU_NAMES
 from interpfer.errors import DataError
+from interpfer.files import bounded_integer
 from interpfer.labels import EXPRESSIONS, canonical
 from interpfer.labels.names import SYNONYMS
 from interpfer.rationales.mentions import find_mentions, named_aus
@@ -110,9 +111,9 @@ def _is_on(au: Any, value: Any) -> bool:
 
 def _number(found: Any) -> int:
     digits = re.fullmatch(r"\s*(?:AU)?[ _-]*0*(\d{1,3})\s*", str(found), re.IGNORECASE)
-    if isinstance(found, bool | float) or digits is None or int(digits[1]) not in AU_NAMES:
+    if isinstance(found, bool | float) or digits is None or bounded_integer(digits[1]) not in AU_NAMES:
         raise DataError(f"{_shown(found)} is not the number of an action unit")
-    return int(digits[1])
+    return bounded_integer(digits[1])
 
 
 def read_boxes(found: Any, text: str) -> tuple[Box, ...]:
@@ -152,7 +153,7 @@ def _boxes_in(text: str) -> tuple[Box, ...]:
 def _corners(found: Any) -> tuple[float, float, float, float]:
     try:
         left, top, right, bottom = map(float, found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"a box must be [left, top, right, bottom], got {_shown(found)}") from None
     if not all(map(math.isfinite, (left, top, right, bottom))) or right <= left or bottom <= top:
         raise DataError(

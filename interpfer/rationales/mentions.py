@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from interpfer.au.names import AU_NAMES
 from interpfer.au.phrases import MOVEMENTS, STEMS, WORDS, Movement
+from interpfer.files import bounded_integer
 
 LONGEST_TEXT = 100_000
 """Characters of a text that are read."""
@@ -143,10 +144,10 @@ def _spans(match: re.Match[str]) -> Iterator[tuple[int, int, tuple[int, ...]]]:
     """Yield (start, end, action units) of a match; a list of numbers gives one for each."""
     if match["numbers"]:
         for each in _ONE_NUMBER.finditer(match[0]):
-            if (au := int(each["au"])) in AU_NAMES:
+            if (au := bounded_integer(each["au"])) in AU_NAMES:
                 yield match.start() + each.start(), match.start() + each.end(), (au,)
     elif match["facs"]:
-        listed = tuple(dict.fromkeys(int(number) for number in re.findall(r"\d+", match["facs"])))
+        listed = tuple(dict.fromkeys(bounded_integer(number) for number in re.findall(r"\d+", match["facs"])))
         if set(listed) <= set(AU_NAMES):
             yield match.start(), match.end(), listed
     else:

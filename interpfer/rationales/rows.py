@@ -5,7 +5,6 @@ answer (also ``<answer>...</answer>``, or a JSON object in the text), the action
 read is skipped, counted and named.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from interpfer.errors import DataError
+from interpfer.files import parse_json
 from interpfer.rationales.fields import Box, read_answer, read_aus, read_boxes, read_name
 
 LONGEST_ROW = 1_000_000
@@ -96,7 +96,7 @@ def read_rows(path: str | Path) -> Iterator[Rationale | BadRow]:
 
 def _parse_row(raw: bytes, line: int) -> Rationale | BadRow:
     try:
-        row = json.loads(raw.decode("utf-8-sig"))
+        row = parse_json(raw.decode("utf-8-sig"))
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         return BadRow(line, f"not JSON ({error})")
     if not isinstance(row, dict):
@@ -175,7 +175,7 @@ def _json_in(text: str) -> dict[str, Any]:
     start = text.find("{")
     for candidate in (fenced[1] if fenced else "", text[start : text.rfind("}") + 1]):
         try:
-            found = json.loads(candidate)
+            found = parse_json(candidate)
         except (ValueError, RecursionError):
             continue
         if isinstance(found, dict):

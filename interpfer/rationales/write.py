@@ -10,8 +10,8 @@ import pandas as pd
 
 from interpfer import __version__
 from interpfer.au.codebook import load_codebook
-from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
+from interpfer.datasets.opening import open_dataset
 from interpfer.errors import RunError
 from interpfer.files import csv_bytes, json_bytes, require_free, write_atomic
 from interpfer.landmarks.resolve import resolve_landmarks
@@ -133,8 +133,7 @@ def _open(dataset: Dataset | str | None, settings: RationaleOptions) -> Dataset 
     chosen = settings.dataset if dataset is None else dataset
     if chosen is None or isinstance(chosen, Dataset):
         return chosen
-    root = None if settings.data_root is None else Path(settings.data_root)
-    return DATASETS.get(chosen).open(root, settings.split, settings.seed)
+    return open_dataset(chosen, settings, settings.seed)
 
 
 def _places(

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from interpfer.au import CODEBOOKS
 from interpfer.choices import GEOMETRIES, PROTOCOL_TRUTH, PROTOCOLS
-from interpfer.datasets import DATASETS
 from interpfer.datasets.base import Dataset
+from interpfer.datasets.opening import open_dataset
 from interpfer.errors import InterpferError, nearest
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.metrics import DEFAULT_METRICS, METRICS, select_metrics
@@ -93,8 +93,7 @@ def run_study(
     choices = list_choices(options)
     _require_quick_metrics(options)
     if isinstance(dataset, str):
-        root = Path(options.data_root) if options.data_root else None
-        dataset = DATASETS.get(dataset).open(root, options.split, options.seed)
+        dataset = open_dataset(dataset, options, options.seed)
     runs: dict[str, tuple[Run, ...]] = {}
     for place, source in enumerate(models, 1):
         model = source if isinstance(source, Model) else load_model(source, **options.model_values())

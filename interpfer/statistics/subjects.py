@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from interpfer.statistics.bootstrap import Rows
+from interpfer.types import Sample
 
 
 def number_subjects(names: Sequence[str | None]) -> Rows | None:
@@ -29,6 +30,18 @@ def number_subjects(names: Sequence[str | None]) -> Rows | None:
     numbers[known] = index
     numbers[~known] = len(subjects) + np.arange((~known).sum())
     return numbers
+
+
+def unit_of(sample: Sample) -> str:
+    """Return what an image is not independent of: its subject, else its clip; "" where neither is known.
+
+    Examples:
+        >>> unit_of(Sample("a/1", "", clip="a")), unit_of(Sample("a/1", "", subject="P1", clip="a"))
+        ('clip a', 'P1')
+        >>> unit_of(Sample("a", ""))
+        ''
+    """
+    return sample.subject or (f"clip {sample.clip}" if sample.clip else "")
 
 
 def count_unknown(names: Sequence[str | None]) -> int:

@@ -28,7 +28,7 @@ from interpfer.results.metric_facts import (
     separate_definitions,
 )
 from interpfer.results.published import PUBLISHED
-from interpfer.results.run import Run, load_run
+from interpfer.results.run import Run, load_whole_run
 from interpfer.truth.options import CODEBOOK_SETTINGS, TruthOptions
 
 COLUMNS = (
@@ -181,7 +181,7 @@ def read_rows(sources: Iterable[str | Path]) -> pd.DataFrame:
     tables = []
     for source in map(Path, sources):
         if source.is_dir():
-            tables.append(_read(io.BytesIO(_bytes(leaderboard_rows(load_run(source))))))
+            tables.append(_read(io.BytesIO(_bytes(leaderboard_rows(load_whole_run(source))))))
         elif source.is_file():
             tables.append(_read(source))
         else:
@@ -243,7 +243,7 @@ def _read(path: Path | io.BytesIO) -> pd.DataFrame:
     """Return rows as text, so that no digit changes."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except ValueError as error:  # those of pandas are ValueErrors
         raise RunError(f"{path} is not a leaderboard ({error}); pass another file.") from error
     table = table.rename(columns=lambda name: unguard(str(name)))
     for name in table:
