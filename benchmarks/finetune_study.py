@@ -38,10 +38,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "plain": {"weight": 0.0},
     "belharbi2024": {"method": "belharbi2024"},
     "guided": {},
-    "half": {"weight": FinetuneOptions.weight / 2},
-    "double": {"weight": FinetuneOptions.weight * 2},
+    "half": {"weight": 0.5},
+    "double": {"weight": 2.0},
+    "triple": {"weight": 3.0},
     "correct": {"guide_correct": True},
-    "correct double": {"guide_correct": True, "weight": FinetuneOptions.weight * 2},
+    "correct double": {"guide_correct": True, "weight": 2.0},
     "keep": {"keep_predictions": 1.0},
     "average": {"ema": 0.98},
     "smooth": {"label_smoothing": 0.1},
@@ -54,8 +55,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "patches": {"patch_contrast": 0.2},
     "flip": {"flip_consistency": 0.5},
 }
-"""Arm -> options that differ from the defaults: no guide, the published recipe, ours, half and twice its weight, and
+"""Arm -> options of one training that differ from ``COMMON``: no guide, the published recipe, weights of the guide, and
 what may keep the accuracy (``--arms`` chooses)."""
+
+COMMON: dict[str, Any] = {"weight": 1.0, "blend": 0.0}
+"""Options of every arm that does not set them. Blends of two arms are the study of ``benchmarks.finetune_blends``."""
 
 BASIC = ("plain", "belharbi2024", "guided", "half", "double")
 """Arms that are trained where none are named."""
@@ -113,6 +117,14 @@ def people(whole: CsvDataset) -> list[str]:
     return [sample.subject or f"?{sample.id}" for sample in whole.samples]
 
 
+def open_faces(task: Task) -> tuple[Subset, Subset]:
+    """Return the faces to train on and those held out, each with its person."""
+    whole = CsvDataset.open(task.faces, "all")
+    named = [replace(each, subject=person) for each, person in zip(whole.samples, people(whole), strict=True)]
+    whole.samples = tuple(named)
+    return cut(whole, task)
+
+
 def cut(whole: CsvDataset, task: Task) -> tuple[Subset, Subset]:
     """Return the faces to train on and those held out."""
     labels, persons = [sample.label for sample in whole.samples], people(whole)
@@ -125,13 +137,12 @@ def train(task: Task) -> None:
     """Train one arm and write the scores of the held-out faces after every epoch; nothing where they are written."""
     if task.result.is_file():
         return
-    whole = CsvDataset.open(task.faces, "all")
-    named = [replace(each, subject=person) for each, person in zip(whole.samples, people(whole), strict=True)]
-    whole.samples = tuple(named)
-    train_set, test_set = cut(whole, task)
+    train_set, test_set = open_faces(task)
     seed = task.folds * task.repeat + task.fold
     options = FinetuneOptions.of(
-        ARMS[task.arm] | {"seed": seed, "device": task.device, "out": task.folder / "training", "overwrite": True}
+        (COMMON if "method" not in ARMS[task.arm] else {})
+        | ARMS[task.arm]
+        | {"seed": seed, "device": task.device, "out": task.folder / "training", "overwrite": True}
     )
     model = load_model(task.checkpoint, trust=True)
     session = open_session(Inputs(model, train_set, None, None), options, make_recipe(options), no_progress)

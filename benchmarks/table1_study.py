@@ -86,8 +86,9 @@ GUIDES: dict[str, dict[str, Any]] = {
         "align": "attention",
         "loss_resize": "grid",
         "loss_shift": False,
+        "blend": 0.0,
     },
-    "ours": {"weight": 1.0, "cam_weight": None, "align": "both"},
+    "ours": {"weight": 3.0, "cam_weight": None, "align": "both", "blend": 0.25},
 }
 """Guide -> options: none, the paper's term and weight for RAF-DB, interpfer's default (not for APViT)."""
 

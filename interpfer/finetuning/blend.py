@@ -23,6 +23,12 @@ def plain_recipe(recipe: Recipe) -> Recipe:
     return replace(recipe, guide=guide, blend=0.0)
 
 
+def is_blended(recipe: Recipe) -> bool:
+    """Return whether a training is blended with a plain one: not where it is a plain one itself."""
+    guide = recipe.guide
+    return recipe.blend > 0 and any((*guide.weights, guide.patch_contrast, guide.flip_consistency))
+
+
 def write_blend(best: Path, plain: Path, like: Model, share: float) -> Model:
     """Replace the best epoch of a guided training by its blend with that of a plain one; the former stays beside it.
 
@@ -39,7 +45,8 @@ def write_blend(best: Path, plain: Path, like: Model, share: float) -> Model:
     guided = read_model(kept if kept.is_file() else best, like)
     if not kept.is_file():
         write_model(kept, guided.module, guided.card)
-    write_model(best, blend_weights(guided.module, read_model(plain, like).module, share), guided.card)
+    card = replace(guided.card, lineage=f"{guided.card.lineage}, {share:.0%} plain")
+    write_model(best, blend_weights(guided.module, read_model(plain, like).module, share), card)
     return read_model(best, like)
 
 

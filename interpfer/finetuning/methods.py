@@ -113,6 +113,7 @@ METHODS: Mapping[str, Method] = {
         "Belharbi et al. 2024, arXiv 2402.00281",
         _from("the paper", protocol="paper", align="attention", loss="cosine", align_layers="last")
         | _from(f"{REFERENCE}, RAF-DB", weight=4.0)
+        | _from("the paper trains one network", blend=0.0)
         | _from(REFERENCE, attention_map="attention", loss_resize="grid", loss_shift=False)
         | _from(f"{REFERENCE}, AffectNet", freeze="none", freeze_bn=False, optimizer="sgd", lr=2e-3, weight_decay=5e-4)
         | _from(f"{REFERENCE}, AffectNet", schedule="step", epochs=20, batch_size=224, augment="paper"),

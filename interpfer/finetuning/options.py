@@ -65,7 +65,8 @@ class FinetuneOptions(PluginOptions, ModelOptions, TruthOptions, DataOptions):
         flip_consistency: weight of the difference between class maps of a face and of its mirror image, with which each
             batch is then trained too.
         keep_predictions: weight of the divergence from the predictions of the network before the training.
-        blend: share of the weights of a plain training on the same batches in those that are saved; 0 for none.
+        blend: share of the weights of a plain training on the same batches in those that are saved; 0 for none. A
+            training without guide has none.
         au_head: weight of the cross-entropy of a head for action units beside the expressions, which the training adds
             and the checkpoint keeps; see ``interpfer.models.heads.action_units``.
         sweep: weights of the guide; each is trained in a folder of its own.
@@ -134,7 +135,7 @@ class FinetuneOptions(PluginOptions, ModelOptions, TruthOptions, DataOptions):
         kind="names", metavar="NAME", example="wildcat,belharbi2024",
     )  # fmt: skip
     weight: float = option(
-        1.0, "Weight of the guide; 0: plain training", kind="number", metavar="L", example="2", least=0
+        3.0, "Weight of the guide; 0: plain training", kind="number", metavar="L", example="2", least=0
     )
     cam_weight: float | None = option(
         None, "Weight of the class-map term, if different", kind="number", metavar="L", example="1", least=0
@@ -164,11 +165,11 @@ class FinetuneOptions(PluginOptions, ModelOptions, TruthOptions, DataOptions):
         0.0, "Weight of keeping the network's predictions", kind="number", metavar="L", example="1", least=0
     )
     blend: float = option(
-        0.0,
-        "Share of a plain training on the same batches in the weights: keeps accuracy, costs that training",
+        0.25,
+        "Share of a plain training on the same batches in the weights: keeps accuracy, costs that training; 0: none",
         kind="number",
         metavar="SHARE",
-        example="0.25",
+        example="0.5",
         least=0,
         below=1,
     )

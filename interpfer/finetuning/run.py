@@ -9,7 +9,7 @@ import pandas as pd
 
 from interpfer.datasets.base import Dataset
 from interpfer.finetuning.before_after import compare_models, comparison_images
-from interpfer.finetuning.blend import plain_recipe, write_blend
+from interpfer.finetuning.blend import is_blended, plain_recipe, write_blend
 from interpfer.finetuning.checkpoints import read_model
 from interpfer.finetuning.data import Inputs
 from interpfer.finetuning.folder import BEST, GUIDED, PLAIN, finish_folder, save_epoch
@@ -109,7 +109,7 @@ def finetune(
     inputs = Inputs(model, dataset, test, landmarks)
     session = open_session(inputs, options, chosen, progress)
     _train(session, report)
-    if chosen.blend:
+    if is_blended(chosen):
         _train_plain(session, report)
         _blend(session)
     return _finish(session)

@@ -146,8 +146,10 @@ def test_weights_that_cannot_be_downloaded_are_one_line(
 
 def test_a_sweep_prints_its_table(checkpoint: Path, few: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(
-        group, ["finetune", *arguments(checkpoint, few, tmp_path, "--epochs", "1", "--sweep", "0,2", "--lr", "1e-4")]
-    )
+        group,
+        ["finetune", *arguments(checkpoint, few, tmp_path, "--epochs", "1", "--blend", "0", "--sweep", "0,2", "--lr",
+                                "1e-4")],
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "one training per weight" in done.stdout
     assert "weight 2: accuracy" in done.stderr
@@ -157,7 +159,7 @@ def test_a_sweep_prints_its_table(checkpoint: Path, few: Path, tmp_path: Path) -
 
 def test_a_killed_process_resumes_to_the_same_bits(checkpoint: Path, few: Path, tmp_path: Path) -> None:
     faces, cut = few, tmp_path / "cut"
-    options = ("--epochs", "3", "--test-split", "none", "--augment", "paper", "--ema", "0.9")
+    options = ("--epochs", "3", "--blend", "0", "--test-split", "none", "--augment", "paper", "--ema", "0.9")
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums of more threads round otherwise
     command = [sys.executable, *COMMAND, *arguments(checkpoint, faces, cut, *options)]
     process = subprocess.Popen(command, env=os.environ | threads, stderr=subprocess.DEVNULL)
@@ -185,7 +187,7 @@ def test_two_processes_resume_a_head_with_a_loss_of_its_own_and_compare(
     with pytest.raises(Killed):
         interpfer.finetune(
             checkpoint, "csv", data_root=few, landmarks=few / "landmarks.txt", out=tmp_path, device="cpu", epochs=2,
-            batch_size=8, test=None, report=kill, head="acol", head_args={"width": 6},
+            batch_size=8, blend=0, test=None, report=kill, head="acol", head_args={"width": 6},
         )  # fmt: skip
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     state["facts"]["number of processes"] = 2
@@ -193,7 +195,7 @@ def test_two_processes_resume_a_head_with_a_loss_of_its_own_and_compare(
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     (tmp_path / "head.yaml").write_text("head: acol\nhead_args: {width: 6}\n")
     config = ("--config", str(tmp_path / "head.yaml"))
-    call = arguments(checkpoint, few, tmp_path, "--epochs", "2", "--resume", *config)
+    call = arguments(checkpoint, few, tmp_path, "--epochs", "2", "--blend", "0", "--resume", *config)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*launcher, *COMMAND, *call], env=environment, capture_output=True, text=True, timeout=400, check=False

@@ -94,7 +94,7 @@ def test_a_network_that_cannot_be_written_is_refused_first(drawn: DemoDataset, t
 def test_a_training_is_repeated_from_its_manifest(checkpoint: Path, faces: Path, tmp_path: Path) -> None:
     first = finetune(
         checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", out=tmp_path / "first", epochs=1,
-        batch_size=16, weight=2, freeze="none", device="cpu", test=None, seed=3,
+        batch_size=16, weight=2, blend=0, freeze="none", device="cpu", test=None, seed=3,
     )  # fmt: skip
     options = FinetuneOptions.of(read_config(tmp_path / "first" / "finetune.json"))
     assert (options.model, options.dataset, options.test_split) == (str(checkpoint), "csv", "none")

@@ -33,7 +33,7 @@ def small(classes: int = 7) -> Model:
 
 
 def train(model: Model | str, out: Path, **choices: object) -> FinetuneResult:
-    choices = {"epochs": 2, "batch_size": 7, "freeze": "none", "device": "cpu", "test": None} | choices
+    choices = {"epochs": 2, "batch_size": 7, "blend": 0.0, "freeze": "none", "device": "cpu", "test": None} | choices
     return finetune(model, FACES, out=out, **choices)
 
 

@@ -122,7 +122,7 @@ def test_wrong_methods_are_one_line(names: str, message: str) -> None:
 
 FACES = DemoDataset("train", count=14, size=48)
 SHORT: dict[str, Any] = {"classes": ",".join(FACES.classes), "input_size": 48, "epochs": 1, "batch_size": 14,
-                         "device": "cpu", "arch_args": {"width": 4}}  # fmt: skip
+                         "device": "cpu", "arch_args": {"width": 4}, "blend": 0.0}  # fmt: skip
 
 
 def test_a_method_is_in_lineage_manifest_and_comparison(tmp_path: Path) -> None:

@@ -40,14 +40,14 @@ def test_options_make_a_recipe() -> None:
 @pytest.mark.parametrize(
     ("chosen", "weights"),
     [
-        ({}, (1, 1.5)),
+        ({}, (3, 4.5)),
         ({"weight": 0}, (0, 0)),
         ({"weight": 9}, (9, 13.5)),
-        ({"cam_weight": 2}, (1, 2)),
+        ({"cam_weight": 2}, (3, 2)),
         ({"weight": 0, "cam_weight": 1}, (0, 1)),
-        ({"align": "attention"}, (1, 0)),
-        ({"align": "attention", "cam_weight": 0}, (1, 0)),
-        ({"align": "cam"}, (0, 1.5)),
+        ({"align": "attention"}, (3, 0)),
+        ({"align": "attention", "cam_weight": 0}, (3, 0)),
+        ({"align": "cam"}, (0, 4.5)),
         ({"align": "cam", "weight": 9}, (0, 13.5)),
         ({"align": "cam", "cam_weight": 1}, (0, 1)),
         ({"align": "cam", "weight": 0}, (0, 0)),
@@ -90,7 +90,7 @@ def test_what_is_frozen_is_a_list_of_names(freeze: str | list[str], names: str |
     assert Recipe(freeze=freeze).freeze == names
 
 
-OTHER: dict[type, object] = {float: 0.25, int: 3, bool: True, str: "other", tuple: ("other",), type(None): 3,
+OTHER: dict[type, object] = {float: 0.375, int: 3, bool: True, str: "other", tuple: ("other",), type(None): 3,
                              TruthOptions: TruthOptions(truth="other")}  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from interpfer.errors import InterpferError, RunError
 from interpfer.finetuning import seeds as module
 from interpfer.finetuning.seeds import seeds_notes, summarise_seeds, train_seeds
 
-SHORT = {"epochs": 1, "batch_size": 14, "lr": 1e-3, "device": "cpu", "compare_maps": "gradcam,attention",
+SHORT = {"epochs": 1, "blend": 0.0, "batch_size": 14, "lr": 1e-3, "device": "cpu", "compare_maps": "gradcam,attention",
          "compare_metrics": "cosine"}  # fmt: skip
 
 

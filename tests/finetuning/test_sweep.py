@@ -53,7 +53,8 @@ def test_a_sweep_needs_a_comparison_and_a_folder(drawn: DemoDataset, tmp_path: P
 
 def test_each_training_records_its_own_weight(checkpoint: Path, drawn: DemoDataset, tmp_path: Path) -> None:
     sweep(
-        checkpoint, drawn, [3], out=tmp_path, epochs=1, batch_size=14, align="cam", cam_weight=2, lr=1e-4, device="cpu",
+        checkpoint, drawn, [3], out=tmp_path, epochs=1, batch_size=14, align="cam", cam_weight=2, blend=0, lr=1e-4,
+        device="cpu",
         test=DemoDataset("test", count=14, size=48),
         compare_maps="gradcam,attention", compare_metrics="cosine",
     )  # fmt: skip

@@ -11,7 +11,7 @@ from interpfer.finetuning.optim import Optim
 from interpfer.finetuning.recipe import Recipe
 from interpfer.finetuning.run import FinetuneResult, finetune
 
-QUICK = Recipe(epochs=2, batch_size=7, optim=Optim(lr=1e-2), augment=AUGMENTS["light"], freeze="none")
+QUICK = Recipe(epochs=2, batch_size=7, optim=Optim(lr=1e-2), augment=AUGMENTS["light"], freeze="none", blend=0.0)
 RICH = replace(
     QUICK,
     accumulate=2,

@@ -173,8 +173,9 @@ def test_its_attention_is_guided_and_images_of_another_size_are_refused(tmp_path
     arguments = {name: value for name, value in TINY.items() if name != "size"}
     model = new_network("interpfer:apvit", classes=faces.classes, input_size=48, arch_args=arguments)
     assert model.card.arch_args["size"] == 48
-    choices = {"align": "attention", "align_layers": "vit.pooling", "weight": 5.0, "freeze": "none", "lr": 0.01}
-    result = finetune(model, faces, out=tmp_path / "out", test=None, device="cpu", epochs=2, batch_size=7, **choices)
+    choices = {"align": "attention", "align_layers": "vit.pooling", "weight": 5.0, "blend": 0.0, "freeze": "none"}
+    choices |= {"lr": 0.01, "epochs": 2, "batch_size": 7, "device": "cpu", "test": None}
+    result = finetune(model, faces, out=tmp_path / "out", **choices)
     assert result.history["attention"].iloc[1] < result.history["attention"].iloc[0]
     assert load_model(tmp_path / "out" / "model.pt").layer("vit.pooling").grid == (6, 6)
     with pytest.raises(ModelError, match="was built for images of 48 px, got a grid of"):

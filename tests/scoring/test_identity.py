@@ -83,6 +83,7 @@ def test_a_fine_tuned_model_keeps_its_name_and_says_what_was_done(faces: Path, t
             device="cpu",
             seed=seed,
             weight=weight,
+            blend=0,
         )
     guided, plain = (interpfer.load_model(tmp_path / f"tuned-{seed}" / "model.pt", trust=True) for seed in (2, 3))
     assert guided.name == plain.name == "poster"

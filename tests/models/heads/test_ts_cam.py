@@ -102,7 +102,7 @@ def faces() -> Dataset:
 
 def train(model: Model, faces: Dataset, out: Path, **choices: object) -> FinetuneResult:
     guide = {"align": "attention", "align_layers": "token_attention", "weight": 5.0}
-    fixed = {"epochs": 2, "batch_size": 7, "freeze": "none", "device": "cpu", "test": None, "lr": 0.01}
+    fixed = {"epochs": 2, "batch_size": 7, "freeze": "none", "device": "cpu", "test": None, "lr": 0.01, "blend": 0.0}
     return finetune(model, faces, out=out, **fixed | guide | choices)
 
 
