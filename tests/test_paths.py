@@ -63,8 +63,12 @@ def members(thing: Any, name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
         yield name, thing
 
 
+HOOKS = ("list_clips", "labels", "write")
+"""Methods of plugins that the package calls with a path."""
+
+
 def test_no_documented_function_asks_for_a_path_alone() -> None:
-    found = dict(documented())
+    found = {name: each for name, each in documented() if name.rpartition(".")[2] not in HOOKS}
     assert len(found) > 300
     wrong = []
     for name, function in found.items():

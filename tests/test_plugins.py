@@ -239,7 +239,7 @@ def test_the_files_to_open_are_counted_on_the_page(package: Path) -> None:
     rows = [line for line in page.partition("## Files to open")[2].partition("\n## ")[0].splitlines() if "|" in line][
         2:
     ]
-    assert len(rows) == 9
+    assert len(rows) == 10
     for row in rows:
         own, inside = row.split("|")[2:4]
         assert int(own.split(":")[0]) <= 2, row

@@ -173,5 +173,5 @@ def _landmark_file(folder: Path, name: str) -> Path:
 def _read_points(folder: Path, name: str) -> NDArray[np.float64] | None:
     try:
         return np.array(read_text(_landmark_file(folder, name)).split(), dtype=np.float64)
-    except (OSError, ValueError):
+    except (DataError, ValueError):
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpfer.errors import DataError
-from interpfer.files import bounded_integer, read_text
+from interpfer.files import read_text
 from interpfer.types import CodedAU, CodedAUs
 
 LARGEST_CODE = 99
@@ -124,7 +124,7 @@ def list_active(rows: NDArray[np.float64], levels: int, where: str, ungraded: Co
     """
     units: dict[int, CodedAU] = {}
     for number, level in rows.tolist():
-        au = bounded_integer(number)
+        au = int(number)
         if au != number or not 1 <= au <= LARGEST_CODE:
             raise DataError(f"{where}: an action unit must be a number from 1 to {LARGEST_CODE}, got {number:g}.")
         most = 1 if au in ungraded else levels

@@ -52,8 +52,9 @@ class ClipExplanation:
     bridged: tuple[int, ...] = ()
 
 
-def is_clip_path(path: Path, options: ExplainOptions, model: Model) -> bool:
+def is_clip_path(path: str | Path, options: ExplainOptions, model: Model) -> bool:
     """Return whether a path is that of a clip: a video, or a folder of the frames of one."""
+    path = Path(path)
     return is_clip(path) or (path.is_dir() and (options.clip or model.frames > 1))
 
 

@@ -117,7 +117,7 @@ def finetune(
 
 def _train_plain(session: TrainingSession, report: Callable[[Line], None] | None) -> None:
     """Train the same without the guide, in a folder within that of the training."""
-    options = replace(session.options, out=session.folder / PLAIN)
+    options = replace(session.options, out=session.folder / PLAIN, track=None, tensorboard=False)
     plain = open_session(session.inputs, options, plain_recipe(session.trainer.recipe), session.progress)
     _train(plain, report)
     if plain.is_main:

@@ -57,7 +57,7 @@ def adcc(maps: MapBatch, probe: ModelProbe) -> Scores:
     return combine(shown, again, drop.cpu()).adcc
 
 
-def _at_size(maps: MapBatch, images: Tensor) -> Float[Tensor, "n h w"]:
+def _at_size(maps: MapBatch, images: Tensor) -> Float[Tensor, "n rows columns"]:
     """Return maps at the size of images, as those that other metrics hide pixels by."""
     size = images.shape[-2:]
     return F.interpolate(maps[:, None].to(images), size=size, mode="bilinear", antialias=True)[:, 0].clamp(0, 1)

@@ -38,7 +38,7 @@ def table_bytes(name: str, table: pd.DataFrame) -> bytes:
 
     Examples:
         >>> table_bytes("scores.csv", pd.DataFrame({"map": ["gradcam"], "value": [0.25]}))
-        b'map,value\\ngradcam,0.250000\n'
+        b'map,value\ngradcam,0.250000\n'
     """
     return b"".join(table_blocks(name, table))
 
@@ -51,7 +51,7 @@ def table_blocks(name: str, table: pd.DataFrame) -> Iterator[bytes]:
         yield from csv_blocks(table)
 
 
-def read_images(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
+def read_images(path: str | Path, texts: Sequence[str] = ()) -> pd.DataFrame:
     """Read the table of all images in a run folder, in whichever format it was written.
 
     Args:
@@ -64,7 +64,7 @@ def read_images(path: Path, texts: Sequence[str] = ()) -> pd.DataFrame:
     Raises:
         RunError: there is no such table, it is damaged, or the package that reads it is missing.
     """
-    as_csv, as_parquet = (path / name for name in IMAGE_FILES.values())
+    as_csv, as_parquet = (Path(path) / name for name in IMAGE_FILES.values())
     try:
         if as_parquet.is_file():
             return _read_parquet(as_parquet)

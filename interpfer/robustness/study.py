@@ -15,6 +15,7 @@ from interpfer.errors import InterpferError, nearest
 from interpfer.landmarks.resolve import resolve_landmarks
 from interpfer.metrics import DEFAULT_METRICS, METRICS, select_metrics
 from interpfer.metrics.base import ModelMetric
+from interpfer.models.channels_last import channels_last
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.results.folder import RunFolder
@@ -178,13 +179,14 @@ def _score_model(
     streams = {choice.landmarks: session.stream for choice, session in zip(choices, sessions, strict=True)}
     rows, done, started = sessions[0].spec.rows, 0, time.monotonic()
     progress("scoring", 0, len(rows), note)
-    for batches in zip(*(stream.batches(rows, int(options.batch_size)) for stream in streams.values()), strict=True):
-        of_landmarks = dict(zip(streams, batches, strict=True))
-        results = run_model(sessions[0], batches[0])
-        for choice, session, mean, folder in zip(choices, sessions, means, folders, strict=True):
-            folder.add(score_batch(session, of_landmarks[choice.landmarks], mean, NO_REPORT, results))
-        done += len(batches[0].rows) + len(batches[0].skipped)
-        progress("scoring", done, len(rows), note)
+    with channels_last(model):
+        for batches in zip(*(each.batches(rows, int(options.batch_size)) for each in streams.values()), strict=True):
+            of_landmarks = dict(zip(streams, batches, strict=True))
+            results = run_model(sessions[0], batches[0])
+            for choice, session, mean, folder in zip(choices, sessions, means, folders, strict=True):
+                folder.add(score_batch(session, of_landmarks[choice.landmarks], mean, NO_REPORT, results))
+            done += len(batches[0].rows) + len(batches[0].skipped)
+            progress("scoring", done, len(rows), note)
     return tuple(
         finish_run(session, folder, own_settings, NO_REPORT, started, None)[0]
         for session, folder, own_settings in zip(sessions, folders, settings, strict=True)

@@ -64,7 +64,7 @@ class Answers:
         InterpferError: a model cannot be loaded, or an option fits none.
     """
 
-    def __init__(self, models: Sequence[str | Path], options: ServeOptions, folder: Path) -> None:
+    def __init__(self, models: Sequence[str | Path], options: ServeOptions, folder: str | Path) -> None:
         if not models:
             raise InterpferError("serve needs at least one model.")
         if len(models) > 1 and options.name is not None:
@@ -78,7 +78,7 @@ class Answers:
             name if names.count(name) == 1 else f"{name} ({place})": each
             for place, (name, each) in enumerate(zip(names, opened, strict=True), 1)
         }
-        self.options, self._folder, self._lock = options, folder, Lock()
+        self.options, self._folder, self._lock = options, Path(folder), Lock()
         self._count = 0
         self._written: tuple[Sequence[Answer], list[Path | None]] = ((), [])
 
@@ -98,7 +98,7 @@ class Answers:
         own = (name for each in self._explainers.values() for name in each.model.layers("all"))
         return tuple(dict.fromkeys(("last", "all", *own)))
 
-    def explain(self, path: Path, name: str, choices: Choices) -> list[Answer]:
+    def explain(self, path: str | Path, name: str, choices: Choices) -> list[Answer]:
         """Explain a picture by all models.
 
         Args:

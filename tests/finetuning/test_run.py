@@ -120,7 +120,8 @@ def test_any_architecture_learns(name: str, tmp_path: Path) -> None:
         QUICK, epochs=3, batch_size=14, freeze="half", augment=AUGMENTS["none"], optim=Optim(optimizer="adamw", lr=2e-3)
     )
     result = train(model, data, tmp_path / "out", recipe)
-    assert result.history["attention"].iloc[-1] < result.history["attention"].iloc[0]
+    term = "cam" if name == "vit" else "attention"  # that of a new layer norm is undefined
+    assert result.history[term].iloc[-1] < result.history[term].iloc[0]
     assert result.history[["loss", "cam"]].notna().all(axis=None)
     assert load_model(tmp_path / "out" / "model.pt", trust=True).layers() == model.layers()
 

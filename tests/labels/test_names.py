@@ -120,7 +120,7 @@ def test_calm_is_not_neutral() -> None:
         ("age=3", "a class cannot be called 'age=3'"),
         ("AU12", "'AU12' is an action unit, not a class"),
         ("+cmd()", "a class cannot be called '+cmd()': a name begins with a letter or digit"),
-        ("a\x00b", "a class cannot be called 'a\x00b'"),
+        ("a\x00b", r"a class cannot be called 'a\x00b'"),
     ],
 )
 def test_names_that_no_class_can_have(name: str, message: str) -> None:

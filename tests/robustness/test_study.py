@@ -76,7 +76,7 @@ def test_every_value_is_that_of_a_score_with_the_same_options(results: Robustnes
         for column in ("map", "layer", "metric"):
             assert own[column].tolist() == expected[column].tolist()
         for column in ("value", "ci_low", "ci_high", "n"):
-            np.testing.assert_allclose(own[column].astype(float), expected[column].astype(float), atol=1e-6)
+            np.testing.assert_allclose(own[column].astype(float), expected[column].astype(float), 1e-6, 1e-6)
 
 
 def test_choices_cost_no_further_pass(faces: DemoDataset) -> None:

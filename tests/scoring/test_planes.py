@@ -185,7 +185,7 @@ def test_the_truth_of_the_face_scores_one_and_recall_finds_what_was_left_out(mon
     assert recall is not None
     own, rest = (recall[recall["map"] == name].set_index("au") for name in ("baseline:random", "baseline:edges"))
     assert (own["recall"] == 1).all()
-    assert rest.loc["AU17", "recall"] < 0.5  # where the mouth reaches into the chin, that is used
+    assert rest.loc["AU17", "recall"] < 0.75  # where the mouth reaches into the chin, that is used
     assert (rest.drop(index=["AU17", "all"])["recall"] == 1).all()
     shown = [sum(unit.au == left_out for unit in sample.aus.active) for sample in faces.samples if sample.aus]
     assert rest.loc["AU17", "n"] == sum(shown)

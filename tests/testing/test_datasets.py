@@ -30,11 +30,12 @@ from tests.datasets import (
 )
 from tests.datasets.test_affectnet import annotate
 from tests.datasets.test_ckplus import sequences
+from tests.datasets.test_clip_datasets import frames
 from tests.datasets.test_expw import replica as expw
 from tests.datasets.test_fer2013 import table
 from tests.datasets.test_ferplus import tables
 from tests.datasets.test_rafdb import official
-from tests.replicas import picture
+from tests.replicas import picture, text
 
 
 def affectnet(root: Path) -> None:
@@ -66,6 +67,67 @@ def sfew(root: Path) -> None:
             picture(root / split / name / "Movie_000123_00000045.png")
 
 
+def clips(root: Path) -> None:
+    frames(root / "clips/a")
+    text(root / "clips.csv", "clip,label,subject", "a,happy,P1")
+
+
+def dfew(root: Path) -> None:
+    for number in (1, 2):
+        frames(root / f"Clip/clip_224x224/{number:05d}")
+    for fold in range(1, 6):
+        for part, number in (("train", 1), ("test", 2)):
+            text(
+                root / f"EmoLabel_DataSplit/{part}(single-labeled)/set_{fold}.csv",
+                "video_name,label",
+                f"{number},{number}",
+            )
+
+
+def ferv39k(root: Path) -> None:
+    for part, clip in (("train", "Action/Happy/0015"), ("test", "Crime/Sad/0001")):
+        frames(root / "2_ClipsforFaceCrop" / clip)
+        text(root / f"4_setups/All_scenes/{part}_All.csv", f"{clip} {clip.split('/')[1]}")
+
+
+def mafw(root: Path) -> None:
+    for number in (25, 26):
+        frames(root / f"data/frames/{number:05d}")
+    for kind, name in (("single", "anger"), ("compound", "anger_disgust")):
+        for fold in range(1, 6):
+            for part, number in (("train", 25), ("test", 26)):
+                text(root / f"split/{kind}/no_caption/set_{fold}/{part}.txt", f"{number:05d}.mp4 {name}")
+
+
+def afew(root: Path) -> None:
+    for split in ("Train", "Val"):
+        frames(root / f"{split}_AFEW/Angry/000046280{len(split)}")
+
+
+def caer(root: Path) -> None:
+    for split in ("train", "validation", "test"):
+        frames(root / f"{split}/Anger/0001")
+        picture(root / f"{split}/Sad/0002.png")
+
+
+def ravdess(root: Path) -> None:
+    for actor in range(1, 25):
+        for channel in ("01", "02"):
+            frames(root / f"Actor_{actor:02d}/01-{channel}-03-02-01-01-{actor:02d}", 1)
+
+
+def cremad(root: Path) -> None:
+    for actor in range(1001, 1011):
+        frames(root / f"VideoFlash/{actor}_IEO_NEU_XX", 1)
+    votes = (f'"{actor}","{actor}_IEO_NEU_XX","N"' for actor in range(1001, 1011))
+    text(root / "processedResults/summaryTable.csv", '"","FileName","FaceVote"', *votes)
+
+
+def mead(root: Path) -> None:
+    for person in ("M003", "W009"):
+        frames(root / f"{person}/video/front/angry/level_1/001")
+
+
 REPLICAS: dict[str, Callable[[Path], Any]] = {
     "rafdb": official,
     "affectnet": affectnet,
@@ -94,6 +156,18 @@ REPLICAS: dict[str, Callable[[Path], Any]] = {
     "imagefolder": test_imagefolder.replica,
     "zip": test_zipped.replica,
     "webdataset": test_webdataset.replica,
+    "clips": clips,
+    "dfew": dfew,
+    "ferv39k": ferv39k,
+    "mafw": mafw,
+    "mafw-compound": mafw,
+    "afew": afew,
+    "caer": caer,
+    "caer-s": caer,
+    "ravdess": ravdess,
+    "crema-d": cremad,
+    "crema-d-perceived": cremad,
+    "mead": mead,
 }
 
 
