@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -83,13 +83,13 @@ class DemoDataset(Dataset):
 
     def landmarks(self) -> LandmarkProvider:
         """Return the exact landmarks."""
-        return DrawnLandmarks(self)
+        return DrawnLandmarks(self, VERSION)
 
     def _describe(self, index: int, sample: Sample) -> Sample:
         """Return a sample with what is drawn of it: its action units, and attributes of the person."""
         rng = self._rng(index)
         shape = self._shape(index, rng)
-        return replace(sample, aus=_moved(shape), attributes=Look.sample(rng).attributes)
+        return replace(sample, aus=moved_units(shape), attributes=Look.sample(rng).attributes)
 
     def _rng(self, index: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, self.splits.index(self.split), index])
@@ -98,16 +98,35 @@ class DemoDataset(Dataset):
         return shape_face(self.samples[index].label, rng, self.side)
 
 
+@runtime_checkable
+class DrawnDataset(Protocol):
+    """A data set that can draw the shape of a face without painting it."""
+
+    name: ClassVar[str]
+    split: str
+    seed: int
+    side: int
+    samples: tuple[Sample, ...]
+
+    def shape(self, index: int) -> FaceShape:
+        """Return the shape of face ``index``."""
+
+
 class DrawnLandmarks:
-    """The exact landmarks of a ``DemoDataset``, computed from the ids alone."""
+    """The exact landmarks of drawn faces, computed from the ids alone.
+
+    Args:
+        dataset: the faces.
+        version: of the drawings, which is part of the digest.
+    """
 
     name: ClassVar[str] = "drawn"
     summary: ClassVar[str] = "exact points of the synthetic faces"
     needs_images: ClassVar[bool] = False
 
-    def __init__(self, dataset: DemoDataset) -> None:
+    def __init__(self, dataset: DrawnDataset, version: int) -> None:
         self.dataset = dataset
-        self.digest = f"demo {VERSION} {dataset.split} seed {dataset.seed} size {dataset.side}"
+        self.digest = f"{dataset.name} {version} {dataset.split} seed {dataset.seed} size {dataset.side}"
         self._index = {sample.id: index for index, sample in enumerate(dataset.samples)}
 
     def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None = None) -> Landmarks:  # noqa: ARG002
@@ -118,14 +137,14 @@ class DrawnLandmarks:
         """
         unknown = [name for name in ids if name not in self._index]
         if unknown:
-            raise DataError(f"data set demo, split {self.dataset.split}, has no image '{unknown[0]}'.")
+            raise DataError(f"data set {self.dataset.name}, split {self.dataset.split}, has no image '{unknown[0]}'.")
         points = np.zeros((len(ids), LANDMARKS, 2))
         for row, name in enumerate(ids):
             points[row] = self.dataset.shape(self._index[name]).points
         return Landmarks.of(torch.from_numpy(points).float())
 
 
-def _moved(shape: FaceShape) -> CodedAUs:
-    """Return the action units that a face moves; beyond full intensity there is none."""
-    active = (CodedAU(au, min(value, 1.0), shape.sides.get(au)) for au, value in shape.intensity.items())
-    return CodedAUs(tuple(active))
+def moved_units(shape: FaceShape, least: float = 0.0) -> CodedAUs:
+    """Return the action units that a face moves with at least some intensity; beyond full intensity there is none."""
+    moved = {au: value for au, value in shape.intensity.items() if value >= least}
+    return CodedAUs(tuple(CodedAU(au, min(value, 1.0), shape.sides.get(au)) for au, value in moved.items()))

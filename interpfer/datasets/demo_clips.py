@@ -1,25 +1,23 @@
 """The data set `demo-clips`: synthetic faces whose expression grows from neutral to its apex, frame by frame."""
 
-from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import torch
 from PIL import Image
 
 from interpfer.datasets.base import Dataset, require_split
 from interpfer.datasets.clip_dataset import REPEAT
+from interpfer.datasets.demo import DrawnLandmarks, moved_units
 from interpfer.datasets.drawn.actions import AUS_OF
 from interpfer.datasets.drawn.animation import Animation, onset
 from interpfer.datasets.drawn.drawing import paint_face
 from interpfer.datasets.drawn.person import Look
 from interpfer.datasets.drawn.shape import FaceShape
 from interpfer.datasets.sampling import Sampling
-from interpfer.errors import DataError
 from interpfer.landmarks.base import LandmarkProvider
-from interpfer.types import LANDMARKS, CodedAU, CodedAUs, Landmarks, Sample
+from interpfer.types import Sample
 
 COUNTS = {"train": 70, "test": 42}
 """Split -> number of clips."""
@@ -125,49 +123,17 @@ class DemoClipsDataset(Dataset):
 
     def landmarks(self) -> LandmarkProvider:
         """Return the exact landmarks."""
-        return DrawnClipLandmarks(self)
+        return DrawnLandmarks(self, VERSION)
 
     def _sample(self, split: str, clip: int, frame: int, repeat: int) -> Sample:
         animation, name = self._animations[clip], f"{split}_{clip + 1:03d}"
         shape = animation.shape(onset(frame / (LENGTH - 1)))
-        active = (
-            CodedAU(au, min(value, 1.0), shape.sides.get(au))
-            for au, value in shape.intensity.items()
-            if value >= VISIBLE
-        )
         return Sample(
             f"{name}/{frame + 1:02d}.png{f'{REPEAT}{repeat}' if repeat > 1 else ''}",
             animation.expression,
             subject=f"{split} person {clip // len(AUS_OF) + 1}",
-            aus=CodedAUs(tuple(active)),
+            aus=moved_units(shape, VISIBLE),
             attributes=self._looks[clip].attributes,
             clip=name,
             frame=frame,
         )
-
-
-class DrawnClipLandmarks:
-    """The exact landmarks of a ``DemoClipsDataset``, computed from the ids alone."""
-
-    name: ClassVar[str] = "drawn"
-    summary: ClassVar[str] = "exact points of the synthetic faces"
-    needs_images: ClassVar[bool] = False
-
-    def __init__(self, dataset: DemoClipsDataset) -> None:
-        self.dataset = dataset
-        self.digest = f"demo-clips {VERSION} {dataset.split} seed {dataset.seed} size {dataset.side}"
-        self._index = {sample.id: index for index, sample in enumerate(dataset.samples)}
-
-    def locate(self, ids: Sequence[str], images: Sequence[Image.Image] | None = None) -> Landmarks:  # noqa: ARG002
-        """Return the points of the named frames in pixels of their images.
-
-        Raises:
-            DataError: an id is not in the data set.
-        """
-        unknown = [name for name in ids if name not in self._index]
-        if unknown:
-            raise DataError(f"data set demo-clips, split {self.dataset.split}, has no image '{unknown[0]}'.")
-        points = np.zeros((len(ids), LANDMARKS, 2))
-        for row, name in enumerate(ids):
-            points[row] = self.dataset.shape(self._index[name]).points
-        return Landmarks.of(torch.from_numpy(points).float())

@@ -1,23 +1,21 @@
 """One picture of the explanation of a clip: frames above, truth and maps below, agreement over time as lines."""
 
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from interpfer.errors import RunError
 from interpfer.explain.captions import shorten
 from interpfer.explain.clip import ClipExplanation
 from interpfer.explain.explanation import ExplainedMap, Explanation
 from interpfer.explain.facs import rules_text
 from interpfer.explain.overlay import blend_map, face_pixels, grey_face
-from interpfer.explain.sheet import DOTS, STYLE, SUFFIXES
+from interpfer.explain.sheet import DOTS
+from interpfer.explain.sheet_file import write_sheet
 from interpfer.reports.escape import plain
 from interpfer.reports.style import SOFT
 
@@ -44,17 +42,7 @@ def clip_sheet(explanation: ClipExplanation, path: str | Path) -> None:
     Raises:
         RunError: the suffix is not one of these, or the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise RunError(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}.")
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a letter of a file's name that the font lacks
-        figure = _draw(explanation)
-        dated: Any = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-        try:
-            figure.savefig(path, dpi=200, metadata=dated)
-        except OSError as error:
-            raise RunError(f"cannot write {path}: {error}.") from error
+    write_sheet(path, lambda: _draw(explanation))
 
 
 def _draw(explanation: ClipExplanation) -> Figure:

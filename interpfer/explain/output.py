@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from interpfer.explain.clip import ClipExplanation, clip_facts
 from interpfer.explain.clip_sheet import clip_sheet
 from interpfer.explain.explanation import Explanation
 from interpfer.explain.facs import facts
-from interpfer.explain.sheet import SUFFIXES, explanation_sheet
+from interpfer.explain.sheet import explanation_sheet
+from interpfer.explain.sheet_file import SUFFIXES
 from interpfer.files import DIGITS, json_bytes, write_atomic
 from interpfer.reports.escape import guard
 
@@ -104,12 +105,7 @@ def write_clip(explanation: ClipExplanation, path: Path | None) -> None:
     Raises:
         RunError: the file cannot be written.
     """
-    if path is None:
-        return
-    if path.suffix.lower() == ".json":
-        write_atomic(path, json_bytes(clip_facts(explanation)))
-    else:
-        clip_sheet(explanation, path)
+    _write(path, lambda: clip_facts(explanation), lambda path: clip_sheet(explanation, path))
 
 
 def write_explanation(explanation: Explanation, path: Path | None) -> None:
@@ -118,12 +114,16 @@ def write_explanation(explanation: Explanation, path: Path | None) -> None:
     Raises:
         RunError: the file cannot be written.
     """
+    _write(path, lambda: facts(explanation), lambda path: explanation_sheet(explanation, path))
+
+
+def _write(path: Path | None, describe: Callable[[], dict[str, Any]], draw: Callable[[Path], None]) -> None:
     if path is None:
         return
     if path.suffix.lower() == ".json":
-        write_atomic(path, json_bytes(facts(explanation)))
+        write_atomic(path, json_bytes(describe()))
     else:
-        explanation_sheet(explanation, path)
+        draw(path)
 
 
 def write_rationales(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -1,12 +1,9 @@
 """One picture of an explanation: face, probabilities, AU heatmaps, maps with scores, energy per region, a sentence."""
 
 import textwrap
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -18,11 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from interpfer.au.names import format_aus
-from interpfer.errors import RunError
 from interpfer.explain.captions import CAPTION, PANEL, fit_title, map_caption, shorten, shown_classes, wrap_caption
 from interpfer.explain.explanation import ExplainedMap, Explanation
 from interpfer.explain.facs import rules_text, sentence
 from interpfer.explain.overlay import blend_map, face_pixels, grey_face
+from interpfer.explain.sheet_file import PALE, write_sheet
 from interpfer.labels import NEUTRAL
 from interpfer.landmarks.alignment import invert_transform, transform_points
 from interpfer.metrics.au_profile import USED
@@ -30,8 +27,6 @@ from interpfer.reports.escape import plain
 from interpfer.reports.style import ACCENT, INK, LOW, SOFT
 from interpfer.reports.style import MAPS as COLOURS
 from interpfer.types import CANVAS
-
-SUFFIXES = (".png", ".svg", ".pdf")
 
 COLUMNS = 4
 SIDE = 1.64
@@ -43,7 +38,6 @@ HEAD, LINE = 0.27, 0.125
 SENTENCE = 0.148
 """Inches of a line of the sentence."""
 
-PALE = "#b3bcc5"
 TRACK = "#eef1f4"
 DOTS = "#56b4e9"
 
@@ -51,23 +45,6 @@ Panel = Callable[[Axes], None]
 
 DETAIL = 900
 """Longest side in pixels at which a picture is shown."""
-
-STYLE: dict[Any, Any] = {
-    "font.size": 7.5,
-    "font.family": "sans-serif",
-    "text.color": INK,
-    "axes.edgecolor": PALE,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.titlesize": 8,
-    "axes.titleweight": "bold",
-    "axes.titlepad": 5,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "interpfer",
-    "pdf.fonttype": 42,
-    "text.parse_math": False,
-}
 
 
 def explanation_sheet(explanation: Explanation, path: str | Path) -> None:
@@ -80,17 +57,7 @@ def explanation_sheet(explanation: Explanation, path: str | Path) -> None:
     Raises:
         RunError: the suffix is not one of these, or the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise RunError(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}.")
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a letter of a file's name that the font lacks
-        figure = _draw(explanation)
-        dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-        try:
-            figure.savefig(path, dpi=200, metadata=dated)
-        except OSError as error:
-            raise RunError(f"cannot write {path}: {error}.") from error
+    write_sheet(path, lambda: _draw(explanation))
 
 
 def _draw(explanation: Explanation) -> Figure:

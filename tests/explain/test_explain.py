@@ -19,7 +19,8 @@ from interpfer.explain.explainer import Explainer, explain_image, pictures_in
 from interpfer.explain.explanation import ExplainedMap, Explanation, FaceRegion, Region, Score
 from interpfer.explain.facs import facts, rules_text, sentence
 from interpfer.explain.options import ExplainOptions
-from interpfer.explain.sheet import STYLE, _draw, _rows, explanation_sheet
+from interpfer.explain.sheet import _draw, _rows, explanation_sheet
+from interpfer.explain.sheet_file import STYLE
 from interpfer.landmarks.alignment import face_crop_transform, invert_transform, resize_transform, transform_points
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.landmarks.points import MEAN_FACE
