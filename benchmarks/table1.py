@@ -34,6 +34,7 @@ from benchmarks.table1_study import (
     summarise,
     train_trunk,
 )
+from interpfer.finetuning.options import PRECISIONS
 
 COUNT, EPOCHS = 280, {"drawn": 8, "faces": 12}
 """Number of drawn faces to train on, and passes over the faces."""
@@ -58,6 +59,7 @@ def main() -> None:
         help="held-out faces per training on which insertion and deletion are measured; 0 for none",
     )  # fmt: skip
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="no", choices=PRECISIONS, help="mixed precision of the trainings")
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time, with one thread each")
     parser.add_argument("--work", type=Path, help="keeps trainings and scores, so that a run can be continued")
     parser.add_argument("--summary", action="store_true", help="train nothing; write the table of what --work holds")
@@ -80,7 +82,7 @@ def list_cells(options: argparse.Namespace, work: Path) -> list[Cell]:
     cells = [
         Cell(
             options.data, options.faces, options.network, training, guide, seed, options.folds, epochs, count, work,
-            options.device,
+            options.device, options.precision,
         )
         for seed, training, guide in itertools.product(range(options.seeds), trainings, options.guides.split(","))
         if not (guide == "ours" and training == "apvit")
@@ -134,6 +136,7 @@ def write_table(cells: list[Cell], options: argparse.Namespace) -> None:
         "transformers": TRANSFORMERS,
         "guides": GUIDES,
         "device": options.device,
+        "precision": options.precision,
         "summary": summary,
     }
     write_results(name, rows, settings)

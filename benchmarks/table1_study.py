@@ -152,6 +152,7 @@ class Cell:
         count: number of drawn faces to train on; 0 for a labelled folder.
         work: folder of all cells.
         device: to train on.
+        precision: of the training: "no" for float32, else "bf16" or "fp16".
     """
 
     data: str
@@ -165,6 +166,7 @@ class Cell:
     count: int
     work: Path
     device: str
+    precision: str
 
     @property
     def kind(self) -> str:
@@ -232,7 +234,8 @@ def network_options(cell: Cell) -> dict[str, Any]:
 
 def options_of(cell: Cell) -> dict[str, Any]:
     """Return the options of a training."""
-    values = {"method": cell.training, "seed": cell.seed, "epochs": cell.epochs, "device": cell.device}
+    values = {"method": cell.training, "seed": cell.seed, "epochs": cell.epochs}
+    values |= {"device": cell.device, "precision": cell.precision}
     values |= COMMON | (TRANSFORMERS if cell.kind != "cnn" else {}) | GUIDES[cell.guide]
     is_new = cell.faces is not None and cell.start == NETWORKS[cell.data][cell.kind][0]
     values |= network_options(cell) if is_new else {"trust": True}

@@ -33,7 +33,7 @@ from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.models.small import SmallCNN
 
-DRAWN = Cell("drawn", None, "", "cam", "without", 0, 3, 8, 14, Path("work"), "cpu")
+DRAWN = Cell("drawn", None, "", "cam", "without", 0, 3, 8, 14, Path("work"), "cpu", "no")
 
 
 def test_every_method_has_a_row_with_known_maps_and_published_numbers() -> None:
