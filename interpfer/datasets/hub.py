@@ -5,13 +5,11 @@ of huggingface_hub is read first; the network is asked only for what is not ther
 """
 
 import importlib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from glob import escape
-from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
-from urllib.parse import quote, unquote
+from pathlib import Path
+from typing import ClassVar
 
 from interpfer.datasets.base import Dataset, require_split
 from interpfer.datasets.discovery import is_image
@@ -24,36 +22,22 @@ from interpfer.datasets.webdataset import CLASS_NAMES, WebDataset
 from interpfer.datasets.zipped import ZipDataset
 from interpfer.errors import DataError, PluginError
 from interpfer.registry import missing_package
-from interpfer.runtime.hub_access import CONNECT_SECONDS, describe_failure, is_reachable
+from interpfer.runtime.hub_access import (
+    CONNECT_SECONDS,
+    HubAddress,
+    describe_failure,
+    describe_missing,
+    is_reachable,
+    parse_address,
+    take_snapshot,
+)
 
 FORM = "hf://datasets/OWNER/NAME[@REVISION][/FOLDER]"
-ADDRESS = re.compile(
-    r"datasets/(?P<owner>\w[\w.-]{0,95})/(?P<name>\w[\w.-]{0,95})(@(?P<revision>[^/]+))?(/(?P<folder>.*))?", re.ASCII
-)
 BESIDE = ("README.md", "dataset_dict.json", "dataset_info.json", "state.json", *CLASS_NAMES)
 """Names of files that belong to tables and archives."""
 
 MANY = 100
 """Files that are asked for by name; of more, by folder."""
-
-
-@dataclass(frozen=True)
-class DataAddress:
-    """A data set of the hub, or a folder in it.
-
-    Attributes:
-        repo: OWNER/NAME.
-        revision: branch, tag or commit; "" for the default branch.
-        folder: path in the repository; "" for all of it.
-    """
-
-    repo: str
-    revision: str = ""
-    folder: str = ""
-
-    def __str__(self) -> str:
-        revision = f"@{quote(self.revision, safe='')}" if self.revision else ""
-        return f"hf://datasets/{self.repo}{revision}" + (f"/{self.folder}" if self.folder else "")
 
 
 class HubDataset(Dataset):
@@ -75,7 +59,7 @@ class HubDataset(Dataset):
         """
         address = parse_data_address(root)
         snapshot, note = locate_data(address, cls.aliases.get(split, split))
-        place = snapshot / address.folder
+        place = snapshot / address.path
         kind = recognise(_names_below(place), str(address))
         dataset = kind.open(place, split, seed)
         pinned = replace(address, revision=snapshot.name)
@@ -86,28 +70,23 @@ class HubDataset(Dataset):
     def available_splits(cls, root: str | Path | None) -> tuple[str, ...]:
         """Return the splits that the files in the cache name."""
         address = parse_data_address(root)
-        place = locate_data(address, "")[0] / address.folder
+        place = locate_data(address, "")[0] / address.path
         return recognise(_names_below(place), str(address)).available_splits(place)
 
 
-def parse_data_address(root: str | Path | None) -> DataAddress:
+def parse_data_address(root: str | Path | None) -> HubAddress:
     """Return the address of a data set.
 
     Raises:
         DataError: it has another form than ``hf://datasets/OWNER/NAME[@REVISION][/FOLDER]``.
-
-    Examples:
-        >>> parse_data_address("hf://datasets/owner/faces@v1/clean")
-        DataAddress(repo='owner/faces', revision='v1', folder='clean')
     """
-    text = "" if root is None else str(root).replace("\\", "/")
-    match = ADDRESS.fullmatch(re.sub(r"^hf:/+", "", text).rstrip("/")) if text.startswith("hf:/") else None
-    if match is None or {".", ".."} & {match["owner"], match["name"], *PurePosixPath(match["folder"] or "").parts}:
-        raise DataError(f"data set hub: --data-root must be {FORM}, got '{text}'.")
-    return DataAddress(f"{match['owner']}/{match['name']}", unquote(match["revision"] or ""), match["folder"] or "")
+    address = None if root is None else parse_address(root)
+    if address is None or not address.is_data:
+        raise DataError(f"data set hub: --data-root must be {FORM}, got '{'' if root is None else root}'.")
+    return address
 
 
-def locate_data(address: DataAddress, split: str) -> tuple[Path, str]:
+def locate_data(address: HubAddress, split: str) -> tuple[Path, str]:
     """Return the folder of a revision in the cache with the files of a split, and a note on what is assumed of it.
 
     Args:
@@ -132,28 +111,23 @@ def locate_data(address: DataAddress, split: str) -> tuple[Path, str]:
         return _download(address, split, cached), ""
     if cached is not None and have:
         return cached, f"the copy of {address.repo} in the cache ({len(have)} files) is assumed to be complete"
-    offline = " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else ""
-    raise DataError(
-        f"{address} is not in the cache of huggingface_hub, and {constants.ENDPOINT} cannot be reached{offline}; "
-        f"download it where there is a network: hf download --repo-type dataset {address.repo}"
-        f"{f' --revision {address.revision}' if address.revision else ''}."
-    )
+    raise DataError(f"{describe_missing(address)}.")
 
 
-def wanted_files(names: Sequence[str], address: DataAddress, split: str) -> list[str]:
+def wanted_files(names: Sequence[str], address: HubAddress, split: str) -> list[str]:
     """Return the files that are read of a split, by the names in a repository; all, where they name no split.
 
     Examples:
         >>> names = ["README.md", "data/test-00000-of-00001.parquet", "data/train-00000-of-00001.parquet"]
-        >>> wanted_files(names, DataAddress("owner/faces"), "test")
+        >>> wanted_files(names, HubAddress("owner/faces"), "test")
         ['data/test-00000-of-00001.parquet', 'README.md']
     """
-    below = [name for name in names if not address.folder or name.startswith(f"{address.folder}/")]
+    below = [name for name in names if not address.path or name.startswith(f"{address.path}/")]
     data = [name for name in below if _kind_of(name)]
     if not data:
         return []
     kinds = {_kind_of(name) for name in data}
-    root = Path(address.folder)
+    root = Path(address.path)
     if kinds <= {ParquetDataset, WebDataset} and split:
         splits = {name: split_of(Path(name), root) for name in data}
         data = [name for name in data if splits[name] == split] if any(splits.values()) else data
@@ -209,20 +183,16 @@ def _names_below(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def _find_cached(address: DataAddress) -> Path | None:
+def _find_cached(address: HubAddress) -> Path | None:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(_snapshot(snapshot_download, address, local_files_only=True))
+        return take_snapshot(snapshot_download, address, local_files_only=True)
     except Exception:  # not there, or only partly
         return None
 
 
-def _snapshot(download: Any, address: DataAddress, **options: Any) -> str:
-    return str(download(address.repo, repo_type="dataset", revision=address.revision or None, **options))
-
-
-def _download(address: DataAddress, split: str, cached: Path | None) -> Path:
+def _download(address: HubAddress, split: str, cached: Path | None) -> Path:
     """Download what is missing of a split, and return the folder."""
     from huggingface_hub import HfApi, snapshot_download
 
@@ -231,19 +201,17 @@ def _download(address: DataAddress, split: str, cached: Path | None) -> Path:
         names = [each.rfilename for each in info.siblings or ()]
         wanted = wanted_files(names, address, split)
         if not wanted:
-            below = [name for name in names if not address.folder or name.startswith(f"{address.folder}/")]
+            below = [name for name in names if not address.path or name.startswith(f"{address.path}/")]
             recognise(below, str(address))
-            known = {split_of(Path(name), Path(address.folder)) for name in below if _kind_of(name)}
+            known = {split_of(Path(name), Path(address.path)) for name in below if _kind_of(name)}
             require_split(split, sorted(known - {""}), str(address))
         if cached is not None and cached.name == info.sha and all((cached / name).is_file() for name in wanted):
             return cached
-        return Path(_snapshot(snapshot_download, address, allow_patterns=_patterns(wanted)))
+        return take_snapshot(snapshot_download, address, allow_patterns=_patterns(wanted))
     except DataError:
         raise
     except Exception as error:
-        raise DataError(
-            f"{describe_failure(str(address), address.repo, address.revision, error, kind='data set')}."
-        ) from error
+        raise DataError(f"{describe_failure(address, error)}.") from error
 
 
 def _patterns(names: Sequence[str]) -> list[str]:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote, unquote
 
 from interpfer.errors import ModelError
 from interpfer.models.image_text.folder import TOKENIZER_FILES
@@ -21,33 +20,19 @@ from interpfer.models.messages import first_line, list_few
 from interpfer.models.readers.folder import SUFFIXES
 from interpfer.models.readers.hf import WEIGHTS
 from interpfer.registry import missing_package
-from interpfer.runtime.hub_access import CONNECT_SECONDS, describe_failure, is_reachable
+from interpfer.runtime.hub_access import (
+    CONNECT_SECONDS,
+    HubAddress,
+    describe_failure,
+    describe_missing,
+    is_reachable,
+    normalise,
+    parse_address,
+    take_snapshot,
+)
 
 FORM = "hf://OWNER/NAME[@REVISION][/FILE]"
-ADDRESS = re.compile(
-    r"(?P<owner>\w[\w.-]{0,95})/(?P<name>\w[\w.-]{0,95})(@(?P<revision>[^/]+))?(/(?P<file>.*))?", re.ASCII
-)
-SCHEME = re.compile(r"hf:/{1,2}")
 TIMM_HUB, TIMM_FOLDER = "timm:hf-hub:", "timm:local-dir:"
-
-
-@dataclass(frozen=True)
-class HubAddress:
-    """A repository of the hub, or a file in it.
-
-    Attributes:
-        repo: OWNER/NAME.
-        revision: branch, tag or commit; "" for the default branch.
-        file: path in the repository; "" for the repository itself.
-    """
-
-    repo: str
-    revision: str = ""
-    file: str = ""
-
-    def __str__(self) -> str:
-        revision = f"@{quote(self.revision, safe='')}" if self.revision else ""
-        return f"hf://{self.repo}{revision}" + (f"/{self.file}" if self.file else "")
 
 
 @dataclass(frozen=True)
@@ -71,18 +56,7 @@ class Located:
         return {**fields, "arch": self.arch} if self.arch and not fields.get("arch") else dict(fields)
 
 
-def normalise(model: str | Path) -> str:
-    """Return an address as text with both slashes, which a ``Path`` loses; any other path unchanged.
-
-    Examples:
-        >>> normalise(Path("hf://owner/name"))
-        'hf://owner/name'
-    """
-    text = str(model)
-    return "hf://" + text.replace("\\", "/")[4:].lstrip("/") if text.startswith(("hf:/", "hf:\\")) else text
-
-
-def parse_address(model: str | Path) -> HubAddress | None:
+def parse_model_address(model: str | Path) -> HubAddress | None:
     """Return the address that a model names; None for a path.
 
     Args:
@@ -92,9 +66,9 @@ def parse_address(model: str | Path) -> HubAddress | None:
         ModelError: the address has another form than ``hf://OWNER/NAME[@REVISION][/FILE]``.
 
     Examples:
-        >>> parse_address("hf://owner/name@v1.0/best.pt")
-        HubAddress(repo='owner/name', revision='v1.0', file='best.pt')
-        >>> parse_address("model.pt") is None
+        >>> parse_model_address("hf://owner/name@v1.0/best.pt")
+        HubAddress(repo='owner/name', revision='v1.0', path='best.pt', is_data=False)
+        >>> parse_model_address("model.pt") is None
         True
     """
     text = normalise(model)
@@ -102,14 +76,11 @@ def parse_address(model: str | Path) -> HubAddress | None:
         text = "hf://" + text.removeprefix(TIMM_HUB)
     if not text.startswith("hf://"):
         return None
-    match = ADDRESS.fullmatch(text.removeprefix("hf://").rstrip("/"))
-    if match is None or match["owner"] == "datasets" or {".", ".."} & {match["owner"], match["name"]}:
-        hint = "; it names a data set, not a model" if text.startswith("hf://datasets/") else ""
+    address = parse_address(text)
+    if address is None or address.is_data:
+        hint = "; it names a data set, not a model" if address else ""
         raise ModelError(f"an address of the hub must be {FORM}, got '{text}'{hint}.")
-    file = match["file"] or ""
-    if ".." in PurePosixPath(file).parts or "\\" in file or "%" in file:
-        raise ModelError(f"{text}: the file must be a path in the repository, got '{file}'.")
-    return HubAddress(f"{match['owner']}/{match['name']}", unquote(match["revision"] or ""), file)
+    return address
 
 
 def locate(model: str | Path) -> Located:
@@ -132,7 +103,7 @@ def locate(model: str | Path) -> Located:
         path, arch = locate_weights(str(model))
         is_file = str(model).endswith(path.name)
         return Located(path, "" if is_file else str(model), "" if is_file else str(model).rpartition("/")[2], arch)
-    address = parse_address(model)
+    address = parse_model_address(model)
     if address is None:
         return Located(Path(model))
     try:
@@ -140,9 +111,9 @@ def locate(model: str | Path) -> Located:
     except ModuleNotFoundError as error:
         raise ModelError(f"{address} needs {missing_package(error)}") from error
     folder = find_cached(address) or _download(address)
-    path = folder / address.file
+    path = folder / address.path
     pinned = replace(address, revision=folder.name)
-    name = PurePosixPath(address.file).stem if address.file else address.repo.partition("/")[2]
+    name = PurePosixPath(address.path).stem if address.path else address.repo.partition("/")[2]
     return Located(path, str(pinned), name)
 
 
@@ -159,15 +130,15 @@ def find_cached(address: HubAddress) -> Path | None:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = Path(_snapshot(snapshot_download, address, local_files_only=True))
+        folder = take_snapshot(snapshot_download, address, local_files_only=True)
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as error:
         raise ModelError(f"an address of the hub must be {FORM}, got '{address}' ({first_line(error)}).") from error
     except Exception:  # a snapshot that is only partly there
         return None
-    if address.file:
-        return folder if (folder / address.file).exists() else None
+    if address.path:
+        return folder if (folder / address.path).exists() else None
     names = [item.name for item in folder.iterdir()]
     return folder if _list_wanted(names) and not _list_missing_shards(folder) else None
 
@@ -180,32 +151,21 @@ def _list_missing_shards(folder: Path) -> list[str]:
     return [] if whole else [name for index in indices for name in list_shards(index) if not (folder / name).exists()]
 
 
-def _snapshot(download: Any, address: HubAddress, **options: Any) -> str:
-    return str(download(address.repo, revision=address.revision or None, **options))
-
-
 def _download(address: HubAddress) -> Path:
     from huggingface_hub import HfApi, constants, snapshot_download
 
     if constants.HF_HUB_OFFLINE or not is_reachable(constants.ENDPOINT):
-        offline = " (HF_HUB_OFFLINE is set)" if constants.HF_HUB_OFFLINE else ""
-        raise ModelError(
-            f"{address} is not in the cache of huggingface_hub, and {constants.ENDPOINT} cannot be reached{offline}; "
-            f"download it where there is a network: hf download {address.repo}"
-            f"{f' --revision {address.revision}' if address.revision else ''}."
-        )
+        raise ModelError(f"{describe_missing(address)}.")
     try:
         info = HfApi().model_info(address.repo, revision=address.revision or None, timeout=CONNECT_SECONDS * 5)
         names = [each.rfilename for each in info.siblings or ()]
         wanted = _list_files(address, names)
         # the branch is named where the user named one, so that the cache finds it again
-        return Path(_snapshot(snapshot_download, address, allow_patterns=wanted))
+        return take_snapshot(snapshot_download, address, allow_patterns=wanted)
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(
-            f"{describe_failure(str(address), address.repo, address.revision, error, address.file)}."
-        ) from error
+        raise ModelError(f"{describe_failure(address, error)}.") from error
 
 
 def _list_files(address: HubAddress, names: Sequence[str]) -> list[str]:
@@ -214,11 +174,11 @@ def _list_files(address: HubAddress, names: Sequence[str]) -> list[str]:
     Raises:
         ModelError: there is no such file, or several checkpoints and no config says which.
     """
-    if address.file:
-        found = [name for name in names if name == address.file or name.startswith(f"{address.file}/")]
+    if address.path:
+        found = [name for name in names if name == address.path or name.startswith(f"{address.path}/")]
         if not found:
             known = [name for name in names if Path(name).suffix.lower() in SUFFIXES] or list(names)
-            raise ModelError(f"{address.repo} has no file '{address.file}'; it has {list_few(known, 6)}.")
+            raise ModelError(f"{address.repo} has no file '{address.path}'; it has {list_few(known, 6)}.")
         return found
     top = [name for name in names if "/" not in name]
     if wanted := _list_wanted(top):

@@ -15,7 +15,6 @@ from interpfer.errors import DataError, InterpferError
 from interpfer.landmarks.base import LandmarkProvider
 from interpfer.maps.batch_size import auto_batch_size
 from interpfer.models.channels_last import channels_last
-from interpfer.models.hub import normalise
 from interpfer.models.loading import load_model
 from interpfer.models.measured import read_measured
 from interpfer.models.model import Model
@@ -27,16 +26,18 @@ from interpfer.results.folder import FIGURES, REPORT, RunFolder
 from interpfer.results.image_table import require_table_format
 from interpfer.results.pictures import ReportContent, ReportData, load_report_data
 from interpfer.results.plans import BATCH_SIZE
-from interpfer.results.run import SHARD, Run, load_run
+from interpfer.results.run import SHARD, Run, load_run, load_run_for_page
 from interpfer.results.submission import append_submission
 from interpfer.runtime.device import pick_device
+from interpfer.runtime.hub_access import normalise
 from interpfer.runtime.processes import Processes, join_processes
 from interpfer.runtime.progress import Progress, no_progress
 from interpfer.runtime.shards import Shard
 from interpfer.runtime.threads import keep_freed_memory
 from interpfer.scoring.accounts import nothing_to_score
 from interpfer.scoring.au_batch import add_planes, score_au_batch
-from interpfer.scoring.batch import CPU_CHUNK, score_batch
+from interpfer.scoring.batch import score_batch
+from interpfer.scoring.chunk import CPU_CHUNK
 from interpfer.scoring.finish import finish_run
 from interpfer.scoring.occluded import add_batch
 from interpfer.scoring.options import ScoreOptions
@@ -181,7 +182,7 @@ def write_reports(run: Run, report_data: ReportData | None, options: ScoreOption
     if options.out is not None:
         out = Path(options.out)
         if options.report:
-            write_page(load_run(out), report_data, out / REPORT)  # as `interpfer report` rebuilds it
+            write_page(load_run_for_page(out), report_data, out / REPORT)  # as `interpfer report` rebuilds it
         if options.figures and SHARD not in run.manifest:
             list(write_figures(run, report_data, out / FIGURES))
     if options.leaderboard is not None:
@@ -252,7 +253,7 @@ def sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> Tr
             if by_au:
                 add_planes(session, means, rows, landmarks)
             else:
-                means.add(truth, session.classes(rows))
+                means.add(truth, session.classes(rows), rows)
             done += len(rows)
             progress("truth", done, len(own))
 

@@ -9,8 +9,9 @@ import pytest
 
 from interpfer.datasets import hub
 from interpfer.datasets.folder import FolderDataset
-from interpfer.datasets.hub import DataAddress, HubDataset, parse_data_address
+from interpfer.datasets.hub import HubDataset, parse_data_address
 from interpfer.errors import DataError
+from interpfer.runtime.hub_access import HubAddress
 from tests.datasets.test_parquet import png, table
 
 hub_constants = pytest.importorskip("huggingface_hub.constants")
@@ -67,12 +68,12 @@ def remote(monkeypatch: pytest.MonkeyPatch, cache: Path, files: dict[str, bytes 
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("hf://datasets/a/b", DataAddress("a/b")),
-        (Path("hf://datasets/a/b@v1/x/y"), DataAddress("a/b", "v1", "x/y")),
-        ("hf://datasets/a/b@refs%2Fconvert%2Fparquet", DataAddress("a/b", "refs/convert/parquet")),
+        ("hf://datasets/a/b", HubAddress("a/b", is_data=True)),
+        (Path("hf://datasets/a/b@v1/x/y"), HubAddress("a/b", "v1", "x/y", is_data=True)),
+        ("hf://datasets/a/b@refs%2Fconvert%2Fparquet", HubAddress("a/b", "refs/convert/parquet", is_data=True)),
     ],
 )
-def test_addresses(text: str | Path, address: DataAddress) -> None:
+def test_addresses(text: str | Path, address: HubAddress) -> None:
     assert parse_data_address(text) == address
     assert parse_data_address(str(address)) == address
 

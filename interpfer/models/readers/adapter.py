@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from interpfer.errors import ModelError, TrustError
-from interpfer.models.hub import ADDRESS, HubAddress, find_cached
+from interpfer.models.hub import find_cached
 from interpfer.models.messages import REVIEW, first_line
 from interpfer.models.readers.base import CheckpointData, Request
 from interpfer.models.readers.hf import CONFIG, WEIGHTS, HuggingFaceFolder, read_labels
@@ -20,6 +20,7 @@ from interpfer.models.readers.processors import FILES, read_processor
 from interpfer.models.readers.refit import read_folder_weights
 from interpfer.models.readers.signatures import read_json
 from interpfer.registry import missing_package
+from interpfer.runtime.hub_access import parse_address
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -74,12 +75,13 @@ def find_base(folder: Path, name: str) -> Path:
     for place in places:
         if HuggingFaceFolder().accepts(place):
             return place
-    if ADDRESS.fullmatch(name):
+    address = parse_address(f"hf://{name}")
+    if address is not None:
         with contextlib.suppress(ModelError, ModuleNotFoundError):
-            cached = find_cached(HubAddress(name))
+            cached = find_cached(address)
             if cached is not None:
                 return cached
-    remedy = f"download it (hf download {name})" if ADDRESS.fullmatch(name) else "copy its folder"
+    remedy = f"download it ({address.download_command})" if address else "copy its folder"
     raise ModelError(
         f"{folder} holds an adapter for {name or 'an unnamed network'}, which is not on this machine: {remedy}, or put "
         f"it into {folder.parent / (Path(name).name or 'base')}."
