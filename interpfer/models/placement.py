@@ -3,8 +3,9 @@
 Tokens are laid out row by row, as almost all networks keep them; some keep another order (Hiera). One in five
 cells of a noise image, drawn at random, is made bright. A token changes most where its own cell is bright, so the
 changes of the tokens follow the pattern of bright cells if their order is that of the picture. A few patterns prove it
-in every region of the grid; where they do not, more patterns tell the cell of each token, and that order is accepted
-only if each cell has one token and new patterns prove it.
+in every region of the grid; where they do not, more patterns tell the cell of each token and whether the token changes
+more or less where that cell is bright (attention can make it less), and that order is accepted only if each cell has
+one token and new patterns prove it.
 """
 
 import hashlib
@@ -220,9 +221,20 @@ def _count_regions(side: int) -> int:
     return min(max(side // 4, 2), 4)
 
 
-def _prove(changes: Float[Tensor, "m t"], bright: Bool[Tensor, "m t"], side: int) -> float:
-    """Return the correlation of changes with bright cells, the smallest of all regions of the grids."""
-    scores = (_standardise(changes, 1) * _standardise(bright.float(), 1)).mean(0).view(-1, side, side)
+def _prove(
+    changes: Float[Tensor, "m t"], bright: Bool[Tensor, "m t"], side: int, signs: Float[Tensor, " t"] | None = None
+) -> float:
+    """Return the correlation of changes with bright cells, the smallest of all regions of the grids.
+
+    Args:
+        changes: how much each token changes with each pattern.
+        bright: bright cells of the patterns.
+        side: cells per side of the grid.
+        signs: 1 for a token that changes more where its cell is bright, -1 for one that changes less, as other patterns
+            have told; all 1 where None.
+    """
+    relative = _standardise(changes, 1) if signs is None else _standardise(_standardise(changes, 1), 0) * signs
+    scores = (relative * _standardise(bright.float(), 1)).mean(0).view(-1, side, side)
     regions = [rows for grid in scores for rows in grid.tensor_split(_count_regions(side))]
     return min(float(part.mean()) for rows in regions for part in rows.tensor_split(_count_regions(side), dim=1))
 
@@ -277,11 +289,14 @@ def _search(
         return Placement(RIGHT, evidence)
     relative = _standardise(_standardise(changes, 1), 0)
     correlations = relative.T @ _standardise(bright.float(), 0) / len(changes)
-    best, cell = correlations.max(1)
+    evidence = _prove(new, new_bright, side, correlations.diagonal().sign())
+    if evidence >= MIN_CORRELATION:
+        return Placement(RIGHT, evidence)
+    best, cell = correlations.abs().max(1)
     order = torch.empty(len(cell), dtype=torch.long).fill_(-1)
     order[cell] = torch.arange(len(cell))
     if bool((order >= 0).all()):
-        found = _prove(new[:, order], new_bright, side)
+        found = _prove(new[:, order], new_bright, side, correlations[order, torch.arange(len(cell))].sign())
         if found >= MIN_CORRELATION:
             return Placement(REORDERED, found, tuple(order.tolist()))
     return Placement(WRONG if float(best.mean()) >= CLEAR else UNCLEAR, evidence)

@@ -26,25 +26,32 @@ SIDE, SIZE = 8, 32
 
 
 class Shuffled(nn.Module):
-    """Patches as tokens in a given order; ``blurred`` tokens all hold the mean of all patches."""
+    """Patches as tokens in a given order.
 
-    def __init__(self, sequence: Tensor, blurred: bool = False) -> None:
+    ``blurred`` tokens all hold the mean of all patches. In the first two rows ``opposed`` tokens hold five times that
+    mean minus their patch, so that they change by all bright cells, which are one in five, unless their own is bright.
+    """
+
+    def __init__(self, sequence: Tensor, blurred: bool = False, opposed: bool = False) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, 12, SIZE // SIDE, SIZE // SIDE)
         self.block = nn.Sequential(nn.LayerNorm(12), nn.Linear(12, 12))
         self.head = nn.Linear(12, 3)
-        self.sequence, self.blurred = sequence, blurred
+        self.sequence, self.blurred, self.opposed = sequence, blurred, opposed
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = self.patches(x).flatten(2).mT[:, self.sequence]
+        tokens = self.patches(x).flatten(2).mT
+        if self.opposed:
+            tokens = tokens.where(CELLS[:, None] >= 2 * SIDE, 5 * tokens.mean(1, keepdim=True) - tokens)
+        tokens = tokens[:, self.sequence]
         if self.blurred:
             tokens = tokens.mean(1, keepdim=True).expand(-1, SIDE**2, -1) + torch.zeros(1, SIDE**2, 1)
         return self.head((tokens + self.block(tokens)).relu().mean(1))
 
 
-def load(sequence: Tensor, blurred: bool = False) -> Model:
+def load(sequence: Tensor, **options: bool) -> Model:
     torch.manual_seed(0)
-    return load_model(Shuffled(sequence, blurred), classes=CLASSES, input_size=SIZE)
+    return load_model(Shuffled(sequence, **options), classes=CLASSES, input_size=SIZE)
 
 
 CELLS = torch.arange(SIDE**2)
@@ -81,6 +88,14 @@ def test_tokens_in_another_order_are_put_right(name: str) -> None:
         "layer block: its tokens are in another order than the picture; their order is found by bright patches on the "
         "input, and maps are put right",
     )
+
+
+@pytest.mark.parametrize(("sequence", "verdict"), [(CELLS, RIGHT), (SEQUENCES["random"], REORDERED)])
+def test_tokens_may_change_less_where_their_cell_is_bright(sequence: Tensor, verdict: str) -> None:
+    place = load(sequence, opposed=True).find_places(["block"])["block"]
+    assert place.verdict == verdict
+    assert place.order == (None if verdict == RIGHT else tuple(sequence.argsort().tolist()))
+    assert place.evidence > 0.3
 
 
 def test_an_order_that_cannot_be_proven_is_said_to_be_assumed() -> None:
