@@ -30,7 +30,7 @@ from interpfer.metrics.localisation import pxap
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.runtime.threads import keep_freed_memory, parallel_map
-from interpfer.scoring.batch import CPU_CHUNK
+from interpfer.scoring.chunk import CPU_CHUNK
 from interpfer.scoring.score import score
 
 CLASSES = "anger,disgust,fear,happiness,neutral,sadness,surprise"

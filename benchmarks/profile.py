@@ -1,12 +1,14 @@
 """Where the time of a default `score` goes, beside the forward and the backward that its maps need.
 
-Usage: python -m benchmarks.profile [--networks resnet18:112,...] [--faces 256] [--rounds 5] [--name score_profile]
+Usage: python -m benchmarks.profile [--networks resnet18:112,...] [--faces 256] [--rounds 5] [--autocast bf16]
+    [--name score_profile]
 
 Drawn faces on disk, with their landmark file, are scored with all defaults; in turns with that, the network alone runs
-forward, and backward down to the mapped layer. Everything runs on one thread, and times are those of the processor, so
+forward, and backward down to the mapped layer, with its weights as they are loaded and channels last, as ``score`` has
+them. Everything runs on one thread, and times are those of the processor, so
 that other work on the machine changes them little; ratios are medians over the rounds. A stage counts what runs inside
 its functions and outside of those of another stage, except that what happens once for a run is not divided. With
-``--report`` a run folder and its page are written.
+``--report`` a run folder and its page are written. With ``--autocast`` both compute in half precision.
 """
 
 import argparse
@@ -33,6 +35,7 @@ from interpfer.datasets.demo import DemoDataset
 from interpfer.datasets.export import write_csv_layout
 from interpfer.landmarks.files import FileLandmarks
 from interpfer.maps.capture import capture
+from interpfer.models.channels_last import channels_last
 from interpfer.models.loading import load_model
 from interpfer.models.model import Model
 from interpfer.runtime.threads import keep_freed_memory
@@ -42,6 +45,7 @@ from interpfer.scoring.score import score
 CLASSES = "anger,disgust,fear,happiness,neutral,sadness,surprise"
 
 NETWORK = "forward and backward"
+ALONE, CHANNELS_LAST = "network alone", "network alone, weights channels last"
 STAGES = {
     "opening": ["scoring.session:open_session"],
     "reading files": ["datasets.csv:CsvDataset.image", "datasets.csv:CsvDataset.size"],
@@ -147,6 +151,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--autocast", default="off", choices=("off", "bf16", "fp16"))
     parser.add_argument("--name", default="score_profile")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -157,36 +162,42 @@ def main() -> None:
         torch.manual_seed(0)
         network = getattr(torchvision.models, name)(num_classes=7)
         model = load_model(network, classes=CLASSES, input_size=int(size), name=name)
-        rows += profile(model, int(size), options.faces, options.rounds, options.report)
+        rows += profile(model, int(size), options)
     write_results(options.name, rows, {key: value for key, value in vars(options).items() if key != "name"})
 
 
-def profile(model: Model, size: int, faces: int, rounds: int, report: bool) -> Iterator[dict[str, object]]:
+def profile(model: Model, size: int, options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Yield a row per stage: milliseconds of processor time per face, and their ratio to those of the network."""
     stages: dict[str, list[float]] = defaultdict(list)
-    alone: list[float] = []
+    alone: dict[str, list[float]] = {ALONE: [], CHANNELS_LAST: []}
+    faces: int = options.faces
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         write_csv_layout(DemoDataset("test", count=faces), folder)
         dataset, landmarks = CsvDataset.open(folder, "test"), FileLandmarks(folder / "landmarks.txt")
-        out: dict[str, object] = {"out": folder / "run", "overwrite": True} if report else {}
-        for turn in range(rounds + 1):
-            network = _spent(lambda: _run_network(model, faces, size))
+        choices: dict[str, Any] = {"device": "cpu", "autocast": options.autocast}
+        choices |= {"out": folder / "run", "overwrite": True} if options.report else {}
+        for turn in range(options.rounds + 1):
+            with model.autocast(options.autocast):
+                network = [_spent(lambda: _run_network(model, faces, size))]
+                with channels_last(model):
+                    network.append(_spent(lambda: _run_network(model, faces, size)))
             clock = StageClock()
             with clock.installed():
-                total = _spent(lambda: score(model, dataset, landmarks=landmarks, device="cpu", **out))
+                total = _spent(lambda: score(model, dataset, landmarks=landmarks, **choices))
             if not turn:
                 continue
-            alone.append(network)
+            for values, value in zip(alone.values(), network, strict=True):
+                values.append(value)
             for stage, value in _complete(clock.seconds, total).items():
                 stages[stage].append(value)
     yield from _rows(f"{model.name} at {size} px", stages, alone, faces)
 
 
 def _rows(
-    network: str, stages: Mapping[str, list[float]], alone: list[float], faces: int
+    network: str, stages: Mapping[str, list[float]], alone: Mapping[str, list[float]], faces: int
 ) -> Iterator[dict[str, object]]:
-    base = statistics.median(alone)
+    base = statistics.median(alone[ALONE])
 
     def row(stage: str, value: float, ratio: float) -> dict[str, object]:
         return {
@@ -199,11 +210,12 @@ def _rows(
     for stage, values in stages.items():
         value = statistics.median(values)
         yield row(stage, value, value / base)
-    yield row("network alone", base, 1)
+    for name, values in alone.items():
+        yield row(name, statistics.median(values), statistics.median(values) / base)
     for name, left_out in (("score", ()), ("score, without what a run pays once", ONCE)):
         parts = [values for stage, values in stages.items() if stage not in left_out]
         totals = [sum(each) for each in zip(*parts, strict=True)]
-        yield row(name, statistics.median(totals), statistics.median(map(truediv, totals, alone)))
+        yield row(name, statistics.median(totals), statistics.median(map(truediv, totals, alone[ALONE])))
 
 
 def _complete(seconds: Mapping[str, float], total: float) -> dict[str, float]:

@@ -131,7 +131,7 @@ def write_table(cells: list[Cell], options: argparse.Namespace) -> None:
         "folds": options.folds if options.data == "faces" else None,
         "epochs": finished[0].epochs,
         "faces for insertion and deletion": options.faithful_faces,
-        "networks": NETWORKS[options.data] | ({"cnn": options.network} if options.network else {}),
+        "networks": NETWORKS[options.data] | ({"cnn": Path(options.network).name} if options.network else {}),
         "training": COMMON,
         "transformers": TRANSFORMERS,
         "guides": GUIDES,

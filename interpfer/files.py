@@ -156,8 +156,13 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     return b"".join(csv_blocks(table))
 
 
-def csv_blocks(table: pd.DataFrame, rows: int = ROWS_AT_ONCE) -> Iterator[bytes]:
+def csv_blocks(table: pd.DataFrame, rows: int = ROWS_AT_ONCE, has_header: bool = True) -> Iterator[bytes]:
     r"""Yield what ``csv_bytes`` returns, some rows at a time, so that a long table is not in memory as text.
+
+    Args:
+        table: the table.
+        rows: number of rows of a block.
+        has_header: whether the names of the columns come first.
 
     Examples:
         >>> list(csv_blocks(pd.DataFrame({"value": [0.5, 1.0, 2.0]}), rows=2))
@@ -165,7 +170,7 @@ def csv_blocks(table: pd.DataFrame, rows: int = ROWS_AT_ONCE) -> Iterator[bytes]
     """
     options: Any = {"index": table.index.name is not None, "float_format": f"%.{DIGITS}f", "lineterminator": "\n"}
     for start in range(0, max(len(table), 1), rows):
-        text: str = table.iloc[start : start + rows].to_csv(header=start == 0, **options)
+        text: str = table.iloc[start : start + rows].to_csv(header=has_header and start == 0, **options)
         yield text.encode()
 
 

@@ -73,7 +73,11 @@ class CodedAUs:
         return replace(self, active=tuple(replace(unit, side=OTHER_SIDE[unit.side]) for unit in self.active))
 
 
-@dataclass(frozen=True)
+_NONE: Mapping[str, str] = {}
+"""Attributes of every sample without any, as an empty dictionary for each of a million would be 64 MB."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image of a data set.
 
@@ -100,6 +104,8 @@ class Sample:
     def __post_init__(self) -> None:
         if isinstance(self.path, str):
             object.__setattr__(self, "path", Path(self.path))
+        if not self.attributes:
+            object.__setattr__(self, "attributes", _NONE)
 
 
 @dataclass(frozen=True)

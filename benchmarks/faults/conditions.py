@@ -197,8 +197,8 @@ def kill_itself() -> None:
     RunFolder.add = add_or_die  # type: ignore[method-assign]
 
 
-def writers(folder: Path) -> Iterator[Case]:
-    """Yield what 50 processes leave that write one leaderboard, one file of entries, and one landmark cache at once."""
+def writers(folder: Path, count: int = WRITERS) -> Iterator[Case]:
+    """Yield what many processes leave that write one leaderboard, or one landmark cache, at once."""
     from interpfer.landmarks.cache import CachedLandmarks
     from interpfer.reports.leaderboard.rows import append_rows
     from interpfer.types import Landmarks
@@ -221,29 +221,29 @@ def writers(folder: Path) -> Iterator[Case]:
             pixels = np.full((4, 4, 3), number * 4 + place, np.uint8)
             CachedLandmarks(Fixed(), cache).locate([str(number * 4 + place)], [Image.fromarray(pixels)])
 
-    failed = at_once(append)
+    failed = at_once(append, count)
     table = pd.read_csv(board)
-    whole = sorted(table["model"]) == sorted(f"m{number}" for number in range(WRITERS)) and not failed
+    whole = sorted(table["model"]) == sorted(f"m{number}" for number in range(count)) and not failed
     yield Case(
-        f"{WRITERS} writers of a leaderboard",
+        f"{count} writers of a leaderboard",
         "score",
         "each row is there once",
         whole,
         f"{len(table)} rows, {failed} failed",
     )
-    failed = at_once(store)
+    failed = at_once(store, count)
     read = CachedLandmarks(Refusing(), cache)
     right = 0
-    for number in range(WRITERS * 4):
+    for number in range(count * 4):
         pixels = Image.fromarray(np.full((4, 4, 3), number, np.uint8))
         found = read.locate([str(number)], [pixels])
         right += bool((found.points == number).all())
     yield Case(
-        f"{WRITERS} writers of the landmark cache",
+        f"{count} writers of the landmark cache",
         "prepare",
         "each face is there",
-        right == WRITERS * 4 and not failed,
-        f"{right} of {WRITERS * 4}, {failed} failed",
+        right == count * 4 and not failed,
+        f"{right} of {count * 4}, {failed} failed",
     )
 
 
@@ -259,10 +259,10 @@ class Refusing:
         return Landmarks.of(torch.full((len(ids), 68, 2), torch.nan, dtype=torch.float64))
 
 
-def at_once(work: Callable[[int], None]) -> int:
-    """Do something in 50 forks at once; return how many failed."""
+def at_once(work: Callable[[int], None], count: int) -> int:
+    """Do something in so many forks at once; return how many failed."""
     children = []
-    for number in range(WRITERS):
+    for number in range(count):
         child = os.fork()
         if child == 0:
             try:

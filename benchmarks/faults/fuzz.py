@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.inputs import Seed
+from benchmarks.faults.inputs.seed import Seed
 from benchmarks.faults.server import spent_by
 
 SECONDS = 2.0

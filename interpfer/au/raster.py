@@ -59,11 +59,9 @@ def plan_planes(
         wanted: the faces to draw.
     """
     slots = max([len(units) for units in entries], default=0)
-    table = torch.zeros(len(entries), slots, 4, dtype=torch.float64)
-    for units, target in zip(entries, table, strict=True):
-        for place, (column, unit) in enumerate(units):
-            target[place] = torch.tensor([1, column, unit.weight, (*SIDES, None).index(unit.side)])
-    table = table.to(row.device)[row]
+    lines = [[(1, column, unit.weight, (*SIDES, None).index(unit.side)) for column, unit in units] for units in entries]
+    filled = [[*line, *[(0, 0, 0, 0)] * (slots - len(line))] for line in lines]
+    table = torch.tensor(filled, dtype=torch.float64).view(len(entries), slots, 4).to(row.device)[row]
     face, slot = (table[..., 0].bool() & wanted[:, None]).nonzero(as_tuple=True)
     _, columns, weight, side = table[face, slot].unbind(-1)
     return Planes(face, columns.long(), weight.float(), side.long())

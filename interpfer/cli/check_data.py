@@ -1,11 +1,18 @@
 """interpfer check-data."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from interpfer.cli.options import verb
 from interpfer.datasets.options import CheckDataOptions
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from interpfer.datasets.integrity import IntegrityReport
 
 MAX_LINES = 10
 """Most lines printed per kind of problem."""
@@ -16,15 +23,13 @@ MAX_LINES = 10
 def command(ctx: click.Context, options: CheckDataOptions) -> None:
     """Check that a data set is complete: counts as published, every image readable.
 
-    Prints the number of images per class and split, images with the same pixels within and across splits, then the
-    problems by kind. Exit status 1 if there are problems; images with the same pixels are none.
+    Prints the number of images per class and split (of clips: of clips and of their sampled frames), images with the
+    same pixels within and across splits, then the problems by kind. Exit status 1 if there are problems; images with
+    the same pixels are none.
 
     \b
     interpfer check-data --dataset rafdb --data-root RAF-DB
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from interpfer.cli.terminal import progress_bars, stdout
     from interpfer.datasets import DATASETS
     from interpfer.datasets.integrity import open_splits, read_images
@@ -37,20 +42,8 @@ def command(ctx: click.Context, options: CheckDataOptions) -> None:
     datasets, report = open_splits(dataset_class, root, None if split is None else [split])
     with progress_bars() as update:
         read_images(datasets, report, update)
-    table = Table(title=f"{name} in {data_root}" if data_root else name, title_justify="left")
-    table.add_column("class", no_wrap=True)
-    for column in report.counts:
-        table.add_column(column, justify="right")
+    stdout().print(_table(f"{name} in {data_root}" if data_root else name, report, dataset_class.order))
     labels = {label for counts in report.counts.values() for label in counts}
-    numbered = dataset_class.order
-    order = [*numbered, *(label for label in sort_classes(labels) if label not in numbered)]
-    for label in [*order, *([""] if "" in labels else [])]:
-        table.add_row(Text(label or "no label"), *(str(counts.get(label, 0)) for counts in report.counts.values()))
-    table.add_section()
-    table.add_row("images", *(str(sum(counts.values())) for counts in report.counts.values()))
-    for reason in dict.fromkeys(reason for counts in report.left_out.values() for reason in counts):
-        table.add_row(f"left out: {reason}", *(str(counts.get(reason, 0)) for counts in report.left_out.values()))
-    stdout().print(table)
     if own := [ask_about(name) for name in sort_classes(labels) if name not in EXPRESSIONS]:
         click.echo(f"classes outside the eight expressions, matched with those of a model by name: {list_names(own)}")
     for kind, lines in report.copies.items():
@@ -59,11 +52,43 @@ def command(ctx: click.Context, options: CheckDataOptions) -> None:
         _print_lines(problem, lines)
     compared = ", ".join(split for split, is_published in report.published.items() if is_published)
     comparison = f"compared the counts of {compared} with the published ones"
-    click.echo(f"read {report.read} images; {comparison if compared else 'there are no published counts to compare'}")
+    clips = sum(sum(counts.values()) for counts in report.clips.values())
+    images = f"{report.read} frames of {clips} clips" if clips else f"{report.read} images"
+    click.echo(f"read {images}; {comparison if compared else 'there are no published counts to compare'}")
     count = sum(map(len, report.problems.values()))
     click.echo("no problems found" if not count else "1 problem found" if count == 1 else f"{count} problems found")
     if count:
         ctx.exit(1)
+
+
+def _table(title: str, report: "IntegrityReport", numbered: Sequence[str]) -> "Table":
+    """Return images per class and split; of a split with clips, a column of clips before that of their frames."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from interpfer.labels import sort_classes
+
+    columns = dict[str, tuple[Mapping[str, int], Mapping[str, int] | None]]()  # counts, and what is left out
+    for split, counts in report.counts.items():
+        left_out = report.left_out[split]
+        if split in report.clips:
+            columns |= {f"{split}, clips": (report.clips[split], left_out), f"{split}, frames": (counts, None)}
+        else:
+            columns[split] = (counts, left_out)
+    table = Table(title=title, title_justify="left")
+    table.add_column("class", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    labels = {label for counts, _ in columns.values() for label in counts}
+    order = [*numbered, *(label for label in sort_classes(labels) if label not in numbered)]
+    for label in [*order, *([""] if "" in labels else [])]:
+        table.add_row(Text(label or "no label"), *(str(counts.get(label, 0)) for counts, _ in columns.values()))
+    table.add_section()
+    table.add_row("total" if report.clips else "images", *(str(sum(own.values())) for own, _ in columns.values()))
+    for reason in dict.fromkeys(reason for left_out in report.left_out.values() for reason in left_out):
+        cells = ("" if own is None else str(own.get(reason, 0)) for _, own in columns.values())
+        table.add_row(f"left out: {reason}", *cells)
+    return table
 
 
 def _print_lines(title: str, lines: list[str]) -> None:

@@ -26,6 +26,7 @@ class IntegrityReport:
         published: split -> whether its counts are published.
         problems: kind of problem -> one line for each.
         read: number of images that were read.
+        clips: split -> expression -> number of clips, whose frames are the images; empty for pictures.
         copies: "within a split" or "across splits" -> one line for each group of images with the same pixels.
     """
 
@@ -34,6 +35,7 @@ class IntegrityReport:
     published: dict[str, bool] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
     read: int = 0
+    clips: dict[str, Counts] = field(default_factory=dict)
     copies: dict[str, list[str]] = field(default_factory=dict)
 
     def add_problem(self, kind: str, line: str) -> None:
@@ -72,9 +74,28 @@ def open_splits(
         report.counts[dataset.split] = counts
         report.left_out[dataset.split] = dataset.left_out
         report.published[dataset.split] = bool(published)
+        if clips := count_clips(dataset):
+            report.clips[dataset.split] = clips
+        for clip, reason in getattr(dataset, "damaged", {}).items():
+            report.add_problem("clips not readable", f"{clip}: {reason}")
         if difference := compare_counts(counts, published):
             report.add_problem("counts differ from the published ones", f"split {dataset.split}: {difference}")
     return datasets, report
+
+
+def count_clips(dataset: Dataset) -> Counts:
+    """Return expression -> number of clips; "" for clips without a label, or whose frames have several.
+
+    Examples:
+        >>> from interpfer.datasets.demo_clips import DemoClipsDataset
+        >>> count_clips(DemoClipsDataset(clips=8))["anger"]
+        2
+    """
+    labels: dict[str, set[str]] = {}
+    for sample in dataset.samples:
+        if sample.clip:
+            labels.setdefault(sample.clip, set()).add(sample.label)
+    return Counter(next(iter(own)) if len(own) == 1 else "" for own in labels.values())
 
 
 def compare_counts(counts: Counts, published: Sequence[Counts]) -> str:

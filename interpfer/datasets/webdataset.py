@@ -1,9 +1,11 @@
 """WebDataset: tar archives whose members of one name are a picture and its label."""
 
+import sys
 import tarfile
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from interpfer.datasets.base import ALL, require_root, require_split
 from interpfer.datasets.stored import StoredDataset, split_of
@@ -19,18 +21,24 @@ LONGEST_LABEL = 100_000
 """Bytes of the longest member that is read as a label."""
 
 
-class _Place(NamedTuple):
-    """Where the bytes of a picture lie.
+class _Places:
+    """Where the bytes of each picture lie, as arrays: a tuple of each would take five times the memory."""
 
-    Attributes:
-        path: the archive.
-        start: first byte.
-        length: number of bytes.
-    """
+    def __init__(self) -> None:
+        self._paths: list[Path] = []
+        self._path, self._start, self._length = array("q"), array("q"), array("q")
 
-    path: Path
-    start: int
-    length: int
+    def add(self, path: Path, start: int, length: int) -> None:
+        """Add a picture: its archive, its first byte there and their number."""
+        if not self._paths or self._paths[-1] != path:
+            self._paths.append(path)
+        self._path.append(len(self._paths) - 1)
+        self._start.append(start)
+        self._length.append(length)
+
+    def __getitem__(self, index: int) -> tuple[Path, int, int]:
+        """Return what was added."""
+        return self._paths[self._path[index]], self._start[index], self._length[index]
 
 
 class WebDataset(StoredDataset):
@@ -45,16 +53,16 @@ class WebDataset(StoredDataset):
         samples: pictures of the split.
         split: name of the split.
         root: folder of the data set.
-        places: where each picture lies.
+        places: where each picture lies; None for nowhere.
     """
 
     name: ClassVar[str] = "webdataset"
     summary: ClassVar[str] = "tar archives with s0001.jpg, s0001.cls ..; classnames.txt beside or above them"
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
-    def __init__(self, samples: Sequence[Sample], split: str, root: str | Path, places: Sequence[_Place] = ()) -> None:
+    def __init__(self, samples: Sequence[Sample], split: str, root: str | Path, places: _Places | None = None) -> None:
         super().__init__(samples, split, root)
-        self._places = tuple(places)
+        self._places = places or _Places()
 
     @classmethod
     def open(cls, root: str | Path | None, split: str, seed: int = 0) -> "WebDataset":  # noqa: ARG003
@@ -64,7 +72,7 @@ class WebDataset(StoredDataset):
             DataError: there is no archive, one is compressed or damaged, or a label is not a class.
         """
         folder = require_root(root, cls.name)
-        samples, places, notes, unpaired = list[Sample](), list[_Place](), list[str](), 0
+        samples, places, notes, unpaired = list[Sample](), _Places(), list[str](), 0
         archives = _archives_of(folder, split)
         for path in archives:
             names = _class_names(path, folder)
@@ -77,7 +85,7 @@ class WebDataset(StoredDataset):
                 label, attributes = _label(path, members, names, where)
                 name = f"{path.relative_to(folder).with_suffix('').as_posix()}/{key}"
                 samples.append(Sample(name, label, None, attributes.pop("subject", None), None, attributes))
-                places.append(_Place(path, picture.offset_data, picture.size))
+                places.add(path, picture.offset_data, picture.size)
         found = cls(samples, split if split_of(archives[0], folder) else ALL, folder, places)
         found.left_out = {"no picture": unpaired} if unpaired else {}
         if found.split == ALL:
@@ -97,15 +105,15 @@ class WebDataset(StoredDataset):
         Raises:
             DataError: the archive is gone, or shorter than when it was listed.
         """
-        place = self._places[index]
+        path, start, length = self._places[index]
         try:
-            with place.path.open("rb") as file:
-                file.seek(place.start)
-                content = file.read(place.length)
+            with path.open("rb") as file:
+                file.seek(start)
+                content = file.read(length)
         except OSError as error:
-            raise DataError(f"{place.path}: cannot be read ({error.strerror}).") from error
-        if len(content) < place.length:
-            raise DataError(f"{self.samples[index].id}: {place.path} ends within this picture.")
+            raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+        if len(content) < length:
+            raise DataError(f"{self.samples[index].id}: {path} ends within this picture.")
         return content
 
 
@@ -174,7 +182,7 @@ def _label(
             raise DataError(f"{where}: class {text} is none of the {len(names)} that classnames.txt names.")
         text = names[bounded_integer(text)]
     try:
-        return canonical(text), attributes
+        return sys.intern(canonical(text)), attributes
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
 

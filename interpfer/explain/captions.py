@@ -1,5 +1,7 @@
 """Texts of the panels of an explanation: no wider than a panel."""
 
+from bisect import bisect_left
+
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
@@ -51,12 +53,17 @@ def wrap_caption(text: str) -> list[str]:
                 lines.append(current)
                 joined = word
             while len(joined) > 1 and _inches(joined, CAPTION) > PANEL - GAP:
-                fits = next(n for n in range(len(joined) - 1, 0, -1) if n == 1 or _fits(joined[:n], CAPTION))
+                fits = _fitting(joined)
                 lines.append(joined[:fits])
                 joined = joined[fits:]
             current = joined
         lines.append(current)
     return lines
+
+
+def _fitting(word: str) -> int:
+    """Return how many letters of a word that is too wide for a line fit on it; at least one."""
+    return 1 + bisect_left(range(2, len(word)), True, key=lambda letters: not _fits(word[:letters], CAPTION))
 
 
 def _fits(text: str, font: FontProperties) -> bool:

@@ -1,7 +1,7 @@
 """Batches of frames: whole clips, where there are any."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 from interpfer.datasets.base import Dataset
 from interpfer.errors import ModelError
@@ -27,17 +27,15 @@ def plan_batches(
         [(0, 1), (2,)]
     """
     most = max(batch_size // frames, 1) * frames
-    pieces: list[tuple[int, ...]] = []
-    for clip, own in groupby(rows, lambda row: samples[row].clip):
-        members, step = tuple(own), most if clip else 1
-        pieces += [members[start : start + step] for start in range(0, len(members), step)]
     batches: list[tuple[int, ...]] = []
-    for piece in pieces:
-        if batches and len(batches[-1]) + len(piece) <= most:
-            batches[-1] += piece
-        else:
-            batches.append(piece)
-    return batches
+    batch: list[int] = []
+    for clip, own in groupby(rows, lambda row: samples[row].clip):
+        while piece := list(islice(own, most if clip else 1)):
+            if len(batch) + len(piece) > most:
+                batches.append(tuple(batch))
+                batch = []
+            batch += piece
+    return [*batches, tuple(batch)] if batch else batches
 
 
 def find_incomplete(

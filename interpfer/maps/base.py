@@ -26,6 +26,7 @@ from interpfer.models.model import Model
 RawMap = Float[Tensor, "n gh gw"]
 
 ONE_PASS, MANY_PASSES = "one pass", "many passes"
+OF_ALL, OF_CLASS = "all", "class"
 
 INPUT = "input"
 """The layer of a map that has none."""
@@ -225,7 +226,7 @@ class BaselineMap(BaseMap):
     Attributes:
         compute: function from a ``BaselineContext`` to (n, S, S) maps on the canvas.
         summary: one line for ``interpfer ls maps``.
-        heatmaps: whether it needs the AU heatmaps of the whole data set.
+        heatmaps: which means of the data set's heatmaps it needs: ``OF_ALL``, ``OF_CLASS``, True for both, or False.
         source: the paper, or "baseline".
         gradient: False.
         class_specific: False, as the target of the model has no influence.
@@ -237,7 +238,7 @@ class BaselineMap(BaseMap):
 
     compute: "Callable[[BaselineContext], RawMap]"
     summary: str
-    heatmaps: bool = False
+    heatmaps: bool | str = False
     source: str = "baseline"
     gradient: bool = False
     class_specific: bool = False
@@ -283,8 +284,8 @@ class BaselineContext:
     images: Float[Tensor, "n 3 s s"] | None = None
 
 
-def baseline(heatmaps: bool = False) -> "Callable[[Callable[[BaselineContext], RawMap]], BaselineMap]":
-    """Turn a function of a ``BaselineContext`` into a baseline; ``heatmaps`` if it needs those of the data set."""
+def baseline(heatmaps: bool | str = False) -> "Callable[[Callable[[BaselineContext], RawMap]], BaselineMap]":
+    """Turn a function of a ``BaselineContext`` into a baseline; ``heatmaps`` as in ``BaselineMap``."""
 
     def wrap(compute: "Callable[[BaselineContext], RawMap]") -> BaselineMap:
         return BaselineMap(compute, _summary(compute), heatmaps)

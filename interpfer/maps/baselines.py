@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from interpfer.maps.base import BaselineContext, RawMap, baseline
+from interpfer.maps.base import OF_ALL, OF_CLASS, BaselineContext, RawMap, baseline
 from interpfer.maps.canvas import resize
 from interpfer.registry import also_called
 
@@ -54,7 +54,7 @@ def edges(context: BaselineContext) -> RawMap:
 
 
 @also_called("mean")
-@baseline(heatmaps=True)
+@baseline(heatmaps=OF_ALL)
 def mean_au(context: BaselineContext) -> RawMap:
     """Mean AU heatmap of all other images."""
     assert context.mean_of_others is not None
@@ -62,21 +62,21 @@ def mean_au(context: BaselineContext) -> RawMap:
 
 
 @also_called("class-mean")
-@baseline(heatmaps=True)
+@baseline(heatmaps=OF_CLASS)
 def class_mean_au(context: BaselineContext) -> RawMap:
     """Mean AU heatmap of the other images of the same class."""
     assert context.class_mean_of_others is not None
     return context.class_mean_of_others
 
 
-@baseline(heatmaps=True)
+@baseline(heatmaps=OF_ALL)
 def mean_mask(context: BaselineContext) -> RawMap:
     """Mean mask of all other images, where the truth is masks."""
     assert context.mean_of_others is not None
     return context.mean_of_others
 
 
-@baseline(heatmaps=True)
+@baseline(heatmaps=OF_CLASS)
 def class_mean_mask(context: BaselineContext) -> RawMap:
     """Mean mask of the other images of the same class, where the truth is masks."""
     assert context.class_mean_of_others is not None

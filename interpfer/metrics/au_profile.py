@@ -124,16 +124,21 @@ def _sum_by_group(
             own = np.array(expressions[start : start + len(block)], object)
             for name in dict.fromkeys(label for label in own.tolist() if label):
                 of_group = own == name
+                added: dict[bytes, tuple[NDArray[np.float64], NDArray[np.float64], int, int]] = {}
                 for column in range(maps):
+                    members = of_group & defined[column]
+                    if (key := members.tobytes()) not in added:  # most maps are defined on the same images
+                        known = members & has_truth
+                        truth = block[known, -1].sum(0)
+                        added[key] = block[members].sum(0), truth, int(members.sum()), int(known.sum())
+                    whole, truth, count, with_truth = added[key]
                     own_blank, uniform_blank, truth_blank = np.zeros((3, block.shape[2]))
                     total = sums.setdefault((column, by, name), _Sums(own_blank, uniform_blank, truth_blank))
-                    members = of_group & defined[column]
-                    known = members & has_truth
-                    total.count += int(members.sum())
-                    total.with_truth += int(known.sum())
-                    total.own = total.own + block[members, column].sum(0)
-                    total.uniform = total.uniform + block[members, -2].sum(0)
-                    total.truth = total.truth + block[known, -1].sum(0)
+                    total.count += count
+                    total.with_truth += with_truth
+                    total.own = total.own + whole[column]
+                    total.uniform = total.uniform + whole[-2]
+                    total.truth = total.truth + truth
         start += len(block)
     return sums
 

@@ -79,9 +79,8 @@ def reaching(counts: Int[Tensor, f"*b {LEVELS}"]) -> Float[Tensor, f"*b {LEVELS}
         >>> reaching(counts)[0, [0, 1, 1000]].tolist()
         [5.0, 2.0, 2.0]
     """
-    exact = counts.double()
-    below = exact.cumsum(-1)
-    return below[..., -1:] - below + exact
+    below = counts.cumsum(-1)  # of integers: twice as fast
+    return (below[..., -1:] + counts).sub_(below).double()
 
 
 def count(keys: Int[Tensor, "n p"], bins: int) -> Int[Tensor, "n {bins}"]:

@@ -72,7 +72,7 @@ def pxap(counts: Counts) -> Float[Tensor, "*b"]:
     """
     hits, misses = _passed(counts)
     inside = counts[..., BINS:].double()
-    precision = hits / (hits + misses).clamp(min=1)
+    precision = hits / (hits + misses).clamp_(min=1)
     percent: Tensor = 100 * torch.linalg.vecdot(precision, inside) / hits[..., 0]
     return percent
 

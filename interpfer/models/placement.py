@@ -36,10 +36,8 @@ CLEAR = 0.75
 """Mean correlation with the best cell from which tokens are known to lie at other cells than assumed."""
 BRIGHT, NOISE = 2.0, 0.5
 """Brightness of a patch, and standard deviation of the noise beneath, in units of the prepared input."""
-BRIGHT_SHARE = 5
-"""One of so many cells is bright in a pattern."""
-BATCH = 8
-"""Images in a forward pass."""
+BRIGHT_SHARE, BATCH = 5, 8
+"""One of so many cells is bright in a pattern; images in a forward pass."""
 SLOW = 0.2
 """Seconds from which on the result is kept in the cache folder."""
 
@@ -90,12 +88,10 @@ def find_places(
         probe = _Probe(network, x, run, same)
         count = max(1, round(SAMPLES / (side / _count_regions(side)) ** 2))
         changes, bright = probe.measure(count)
-        unproven = []
         for layer in same:
             evidence = _prove(changes[layer.name], bright, side)
             places[layer.name] = Placement(RIGHT if evidence >= MIN_CORRELATION else UNCLEAR, evidence)
-            if evidence < MIN_CORRELATION and layer.layout == "tokens":
-                unproven.append(layer)
+        unproven = [each for each in same if each.layout == "tokens" and places[each.name].verdict == UNCLEAR]
         if unproven:
             probe = _Probe(network, x, run, unproven)
             new, new_bright = probe.measure(count, seed=1)
@@ -185,9 +181,8 @@ class _Probe:
         """
         cells = self._one.slices * self._side**2
         random = torch.Generator().manual_seed(seed)
-        bright = torch.stack(
-            [torch.randperm(cells, generator=random) < max(1, cells // BRIGHT_SHARE) for _ in range(count)]
-        )
+        chosen = max(1, cells // BRIGHT_SHARE)
+        bright = torch.stack([torch.randperm(cells, generator=random) < chosen for _ in range(count)])
         grid = self._one.to_frames(bright.view(count, -1, self._side).to(self._x))[:, None]
         patches = nn.functional.interpolate(grid, self._x.shape[-2:], mode="nearest")
         before, frames = self._values(self._x), len(self._x)
@@ -226,12 +221,7 @@ def _prove(
 ) -> float:
     """Return the correlation of changes with bright cells, the smallest of all regions of the grids.
 
-    Args:
-        changes: how much each token changes with each pattern.
-        bright: bright cells of the patterns.
-        side: cells per side of the grid.
-        signs: 1 for a token that changes more where its cell is bright, -1 for one that changes less, as other patterns
-            have told; all 1 where None.
+    ``signs`` are 1 for tokens that change more where their cell is bright, and -1 for those that change less.
     """
     relative = _standardise(changes, 1) if signs is None else _standardise(_standardise(changes, 1), 0) * signs
     scores = (relative * _standardise(bright.float(), 1)).mean(0).view(-1, side, side)

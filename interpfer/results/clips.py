@@ -182,7 +182,7 @@ def clip_notes(clips: Clips, facts: Mapping[str, Any]) -> list[str]:
     """Return sentences on the clips of a run."""
     notes = [f"accuracy, F1 and confusion are of {len(clips.names)} clips, by the mean of their frames' logits"]
     if "WAR" in facts:
-        notes.append(f"WAR {facts['WAR']:.3f}, UAR {facts['UAR']:.3f} (accuracy and mean recall of clips)")
+        notes.append(war_sentence(facts))
     if facts["skipped"]:
         listed = "; ".join(f"{name} ({reason.rstrip('.')})" for name, reason in list(facts["skipped"].items())[:5])
         notes.append(f"{len(facts['skipped'])} clips could not be read: {listed}")
@@ -192,6 +192,16 @@ def clip_notes(clips: Clips, facts: Mapping[str, Any]) -> list[str]:
     if several and any(clips.labels):
         notes.append(f"{several} clips have no label, or several, and do not count in the accuracy")
     return notes
+
+
+def war_sentence(facts: Mapping[str, Any]) -> str:
+    """Return the sentence on WAR and UAR.
+
+    Examples:
+        >>> war_sentence({"WAR": 0.5, "UAR": 0.25})
+        'WAR 0.500, UAR 0.250 (accuracy and mean recall of clips)'
+    """
+    return f"WAR {facts['WAR']:.3f}, UAR {facts['UAR']:.3f} (accuracy and mean recall of clips)"
 
 
 def _rows_of_clips(tables: Tables) -> dict[str, NDArray[np.intp]]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from interpfer.errors import RunError
 from interpfer.files import json_bytes, write_atomic
 from interpfer.results.batch_file import PICTURES, BatchResult, equal_blocks, open_batch
+from interpfer.results.image_rows import ImageRows
 from interpfer.results.image_table import IMAGE_FILES, table_blocks
 from interpfer.results.occluded import EXAMPLES_FILE, OCCLUSION_FILE
 from interpfer.results.pictures import REPORT_DATA, Pictures
@@ -211,7 +212,7 @@ class RunFolder:
 
     def finish(
         self,
-        tables: Mapping[str, pd.DataFrame],
+        tables: Mapping[str, pd.DataFrame | ImageRows],
         manifest: Mapping[str, Any],
         report_data: bytes | None = None,
         others: Mapping[str, bytes] | None = None,

@@ -2,17 +2,19 @@
 
 import importlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from interpfer.errors import PluginError, RunError
 from interpfer.files import DIGITS, csv_blocks
+from interpfer.results.image_rows import ROWS_AT_ONCE, ImageRows
+from interpfer.results.shown_images import select_shown
 
 IMAGE_FILES = {"csv": "per_image.csv", "parquet": "per_image.parquet"}
 """Format -> name of the file."""
@@ -43,12 +45,14 @@ def table_bytes(name: str, table: pd.DataFrame) -> bytes:
     return b"".join(table_blocks(name, table))
 
 
-def table_blocks(name: str, table: pd.DataFrame) -> Iterator[bytes]:
-    """Yield what ``table_bytes`` returns, in blocks."""
+def table_blocks(name: str, table: pd.DataFrame | ImageRows) -> Iterator[bytes]:
+    """Yield what ``table_bytes`` returns, in blocks; a table of all images may be in its compact form."""
+    blocks = table.blocks() if isinstance(table, ImageRows) else iter([table])
     if name.endswith(".parquet"):
-        yield _parquet_bytes(table)
-    else:
-        yield from csv_blocks(table)
+        yield _parquet_bytes(blocks)
+        return
+    for place, block in enumerate(blocks):
+        yield from csv_blocks(block, has_header=place == 0)
 
 
 def read_images(path: str | Path, texts: Sequence[str] = ()) -> pd.DataFrame:
@@ -64,43 +68,82 @@ def read_images(path: str | Path, texts: Sequence[str] = ()) -> pd.DataFrame:
     Raises:
         RunError: there is no such table, it is damaged, or the package that reads it is missing.
     """
+    file = _find_table(path)
+    if file.suffix == ".parquet":
+        with _open_parquet(file) as opened:
+            table: pd.DataFrame = opened.read().to_pandas()
+        names = [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+        return table.assign(**{name: table[name].where(table[name].notna(), np.nan) for name in names})
+    types: Any = dict.fromkeys([*IMAGE_TEXTS, *texts], str)
+    table = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=types)
+    return table
+
+
+def read_shown_images(path: str | Path, metric: str, images: Collection[str]) -> pd.DataFrame:
+    """Read what the page of one run shows of the table of all images; that of many is not in memory.
+
+    Args:
+        path: the run folder.
+        metric: the metric to read.
+        images: names of images to keep; others become NaN.
+
+    Returns:
+        ``IMAGE_TEXTS`` as categories, and the metric.
+
+    Raises:
+        RunError: as ``read_images``.
+    """
+    file, wanted = _find_table(path), {*IMAGE_TEXTS, metric}
+    if file.suffix == ".parquet":
+        with _open_parquet(file) as opened:
+            names = [name for name in opened.schema_arrow.names if name in wanted]
+            is_empty = not opened.metadata.num_rows  # which has no batches
+            batches = [opened.read(names)] if is_empty else opened.iter_batches(ROWS_AT_ONCE, columns=names)
+            return select_shown((batch.to_pandas() for batch in batches), IMAGE_TEXTS, images)
+    types: Any = dict.fromkeys(IMAGE_TEXTS, object)
+    options: Any = {"keep_default_na": False, "na_values": [""], "usecols": wanted.__contains__}
+    with pd.read_csv(file, dtype=types, chunksize=ROWS_AT_ONCE, **options) as blocks:
+        return select_shown(blocks, IMAGE_TEXTS, images)
+
+
+def _find_table(path: str | Path) -> Path:
     as_csv, as_parquet = (Path(path) / name for name in IMAGE_FILES.values())
-    try:
-        if as_parquet.is_file():
-            return _read_parquet(as_parquet)
-        types: Any = dict.fromkeys([*IMAGE_TEXTS, *texts], str)
-        return pd.read_csv(as_csv, keep_default_na=False, na_values=[""], dtype=types)
-    except FileNotFoundError as error:
-        raise RunError(f"{path} has neither {as_csv.name} nor {as_parquet.name}: score again.") from error
+    if not as_parquet.is_file() and not as_csv.is_file():
+        raise RunError(f"{path} has neither {as_csv.name} nor {as_parquet.name}: score again.")
+    return as_parquet if as_parquet.is_file() else as_csv
 
 
-def _parquet_bytes(table: pd.DataFrame) -> bytes:
-    arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    numbers = [str(name) for name in table.select_dtypes("number")]
-    rounded = table.assign(**{name: table[name].round(DIGITS) for name in numbers})
-    others = [str(name) for name in table if name not in numbers]
-    rounded = rounded.assign(**{name: table[name].astype(object).where(table[name] != "", None) for name in others})
-    schema = arrow.schema(
-        [(name, arrow.from_numpy_dtype(table[name].dtype) if name in numbers else arrow.string()) for name in table]
-    )
-    buffer = io.BytesIO()
-    content = arrow.Table.from_pandas(rounded, schema, preserve_index=False).replace_schema_metadata()
-    parquet.write_table(content, buffer, compression="zstd")
-    return buffer.getvalue()
+@contextmanager
+def _open_parquet(path: Path) -> Iterator[Any]:
+    """Open a file of Parquet.
 
-
-def _read_parquet(path: Path) -> pd.DataFrame:
+    Raises:
+        RunError: it is damaged, or the package that reads it is missing.
+    """
     if find_spec("pyarrow") is None:
         raise RunError(f"{path} needs pyarrow: pip install 'interpfer[parquet]'.")
     arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     try:
-        table: pd.DataFrame = parquet.read_table(path).to_pandas()
+        with parquet.ParquetFile(path) as opened:
+            yield opened
     except (OSError, arrow.ArrowException) as error:
         raise RunError(f"{path} is damaged ({error}); score again with --overwrite.") from error
-    texts = [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
-    return table.assign(**{name: table[name].where(table[name].notna(), np.nan) for name in texts})
 
 
-def repeat_texts(texts: Sequence[str], count: int) -> NDArray[np.object_]:
-    """Return each text some times: the texts themselves, as an array of characters is as wide as the longest."""
-    return np.repeat(np.array(texts, object), count)
+def _parquet_bytes(blocks: Iterable[pd.DataFrame]) -> bytes:
+    """Return a table as Parquet, each block a row group."""
+    arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    buffer, writer = io.BytesIO(), None
+    for table in blocks:
+        numbers = [str(name) for name in table.select_dtypes("number")]
+        rounded = table.assign(**{name: table[name].round(DIGITS) for name in numbers})
+        others = [str(name) for name in table if name not in numbers]
+        rounded = rounded.assign(**{name: table[name].astype(object).where(table[name] != "", None) for name in others})
+        types = [arrow.from_numpy_dtype(table[name].dtype) if name in numbers else arrow.string() for name in table]
+        schema = arrow.schema(list(zip(map(str, table), types, strict=True)))
+        content = arrow.Table.from_pandas(rounded, schema, preserve_index=False).replace_schema_metadata()
+        writer = writer or parquet.ParquetWriter(buffer, content.schema, compression="zstd")
+        writer.write_table(content)
+    if writer is not None:
+        writer.close()
+    return buffer.getvalue()

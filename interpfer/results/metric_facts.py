@@ -64,6 +64,17 @@ def facts_of(metric: str, recorded: Mapping[str, MetricFacts] | None = None) -> 
     return (recorded or {}).get(metric) or installed_facts(metric) or MetricFacts()
 
 
+def primary_metric(metrics: Iterable[str]) -> str:
+    """Return the metric of the headline: cosine, else the first.
+
+    Examples:
+        >>> primary_metric(["pxap", "cosine"]), primary_metric(["pxap", "iou"])
+        ('cosine', 'pxap')
+    """
+    names = dict.fromkeys(metrics)
+    return "cosine" if "cosine" in names else next(iter(names), "cosine")
+
+
 def installed_facts(metric: str) -> MetricFacts | None:
     """Return the facts of an installed metric, None where it is not installed."""
     try:

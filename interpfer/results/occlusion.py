@@ -70,8 +70,8 @@ def occluded_tables(clean: Tables, scores: pd.DataFrame, covered: Sequence[Cover
         scores: their rows of scores.csv.
         covered: those of each occlusion, of the same rows.
     """
-    parts = {CLEAN: (scores, clean.per_image())}
-    parts |= {each.occlusion.name: (each.tables.scores(), each.tables.per_image()) for each in covered}
+    parts = {CLEAN: (scores, clean.image_rows().frame())}
+    parts |= {each.occlusion.name: (each.tables.scores(), each.tables.image_rows().frame()) for each in covered}
     tables = [
         pd.concat([pair[place].assign(**{COLUMN: name}) for name, pair in parts.items()], ignore_index=True)
         for place in range(2)

@@ -103,6 +103,12 @@ class ReportData:
     other: Bytes
     strips: Strips | None = None
 
+    @property
+    def names(self) -> set[str]:
+        """Names of the images that are shown one by one: those of the gallery, and the frames of the clips."""
+        strips = () if self.strips is None else self.strips.strips
+        return {*self.ids, *(name for strip in strips for name in strip.ids)}
+
     def to_bytes(self) -> bytes:
         """Return the content of the file ``REPORT_DATA``."""
         facts = {name: getattr(self, name) for name in _FACTS}

@@ -1,7 +1,7 @@
 """A finished run, in memory or read from its folder."""
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +12,9 @@ import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.files import parse_json
-from interpfer.results.image_table import read_images
-from interpfer.results.metric_facts import MetricFacts, read_metric_facts
+from interpfer.results.deferred import Deferrable, Table
+from interpfer.results.image_table import read_images, read_shown_images
+from interpfer.results.metric_facts import MetricFacts, primary_metric, read_metric_facts
 from interpfer.results.occluded import COLUMN, OccludedTables, split_clean
 from interpfer.truth.options import AU_HEATMAP, TruthOptions
 
@@ -71,7 +72,7 @@ class Run:
     """
 
     scores: pd.DataFrame
-    per_image: pd.DataFrame
+    per_image: Table
     confusion: pd.DataFrame
     manifest: dict[str, Any]
     path: Path | None = None
@@ -173,6 +174,9 @@ class Run:
         return float(rows["value"].iloc[0])
 
 
+setattr(Run, "per_image", Deferrable("per_image"))  # noqa: B010 in the class it would be the default of the field
+
+
 def load_run(path: str | Path) -> Run:
     """Read a finished run folder.
 
@@ -185,14 +189,34 @@ def load_run(path: str | Path) -> Run:
     Raises:
         RunError: there is no folder, or it holds no finished run.
     """
+    path = _require_finished(path)
+    with _reading(path):
+        return _read_folder(path)
+
+
+def load_run_for_page(path: str | Path, images: Collection[str]) -> Run:
+    """Read a finished run folder as ``load_run`` does, but of ``per_image`` only what the page of one run shows.
+
+    Args:
+        path: the ``out`` of a score.
+        images: names of the images that the page shows by name.
+
+    Raises:
+        RunError: as ``load_run``.
+    """
+    path = _require_finished(path)
+    with _reading(path):
+        return _read_folder(path, lambda scores: read_shown_images(path, primary_metric(scores["metric"]), images))
+
+
+def _require_finished(path: str | Path) -> Path:
     path = Path(path)
     manifest = path / MANIFEST
     if not path.is_dir():
         raise RunError(f"run folder not found: {path}; pass the --out of a score.")
     if not manifest.is_file():
         raise RunError(f"{path} holds no finished run (no {MANIFEST}); finish it with --resume.")
-    with _reading(path):
-        return _read_folder(path)
+    return path
 
 
 @contextmanager
@@ -207,13 +231,13 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read_folder(path: Path) -> Run:
+def _read_folder(path: Path, read_table: Callable[[pd.DataFrame], pd.DataFrame] | None = None) -> Run:
     profile, recall = path / "au_profile.csv", path / AU_RECALL_FILE
     facts = parse_json((path / MANIFEST).read_text(encoding="utf-8"))
     texts = [SUBJECT, CLIP, *facts.get(GROUPS, {}).get("columns", ())]
     names = dict.fromkeys(("map", "layer", "metric", "group", COLUMN), str)
     scores = pd.read_csv(path / "scores.csv", keep_default_na=False, na_values=[""], dtype=names)
-    per_image = read_images(path, texts)
+    per_image = read_images(path, texts) if read_table is None else read_table(scores)
     scores, per_image, occluded = split_clean(path, scores, per_image)
     return Run(
         scores=scores,

@@ -1,5 +1,6 @@
 """Tables of a run, made from its finished batches."""
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from interpfer.datasets.base import Dataset
 from interpfer.labels import NEUTRAL, class_indices
@@ -17,11 +17,11 @@ from interpfer.landmarks.reasons import UNREADABLE
 from interpfer.metrics.base import DatasetMetric, Metric
 from interpfer.results.attributes import find_groups, read_attribute
 from interpfer.results.batch_file import BatchResult
-from interpfer.results.image_table import repeat_texts
+from interpfer.results.image_rows import ImageRows
 from interpfer.results.left_out import group_reasons
 from interpfer.results.run import CLIP, FRAME, SUBJECT, UNLABELLED
 from interpfer.statistics.bootstrap import Draws, image_weights, subject_weights
-from interpfer.statistics.pooling import POOLED_RESAMPLES, Pool, add_pools, join_blocks, pool, summarise_pooled
+from interpfer.statistics.pooling import POOLED_RESAMPLES, Pool, join_blocks, pool, summarise_pooled
 from interpfer.statistics.small_samples import interval_factors
 from interpfer.statistics.subjects import number_subjects, unit_of
 from interpfer.statistics.summary import Summary, summarise_halves, summarise_table
@@ -58,9 +58,14 @@ class Tables:
     profiles_of: Callable[[int], NDArray[np.float64]] | None = None
 
     @cached_property
-    def rows(self) -> list[int]:
+    def rows(self) -> Sequence[int]:
         """Positions in the data set of the images that were read."""
-        return [row for part in self.parts for row in part.rows.tolist()]
+        return array("q", (row for part in self.parts for row in part.rows.tolist()))
+
+    @property
+    def digests(self) -> Iterator[str]:
+        """Sha256 of the pixels per row."""
+        return (str(digest) for part in self.parts for digest in np.asarray(part.digests, np.str_))
 
     @cached_property
     def labels(self) -> list[str]:
@@ -131,29 +136,21 @@ class Tables:
             for name in self.metrics
         }
 
-    def per_image(self) -> pd.DataFrame:
+    def image_rows(self) -> ImageRows:
         """Return one line per image and (map, layer); with the column ``subject`` where any subject is known."""
-        columns = len(self.columns)
-        table: dict[str, Any] = {
-            "image": repeat_texts([self.dataset.samples[row].id for row in self.rows], columns),
-            "label": repeat_texts(self.labels, columns),
-            "predicted": repeat_texts(self.predicted, columns),
-        }
-        if any(self.subject_names):
-            table[SUBJECT] = repeat_texts(self.subject_names, columns)
         samples = [self.dataset.samples[row] for row in self.rows]
+        images: dict[str, Sequence[Any]] = {"image": [sample.id for sample in samples]}
+        images |= {"label": self.labels, "predicted": self.predicted}
+        if any(self.subject_names):
+            images[SUBJECT] = self.subject_names
         if any(sample.clip for sample in samples):
-            table[CLIP] = repeat_texts([sample.clip for sample in samples], columns)
-            table[FRAME] = np.repeat([sample.frame or 0 for sample in samples], columns)
-        table |= {name: repeat_texts(values, columns) for name, values in self.attributes.items()}
-        for place, name in enumerate(("map", "layer")):
-            table[name] = np.tile(np.array([key[place] for key in self.columns], object), len(self.rows))
-        return pd.DataFrame(table | {name: values.ravel() for name, values in self.values.items()})
+            images |= {CLIP: [sample.clip for sample in samples], FRAME: [sample.frame or 0 for sample in samples]}
+        return ImageRows(images | self.attributes, self.columns, self.values)
 
     @cached_property
-    def confidence(self) -> list[float]:
+    def confidence(self) -> Sequence[float]:
         """Probability of the predicted class per row."""
-        return [value for part in self.parts for value in part.confidence.tolist()]
+        return array("d", (value for part in self.parts for value in part.confidence.tolist()))
 
     @cached_property
     def classes(self) -> NDArray[np.intp]:
@@ -240,12 +237,14 @@ class Tables:
         if (table, column) not in self._pools:
             for key in [key for key in self._pools if key[1] != column]:
                 del self._pools[key]
-            pooled = add_pools(self._batch_pools(table, column, counted))
-            sums = {group: torch.from_numpy(values.astype(np.int64)) for group, values in pooled.sums.items()}
-            self._pools[table, column] = pooled, sums
-        pooled, sums = self._pools[table, column]
-        names, factors = self.names, self._pooled_factors(counted)
-        return summarise_pooled(pooled, lambda group: metric.score(sums[group]).double().numpy(), names, factors)
+            self._pools[table, column] = self._pool(table, column, counted)
+        pooled, factors = self._pools[table, column], self._pooled_factors(counted)
+
+        def score(group: str) -> NDArray[np.float64]:
+            scores: NDArray[np.float64] = metric.score(torch.from_numpy(pooled.sums[group])).double().numpy()
+            return scores
+
+        return summarise_pooled(pooled, score, self.names, factors)
 
     def _pooled_factors(self, counted: NDArray[np.bool_]) -> dict[str, float]:
         """Return by how much the interval of each group is widened for few images or subjects."""
@@ -266,23 +265,23 @@ class Tables:
         """Return the counts of the rows, batch by batch."""
         return self.counts_of(table, column)
 
-    def _batch_pools(self, table: str, column: int, counted: NDArray[np.bool_]) -> Iterator[Pool]:
-        start = 0
+    def _pool(self, table: str, column: int, counted: NDArray[np.bool_]) -> Pool:
+        """Return the sums of the counts of the rows that are counted."""
+        start, total = 0, None
         for counts in join_blocks(self._counts(table, column)):
             rows = slice(start, start + len(counts))
             keep = counted[rows]
-            yield pool(
-                counts[keep],
-                self.classes[rows][keep],
-                self.names,
-                self._weights[:, rows][:, keep],
-                {name: half[rows][keep] for name, half in self.halves.items()},
-            )
+            classes, weights = self.classes[rows][keep], self._weights[:, rows][:, keep]
+            halves = {name: half[rows][keep] for name, half in self.halves.items()}
+            total = pool(counts[keep], classes, self.names, weights, halves, total)
             start = rows.stop
+        if total is None:
+            raise ValueError("no batch was counted")
+        return total
 
     @cached_property
-    def _pools(self) -> dict[tuple[str, int], tuple[Pool, dict[str, Tensor]]]:
-        """Pools of the current map and their sums as tensors, shared by the metrics with the same counts."""
+    def _pools(self) -> dict[tuple[str, int], Pool]:
+        """Pools of the current map, shared by the metrics with the same counts."""
         return {}
 
     @cached_property

@@ -66,19 +66,20 @@ def recall_of(session: ScoreSession, tables: Tables, pairs: PairTables) -> pd.Da
 
     With the target ``au``, every map explains one action unit, and no other region is expected of it.
     """
-    truth, seed = session.truth, session.spec.seed
-    coded: list[CodedAUs | None]
-    drawn: list[set[int]] | None
-    if session.spec.target == AU:
-        coded = [CodedAUs((CodedAU(plane_au(name)),)) for name in pairs.labels]
-        profiles, subjects, drawn = pairs.pair_profiles, pairs.subjects, None
-    else:
-        coded = [truth.coded(sample) for sample in session.samples(tables.rows)]
-        profiles, subjects, drawn = tables.profiles, tables.subjects, [set[int]() for _ in coded]
-        for face, name in zip(pairs.face.tolist(), pairs.labels, strict=True):
-            drawn[face].add(plane_au(name))
+    truth, by_au = session.truth, session.spec.target == AU
+    coded: list[CodedAUs | None] = (
+        [CodedAUs((CodedAU(plane_au(name)),)) for name in pairs.labels]
+        if by_au
+        else [truth.coded(sample) for sample in session.samples(tables.rows)]
+    )
     if not any(face is not None for face in coded) or not truth.parts.groups:
         return None
+    profiles, subjects = (pairs.pair_profiles, pairs.subjects) if by_au else (tables.profiles, tables.subjects)
+    drawn = None if by_au else [set[int]() for _ in coded]
+    if drawn is not None:
+        for face, name in zip(pairs.face.tolist(), pairs.labels, strict=True):
+            drawn[face].add(plane_au(name))
+    seed = session.spec.seed
     return recall_table(profiles, coded, truth.parts, session.columns, seed, subjects, drawn, truth.same_region)
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpfer.faces.stream import Batch
-from interpfer.maps.base import BaselineContext
 from interpfer.maps.engine import Key, MapResults, require_named
 from interpfer.maps.several_targets import run_several
 from interpfer.metrics.base import ModelMetric
@@ -22,13 +21,12 @@ from interpfer.results.batch_file import BatchResult
 from interpfer.results.pictures import Bytes, ReportContent
 from interpfer.results.plane_scores import PlaneScores
 from interpfer.scoring.batch import (
-    Chunk,
     add_model_metrics,
-    chunk_size,
     find_twins,
     keep_pictures,
     score_chunk,
 )
+from interpfer.scoring.chunk import Chunk, baseline_context, chunk_size
 from interpfer.scoring.chunk_scores import ChunkScores, join_chunks, no_scores, repeat_twins
 from interpfer.scoring.clips import class_logits, clip_results
 from interpfer.scoring.session import ScoreSession
@@ -208,14 +206,8 @@ def _make_chunk(
     landmarks = Landmarks(part.points[own], part.found[own])
     images = batch.faces.images[rows][own].to(planes.maps.device)
     truth = Truth(planes.maps, torch.ones(len(own), dtype=torch.bool, device=planes.maps.device))
-    context = BaselineContext(
-        truth.maps,
-        means.mean_of_others(truth) if means else None,
-        means.class_mean_of_others(truth, _outputs(session, planes)) if means else None,
-        tuple(batch.rows[rows][place] for place in own.tolist()),
-        session.spec.seed,
-        images,
-    )
+    places = tuple(batch.rows[rows][place] for place in own.tolist())
+    context = baseline_context(session, truth, means, _outputs(session, planes), places, images)
     return Chunk(slice(start, start + len(own)), images, truth, landmarks, context)
 
 

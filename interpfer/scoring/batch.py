@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,47 +17,17 @@ from interpfer.maps.refined import RefinedBaseline
 from interpfer.metrics.au_profile import cells, profile
 from interpfer.metrics.base import DatasetMetric, ImageMetric, LandmarkMetric, ModelMetric
 from interpfer.metrics.queries import ModelProbe, zero_color
-from interpfer.occlusion.apply import hide_truth
 from interpfer.results.batch_file import BatchResult
 from interpfer.results.pictures import Bytes, Pictures, ReportContent, empty_maps, to_bytes
 from interpfer.runtime.threads import parallel_map
+from interpfer.scoring.chunk import Chunk, chunk_size, make_chunk
 from interpfer.scoring.chunk_scores import ChunkScores, join_chunks, no_scores, repeat_twins
 from interpfer.scoring.clips import clip_results, leave_clips_out
 from interpfer.scoring.hidden import Hidden, is_own
 from interpfer.scoring.mean_faces import sum_faces
 from interpfer.scoring.planes import COUNT, PlaneScorer
 from interpfer.scoring.session import ScoreSession
-from interpfer.truth.base import Truth
 from interpfer.truth.means import TruthMeans
-from interpfer.truth.planes import Planes
-from interpfer.types import Landmarks
-
-CPU_CHUNK = 16
-"""Most faces whose maps a thread of a CPU holds at canvas size: more would leave its cache."""
-LEAST_CHUNK = 4
-"""Fewest faces that are worth a thread of their own."""
-
-
-class Chunk(NamedTuple):
-    """A few faces of a batch, with what their maps are compared with.
-
-    Attributes:
-        rows: which of the batch they are.
-        images: RGB in [0, 1], at the model's input size.
-        truth: on the canvas.
-        landmarks: on the canvas.
-        context: what baselines are made of.
-        planes: what the truth is a union of, where each part is scored, too.
-        hidden: what hides the faces of the batch; None for faces as they are.
-    """
-
-    rows: slice
-    images: Float[Tensor, "n 3 r r"]
-    truth: Truth
-    landmarks: Landmarks
-    context: BaselineContext
-    planes: Planes | None = None
-    hidden: Hidden | None = None
 
 
 def score_batch(
@@ -87,7 +56,7 @@ def score_batch(
     means = leave_clips_out(session, batch, means)
 
     def score_slice(rows: slice) -> ChunkScores:
-        return score_chunk(session, _make_chunk(session, batch, rows, means, hidden), raw, frozenset(twins), content)
+        return score_chunk(session, make_chunk(session, batch, rows, means, hidden), raw, frozenset(twins), content)
 
     chunks = parallel_map(score_slice, slices) if on_cpu else [score_slice(rows) for rows in slices]
     scored = join_chunks(chunks or [no_scores(session, content)])
@@ -95,7 +64,7 @@ def score_batch(
         label_targets = session.targets(batch.rows)
         targets = logits.argmax(1) if label_targets is None else label_targets
         for rows in slices:
-            chunk = _make_chunk(session, batch, rows, means, hidden)
+            chunk = make_chunk(session, batch, rows, means, hidden)
             add_model_metrics(session, chunk, raw, targets, frozenset(twins), scored.scores)
     if hidden is not None:
         scored = scored._replace(scores=np.concatenate([scored.scores, hidden.values], 2))
@@ -121,39 +90,10 @@ def score_batch(
     )
 
 
-def chunk_size(session: ScoreSession, count: int) -> int:
-    """Return how many of the faces of a batch are handled at a time: on a CPU the share of a thread."""
-    if session.model.device.type != "cpu":
-        return max(count, 1)
-    share = -(-count // torch.get_num_threads())
-    return min(max(share, LEAST_CHUNK), CPU_CHUNK)
-
-
 def find_twins(session: ScoreSession, raw: dict[Key, Tensor]) -> dict[Key, Key]:
     """Return the maps of a batch that repeat another one there, as they do in general."""
     duplicates = session.probe.duplicates.items()
     return {key: twin for key, twin in duplicates if find_duplicates({twin: raw[twin], key: raw[key]})}
-
-
-def _make_chunk(
-    session: ScoreSession, batch: Batch, part: slice, means: TruthMeans | None, hidden: Hidden | None = None
-) -> Chunk:
-    rows = batch.rows[part]
-    landmarks = batch.landmarks[part]
-    truth = session.draw_truth(session.samples(rows), landmarks)
-    images = batch.faces.images[part].to(truth.maps.device)
-    context = BaselineContext(
-        truth.maps,
-        means.mean_of_others(truth, rows) if means else None,
-        means.class_mean_of_others(truth, session.classes(rows), rows) if means else None,
-        rows,
-        session.spec.seed,
-        images,
-    )
-    planes = session.draw_planes(session.samples(rows), landmarks) if session.truth.by_part else None
-    if hidden is not None:
-        truth = hide_truth(truth, hidden.occluded[part])
-    return Chunk(part, images, truth, landmarks, context, planes, hidden)
 
 
 def score_chunk(
@@ -172,19 +112,16 @@ def score_chunk(
     pictures = empty_maps(n, len(places) + 1)
     parts = None if chunk.planes is None else PlaneScorer(chunk.planes, heat, session.metrics, columns)
     landmarks = chunk.landmarks.to(session.model.device)
-    shares = session.truth.shares(landmarks)
-    small = cells(heat)
-    pictures[:, -1] = to_bytes(small)
-    for place, picture in ((-2, torch.ones_like(small)), (-1, small)):
-        profiles[:, place] = profile(picture, shares).cpu().double()
+    grids = {-1: cells(heat)}
+    grids[-2] = torch.ones_like(grids[-1])
+    pictures[:, -1] = to_bytes(grids[-1])
     for column, key in enumerate(session.columns):
         if key in twins:
             continue
         large, unit = on_canvas(session, key, raw, chunk.rows, chunk.context)
-        small = cells(large)
-        profiles[:, column] = profile(small, shares).cpu().double()
+        grids[column] = cells(large)
         if key in places:
-            pictures[:, places[key]] = to_bytes(small)
+            pictures[:, places[key]] = to_bytes(grids[column])
         if chunk.hidden is not None:
             _add_hidden(session, chunk, column, large)
         for index, metric in enumerate(session.image_metrics):
@@ -202,6 +139,9 @@ def score_chunk(
             counts.setdefault(name, np.zeros((n, columns, added.shape[1]), COUNT))[:, column] = added
         if parts is not None:
             parts.add(column, large, unit)
+    shares = session.truth.shares(landmarks)
+    for place, grid in grids.items():
+        profiles[:, place] = profile(grid, shares).cpu().double()
     of_parts = None if parts is None else parts.result(chunk.rows.start)
     return ChunkScores(scores.numpy(), counts, single, profiles.numpy(), valid.cpu().numpy(), pictures, of_parts)
 

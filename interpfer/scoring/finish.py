@@ -21,8 +21,10 @@ from interpfer.options import RUN_OPTIONS, write_command
 from interpfer.results.au_shares import AU_SHARES_FILE, au_share_table
 from interpfer.results.clips import Clips, accuracy_interval, clip_table
 from interpfer.results.counts import count_images
+from interpfer.results.deferred import DeferredTable
 from interpfer.results.folder import RunFolder
 from interpfer.results.groups import group_facts, group_tables
+from interpfer.results.image_rows import ImageRows
 from interpfer.results.image_table import IMAGE_FILES
 from interpfer.results.metric_facts import METRIC_FACTS, leaderboard_columns, record_metric_facts
 from interpfer.results.occluded import EXAMPLES_FILE, OCCLUSION_FILE
@@ -110,17 +112,16 @@ def finish_run(
     manifest |= record
     if SHARD in record:
         manifest["warnings"].insert(0, describe_shard(record[SHARD]))
-    confusion = classification.confusion.rename_axis("true")
-    recall = recall_of(session, tables, pairs)
+    scores, images = score_table(session, tables, pairs), tables.image_rows()
+    occluded = finish_occlusions(session, folder, tables, scores, manifest)
+    deferred: Any = DeferredTable(images.frame)
     run = Run(
-        score_table(session, tables, pairs), tables.per_image(), confusion, manifest, folder.path, profile, recall
-    )
-    occluded = finish_occlusions(session, folder, tables, run)
-    run = replace(run, occluded=occluded, clips=None if clips is None else clip_table(tables, clips))
-    written = _own_tables(session, options, tables, run) | {
-        "scores.csv": run.scores if occluded is None else occluded.scores,
-        IMAGE_FILES[options.tables]: run.per_image if occluded is None else occluded.per_image,
-    }
+        scores, deferred, classification.confusion.rename_axis("true"), manifest, folder.path, profile,
+        recall_of(session, tables, pairs), occluded, None if clips is None else clip_table(tables, clips),
+    )  # fmt: skip
+    written: dict[str, pd.DataFrame | ImageRows] = {**_own_tables(session, options, tables, run)}
+    written["scores.csv"] = run.scores if occluded is None else occluded.scores
+    written[IMAGE_FILES[options.tables]] = images if occluded is None else occluded.per_image
     others = {}
     if occluded is not None:
         written[OCCLUSION_FILE] = occluded.summary
@@ -287,7 +288,6 @@ def _command(options: ScoreOptions, spec: ScoreSpec, needs_root: bool) -> list[s
 def _digest(tables: Tables) -> str:
     """Hash the names, labels and pixels of the images that were read."""
     content = hashlib.sha256()
-    digests = [digest for part in tables.parts for digest in part.digests]
-    for row, label, digest in zip(tables.rows, tables.labels, digests, strict=True):
+    for row, label, digest in zip(tables.rows, tables.labels, tables.digests, strict=True):
         content.update(f"{tables.dataset.samples[row].id},{label},{digest}\n".encode())
     return content.hexdigest()

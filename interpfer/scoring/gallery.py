@@ -105,7 +105,7 @@ def collect_report_data(session: ScoreSession, folder: RunFolder, tables: Tables
     def portraits(shown: Sequence[int]) -> Iterator[bytes]:
         return _portraits(session, shown)
 
-    digests = [digest for part in tables.parts for digest in part.digests]
+    digests = {place: digest for place, digest in enumerate(tables.digests) if place in chosen}
     return ReportData(
         columns=(*session.shown, AU_HEATMAP),
         target=session.spec.target,

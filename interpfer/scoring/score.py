@@ -182,7 +182,8 @@ def write_reports(run: Run, report_data: ReportData | None, options: ScoreOption
     if options.out is not None:
         out = Path(options.out)
         if options.report:
-            write_page(load_run_for_page(out), report_data, out / REPORT)  # as `interpfer report` rebuilds it
+            names = set[str]() if report_data is None else report_data.names
+            write_page(load_run_for_page(out, names), report_data, out / REPORT)  # as `interpfer report` rebuilds it
         if options.figures and SHARD not in run.manifest:
             list(write_figures(run, report_data, out / FIGURES))
     if options.leaderboard is not None:
@@ -214,9 +215,11 @@ def _score_missing(
 ) -> None:
     """Score the images at ``rows`` that no finished batch covers."""
     done = group.from_main(group.run(lambda: folder.done() if group.is_main else set[int]()))
-    left, plan = set(rows) - done, session.stream.plan(session.spec.rows, batch_size)
-    batches = group.share([own for batch in plan if (own := [row for row in batch if row in left])], 1)
-    means = sum_truth(session, group, progress) if session.needs_means else None
+    wanted, plan = rows if isinstance(rows, range) else set(rows), session.stream.plan(session.spec.rows, batch_size)
+    left = ([row for row in batch if row in wanted and row not in done] for batch in plan)
+    batches = group.share([batch for batch in left if batch], 1)
+    del plan, left, wanted  # long lists of a long run
+    means = sum_truth(session, group, progress, keep=True) if session.needs_means else None
     score_own = score_au_batch if session.spec.target == AU else score_batch
 
     def score_batches() -> None:
@@ -234,8 +237,14 @@ def _score_missing(
     group.run(score_batches)
 
 
-def sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> TruthMeans:
+def sum_truth(session: ScoreSession, group: Processes, progress: Progress, keep: bool = False) -> TruthMeans:
     """Sum the truth of all images before any is scored, by class; for the target ``au`` by action unit.
+
+    Args:
+        session: the open score.
+        group: the processes that share the images.
+        progress: called with (what, done, total).
+        keep: whether the truths of the first images stay in memory, so that they need not be drawn again.
 
     Raises:
         DataError: no image has one.
@@ -253,7 +262,7 @@ def sum_truth(session: ScoreSession, group: Processes, progress: Progress) -> Tr
             if by_au:
                 add_planes(session, means, rows, landmarks)
             else:
-                means.add(truth, session.classes(rows), rows)
+                means.add(truth, session.classes(rows), rows if keep else ())
             done += len(rows)
             progress("truth", done, len(own))
 

@@ -289,7 +289,7 @@ def probe_maps(
     failed = unsupported_maps(model, maps, spec.layers)
     require_named(failed, maps, spec.layers, set(requested), model.name)
     quick = {name: method for name, method in maps.items() if method.cost == ONE_PASS}
-    batch = stream.read(stream.plan(spec.rows, PROBED)[0])
+    batch = stream.read(stream.plan(spec.rows[: 2 * (PROBED + stream.frames)], PROBED)[0])
     duplicates: dict[Key, Key] = {}
     if batch.rows and not all(isinstance(method, BaselineMap) for method in quick.values()):
         x = model.normalise(batch.faces.images)

@@ -80,7 +80,7 @@ class ScoreSpec:
     align: bool
     autocast: str
     seed: int
-    rows: tuple[int, ...]
+    rows: Sequence[int]
     occlusions: tuple[str, ...] = ()
     occlude_map: str = ""
     by: tuple[str, ...] = ()
@@ -135,14 +135,18 @@ def make_spec(
         InterpferError: a map, a metric or a layer is unknown.
     """
     rows = sample_images(dataset.samples, options.limit, options.sample_seed)
-    names = "\n".join(f"{dataset.samples[row].id},{dataset.samples[row].label}" for row in rows)
+    images = hashlib.sha256()
+    for place, row in enumerate(rows):
+        sample = dataset.samples[row]
+        images.update(b"\n" if place else b"")
+        images.update(f"{sample.id},{sample.label}".encode())
     return ScoreSpec(
         model=model.name,
         checkpoint=model.sha256,
         card=model.card.identity,
         dataset=dataset.name,
         split=dataset.split,
-        images=hashlib.sha256(names.encode()).hexdigest(),
+        images=images.hexdigest(),
         dataset_name=options.dataset_name or default_name(dataset),
         landmarks=landmarks.path.name if isinstance(landmarks, FileLandmarks) else landmarks.name,
         landmarks_digest=landmarks.digest,
@@ -207,7 +211,7 @@ def default_name(dataset: Dataset) -> str:
     return dataset.root.resolve().name if is_any_folder and dataset.root is not None else dataset.name
 
 
-def sample_images(samples: Sequence[Sample], limit: int | None, seed: int) -> tuple[int, ...]:
+def sample_images(samples: Sequence[Sample], limit: int | None, seed: int) -> Sequence[int]:
     """Return all positions, or those of a random sample of images, of clips with all their frames.
 
     Args:
@@ -220,6 +224,8 @@ def sample_images(samples: Sequence[Sample], limit: int | None, seed: int) -> tu
         >>> sample_images(clips, 1, seed=0)
         (4, 5)
     """
+    if limit is None:
+        return range(len(samples))
     units: dict[str, list[int]] = {}
     for row, sample in enumerate(samples):
         units.setdefault(f"clip {sample.clip}" if sample.clip else f"image {row}", []).append(row)

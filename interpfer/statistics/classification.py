@@ -92,12 +92,14 @@ def classify(
         empty = pd.DataFrame(0, index=list(classes), columns=columns)
         support = dict.fromkeys(classes, 0)
         return Classification(nan, nan, nan, undefined, undefined, undefined, support, nan, nan, nan, empty, 0)
-    true, guess = (np.array(names)[known] for names in (labels, predicted))
-    counts = confusion_matrix(true, guess, labels=columns)[: len(classes)]
-    table = precision_recall_fscore_support(true, guess, labels=list(classes), average=None, zero_division=0)
+    place = {name: index for index, name in enumerate(columns)}  # numbers take less memory than names
+    true = np.array([place[name] for name in labels if name])
+    guess = np.array([place[name] for name, label in zip(predicted, labels, strict=True) if label])
+    counts = confusion_matrix(true, guess, labels=range(len(columns)))[: len(classes)]
+    table = precision_recall_fscore_support(true, guess, labels=range(len(classes)), average=None, zero_division=0)
     precision, recall, f1, support = (dict(zip(classes, column.tolist(), strict=True)) for column in table)
     present = [name for name in classes if support[name]]
-    difference = np.array([columns.index(a) - columns.index(b) for a, b in zip(true, guess, strict=True)])
+    difference = true - guess
     probability = None if confidence is None else np.asarray(confidence, float)[known]
     return Classification(
         accuracy=float((true == guess).mean()),

@@ -27,7 +27,7 @@ class Pool(NamedTuple):
     """
 
     groups: tuple[str, ...]
-    sums: dict[str, Array]
+    sums: dict[str, NDArray[np.int64]]
     sizes: dict[str, int]
 
 
@@ -37,6 +37,7 @@ def pool(
     names: tuple[str, ...],
     weights: Draws,
     halves: dict[str, NDArray[np.bool_]],
+    total: Pool | None = None,
 ) -> Pool:
     """Add counts over all images, over those of each class, and over each half.
 
@@ -46,39 +47,22 @@ def pool(
         names: the classes.
         weights: (r, n) how often each resample draws each image.
         halves: name -> (n,) which images belong to a further group.
+        total: pool of other images, to which these are added in place; None for a new one.
     """
     kinds = np.stack([classes, *halves.values()], 1).astype(np.intp)
     cells, cell_of = np.unique(kinds, axis=0, return_inverse=True)
-    blank = np.zeros((1 + len(weights), counts.shape[1]))
     groups = ("micro", *names, *halves)
-    sums, sizes = {group: blank.copy() for group in groups}, dict.fromkeys(groups, 0)
+    if total is None:
+        shape = (1 + len(weights), counts.shape[1])
+        total = Pool(groups, {group: np.zeros(shape, np.int64) for group in groups}, dict.fromkeys(groups, 0))
     for index, (of_class, *in_halves) in enumerate(cells.tolist()):
         which = np.flatnonzero(cell_of == index)
         resampled = weights[:, which].astype(np.float32) @ counts[which].astype(np.float32)
-        added = np.concatenate([counts[which].sum(0, dtype=np.float64)[None], resampled.round()])
+        added = np.concatenate([counts[which].sum(0, dtype=np.int64)[None], resampled.round().astype(np.int64)])
         member = ["micro", *names[of_class : of_class + 1][: of_class >= 0]]
         for group in [*member, *(half for half, inside in zip(halves, in_halves, strict=True) if inside)]:
-            sums[group] += added
-            sizes[group] += len(which)
-    return Pool(groups, sums, sizes)
-
-
-def add_pools(pools: Iterable[Pool]) -> Pool:
-    """Add the pools of batches of images.
-
-    Raises:
-        ValueError: there is no pool.
-    """
-    total: Pool | None = None
-    for batch in pools:
-        if total is None:
-            total = batch
-            continue
-        for name in total.groups:
-            total.sums[name] += batch.sums[name]
-            total.sizes[name] += batch.sizes[name]
-    if total is None:
-        raise ValueError("no batch was counted")
+            total.sums[group] += added
+            total.sizes[group] += len(which)
     return total
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interpfer.maps.base import BaselineContext, BaselineMap, RawMap
+from interpfer.maps.base import OF_ALL, OF_CLASS, BaselineContext, BaselineMap, RawMap
 from interpfer.testing.checks import (
     TOLERANCE,
     name_of,
@@ -44,9 +44,10 @@ class _BaselineRun:
     @cached_property
     def context(self) -> BaselineContext:
         """Heatmaps, positions and images; means of heatmaps only for a baseline that is declared to need them."""
-        means = [smooth_maps(IMAGES, CANVAS, seed) if self.method.heatmaps else None for seed in (1, 2)]
-        heat = smooth_maps(IMAGES, CANVAS, 0)
-        return BaselineContext(heat, means[0], means[1], (4, 7, 9), 0, random_images(IMAGES, INPUT))
+        heat, needed = smooth_maps(IMAGES, CANVAS, 0), self.method.heatmaps
+        of_all = smooth_maps(IMAGES, CANVAS, 1) if needed in (True, OF_ALL) else None
+        of_class = smooth_maps(IMAGES, CANVAS, 2) if needed in (True, OF_CLASS) else None
+        return BaselineContext(heat, of_all, of_class, (4, 7, 9), 0, random_images(IMAGES, INPUT))
 
     @cached_property
     def maps(self) -> RawMap:

@@ -33,7 +33,7 @@ def study(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                 landmarks=faces / "landmarks.txt",
                 maps="attention,gradcam,baseline:uniform,baseline:class-mean-au",
                 protocol=protocol,
-                limit=30,
+                limit=21,
                 device="cpu",
                 out=runs[-1],
             )

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,20 @@ def test_classes_outside_the_expressions_are_named(tmp_path: Path) -> None:
         "classes outside the eight expressions, matched with those of a model by name: boredom, supprize (is surprise "
         "meant?)"
     ) in done.output
+
+
+def test_clips_are_counted_as_well_as_their_frames(tmp_path: Path) -> None:
+    for clip, count in (("a", 2), ("b", 3), ("c", 1)):
+        for frame in range(count):
+            picture(tmp_path / "clips" / clip / f"{frame}.png", value=20 * frame + ord(clip))
+    (tmp_path / "clips" / "empty").mkdir()
+    text(tmp_path / "clips.csv", "clip,label,split", "a,happy,test", "b,happy,test", "c,fear,train", "empty,fear,train")
+    done = check("--dataset", "clips", "--data-root", tmp_path)
+    assert done.exit_code == 1
+    columns = re.findall(r"(test|train), (clips|frames)", done.stdout.splitlines()[2])
+    happy, total = (dict(zip(columns, row(done.stdout, name), strict=True)) for name in ("happiness", "total"))
+    assert (happy["test", "clips"], happy["test", "frames"]) == ("2", "32")  # 16 of each, some of them twice
+    assert (total["test", "clips"], total["train", "clips"], total["train", "frames"]) == ("2", "1", "16")
+    assert row(done.stdout, "left out: clips that cannot be read") == ["0", "1"]
+    assert "clips not readable: 1\n  empty: " in done.stdout
+    assert "read 48 frames of 3 clips; there are no published counts" in done.stdout

@@ -12,7 +12,7 @@ from interpfer.datasets.demo import COUNTS
 
 
 def test_demo_writes_scores_pictures_and_a_fine_tuned_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COUNTS, "train", 28)
+    monkeypatch.setitem(COUNTS, "train", 14)
     monkeypatch.setitem(COUNTS, "test", 14)
     monkeypatch.setattr(interpfer.demo, "EPOCHS", 1)
     monkeypatch.setattr(interpfer.demo, "FINETUNE_OPTIONS", replace(interpfer.demo.FINETUNE_OPTIONS, epochs=1))
@@ -21,7 +21,7 @@ def test_demo_writes_scores_pictures_and_a_fine_tuned_model(tmp_path: Path, monk
     assert done.exit_code == 0, done.output
     assert "baseline:uniform" in done.stdout
     assert (folder / "maps.png").stat().st_size > 10_000
-    assert len(pd.read_csv(folder / "train" / "labels.csv")) == 28
+    assert len(pd.read_csv(folder / "train" / "labels.csv")) == 14
     assert (folder / "run" / "run.json").is_file()
     assert "coded on each face" in done.stdout
     assert json.loads((folder / "run-coded" / "run.json").read_text())["arguments"]["truth"] == "aus"

@@ -14,18 +14,14 @@ from click.testing import CliRunner
 
 import interpfer
 from interpfer.cli import group
-from interpfer.datasets.demo import DemoDataset
-from interpfer.datasets.export import write_csv_layout
 from interpfer.finetuning.facts import describe_counts
 
 COMMAND = ("-m", "interpfer", "finetune")
 
 
 @pytest.fixture(scope="module")
-def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("few")
-    write_csv_layout(DemoDataset("test", count=21, size=48), folder)
-    return folder
+def few(few_faces: Path) -> Path:
+    return few_faces
 
 
 def arguments(checkpoint: Path, faces: Path, out: Path, *more: str) -> list[str]:

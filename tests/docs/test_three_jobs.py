@@ -25,11 +25,11 @@ TABLE, PLUGINS, QUESTION = re.split(r"^\*\*", SECTION, flags=re.MULTILINE)[1:]
 
 
 @pytest.fixture(scope="module")
-def demo(faces: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which demo/ is as `interpfer demo` leaves it, as far as the jobs use it."""
+def demo(few_faces: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which demo/ is as `interpfer demo` leaves it, as far as the jobs use it, with few faces."""
     folder = tmp_path_factory.mktemp("jobs")
     (folder / "demo" / "tuned").mkdir(parents=True)
-    (folder / "demo" / "test").symlink_to(faces)
+    (folder / "demo" / "test").symlink_to(few_faces)
     for suffix in (".pt", ".yaml"):
         for place in ("demo", "demo/tuned"):
             (folder / place / f"model{suffix}").symlink_to(checkpoint.with_suffix(suffix))
@@ -81,8 +81,9 @@ def test_a_network_with_plugins_of_ones_own(demo: Path, tmp_path: Path) -> None:
     points = (tmp_path / "pyproject.toml").read_text().replace('[project.entry-points."', "[").replace('"]', "]")
     (info / "entry_points.txt").write_text(points.replace('"', ""))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "OMP_NUM_THREADS": "1"}
+    steps = "import runpy; runpy.run_path('study.py')\nfrom interpfer.cli import main; main(['ls', 'maps', '--json'])"
     done = subprocess.run(
-        [sys.executable, "study.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", steps], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     run = load_run(tmp_path / "study" / "mine")
@@ -92,10 +93,7 @@ def test_a_network_with_plugins_of_ones_own(demo: Path, tmp_path: Path) -> None:
     rows = run.scores[(run.scores["metric"] == "heat_under_map") & (run.scores["group"] == "macro")]
     values = rows.set_index("map")["value"]
     assert values["baseline:class-mean-au"] > values["baseline:uniform"] > 0
-    listed = subprocess.run(
-        [sys.executable, "-m", "interpfer", "ls", "maps", "--json"],
-        env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    facts = pd.read_json(io.StringIO(listed.stdout)).set_index("name")
+    listed = done.stdout[done.stdout.index("\n[") :]  # after the summary of the study
+    facts = pd.read_json(io.StringIO(listed)).set_index("name")
     assert facts.loc["positive-cam", "by"] == "my-package"
     assert facts.loc["gradcam", "by"] == "interpfer"

@@ -22,6 +22,7 @@ from interpfer.models.model import Model
 from interpfer.models.small import SmallCNN
 from interpfer.types import Landmarks
 from tests.clip_networks import MeanOfFrames
+from tests.replicas import video
 
 HAPPY = list(AUS_OF).index("happiness")
 
@@ -124,6 +125,20 @@ def test_the_command_draws_a_strip(folder: Path, tmp_path: Path) -> None:
     assert "baseline:uniform" in done.stdout
     found = json.loads(out.read_text())
     assert [frame["image"] for frame in found["frames"]] == ["smile/08.png", "smile/24.png"]
+    film = video(tmp_path / "smile.mp4", [np.asarray(Image.open(path)) for path in sorted(folder.iterdir())], "libx264",
+                 "yuv420p")  # fmt: skip
+    call = [*call[:1], str(film), *call[3:]]
+    of_video = CliRunner().invoke(group, [*call, "--maps", "attention", "--label", "happy", "--json", "-q"])
+    assert of_video.exit_code == 0, of_video.output
+    shown = json.loads(of_video.stdout)
+    assert [frame["frame"] for frame in shown["frames"]] == [frame["frame"] for frame in found["frames"]] == [8, 24]
+    assert [frame["image"] for frame in shown["frames"]] == ["smile.mp4/00008", "smile.mp4/00024"]
+    for name, value in found["probabilities"].items():  # as the frames saved as pictures, but for compression
+        assert shown["probabilities"][name] == pytest.approx(value, abs=0.02)
+    film.write_bytes(film.read_bytes()[:2000])
+    broken = CliRunner().invoke(group, call)
+    assert (broken.exit_code, broken.stdout, len(broken.stderr.strip().splitlines())) == (1, "", 1)
+    assert broken.stderr.startswith(f"error: {film}: the video cannot be decoded (")
     wrong = CliRunner().invoke(group, [*call, "--out", str(tmp_path / "why.gif")])
     assert wrong.exit_code == 1
     assert "the suffix must be one of .png, .svg, .pdf, .json" in wrong.stderr

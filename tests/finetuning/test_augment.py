@@ -174,8 +174,8 @@ def test_heatmaps_move_along_with_what_is_mixed(augment: Augment, seed: int) -> 
 
 
 def test_the_boxes_of_cutmix_are_as_published() -> None:
-    # Yun et al. 2019, algorithm 1, restated with whole pixels; both ways draw 4,000 boxes
-    side, draws = 64, 4000
+    # Yun et al. 2019, algorithm 1, restated with whole pixels; both ways draw 1,500 boxes
+    side, draws = 64, 1500
     random, chance = torch.Generator().manual_seed(0), np.random.default_rng(0)
     images = torch.zeros(2, 3, side, side)
     images[1] = 1
@@ -194,5 +194,5 @@ def test_the_boxes_of_cutmix_are_as_published() -> None:
         low, high = np.clip(centre - half, 0, side), np.clip(centre + half, 0, side)
         expected.append(np.prod(np.floor(high + 0.5) - np.floor(low + 0.5)) / side**2)
     assert ks_2samp(seen, expected).pvalue > 0.01
-    assert np.mean(seen) == pytest.approx(np.mean(expected), abs=0.015)
+    assert np.mean(seen) == pytest.approx(np.mean(expected), abs=0.02)
     assert borders > 0.4 * len(seen)  # the former box never left the picture

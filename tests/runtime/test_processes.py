@@ -1,6 +1,7 @@
 """Several real processes give the bytes of one."""
 
 import hashlib
+import json
 import os
 import re
 import socket
@@ -32,6 +33,16 @@ def call(faces: Path, checkpoint: Path, *options: str | Path) -> list[str]:
 def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=ENVIRONMENT, check=False)
 
+
+BOTH = """
+import json, sys
+from interpfer import score
+from interpfer.cli import main
+
+options = json.loads(sys.argv[1])
+score(options.pop("model"), "csv", **options, resume=True)
+main(sys.argv[2:])
+"""
 
 FAILURES = """
 import os, sys
@@ -136,20 +147,22 @@ def test_two_processes_give_the_bytes_of_one_and_resume(
     alone = CliRunner().invoke(group, arguments)
     assert alone.exit_code == 0, alone.output
     board = tmp_path / "board.csv"
-    two = run([*TORCHRUN, *call(faces, checkpoint, "--out", tmp_path / "two", "--leaderboard", board)])
+
+    # a run that one process began, and left, is finished by two
+    maps = "attention,gradcam,baseline:mean-au,baseline:class-mean-au"
+    options = {"data_root": str(faces), "landmarks": str(faces / "landmarks.txt"), "device": "cpu", "batch_size": 5,
+               "maps": maps, "out": str(tmp_path / "cut")}  # fmt: skip
+    with interrupted(3):
+        score(checkpoint, "csv", **options)
+    script = tmp_path / "both.py"  # two runs, one start
+    script.write_text(BOTH)
+    _, _, *words = call(faces, checkpoint, "--out", tmp_path / "two", "--leaderboard", board)
+    two = run([*TORCHRUN, str(script), json.dumps({"model": str(checkpoint)} | options), *words])
     assert two.returncode == 0, two.stderr
-    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    assert digests(tmp_path / "one") == digests(tmp_path / "two") == digests(tmp_path / "cut")
     assert two.stdout == alone.stdout  # one table, not two
     assert len(board.read_text().splitlines()) == 1 + 4
     assert not (tmp_path / "two" / ".parts").exists()
-
-    # a run that one process began, and left, is finished by two
-    with interrupted(3):
-        score(checkpoint, "csv", data_root=faces, landmarks=faces / "landmarks.txt", device="cpu", batch_size=5,
-              maps="attention,gradcam,baseline:mean-au,baseline:class-mean-au", out=tmp_path / "cut")  # fmt: skip
-    resumed = run([*TORCHRUN, *call(faces, checkpoint, "--out", tmp_path / "cut", "--resume")])
-    assert resumed.returncode == 0, resumed.stderr
-    assert digests(tmp_path / "one") == digests(tmp_path / "cut")
 
 
 def test_alone_nothing_is_shared() -> None:

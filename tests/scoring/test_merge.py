@@ -114,7 +114,7 @@ def test_a_shard_is_recognisable_and_no_run(shards: list[Path], whole: Path, tmp
 CASES: dict[str, dict[str, Any]] = {
     "occluded": {"occlude": "patches:0.2", "tables": "parquet", "target": "predicted", "maps": "gradcam"},
     "action units": {"truth": "aus", "target": "au", "by": None},
-    "clips": {"dataset": "demo-clips", "by": None, "limit": 2, "batch_size": 16},
+    "clips": {"dataset": "demo-clips", "by": None, "limit": 2, "frames": 4, "batch_size": 4},
 }
 
 

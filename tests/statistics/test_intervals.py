@@ -9,7 +9,7 @@ from scipy.stats import bootstrap, norm, t
 
 from interpfer.metrics.localisation import pxap
 from interpfer.statistics.bootstrap import image_weights, interval, means_by_image, means_by_subject, subject_weights
-from interpfer.statistics.pooling import add_pools, pool, summarise_pooled
+from interpfer.statistics.pooling import Pool, pool, summarise_pooled
 from interpfer.statistics.summary import Summary, summarise, summarise_halves, summarise_table
 
 NAMES = ("anger", "fear")
@@ -148,10 +148,11 @@ def test_pools_of_batches_add_up_to_the_pool_of_all() -> None:
     right = {"correct": rng.random(20) < 0.5, "wrong": rng.random(20) < 0.2}
     weights = image_weights(classes, 30, 0)
     whole = pool(counts, classes, NAMES, weights, right)
-    parts = add_pools(
-        pool(counts[s], classes[s], NAMES, weights[:, s], {name: half[s] for name, half in right.items()})
-        for s in (slice(0, 7), slice(7, 20))
-    )
+    parts: Pool | None = None
+    for s in (slice(0, 7), slice(7, 20)):
+        halves = {name: half[s] for name, half in right.items()}
+        parts = pool(counts[s], classes[s], NAMES, weights[:, s], halves, parts)
+    assert parts is not None
     plain = {"micro": np.ones(20, bool), "anger": classes == 0, "fear": classes == 1} | right
     for group, which in plain.items():
         np.testing.assert_array_equal(whole.sums[group], parts.sums[group])

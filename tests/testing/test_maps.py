@@ -222,3 +222,18 @@ def test_heatmaps_that_a_baseline_declares_wrongly() -> None:
         return context.mean_of_others.clone()
 
     assert "AttributeError: 'NoneType' object has no attribute 'clone'" in failures(means)
+
+
+def test_a_baseline_gets_only_the_means_that_it_declares() -> None:
+    @baseline(heatmaps="class")
+    def of_class(context: Any) -> Tensor:
+        """Mean of the others of the class."""
+        return context.class_mean_of_others.clone()
+
+    @baseline(heatmaps="all")
+    def wrong(context: Any) -> Tensor:
+        """The same, declared wrongly."""
+        return context.class_mean_of_others.clone()
+
+    check_map(of_class)
+    assert "AttributeError: 'NoneType' object has no attribute 'clone'" in failures(wrong)

@@ -57,3 +57,35 @@ def test_an_unknown_class_has_no_classmates() -> None:
     nobody = torch.zeros(1, dtype=torch.bool)
     assert means.class_mean_of_others(Truth(unlabelled, nobody), [-1]).isnan().all()
     assert means.mean_of_others(Truth(unlabelled, nobody)).isfinite().all()
+
+
+def test_means_are_sums_in_double_precision_rounded_once() -> None:
+    heat, valid, classes = faces()
+    means = TruthMeans(3)
+    means.add(Truth(heat, valid), classes)
+    found = means.class_mean_of_others(Truth(heat, valid), classes)
+    others = heat[[0, 2]].double().sum(0)
+    assert torch.equal(found[6], ((others + heat[6].double() - heat[6].double()) * (1 / 2)).float())
+
+
+def test_the_first_truths_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    heat, valid, classes = faces()
+    monkeypatch.setattr("interpfer.truth.means.KEPT_BYTES", 5 * CANVAS**2 * 4)
+    means = TruthMeans(3)
+    for start in (0, 4):  # the second four would be more than five
+        part = slice(start, start + 4)
+        means.add(Truth(heat[part], valid[part]), classes[part], range(10 + start, 14 + start))
+    kept = means.kept_truth([13, 10])
+    assert kept is not None
+    torch.testing.assert_close(kept.maps, heat[[3, 0]], rtol=0, atol=0, equal_nan=True)
+    assert kept.valid.tolist() == [False, True]
+    assert means.leaving_out({}).kept_truth([11]) is not None
+    assert means.kept_truth([10, 14]) is None
+    assert means.kept_truth([]) is None
+
+
+def test_truths_with_pixels_to_ignore_are_not_kept() -> None:
+    heat, valid, classes = faces()
+    means = TruthMeans(3)
+    means.add(Truth(heat, valid, torch.zeros_like(heat, dtype=torch.bool)), classes, range(8))
+    assert means.kept_truth([0]) is None

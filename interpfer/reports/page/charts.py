@@ -207,7 +207,8 @@ def distributions(run: Run, scores: Scores) -> Distributions:
     metric, table = scores.primary, run.per_image
     if metric not in table:
         return Distributions(metric, [], [], [], None)
-    tables = {key: rows for key, rows in table.groupby(["map", "layer"], sort=False)}
+    table = table[["label", "predicted", "map", "layer", metric]]
+    tables = {key: rows for key, rows in table.groupby(["map", "layer"], sort=False, observed=True)}
     keys = [key for key in scores.deepest if key in tables]
     columns = [tables[key][metric].to_numpy(float) for key in keys]
     values = np.concatenate(columns) if columns else np.zeros(0)
@@ -220,9 +221,9 @@ def distributions(run: Run, scores: Scores) -> Distributions:
     panels = []
     for key in keys[:MAX_ROWS]:
         score = tables[key][metric].to_numpy(float)
-        predicted = tables[key]["predicted"]
+        label, predicted = (tables[key][name].astype(object) for name in ("label", "predicted"))
         is_unknown = predicted.isna() | (predicted == "")  # of a model without classes
-        correct = ((tables[key]["label"] == predicted) | is_unknown).to_numpy(bool)
+        correct = ((label == predicted) | is_unknown).to_numpy(bool)
         if np.isfinite(score).any():
             panels.append(_histogram(key, score, correct, axis, mark))
     main = scores.main

@@ -15,6 +15,7 @@ from interpfer.reports.page import action_units, provenance, tables
 from interpfer.reports.page.au_scores import au_score_sheets
 from interpfer.reports.page.by_group import by_group_sheets
 from interpfer.reports.page.charts import distributions, score_chart
+from interpfer.reports.page.clip_figures import clip_figures
 from interpfer.reports.page.groups import group_context
 from interpfer.reports.page.headline import summarise_run
 from interpfer.reports.page.occlusion import occlusion_examples, occlusion_sheets
@@ -40,7 +41,7 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
         run: a finished score.
         report_data: its pictures; None for a page without pictures.
     """
-    scores = Scores(run)
+    scores, of_clips = Scores(run), clip_figures(run)
     manifest = run.manifest
     context = {
         "title": f"Where {manifest['arguments']['model']} looks",
@@ -75,7 +76,8 @@ def render_run(run: Run, report_data: ReportData | None = None) -> str:
         "nan": math.nan,
         "version": manifest["versions"]["interpfer"],
         "classes": _classes(run),
-        "warnings": manifest.get("warnings", []),
+        "of_clips": of_clips,
+        "warnings": [text for text in manifest.get("warnings", []) if of_clips is None or text != of_clips.sentence],
         "left_out": provenance.left_out(run),
         "rules": provenance.scoring_rules(run),
         "hashes": provenance.input_hashes(run),

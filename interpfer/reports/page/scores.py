@@ -9,7 +9,7 @@ from interpfer.labels import sort_classes
 from interpfer.maps import MAPS, MEANS
 from interpfer.metrics import METRICS
 from interpfer.reports.words import words_of
-from interpfer.results.metric_facts import MetricFacts, facts_of
+from interpfer.results.metric_facts import MetricFacts, facts_of, primary_metric
 from interpfer.results.run import Run
 from interpfer.truth.options import AU_HEATMAP
 
@@ -104,7 +104,7 @@ class Scores:
     @property
     def primary(self) -> str:
         """The metric of the headline."""
-        return "cosine" if "cosine" in self.metrics else next(iter(self.metrics), "cosine")
+        return primary_metric(self.metrics)
 
     @property
     def deepest(self) -> list[Key]:
