@@ -17,9 +17,9 @@ def select_listed(dataset: Dataset, path: str | Path) -> Subset:
     """Return the images of a data set that a file names, in the order of the data set.
 
     The file has a name per line, alone or followed by further columns (blanks, tabs or commas). A name is that of an
-    image, or that without folder, ending or ``_aligned``; of frames, that of a frame or of a whole clip. Empty lines
-    and lines that begin with # are left out; a name that is listed twice counts once. Names of no image are counted and
-    named in a note.
+    image, or that without folder, ending or ``_aligned``; of frames, that of a frame or of a whole clip. Empty lines,
+    also of commas alone, and lines that begin with # are left out; a name that is listed twice counts once. Names of no
+    image are counted and named in a note.
 
     Args:
         dataset: the data set.
@@ -42,9 +42,10 @@ def select_listed(dataset: Dataset, path: str | Path) -> Subset:
             clips.setdefault(sample.clip, []).append(row)
     rows, unknown = set[int](), list[str]()
     for number, line in enumerate(lines, 1):
-        if not line or line.startswith("#"):
+        words = [line] if line in exact else line.replace(",", " ").split()
+        if not words or line.startswith("#"):
             continue
-        name = line if line in exact else line.replace(",", " ").split()[0]
+        name = words[0]
         found = exact.get(name) or clips.get(name) or ([] if clips else loose.get(_plain(name), []))
         if len(found) > 1 and name not in clips:
             names = ", ".join(dataset.samples[row].id for row in found[:SHOWN])

@@ -19,7 +19,9 @@ def test_names_alone_with_columns_and_without_ending(dataset: DemoDataset, tmp_p
     ids = [sample.id for sample in dataset.samples]
     stems = [Path(name).stem for name in ids]
     path = tmp_path / "occluded.txt"
-    path.write_text(f"# list\n{ids[4]}\n{stems[1]}.jpg 3 2\n\n{stems[1]}_aligned.jpg,3,2\nnobody.jpg 1 1\n", "utf-8")
+    path.write_text(
+        f"# list\n{ids[4]}\n{stems[1]}.jpg 3 2\n\n , ,\n{stems[1]}_aligned.jpg,3,2\nnobody.jpg 1 1\n", "utf-8"
+    )
     subset = select_listed(dataset, path)
     assert [sample.id for sample in subset.samples] == [ids[1], ids[4]]
     assert subset.split == "test/occluded"
