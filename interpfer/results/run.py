@@ -1,7 +1,7 @@
 """A finished run, in memory or read from its folder."""
 
 import html
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +12,7 @@ import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.files import parse_json
+from interpfer.metrics.regions import region_of
 from interpfer.results.deferred import Deferrable, Table
 from interpfer.results.image_table import read_images, read_shown_images
 from interpfer.results.metric_facts import MetricFacts, primary_metric, read_metric_facts
@@ -197,6 +198,8 @@ def load_run(path: str | Path) -> Run:
 def load_run_for_page(path: str | Path, images: Collection[str]) -> Run:
     """Read a finished run folder as ``load_run`` does, but of ``per_image`` only what the page of one run shows.
 
+    Of a run with metrics of regions all is read, as their table compares the images of each person.
+
     Args:
         path: the ``out`` of a score.
         images: names of the images that the page shows by name.
@@ -206,7 +209,7 @@ def load_run_for_page(path: str | Path, images: Collection[str]) -> Run:
     """
     path = _require_finished(path)
     with _reading(path):
-        return _read_folder(path, lambda scores: read_shown_images(path, primary_metric(scores["metric"]), images))
+        return _read_folder(path, images)
 
 
 def _require_finished(path: str | Path) -> Path:
@@ -231,13 +234,16 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read_folder(path: Path, read_table: Callable[[pd.DataFrame], pd.DataFrame] | None = None) -> Run:
+def _read_folder(path: Path, shown: Collection[str] | None = None) -> Run:
     profile, recall = path / "au_profile.csv", path / AU_RECALL_FILE
     facts = parse_json((path / MANIFEST).read_text(encoding="utf-8"))
     texts = [SUBJECT, CLIP, *facts.get(GROUPS, {}).get("columns", ())]
     names = dict.fromkeys(("map", "layer", "metric", "group", COLUMN), str)
     scores = pd.read_csv(path / "scores.csv", keep_default_na=False, na_values=[""], dtype=names)
-    per_image = read_images(path, texts) if read_table is None else read_table(scores)
+    is_whole = shown is None or any(map(region_of, scores["metric"]))
+    per_image = (
+        read_images(path, texts) if is_whole else read_shown_images(path, primary_metric(scores["metric"]), shown or ())
+    )
     scores, per_image, occluded = split_clean(path, scores, per_image)
     return Run(
         scores=scores,
