@@ -252,6 +252,10 @@ class BaselineMap(BaseMap):
         """What the map needs."""
         return "heatmaps" if self.heatmaps else "nothing"
 
+    def needs_mean(self, of: str) -> bool:
+        """Return whether it needs the mean heatmap of all other images (``OF_ALL``) or of its class (``OF_CLASS``)."""
+        return self.heatmaps in (True, of)
+
 
 AnyMap = LayerMap | ModelMap | BaselineMap
 
@@ -286,11 +290,7 @@ class BaselineContext:
 
 def baseline(heatmaps: bool | str = False) -> "Callable[[Callable[[BaselineContext], RawMap]], BaselineMap]":
     """Turn a function of a ``BaselineContext`` into a baseline; ``heatmaps`` as in ``BaselineMap``."""
-
-    def wrap(compute: "Callable[[BaselineContext], RawMap]") -> BaselineMap:
-        return BaselineMap(compute, _summary(compute), heatmaps)
-
-    return wrap
+    return lambda compute: BaselineMap(compute, _summary(compute), heatmaps)
 
 
 def _summary(compute: Callable[..., RawMap]) -> str:

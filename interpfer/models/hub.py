@@ -80,6 +80,8 @@ def parse_model_address(model: str | Path) -> HubAddress | None:
     if address is None or address.is_data:
         hint = "; it names a data set, not a model" if address else ""
         raise ModelError(f"an address of the hub must be {FORM}, got '{text}'{hint}.")
+    if "%" in address.path:
+        raise ModelError(f"{text}: the file must be a path in the repository, got '{address.path}'.")
     return address
 
 

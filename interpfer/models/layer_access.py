@@ -12,7 +12,8 @@ from interpfer.errors import ModelError
 from interpfer.models.card import ModelCard
 from interpfer.models.layer import Layer
 from interpfer.models.layers import describe_output_shapes, find_layers, resolve_layers, split_call
-from interpfer.models.placement import WRONG, Placement, describe_places, find_places, remember_places
+from interpfer.models.placement import WRONG, Placement, describe_places, find_places
+from interpfer.models.placement_cache import remember_places
 from interpfer.models.program import Program
 
 

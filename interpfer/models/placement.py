@@ -8,21 +8,14 @@ more or less where that cell is bright (attention can make it less), and that or
 one token and new patterns prove it.
 """
 
-import hashlib
-import json
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
-from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from interpfer.errors import InterpferError
-from interpfer.files import parse_json
 from interpfer.models.hooks import first_tensor, hooked
 from interpfer.models.layer import Layer
 
@@ -36,10 +29,12 @@ CLEAR = 0.75
 """Mean correlation with the best cell from which tokens are known to lie at other cells than assumed."""
 BRIGHT, NOISE = 2.0, 0.5
 """Brightness of a patch, and standard deviation of the noise beneath, in units of the prepared input."""
-BRIGHT_SHARE, BATCH = 5, 8
-"""One of so many cells is bright in a pattern; images in a forward pass."""
-SLOW = 0.2
-"""Seconds from which on the result is kept in the cache folder."""
+BRIGHT_SHARE = 5
+"""One of so many cells is bright in a pattern."""
+BATCH = 8
+"""Images in a forward pass."""
+RULES = (2, SAMPLES, SEARCH_PATTERNS, MIN_CORRELATION, CLEAR, BRIGHT, NOISE, BRIGHT_SHARE)
+"""What a result depends on beside the network: first the version of the search, to be raised where it changes."""
 
 RIGHT, REORDERED, WRONG, UNCLEAR = "as in the picture", "in another order", "in an unknown order", "not proven"
 
@@ -122,38 +117,6 @@ def describe_places(places: Mapping[str, Placement]) -> list[str]:
     return [
         f"layer {name}: its tokens are {texts[each.verdict]}" for name, each in places.items() if each.verdict in texts
     ]
-
-
-def remember_places(
-    key: str | None, layers: Sequence[Layer], find: Callable[[], dict[str, Placement]], folder: Path | None = None
-) -> dict[str, Placement]:
-    """Return the result of ``find``, from the cache folder if it was slow before.
-
-    Args:
-        key: what the result depends on: hash of the checkpoint and the input; None to remember nothing.
-        layers: layers that are looked for.
-        find: function that computes the result.
-        folder: cache folder; by default that of the user.
-    """
-    if key is None:
-        return find()
-    names = "".join(f"{layer.name} {layer.grid} {layer.prefix};" for layer in layers)
-    digest = hashlib.sha256(f"{key} {names} {SAMPLES} {SEARCH_PATTERNS} {MIN_CORRELATION} {CLEAR}".encode()).hexdigest()
-    path = (folder or user_cache_path("interpfer") / "places") / f"{digest}.json"
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        return {
-            name: Placement(verdict, float(evidence), None if order is None else tuple(map(int, order)))
-            for name, (verdict, evidence, order) in parse_json(path.read_text()).items()
-        }
-    started = time.monotonic()
-    places = find()
-    if time.monotonic() - started > SLOW:
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{time.time_ns()}.part")
-            part.write_text(json.dumps({name: (p.verdict, p.evidence, p.order) for name, p in places.items()}))
-            part.replace(path)
-    return places
 
 
 class _Probe:

@@ -84,7 +84,7 @@ def parse_address(address: str | Path) -> HubAddress | None:
     if match is None or (match["owner"] == "datasets" and not match["data"]):
         return None
     path = match["path"] or ""
-    if {".", ".."} & {match["owner"], match["name"], *PurePosixPath(path).parts} or "\\" in path or "%" in path:
+    if {".", ".."} & {match["owner"], match["name"], *PurePosixPath(path).parts}:
         return None
     return HubAddress(f"{match['owner']}/{match['name']}", unquote(match["revision"] or ""), path, bool(match["data"]))
 

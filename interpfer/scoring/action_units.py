@@ -66,17 +66,19 @@ def recall_of(session: ScoreSession, tables: Tables, pairs: PairTables) -> pd.Da
 
     With the target ``au``, every map explains one action unit, and no other region is expected of it.
     """
-    truth, by_au = session.truth, session.spec.target == AU
-    coded: list[CodedAUs | None] = (
-        [CodedAUs((CodedAU(plane_au(name)),)) for name in pairs.labels]
-        if by_au
-        else [truth.coded(sample) for sample in session.samples(tables.rows)]
-    )
+    truth, of_plane = session.truth, session.spec.target == AU
+    coded: list[CodedAUs | None]
+    if of_plane:
+        coded = [CodedAUs((CodedAU(plane_au(name)),)) for name in pairs.labels]
+    else:
+        coded = [truth.coded(sample) for sample in session.samples(tables.rows)]
     if not any(face is not None for face in coded) or not truth.parts.groups:
-        return None
-    profiles, subjects = (pairs.pair_profiles, pairs.subjects) if by_au else (tables.profiles, tables.subjects)
-    drawn = None if by_au else [set[int]() for _ in coded]
-    if drawn is not None:
+        return None  # before the profiles of all images are read
+    drawn: list[set[int]] | None = None
+    if of_plane:
+        profiles, subjects = pairs.pair_profiles, pairs.subjects
+    else:
+        profiles, subjects, drawn = tables.profiles, tables.subjects, [set[int]() for _ in coded]
         for face, name in zip(pairs.face.tolist(), pairs.labels, strict=True):
             drawn[face].add(plane_au(name))
     seed = session.spec.seed

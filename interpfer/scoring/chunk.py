@@ -87,11 +87,12 @@ def baseline_context(
         rows: their positions in the data set.
         images: RGB in [0, 1], at the model's input size.
     """
-    needed = {method.heatmaps for method in session.maps.values() if isinstance(method, BaselineMap)}
+    baselines = [method for method in session.maps.values() if isinstance(method, BaselineMap)]
+    of_all, of_class = (any(method.needs_mean(of) for method in baselines) for of in (OF_ALL, OF_CLASS))
     return BaselineContext(
         truth.maps,
-        means.mean_of_others(truth, rows) if means and needed & {True, OF_ALL} else None,
-        means.class_mean_of_others(truth, classes, rows) if means and needed & {True, OF_CLASS} else None,
+        means.mean_of_others(truth, rows) if means and of_all else None,
+        means.class_mean_of_others(truth, classes, rows) if means and of_class else None,
         rows,
         session.spec.seed,
         images,

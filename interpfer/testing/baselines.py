@@ -44,9 +44,9 @@ class _BaselineRun:
     @cached_property
     def context(self) -> BaselineContext:
         """Heatmaps, positions and images; means of heatmaps only for a baseline that is declared to need them."""
-        heat, needed = smooth_maps(IMAGES, CANVAS, 0), self.method.heatmaps
-        of_all = smooth_maps(IMAGES, CANVAS, 1) if needed in (True, OF_ALL) else None
-        of_class = smooth_maps(IMAGES, CANVAS, 2) if needed in (True, OF_CLASS) else None
+        heat = smooth_maps(IMAGES, CANVAS, 0)
+        of_all = smooth_maps(IMAGES, CANVAS, 1) if self.method.needs_mean(OF_ALL) else None
+        of_class = smooth_maps(IMAGES, CANVAS, 2) if self.method.needs_mean(OF_CLASS) else None
         return BaselineContext(heat, of_all, of_class, (4, 7, 9), 0, random_images(IMAGES, INPUT))
 
     @cached_property

@@ -70,6 +70,7 @@ def remote(monkeypatch: pytest.MonkeyPatch, cache: Path, files: dict[str, bytes 
     [
         ("hf://datasets/a/b", HubAddress("a/b", is_data=True)),
         (Path("hf://datasets/a/b@v1/x/y"), HubAddress("a/b", "v1", "x/y", is_data=True)),
+        ("hf://datasets/a/b/50%", HubAddress("a/b", path="50%", is_data=True)),
         ("hf://datasets/a/b@refs%2Fconvert%2Fparquet", HubAddress("a/b", "refs/convert/parquet", is_data=True)),
     ],
 )

@@ -88,7 +88,17 @@ def test_addresses(text: str | Path, address: HubAddress) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["hf://a", "hf://a/", "hf://datasets/a/b", "hf://../b", "hf://a/..", "hf://a/b/../../c", "hf://a b/c", "hf://-a/b"],
+    [
+        "hf://a",
+        "hf://a/",
+        "hf://datasets/a/b",
+        "hf://../b",
+        "hf://a/..",
+        "hf://a/b/../../c",
+        "hf://a b/c",
+        "hf://-a/b",
+        "hf://a/b/x%2Fy",
+    ],
 )
 def test_addresses_that_are_wrong(text: str) -> None:
     with pytest.raises(ModelError, match=r"must be (hf://OWNER/NAME\[@REVISION\]\[/FILE\], got|a path in the repo)"):

@@ -18,8 +18,8 @@ from interpfer.models.placement import (
     Placement,
     describe_places,
     list_orders,
-    remember_places,
 )
+from interpfer.models.placement_cache import remember_places
 
 CLASSES = ["anger", "fear", "sadness"]
 SIDE, SIZE = 8, 32
@@ -156,7 +156,7 @@ def test_slow_results_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     assert remember_places("key", [layer], find, tmp_path) == found
     assert list(tmp_path.iterdir()) == []  # it took no time
-    monkeypatch.setattr("interpfer.models.placement.SLOW", -1.0)
+    monkeypatch.setattr("interpfer.models.placement_cache.SLOW", -1.0)
     for _ in range(3):
         assert remember_places("key", [layer], find, tmp_path) == found
     assert len(calls) == 2
@@ -167,6 +167,9 @@ def test_slow_results_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert remember_places("other", [layer], find, tmp_path) == found
     assert remember_places(None, [layer], find, tmp_path) == found
     assert len(calls) == 5
+    monkeypatch.setattr("interpfer.models.placement_cache.RULES", (3,))
+    remember_places("key", [layer], find, tmp_path)
+    assert len(calls) == 6  # a result of other rules is not used
 
 
 def test_notes_name_what_is_not_as_in_the_picture() -> None:
