@@ -45,6 +45,13 @@ class _Images(NamedTuple):
     has_people: bool
 
 
+def scored_regions(run: Run) -> list[str]:
+    """Return the regions of which a run has both share and skill."""
+    names = {str(name): region_of(str(name)) for name in dict.fromkeys(run.scores["metric"])}
+    regions = [r for r in dict.fromkeys(names.values()) if {PREFIX + r, PREFIX + r + SKILL} <= set(names)]
+    return [region for region in regions if region]
+
+
 def region_table(run: Run) -> pd.DataFrame:
     """Return how much of each map's energy lies in each named region, beside the uniform map.
 
@@ -61,9 +68,7 @@ def region_table(run: Run) -> pd.DataFrame:
         test and ``p_holm``, adjusted over the regions of the row's map, layer and group; the numbers of images and of
         people (0 where images are taken as independent).
     """
-    names = {str(name): region_of(str(name)) for name in dict.fromkeys(run.scores["metric"])}
-    regions = [r for r in dict.fromkeys(names.values()) if {PREFIX + r, PREFIX + r + SKILL} <= set(names)]
-    regions = [region for region in regions if region]
+    regions = scored_regions(run)
     if not regions:
         return pd.DataFrame(columns=COLUMNS)
     wanted = run.scores[run.scores["metric"].isin([PREFIX + r + kind for r in regions for kind in ("", SKILL)])]

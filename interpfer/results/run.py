@@ -12,7 +12,6 @@ import pandas as pd
 
 from interpfer.errors import RunError
 from interpfer.files import parse_json
-from interpfer.metrics.regions import region_of
 from interpfer.results.deferred import Deferrable, Table
 from interpfer.results.image_table import read_images, read_shown_images
 from interpfer.results.metric_facts import MetricFacts, primary_metric, read_metric_facts
@@ -198,7 +197,7 @@ def load_run(path: str | Path) -> Run:
 def load_run_for_page(path: str | Path, images: Collection[str]) -> Run:
     """Read a finished run folder as ``load_run`` does, but of ``per_image`` only what the page of one run shows.
 
-    Of a run with metrics of regions all is read, as their table compares the images of each person.
+    The page of a run with metrics of regions (``interpfer.results.regions``) needs all.
 
     Args:
         path: the ``out`` of a score.
@@ -240,10 +239,10 @@ def _read_folder(path: Path, shown: Collection[str] | None = None) -> Run:
     texts = [SUBJECT, CLIP, *facts.get(GROUPS, {}).get("columns", ())]
     names = dict.fromkeys(("map", "layer", "metric", "group", COLUMN), str)
     scores = pd.read_csv(path / "scores.csv", keep_default_na=False, na_values=[""], dtype=names)
-    is_whole = shown is None or any(map(region_of, scores["metric"]))
-    per_image = (
-        read_images(path, texts) if is_whole else read_shown_images(path, primary_metric(scores["metric"]), shown or ())
-    )
+    if shown is None:
+        per_image = read_images(path, texts)
+    else:
+        per_image = read_shown_images(path, primary_metric(scores["metric"]), shown)
     scores, per_image, occluded = split_clean(path, scores, per_image)
     return Run(
         scores=scores,

@@ -26,6 +26,7 @@ from interpfer.results.folder import FIGURES, REPORT, RunFolder
 from interpfer.results.image_table import require_table_format
 from interpfer.results.pictures import ReportContent, ReportData, load_report_data
 from interpfer.results.plans import BATCH_SIZE
+from interpfer.results.regions import scored_regions
 from interpfer.results.run import SHARD, Run, load_run, load_run_for_page
 from interpfer.results.submission import append_submission
 from interpfer.runtime.device import pick_device
@@ -183,7 +184,8 @@ def write_reports(run: Run, report_data: ReportData | None, options: ScoreOption
         out = Path(options.out)
         if options.report:
             names = set[str]() if report_data is None else report_data.names
-            write_page(load_run_for_page(out, names), report_data, out / REPORT)  # as `interpfer report` rebuilds it
+            shown = load_run(out) if scored_regions(run) else load_run_for_page(out, names)
+            write_page(shown, report_data, out / REPORT)  # as `interpfer report` rebuilds it
         if options.figures and SHARD not in run.manifest:
             list(write_figures(run, report_data, out / FIGURES))
     if options.leaderboard is not None:
