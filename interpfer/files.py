@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from yaml.scanner import Scanner
 
 from interpfer.errors import DataError, InterpferError, RunError
 
@@ -25,6 +26,8 @@ LONGEST_YAML = 200_000
 
 MOST_NODES = 100_000
 """Most values of a YAML file with its repetitions: a few lines can stand for millions."""
+DEEPEST_YAML = 250
+"""Most brackets within another that are read of YAML."""
 
 
 def read_text(path: str | Path, error: type[InterpferError] = DataError) -> str:
@@ -84,6 +87,15 @@ def parse_json(content: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+class _Shallow(Scanner):
+    """Mixed into a loader of YAML: refuses deep nesting at once, as time grows with the square of its depth."""
+
+    def fetch_flow_collection_start(self, token_class: Any) -> None:
+        if self.flow_level >= DEEPEST_YAML:
+            raise RecursionError
+        super().fetch_flow_collection_start(token_class)
+
+
 def parse_yaml(text: str, loader: Any = yaml.SafeLoader) -> Any:
     """Return the value of YAML; tags of Python objects are refused.
 
@@ -101,7 +113,7 @@ def parse_yaml(text: str, loader: Any = yaml.SafeLoader) -> Any:
     if len(text) > LONGEST_YAML:
         raise ValueError(f"it has {len(text)} characters, more than {LONGEST_YAML}")
     try:
-        engine = loader(text)
+        engine = type(loader.__name__, (_Shallow, loader), {})(text)
         try:
             node = engine.get_single_node()
             if node is None:

@@ -1,5 +1,6 @@
 """A small share of the fuzzed inputs of ``python -m benchmarks.faults fuzz``, and the faults that it has found."""
 
+import json
 import random
 import time
 from pathlib import Path
@@ -81,6 +82,8 @@ def test_yaml_that_grows_or_nests(tmp_path: Path) -> None:
     with pytest.raises(InterpferError, match="cannot read the config file .* nested too deeply"):
         read_config(book)
     assert parse_yaml("a: &x [1]\nb: *x") == {"a": [1], "b": [1]}
+    deep = "[" * 250 + "]" * 250
+    assert parse_yaml(deep) == json.loads(deep)
 
 
 def test_texts_that_are_not_numbers_or_names(tmp_path: Path) -> None:
